@@ -1,0 +1,1 @@
+"""The only package with pydicom, pynetdicom and highdicom: images in, Structured Reports out."""

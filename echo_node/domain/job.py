@@ -1,0 +1,65 @@
+"""Work that is claimed, leased, retried and, at the end of patience, set aside."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Exponential back-off with full jitter and a cap.
+
+    Attributes:
+        attempts: how often work is tried before it becomes a dead letter.
+        first_delay_s: the longest wait after the first failure; it doubles with each further one.
+        longest_delay_s: the cap.
+    """
+
+    attempts: int
+    first_delay_s: float
+    longest_delay_s: float
+
+    def is_exhausted(self, attempt: int) -> bool:
+        """Say whether *attempt* (the first is 1) was the last."""
+        return attempt >= self.attempts
+
+    def delay(self, attempt: int, randomness: random.Random) -> timedelta:
+        """Return how long to wait after the failure of *attempt*: between half and all of the back-off."""
+        longest = min(self.longest_delay_s, self.first_delay_s * 2.0 ** min(attempt - 1, 60))
+        return timedelta(seconds=randomness.uniform(longest / 2, longest))
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on one row until `expires_at`; `attempt` fences off earlier holders."""
+
+    row_id: int
+    attempt: int
+    holder: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DraftJob:
+    """A claimed study revision to draft."""
+
+    lease: Lease
+    study_id: int
+    study_instance_uid: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryJob:
+    """A claimed document to send to one destination (a peer's configured name)."""
+
+    lease: Lease
+    study_id: int
+    destination: str
+    kind: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    part10: bytes

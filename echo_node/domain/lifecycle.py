@@ -1,0 +1,97 @@
+"""The states of a study and the one table of what may follow what.
+
+The diagram in docs/architecture.md is generated from TRANSITIONS; the storage layer refuses every
+change of state that is not in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class StudyState(StrEnum):
+    """Where a study stands on its way through the house."""
+
+    RECEIVING = "receiving"
+    QUEUED = "queued"
+    DRAFTING = "drafting"
+    DRAFTED = "drafted"
+    DELIVERED = "delivered"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    UNDELIVERED = "undelivered"
+
+
+class StudyEvent(StrEnum):
+    """What can happen to a study."""
+
+    INSTANCE_ARRIVED = "instance arrived"
+    COMPLETED = "idle or time limit reached"
+    CLAIMED = "worker claims the job"
+    DRAFT_STORED = "draft encoded and stored"
+    NOT_ELIGIBLE = "not eligible"
+    RETRY = "transient error or lease expired"
+    GAVE_UP = "permanent error or attempts used up"
+    RELEASED = "operator releases the dead letter"
+    ALL_DELIVERED = "every destination confirmed"
+    DELIVERY_GAVE_UP = "a destination refused for good"
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """From one state, on an event, to the next."""
+
+    source: StudyState
+    event: StudyEvent
+    target: StudyState
+
+
+_S, _E = StudyState, StudyEvent
+
+TRANSITIONS: tuple[Transition, ...] = (
+    Transition(_S.RECEIVING, _E.INSTANCE_ARRIVED, _S.RECEIVING),
+    Transition(_S.RECEIVING, _E.COMPLETED, _S.QUEUED),
+    Transition(_S.QUEUED, _E.CLAIMED, _S.DRAFTING),
+    Transition(_S.DRAFTING, _E.DRAFT_STORED, _S.DRAFTED),
+    Transition(_S.DRAFTING, _E.NOT_ELIGIBLE, _S.SKIPPED),
+    Transition(_S.DRAFTING, _E.RETRY, _S.QUEUED),
+    Transition(_S.DRAFTING, _E.GAVE_UP, _S.FAILED),
+    Transition(_S.FAILED, _E.RELEASED, _S.QUEUED),
+    Transition(_S.DRAFTED, _E.ALL_DELIVERED, _S.DELIVERED),
+    Transition(_S.DRAFTED, _E.DELIVERY_GAVE_UP, _S.UNDELIVERED),
+    Transition(_S.UNDELIVERED, _E.RELEASED, _S.DRAFTED),
+    # A new image after completion begins a new revision; the earlier one keeps what it delivered.
+    Transition(_S.QUEUED, _E.INSTANCE_ARRIVED, _S.RECEIVING),
+    Transition(_S.DRAFTING, _E.INSTANCE_ARRIVED, _S.RECEIVING),
+    Transition(_S.DRAFTED, _E.INSTANCE_ARRIVED, _S.RECEIVING),
+    Transition(_S.DELIVERED, _E.INSTANCE_ARRIVED, _S.RECEIVING),
+    Transition(_S.SKIPPED, _E.INSTANCE_ARRIVED, _S.RECEIVING),
+    Transition(_S.FAILED, _E.INSTANCE_ARRIVED, _S.RECEIVING),
+    Transition(_S.UNDELIVERED, _E.INSTANCE_ARRIVED, _S.RECEIVING),
+)
+
+_NEXT = {(t.source, t.event): t.target for t in TRANSITIONS}
+
+
+class IllegalTransition(Exception):
+    """A state was asked to follow another that it cannot follow: a defect in the node."""
+
+
+def next_state(state: StudyState, event: StudyEvent) -> StudyState:
+    """Return the state that follows *state* on *event*.
+
+    Raises:
+        IllegalTransition: the table has no such row.
+    """
+    try:
+        return _NEXT[state, event]
+    except KeyError:
+        raise IllegalTransition(f"no transition from {state} on '{event}'") from None
+
+
+def mermaid() -> str:
+    """Return the state diagram in Mermaid's language, one edge a row of the table."""
+    lines = ["stateDiagram-v2", f"    [*] --> {StudyState.RECEIVING}: first instance"]
+    lines += [f"    {t.source} --> {t.target}: {t.event}" for t in TRANSITIONS]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,86 @@
+"""A study as the node sees it: instances received, images selected, images left unread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceIdentity:
+    """What names one SOP instance; every UID has been checked.
+
+    `transfer_syntax_uid` is the one that the data set is encoded in.
+    """
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedInstance:
+    """One instance as it came over the network, not yet stored.
+
+    Attributes:
+        identity: its UIDs.
+        calling_ae_title: who sent it.
+        file_meta: preamble, `DICM` and file meta information (PS3.10), ready to be written.
+        data_set: the encoded data set, byte for byte as received; its SHA-256 is the instance's digest.
+    """
+
+    identity: InstanceIdentity
+    calling_ae_title: str
+    file_meta: bytes
+    data_set: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInstance:
+    """One instance that is safe on disk and in the database."""
+
+    identity: InstanceIdentity
+    path: Path
+    data_set_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class GreyImage:
+    """An 8-bit image, rows top to bottom, 0 black, as a radiologist looks at it.
+
+    The patient's left is on the image's right. `pixels` holds `height * width` bytes.
+    """
+
+    width: int
+    height: int
+    pixels: bytes
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.height < 1 or len(self.pixels) != self.width * self.height:
+            raise ValueError("a GreyImage needs height * width bytes of pixels")
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedImage:
+    """The image that the draft is made from, and the view that it shows ('PA', 'AP')."""
+
+    instance: StoredInstance
+    view: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadImage:
+    """An image of the study that the model does not look at, and why, in words for a radiologist."""
+
+    identity: InstanceIdentity
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which images of a study are read and which are left."""
+
+    images: tuple[SelectedImage, ...]
+    unread: tuple[UnreadImage, ...]

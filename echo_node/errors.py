@@ -1,0 +1,51 @@
+"""Every exception that echo-node raises on purpose.
+
+    EchoNodeError
+    ├── ConfigError          a setting is wrong: the process does not start (exit code 2)
+    ├── InstanceRejected     a C-STORE is refused: carries the DIMSE status that the peer gets
+    ├── TransientError       try again later: back-off, then a dead letter
+    └── PermanentError       trying again cannot help: straight to the dead letters, with the reason
+        ├── NotEligible      the study is not one to draft: it ends as skipped, with the reason
+        └── CheckpointError  a model checkpoint that cannot be used as it is
+
+The class decides what happens, never the text. Messages say what happened, to what, and what to do;
+they carry no patient data, since they reach logs and the console.
+"""
+
+from __future__ import annotations
+
+
+class EchoNodeError(Exception):
+    """The root of the tree."""
+
+
+class ConfigError(EchoNodeError):
+    """A setting is missing, unknown or impossible."""
+
+
+class InstanceRejected(EchoNodeError):
+    """An instance cannot be accepted.
+
+    Attributes:
+        status: the DIMSE status (PS3.4 Annex B.2.3, PS3.7 Annex C) that answers the C-STORE.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class TransientError(EchoNodeError):
+    """The operation failed for a reason that may pass."""
+
+
+class PermanentError(EchoNodeError):
+    """The operation failed for a reason that repeating it cannot mend."""
+
+
+class NotEligible(PermanentError):
+    """The study holds nothing that the model may be asked to draft from."""
+
+
+class CheckpointError(PermanentError):
+    """A model checkpoint is absent, truncated, incomplete or of another kind."""

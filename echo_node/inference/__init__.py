@@ -1,0 +1,1 @@
+"""Pixels in, Report out: image preparation, prompt, sections, generator."""

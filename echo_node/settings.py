@@ -1,0 +1,201 @@
+"""Typed, frozen configuration: every setting, its default and what it means.
+
+The values come from files, the environment and the command line (see config_sources.py); each part of
+the node is given just its own section. Importing this module must stay light: no torch, no pydicom.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from echo_node.errors import ConfigError
+
+
+class Role(StrEnum):
+    """What one process does; `all` runs each of the others in a process of its own."""
+
+    ALL = "all"
+    RECEIVE = "receive"
+    INFER = "infer"
+    DELIVER = "deliver"
+    WEB = "web"
+
+
+def _ae_title(value: str) -> str:
+    stripped = value.strip(" ")
+    if (
+        not 1 <= len(stripped) <= 16
+        or not stripped.isascii()
+        or not stripped.isprintable()
+        or "\\" in stripped
+    ):
+        raise ValueError("an AE title has 1 to 16 printable ASCII characters and no backslash")
+    return stripped
+
+
+AETitle = Annotated[str, AfterValidator(_ae_title)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Section(BaseModel):
+    """A group of settings; an unknown name in it is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class NodeSettings(Section):
+    """Who the node is and where it keeps things."""
+
+    ae_title: AETitle = "ECHO_NODE"
+    """The AE title that modalities and the PACS know this node by."""
+    bind_address: str = "0.0.0.0"  # noqa: S104 - a DICOM node listens on the network; allow-lists restrict it
+    """The address to listen on; 127.0.0.1 accepts this machine only."""
+    port: Port = 11112
+    """The DICOM port; 0 takes any free one."""
+    data_dir: Path = Path("echo-data")
+    """The folder of the spool, the outbox and the default database."""
+    role: Role = Role.ALL
+    """Which part of the node this process runs."""
+
+
+class IntakeSettings(Section):
+    """Receiving studies."""
+
+    require_called_ae_title: bool = True
+    """Refuse associations that call another AE title than ours."""
+    allowed_calling_ae_titles: tuple[AETitle, ...] = ()
+    """Only these may send; empty lets anyone. Peers with `host` set are also held to that address."""
+    study_idle_s: float = Field(default=60.0, gt=0)
+    """A study is complete when no instance has arrived for this long."""
+    study_forced_s: float = Field(default=900.0, gt=0)
+    """A study is complete this long after its first instance, whatever still arrives."""
+    maximum_pdu_bytes: int = Field(default=131_072, ge=0)
+    """The largest PDU we accept; 0 means no limit."""
+    maximum_associations: int = Field(default=32, ge=1)
+    """How many associations may be open at once; further ones are refused as transient."""
+    acse_timeout_s: float = Field(default=30.0, gt=0)
+    """How long an association may take to be negotiated."""
+    network_timeout_s: float = Field(default=60.0, gt=0)
+    """How long an association may be silent."""
+    minimum_free_bytes: int = Field(default=512 * 1024 * 1024, ge=0)
+    """Below this much free disk, C-STORE is answered 0xA700 before anything is written."""
+
+
+class DatabaseSettings(Section):
+    """The SQL database: SQLite or PostgreSQL."""
+
+    url: str = ""
+    """An SQLAlchemy URL; empty means SQLite in the data folder. A password belongs into the environment."""
+
+
+class ModelSettings(Section):
+    """The model that drafts."""
+
+    name: str = "echo-demo"
+    """A shipped model's name, or the folder of a checkpoint."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where it runs; `auto` takes the GPU if there is one."""
+    threads: int = Field(default=0, ge=0)
+    """CPU threads for the model; 0 leaves it to PyTorch."""
+    decoder: Literal["one_step", "multi_step"] = "one_step"
+    """How blocks are written: one forward each, or several under `confidence_threshold`."""
+    confidence_threshold: float = Field(default=0.85, gt=0, le=1)
+    """Multi-step: a token is committed when its probability is at least this."""
+    max_new_tokens: int = Field(default=320, ge=8, le=4096)
+    """The longest draft; one that has not ended by then is not sent."""
+
+
+class QueueSettings(Section):
+    """Drafting jobs."""
+
+    lease_s: float = Field(default=120.0, gt=0)
+    """A worker that has not renewed its claim for this long has lost it."""
+    heartbeat_s: float = Field(default=20.0, gt=0)
+    """How often a worker renews its claim."""
+    poll_s: float = Field(default=0.5, gt=0)
+    """How often an idle worker looks for work."""
+    attempts: int = Field(default=5, ge=1)
+    """How often a job is tried before it becomes a dead letter."""
+    first_delay_s: float = Field(default=5.0, gt=0)
+    """The wait after a first failure; it doubles each time."""
+    longest_delay_s: float = Field(default=600.0, gt=0)
+    """The longest wait between tries."""
+
+
+class DeliverySettings(Section):
+    """Sending drafts to the PACS."""
+
+    destinations: tuple[str, ...] = ()
+    """Names of the peers that get each draft; empty keeps drafts in the outbox."""
+    attempts: int = Field(default=60, ge=1)
+    """How often a delivery is tried before it becomes a dead letter."""
+    first_delay_s: float = Field(default=5.0, gt=0)
+    """The wait after a first failure; it doubles each time."""
+    longest_delay_s: float = Field(default=900.0, gt=0)
+    """The longest wait between tries."""
+    timeout_s: float = Field(default=30.0, gt=0)
+    """How long a peer may take to answer."""
+    lease_s: float = Field(default=120.0, gt=0)
+    """A sender that has not finished within this has lost its claim."""
+
+
+class WebSettings(Section):
+    """The health and metrics endpoints."""
+
+    bind_address: str = "127.0.0.1"
+    """The address to listen on."""
+    port: Port = 8042
+    """The HTTP port; 0 takes any free one."""
+
+
+class LogSettings(Section):
+    """Logs: events with surrogate ids, never patient data."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe event that is written."""
+    format: Literal["auto", "json", "console"] = "auto"
+    """`auto` writes JSON lines unless standard error is a terminal."""
+
+
+class Peer(Section):
+    """Another application entity: a modality that sends, or a PACS that is sent to."""
+
+    ae_title: AETitle
+    """Its AE title."""
+    host: str = ""
+    """Its host name or address; empty for a sender that may come from anywhere."""
+    port: Port = 104
+    """Its DICOM port."""
+    study_idle_s: float | None = Field(default=None, gt=0)
+    """Overrides `intake.study_idle_s` for studies from this peer."""
+
+
+class Settings(Section):
+    """Everything. Sections are handed out one by one; only node.py holds the whole."""
+
+    node: NodeSettings = NodeSettings()
+    intake: IntakeSettings = IntakeSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    model: ModelSettings = ModelSettings()
+    queue: QueueSettings = QueueSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    web: WebSettings = WebSettings()
+    log: LogSettings = LogSettings()
+    peers: dict[str, Peer] = Field(default_factory=dict)
+
+    def model_post_init(self, context: object, /) -> None:
+        """Check what spans sections."""
+        for name in self.delivery.destinations:
+            if name not in self.peers:
+                raise ConfigError(f"delivery.destinations names '{name}', which is not among the peers")
+            if not self.peers[name].host:
+                raise ConfigError(f"peer '{name}' is a destination and needs a host")
+
+    @property
+    def database_url(self) -> str:
+        """The database's URL, the default one made from the data folder."""
+        return self.database.url or f"sqlite:///{(self.node.data_dir / 'echo-node.sqlite3').resolve()}"
