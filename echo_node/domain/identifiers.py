@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
-_AE_TITLE = re.compile(r"[\x20-\x5b\x5d-\x7e]{1,16}")
 
 
 def is_valid_uid(value: str) -> bool:
@@ -26,15 +25,3 @@ def checked_uid(value: str, keyword: str) -> str:
     if not is_valid_uid(value):
         raise ValueError(f"{keyword} is not a valid DICOM UID")
     return value
-
-
-def checked_ae_title(value: str) -> str:
-    """Return an AE title without its insignificant spaces (PS3.5 section 6.2, VR AE).
-
-    Raises:
-        ValueError: it is empty, longer than 16 characters, or has a backslash or a control character.
-    """
-    stripped = value.strip(" ")
-    if _AE_TITLE.fullmatch(stripped) is None:
-        raise ValueError("an AE title has 1 to 16 printable ASCII characters and no backslash")
-    return stripped

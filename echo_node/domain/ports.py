@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from echo_node.domain.report import EncodedDocument, ModelIdentity, Report
-from echo_node.domain.study import GreyImage, ReceivedInstance, Selection, SelectedImage, StoredInstance
+from echo_node.domain.study import GreyImage, ReceivedInstance, SelectedImage, Selection, StoredInstance
 
 
 class Clock(Protocol):
