@@ -1,0 +1,79 @@
+"""An endless, index-addressable set of phantom cases, made on demand, the same on every machine."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.phantom.findings import Findings, sample_findings
+from training.phantom.grammar import PhantomReport, write_report
+from training.phantom.radiograph import render
+
+
+@dataclass(frozen=True, slots=True)
+class PhantomCase:
+    """One study: `image` is (size, size) uint8, MONOCHROME2, the patient's left on the image's right."""
+
+    image: NDArray[np.uint8]
+    findings: Findings
+    report: PhantomReport
+
+
+class PhantomDataset(Sequence[PhantomCase]):
+    """`count` cases; case i depends on (seed, i) alone, so any worker may make any case in any order."""
+
+    def __init__(self, count: int, seed: int, size: int = 224) -> None:
+        """Describe the set; nothing is rendered yet.
+
+        Raises:
+            ValueError: `count` or `seed` is negative.
+        """
+        if count < 0 or seed < 0:
+            message = f"count and seed must not be negative: count={count}, seed={seed}"
+            raise ValueError(message)
+        self._count, self._seed, self._size = count, seed, size
+
+    def __len__(self) -> int:
+        """Return the number of cases."""
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> PhantomCase: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[PhantomCase]: ...
+
+    def __getitem__(self, index: int | slice) -> PhantomCase | list[PhantomCase]:
+        """Make one case, or a list of cases for a slice.
+
+        Raises:
+            IndexError: there is no case of that index.
+        """
+        if isinstance(index, slice):
+            return [self._make(place) for place in range(*index.indices(self._count))]
+        place = index + self._count if index < 0 else index
+        if not 0 <= place < self._count:
+            message = f"case {index} of a phantom set of {self._count}"
+            raise IndexError(message)
+        return self._make(place)
+
+    def __iter__(self) -> Iterator[PhantomCase]:
+        """Make the cases one after the other."""
+        return (self._make(place) for place in range(self._count))
+
+    def truth(self, index: int) -> tuple[Findings, PhantomReport]:
+        """Return the findings and the report of case `index` (not negative) without rendering its image."""
+        rng = self._generator(index)
+        findings = sample_findings(rng)
+        return findings, write_report(findings, rng)
+
+    def _make(self, place: int) -> PhantomCase:
+        rng = self._generator(place)
+        findings = sample_findings(rng)
+        report = write_report(findings, rng)
+        return PhantomCase(render(findings, rng, self._size), findings, report)
+
+    def _generator(self, place: int) -> np.random.Generator:
+        return np.random.default_rng(np.random.SeedSequence([self._seed, place]))
