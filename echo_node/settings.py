@@ -1,6 +1,6 @@
 """Typed, frozen configuration: every setting, its default and what it means.
 
-The values come from files, the environment and the command line (see config_sources.py); each part of
+The values come from files, the environment and the command line (see the package config); each part of
 the node is given just its own section. Importing this module must stay light: no torch, no pydicom.
 """
 
@@ -44,7 +44,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 class Section(BaseModel):
     """A group of settings; an unknown name in it is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class NodeSettings(Section):

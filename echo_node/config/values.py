@@ -1,0 +1,45 @@
+"""Values on their way in (text of the environment and the command line) and out (masked, for show)."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic.fields import FieldInfo
+
+from echo_node.config.keys import Key, holds_list
+from echo_node.errors import ConfigError
+
+_CREDENTIALS = re.compile(r"(?<=://)([^/@:]*):(.*)@")
+_SECRET_PARAMETER = re.compile(r"([?&][^=&]*(?:password|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
+_PACS = re.compile(r"(?P<ae_title>[^@]+)@(?P<host>\[[^\]]+\]|[^:\[\]]+):(?P<port>[0-9]{1,5})")
+
+
+def from_text(text: str, field: FieldInfo) -> object:
+    """Return what *text* stands for; lists are separated by commas. Numbers are left to pydantic."""
+    if holds_list(field):
+        return [item.strip() for item in text.split(",") if item.strip()]
+    return text
+
+
+def parse_pacs(text: str, source: str) -> dict[str, object]:
+    """Return the peer that `AE@host:port` describes; an IPv6 address goes in brackets.
+
+    Raises:
+        ConfigError: it is not of this form.
+    """
+    match = _PACS.fullmatch(text.strip())
+    if match is None or not 1 <= int(match["port"]) <= 65535:
+        raise ConfigError(f"'{text}' ({source}) is not of the form AE@host:port, such as PACS@10.0.0.5:104")
+    return {"ae_title": match["ae_title"], "host": match["host"].strip("[]"), "port": int(match["port"])}
+
+
+def masked(key: Key, value: object) -> object:
+    """Return *value* fit to be shown: the password of a database URL is replaced by `***`."""
+    if key == ("database", "url") and isinstance(value, str):
+        return mask_url(value)
+    return value
+
+
+def mask_url(url: str) -> str:
+    """Return *url* without its password, wherever it stands in it."""
+    return _SECRET_PARAMETER.sub(r"\1***", _CREDENTIALS.sub(r"\1:***@", url))
