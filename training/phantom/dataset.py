@@ -21,6 +21,11 @@ class PhantomCase:
     report: PhantomReport
 
 
+def case_generator(seed: int, index: int) -> np.random.Generator:
+    """Return the generator that draws a case's findings, then its report, then its image."""
+    return np.random.default_rng(np.random.SeedSequence([seed, index]))
+
+
 class PhantomDataset(Sequence[PhantomCase]):
     """`count` cases; case i depends on (seed, i) alone, so any worker may make any case in any order."""
 
@@ -65,15 +70,12 @@ class PhantomDataset(Sequence[PhantomCase]):
 
     def truth(self, index: int) -> tuple[Findings, PhantomReport]:
         """Return the findings and the report of case `index` (not negative) without rendering its image."""
-        rng = self._generator(index)
+        rng = case_generator(self._seed, index)
         findings = sample_findings(rng)
         return findings, write_report(findings, rng)
 
     def _make(self, place: int) -> PhantomCase:
-        rng = self._generator(place)
+        rng = case_generator(self._seed, place)
         findings = sample_findings(rng)
         report = write_report(findings, rng)
         return PhantomCase(render(findings, rng, self._size), findings, report)
-
-    def _generator(self, place: int) -> np.random.Generator:
-        return np.random.default_rng(np.random.SeedSequence([self._seed, place]))
