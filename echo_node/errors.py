@@ -3,6 +3,7 @@
     EchoNodeError
     ├── ConfigError          a setting is wrong: the process does not start (exit code 2)
     ├── InstanceRejected     a C-STORE is refused: carries the DIMSE status that the peer gets
+    ├── LeaseLost            a worker was taken for dead: its result must not count
     ├── TransientError       try again later: back-off, then a dead letter
     └── PermanentError       trying again cannot help: straight to the dead letters, with the reason
         ├── NotEligible      the study is not one to draft: it ends as skipped, with the reason
@@ -33,6 +34,10 @@ class InstanceRejected(EchoNodeError):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+class LeaseLost(EchoNodeError):
+    """The work belongs to another worker by now, or to nobody: what this one made of it is dropped."""
 
 
 class TransientError(EchoNodeError):

@@ -5,6 +5,28 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class JobState(StrEnum):
+    """Where a drafting job stands; a newer revision of its study supersedes it."""
+
+    READY = "ready"
+    RUNNING = "running"
+    DONE = "done"
+    SKIPPED = "skipped"
+    DEAD = "dead"
+    SUPERSEDED = "superseded"
+
+
+class DeliveryState(StrEnum):
+    """Where a document stands on its way to one destination."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    DELIVERED_WITH_WARNING = "delivered_with_warning"
+    DEAD = "dead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +55,19 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to work on one row until `expires_at`; `attempt` fences off earlier holders."""
+    """The right to work on one row until `expires_at`.
+
+    Attributes:
+        row_id: the job's or delivery's surrogate id.
+        attempt: counts every claim, for ever; it fences off earlier holders.
+        tries: counts the claims since the work was made or last released by an operator.
+        holder: which worker has it.
+        expires_at: when others may take it, unless it is renewed.
+    """
 
     row_id: int
     attempt: int
+    tries: int
     holder: str
     expires_at: datetime
 

@@ -30,6 +30,7 @@ class StudyEvent(StrEnum):
     COMPLETED = "idle or time limit reached"
     CLAIMED = "worker claims the job"
     DRAFT_STORED = "draft encoded and stored"
+    UNCHANGED = "same images as the earlier draft"
     NOT_ELIGIBLE = "not eligible"
     RETRY = "transient error or lease expired"
     GAVE_UP = "permanent error or attempts used up"
@@ -54,6 +55,8 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(_S.RECEIVING, _E.COMPLETED, _S.QUEUED),
     Transition(_S.QUEUED, _E.CLAIMED, _S.DRAFTING),
     Transition(_S.DRAFTING, _E.DRAFT_STORED, _S.DRAFTED),
+    # The earlier revision's draft still stands: no second draft of the same images.
+    Transition(_S.DRAFTING, _E.UNCHANGED, _S.DRAFTED),
     Transition(_S.DRAFTING, _E.NOT_ELIGIBLE, _S.SKIPPED),
     Transition(_S.DRAFTING, _E.RETRY, _S.QUEUED),
     Transition(_S.DRAFTING, _E.GAVE_UP, _S.FAILED),

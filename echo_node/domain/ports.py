@@ -5,10 +5,19 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from echo_node.domain.job import DeliveryJob, DraftJob, Lease
 from echo_node.domain.report import EncodedDocument, ModelIdentity, Report
-from echo_node.domain.study import GreyImage, ReceivedInstance, SelectedImage, Selection, StoredInstance
+from echo_node.domain.study import (
+    GreyImage,
+    InstanceFile,
+    InstanceIdentity,
+    ReceivedInstance,
+    SelectedImage,
+    Selection,
+    StoredInstance,
+)
 
 
 class Clock(Protocol):
@@ -35,6 +44,140 @@ class InstanceSink(Protocol):
 
         Raises:
             InstanceRejected: with the DIMSE status to answer; nothing of it is left behind.
+        """
+        ...
+
+
+class InstanceFiles(Protocol):
+    """The spool (fulfilled by storage/instances.py)."""
+
+    def put(self, received: ReceivedInstance, digest: str, *, aside: bool) -> InstanceFile:
+        """Write the instance to a file of its own and make it durable, among the conflicts if *aside*.
+
+        Raises:
+            InstanceRejected: the disk is full or failing; no partial file is left.
+        """
+        ...
+
+    def discard(self, file: InstanceFile) -> None:
+        """Remove a file that no row refers to; one that is gone already is no error."""
+        ...
+
+
+class IntakeLedger(Protocol):
+    """What is known of received instances (fulfilled by storage/studies.py)."""
+
+    def classify(self, identity: InstanceIdentity, digest: str) -> StoreOutcome:
+        """Say what an instance with this data-set digest is to the node, as of now."""
+        ...
+
+    def record(self, received: ReceivedInstance, file: InstanceFile, expected: StoreOutcome) -> bool:
+        """Commit the instance (or the conflict) and move the study; false if it is not *expected* any more.
+
+        Raises:
+            TransientError: the database cannot take it now.
+        """
+        ...
+
+    def note_resend(self, received: ReceivedInstance) -> None:
+        """A known instance came again: its study, if still receiving, is given more time."""
+        ...
+
+    def refers_to(self, file: InstanceFile) -> bool:
+        """Say whether a row names this file."""
+        ...
+
+
+class CompletionLedger(Protocol):
+    """Studies that may be complete (fulfilled by storage/studies.py)."""
+
+    def complete_due(self) -> Sequence[int]:
+        """Complete every study whose time has come and enqueue its job; return the studies' ids."""
+        ...
+
+
+class Leased(Protocol):
+    """Work that was claimed."""
+
+    @property
+    def lease(self) -> Lease:
+        """The right to do it."""
+        ...
+
+
+Work = TypeVar("Work", bound=Leased)
+
+
+class WorkQueue(Protocol[Work]):
+    """Work to claim and what became of it (fulfilled by storage/jobs.py and storage/deliveries.py).
+
+    Every method but `claim` raises LeaseLost when the work is no longer the caller's, and any may
+    raise TransientError when the database cannot be reached.
+    """
+
+    def claim(self, holder: str) -> Work | None:
+        """Take the next piece of work that is due, if there is one."""
+        ...
+
+    def renew(self, work: Work) -> None:
+        """Extend the lease."""
+        ...
+
+    def retry(self, work: Work, reason: str, at: datetime) -> None:
+        """Put the work back to be claimed again at *at*."""
+        ...
+
+    def bury(self, work: Work, reason: str) -> None:
+        """Make the work a dead letter, for an operator to look at."""
+        ...
+
+    def skip(self, work: Work, reason: str) -> None:
+        """End the work: there is nothing to be done, and that is no failure."""
+        ...
+
+    def give_back(self, work: Work) -> None:
+        """Return work that was not done, as if it had not been tried."""
+        ...
+
+
+class DraftLedger(Protocol):
+    """A drafting job's study and where its draft is kept (fulfilled by storage/documents.py)."""
+
+    def instances(self, job: DraftJob) -> Sequence[StoredInstance]:
+        """Return the study's instances in order of arrival."""
+        ...
+
+    def is_drafted(self, job: DraftJob, selection: Selection) -> bool:
+        """Say whether the study's latest draft was made from just these images."""
+        ...
+
+    def keep_earlier(self, job: DraftJob) -> None:
+        """Finish the job without a new draft: the earlier one still stands.
+
+        Raises:
+            LeaseLost: the job is another worker's by now, or of an earlier revision.
+        """
+        ...
+
+    def store(
+        self, job: DraftJob, document: EncodedDocument, selection: Selection, model: ModelIdentity
+    ) -> None:
+        """Make the document durable, finish the job and create the deliveries.
+
+        Raises:
+            LeaseLost: the job is another worker's by now, or of an earlier revision.
+        """
+        ...
+
+
+class DeliveryLedger(Protocol):
+    """Deliveries and their end (fulfilled by storage/deliveries.py)."""
+
+    def finish(self, job: DeliveryJob, outcome: DeliveryOutcome, status: int) -> None:
+        """Record that the destination has the document.
+
+        Raises:
+            LeaseLost: the delivery is another worker's by now.
         """
         ...
 

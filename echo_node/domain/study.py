@@ -47,6 +47,15 @@ class StoredInstance:
 
 
 @dataclass(frozen=True, slots=True)
+class InstanceFile:
+    """An instance's file that is durable on disk, not yet known to the database."""
+
+    path: Path
+    data_set_sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class GreyImage:
     """An 8-bit image, rows top to bottom, 0 black, as a radiologist looks at it.
 
