@@ -21,8 +21,8 @@ _OPACITY_CENTERS = {
     "right_upper": ((-0.42, -0.42),),
     "right_lower": ((-0.46, 0.20),),
     "left_upper": ((0.42, -0.42),),
-    "left_lower": ((0.50, 0.20),),
-    "bilateral_lower": ((-0.46, 0.20), (0.50, 0.20)),
+    "left_lower": ((0.55, 0.20),),
+    "bilateral_lower": ((-0.46, 0.20), (0.55, 0.20)),
 }
 
 

@@ -62,7 +62,7 @@ def _absorption(
     air_HW = air_HW * (1.0 + 0.16 * free_air_HW - 0.22 * vessels_HW)
     tissue = 1.02 + anatomy.fat
     absorbed_HW: Image = body_HW * (tissue - (0.86 + 0.5 * anatomy.fat) * air_HW)
-    absorbed_HW = absorbed_HW + (0.10 * heart_HW + 0.16 * fluid_HW) * lung_HW + 0.20 * patch_HW
+    absorbed_HW = absorbed_HW + (0.10 * heart_HW + 0.16 * fluid_HW) * lung_HW + 0.26 * patch_HW
     absorbed_HW = absorbed_HW + 0.16 * pleura_HW * lung_HW + _abdomen(anatomy, x_HW, y_HW) * body_HW
     absorbed_HW = absorbed_HW + anatomy.breast * _breasts(x_HW, y_HW)
     absorbed_HW = absorbed_HW + skeleton(findings.bones, anatomy, x_HW, y_HW) * body_HW
