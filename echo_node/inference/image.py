@@ -1,0 +1,145 @@
+"""A displayed image made ready for the vision tower: the same code in service and in training.
+
+Shapes: N images, H and W pixels, G patches of one image, C channels.
+The arithmetic is Qwen2-VL's image processor (rescale, normalise, patch order), without torchvision.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from echo_node.domain.study import GreyImage
+from echo_node.errors import CheckpointError, PermanentError
+
+FILE_NAME = "preprocessor_config.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePreparation:
+    """How a checkpoint wants its images; stored beside it as preprocessor_config.json.
+
+    Attributes:
+        resize: `square` pads with black to a square of `side` pixels; `smart` keeps the aspect ratio
+            and rounds both sides to whole merged patches within `min_pixels` and `max_pixels`.
+        side: pixels of the square; a multiple of patch_size * merge_size.
+        min_pixels: smallest area under `smart`.
+        max_pixels: largest area under `smart` (the paper's 2,250,000).
+        patch_size: pixels along a patch.
+        temporal_patch_size: how often a still image is repeated along time.
+        merge_size: patches along a side that become one token.
+        image_mean: of the three channels, after rescaling to [0, 1].
+        image_std: likewise.
+    """
+
+    resize: Literal["square", "smart"] = "smart"
+    side: int = 224
+    min_pixels: int = 56 * 56
+    max_pixels: int = 2_250_000
+    patch_size: int = 14
+    temporal_patch_size: int = 2
+    merge_size: int = 2
+    image_mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)
+    image_std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
+
+    def resized(self, image: GreyImage) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """Return the image as (H, W) unsigned bytes in the size that the model gets."""
+        picture = Image.frombytes("L", (image.width, image.height), image.pixels)
+        if self.resize == "square":
+            longest = max(picture.size)
+            canvas = Image.new("L", (longest, longest))
+            canvas.paste(picture, ((longest - picture.width) // 2, (longest - picture.height) // 2))
+            size = (self.side, self.side)
+            return np.asarray(canvas.resize(size, Image.Resampling.BICUBIC))
+        return np.asarray(picture.resize(self._smart_size(*picture.size), Image.Resampling.BICUBIC))
+
+    def _smart_size(self, width: int, height: int) -> tuple[int, int]:
+        """Round to whole tokens within the pixel limits (Qwen2-VL's smart_resize)."""
+        factor = self.patch_size * self.merge_size
+        if max(width, height) > 200 * min(width, height):
+            raise PermanentError("the image is more than 200 times as long as it is wide")
+        rows, columns = (max(1, round(side / factor)) for side in (height, width))
+        area = rows * columns * factor**2
+        if area > self.max_pixels:
+            scale = math.sqrt(height * width / self.max_pixels)
+            rows, columns = (max(1, math.floor(side / scale / factor)) for side in (height, width))
+        elif area < self.min_pixels:
+            scale = math.sqrt(self.min_pixels / (height * width))
+            rows, columns = (math.ceil(side * scale / factor) for side in (height, width))
+        return columns * factor, rows * factor
+
+    def patches(self, image_NHW: Tensor) -> tuple[Tensor, Tensor]:
+        """Cut images of one size into normalised patches.
+
+        Args:
+            image_NHW: unsigned bytes, or floats in [0, 255].
+
+        Returns:
+            Patches (N * G, C * time * patch * patch), in the order in which the tower merges them, and
+            the grid (N, 3) of patches along time, height and width.
+        """
+        count, height, width = image_NHW.shape
+        size, merge, time = self.patch_size, self.merge_size, self.temporal_patch_size
+        rows, columns = height // size, width // size
+        mean, std = (torch.tensor(v, device=image_NHW.device) for v in (self.image_mean, self.image_std))
+        image_NCHW = (image_NHW[:, None].float() / 255 - mean[:, None, None]) / std[:, None, None]
+        cut = image_NCHW.reshape(
+            count, 3, rows // merge, merge, size, columns // merge, merge, size
+        ).permute(0, 2, 5, 3, 6, 1, 4, 7)
+        repeated = cut[:, :, :, :, :, :, None].expand(-1, -1, -1, -1, -1, -1, time, -1, -1)
+        grid = torch.tensor([[1, rows, columns]] * count, device=image_NHW.device)
+        return repeated.reshape(count * rows * columns, 3 * time * size * size), grid
+
+    def tokens(self, grid_thw: Tensor) -> int:
+        """Return how many tokens one image of this grid (3,) becomes."""
+        return int(grid_thw.prod()) // self.merge_size**2
+
+    def save(self, folder: Path) -> None:
+        """Write preprocessor_config.json."""
+        (folder / FILE_NAME).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> ImagePreparation:
+        """Read preprocessor_config.json; keys that other processors add are passed over.
+
+        Raises:
+            CheckpointError: the file is absent or is not JSON.
+        """
+        try:
+            stored = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise CheckpointError(f"{folder} has no {FILE_NAME}") from None
+        except json.JSONDecodeError as error:
+            raise CheckpointError(f"{folder / FILE_NAME} is not JSON") from error
+        known = {key: stored[key] for key in cls.__dataclass_fields__ if key in stored}
+        for key in ("image_mean", "image_std"):
+            if key in known:
+                known[key] = tuple(known[key])
+        return cls(**known)
+
+
+def read_picture(path: Path) -> GreyImage:
+    """Read a PNG, JPEG or other picture as it would be displayed.
+
+    Raises:
+        PermanentError: it is not a picture, is truncated, or is too large to be one.
+    """
+    try:
+        with Image.open(path) as picture:
+            if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
+                values = np.asarray(picture, dtype=np.float32)
+                span = float(values.max() - values.min()) or 1.0
+                grey = Image.fromarray(((values - values.min()) / span * 255).astype(np.uint8), "L")
+            else:
+                grey = picture.convert("L")
+            return GreyImage(grey.width, grey.height, grey.tobytes())
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError) as error:
+        raise PermanentError(f"{path} cannot be read as a picture ({type(error).__name__})") from error

@@ -1,0 +1,26 @@
+"""What the model is asked, in the tokeniser's chat template with one image in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PROMPT = "Review this chest X-ray and write a report. Use this format: Findings: {}, Impression: {}."
+IMAGE_TOKEN = "<|image_pad|>"  # noqa: S105 - a token of the vocabulary, no secret
+MASK_TOKEN = "<|MASK|>"  # noqa: S105 - likewise
+
+
+def prompt_ids(tokenizer: Any, image_tokens: int) -> list[int]:
+    """Return the ids of the prompt with *image_tokens* places for the image.
+
+    Args:
+        tokenizer: a Hugging Face tokenizer with a chat template for Qwen2.5-VL.
+        image_tokens: how many merged patches the image has.
+    """
+    content = [{"type": "image"}, {"type": "text", "text": PROMPT}]
+    text = tokenizer.apply_chat_template(
+        [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+    )
+    ids: list[int] = tokenizer(
+        text.replace(IMAGE_TOKEN, IMAGE_TOKEN * image_tokens, 1), add_special_tokens=False
+    )["input_ids"]
+    return ids

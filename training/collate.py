@@ -1,0 +1,74 @@
+"""Examples into tensors.
+
+Shapes: N examples, P prompt tokens, R response tokens (the longest of the batch, in whole blocks).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from echo_node.inference.image import ImagePreparation
+from echo_node.inference.prompt import prompt_ids
+from training.data import Images
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One batch.
+
+    Attributes:
+        prompt_NP: token ids of the prompts.
+        pixel_values: patches of all images.
+        grid_thw: patches of each image along time, height and width (N, 3).
+        response_NR: token ids, each filled up with EOS.
+        trained_NR: true up to the end of the block that holds a response's first EOS.
+    """
+
+    prompt_NP: Tensor
+    pixel_values: Tensor
+    grid_thw: Tensor
+    response_NR: Tensor
+    trained_NR: Tensor
+
+
+def prepare_prompts(
+    images: Images, preparation: ImagePreparation, tokenizer: Any
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return prompt ids (N, P), patches and grid of images of one size."""
+    pixel_values, grid_thw = preparation.patches(torch.from_numpy(images))
+    ids = prompt_ids(tokenizer, preparation.tokens(grid_thw[0]))
+    return torch.tensor([ids] * len(images)), pixel_values, grid_thw
+
+
+def pad_responses(
+    responses: Sequence[Sequence[int]], prompt_length: int, block_length: int, eos_id: int
+) -> tuple[Tensor, Tensor]:
+    """Fill responses (without EOS) up with EOS to whole blocks of the absolute grid.
+
+    Returns:
+        Token ids (N, R) and which of them are trained (N, R).
+    """
+    tail = prompt_length % block_length
+    lengths = [-(-(tail + len(r) + 1) // block_length) * block_length - tail for r in responses]
+    response_NR = torch.full((len(responses), max(lengths)), eos_id)
+    for row, response in zip(response_NR, responses, strict=True):
+        row[: len(response)] = torch.tensor(response)
+    trained_NR = torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]
+    return response_NR, trained_NR
+
+
+def collate(
+    images: Images, reports: Sequence[str], preparation: ImagePreparation, tokenizer: Any, block_length: int
+) -> Batch:
+    """Make a batch of images of one size and their reports."""
+    prompt_NP, pixel_values, grid_thw = prepare_prompts(images, preparation, tokenizer)
+    responses = tokenizer(list(reports), add_special_tokens=False)["input_ids"]
+    response_NR, trained_NR = pad_responses(
+        responses, prompt_NP.shape[1], block_length, tokenizer.eos_token_id
+    )
+    return Batch(prompt_NP, pixel_values, grid_thw, response_NR, trained_NR)

@@ -1,0 +1,132 @@
+"""The one training loop: any objective, exact resume, progress, metrics.
+
+Order and noise of an update are functions of (seed, update), and the state is saved whole, so that a run
+that was killed goes on to the same weights.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from echo_node.model.vlm import EchoForReportGeneration
+from training.collate import Batch
+from training.recipe import OptimiserRecipe
+
+STATE_FILE = "state.pt"
+
+
+class Objective(Protocol):
+    """What is minimised."""
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        """Return the loss of a batch and figures worth logging."""
+        ...
+
+
+def train(
+    model: EchoForReportGeneration,
+    objective: Objective,
+    batch_at: Callable[[int], Batch],
+    recipe: OptimiserRecipe,
+    folder: Path,
+    *,
+    save_every: int = 200,
+) -> None:
+    """Run the updates that are still to do, and leave the model with the final weights.
+
+    Args:
+        model: trained in place.
+        objective: gives the loss.
+        batch_at: gives the batch of an update, by its number.
+        recipe: updates, learning rate, clipping.
+        folder: gets `metrics.jsonl` and the state to resume from.
+        save_every: updates between two saved states.
+    """
+    model.model.visual.requires_grad_(recipe.train_vision)
+    optimiser = _optimiser(model, recipe)
+    first = _resume(model, optimiser, folder)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[figures]}"),
+    )
+    metrics_path = folder / "metrics.jsonl"
+    with Progress(*columns) as progress, metrics_path.open("a", encoding="utf-8") as metrics:
+        bar = progress.add_task("training", total=recipe.steps, completed=first, figures="")
+        for step in range(first, recipe.steps):
+            started = time.monotonic()
+            figures = _update(model, objective, batch_at(step), optimiser, recipe, step)
+            figures["seconds"] = time.monotonic() - started
+            metrics.write(json.dumps({"step": step + 1, **figures}) + "\n")
+            shown = "  ".join(f"{name} {value:.3g}" for name, value in figures.items())
+            progress.update(bar, advance=1, figures=shown)
+            if (step + 1) % save_every == 0 and step + 1 < recipe.steps:
+                metrics.flush()
+                _save(model, optimiser, folder, step + 1)
+    (folder / STATE_FILE).unlink(missing_ok=True)
+
+
+def _update(
+    model: EchoForReportGeneration,
+    objective: Objective,
+    batch: Batch,
+    optimiser: torch.optim.Optimizer,
+    recipe: OptimiserRecipe,
+    step: int,
+) -> dict[str, float]:
+    model.train()
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate(recipe, step)
+    generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
+    loss, figures = objective.loss(batch, generator)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    norm = torch.nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
+    optimiser.step()
+    return {"loss": loss.item(), **figures, "gradient_norm": norm.item()}
+
+
+def learning_rate(recipe: OptimiserRecipe, step: int) -> float:
+    """Return the learning rate of an update: linear warm-up, then a cosine to the final fraction."""
+    if step < recipe.warmup_steps:
+        return recipe.learning_rate * (step + 1) / recipe.warmup_steps
+    done = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)
+    cosine = (1 + math.cos(math.pi * done)) / 2
+    return recipe.learning_rate * (recipe.final_fraction + (1 - recipe.final_fraction) * cosine)
+
+
+def _optimiser(model: EchoForReportGeneration, recipe: OptimiserRecipe) -> torch.optim.Optimizer:
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
+
+
+def _save(model: EchoForReportGeneration, optimiser: torch.optim.Optimizer, folder: Path, step: int) -> None:
+    partial = folder / f"{STATE_FILE}.part"
+    torch.save({"step": step, "model": model.state_dict(), "optimiser": optimiser.state_dict()}, partial)
+    partial.replace(folder / STATE_FILE)
+
+
+def _resume(model: EchoForReportGeneration, optimiser: torch.optim.Optimizer, folder: Path) -> int:
+    path = folder / STATE_FILE
+    if not path.is_file():
+        return 0
+    state = torch.load(path, weights_only=True)
+    model.load_state_dict(state["model"])
+    optimiser.load_state_dict(state["optimiser"])
+    return int(state["step"])

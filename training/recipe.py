@@ -1,0 +1,173 @@
+"""Recipes: everything that decides a training run, in one TOML file with no hidden defaults elsewhere."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from echo_node.errors import ConfigError
+
+SHIPPED = Path(__file__).resolve().parent / "recipes"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class DataRecipe(_Part):
+    """What to train on."""
+
+    source: Literal["phantom"] = "phantom"
+    """Phantom chest radiographs, made on the spot."""
+    count: int = Field(gt=0)
+    """How many different images."""
+    seed: int = Field(ge=0)
+    """Which ones; evaluation must use another seed."""
+    side: int = Field(default=224, ge=56)
+    """Pixels of the square that the model gets; a multiple of 28."""
+
+
+class NewModelRecipe(_Part):
+    """The dimensions of a network that starts from random weights, and its tokeniser."""
+
+    vocabulary: int = Field(gt=300)
+    """Tokens of the byte-level BPE that is trained on the reports."""
+    width: int = Field(gt=0)
+    """Hidden size of the language model."""
+    layers: int = Field(gt=0)
+    """Of the language model."""
+    heads: int = Field(gt=0)
+    """Attention heads of the language model."""
+    key_value_heads: int = Field(gt=0)
+    """Of the language model."""
+    feed_forward: int = Field(gt=0)
+    """Inner width of the language model's feed-forward layers."""
+    vision_width: int = Field(gt=0)
+    """Hidden size of the vision tower."""
+    vision_layers: int = Field(gt=0)
+    """Of the vision tower."""
+    vision_heads: int = Field(gt=0)
+    """Of the vision tower."""
+    vision_feed_forward: int = Field(gt=0)
+    """Inner width of the vision tower's feed-forward layers."""
+
+
+class ModelRecipe(_Part):
+    """What to start from and what the result is called."""
+
+    name: str
+    """The result's name."""
+    version: str
+    """The result's version."""
+    block_length: int = Field(gt=0)
+    """B: tokens a forward."""
+    start: str = ""
+    """A checkpoint to start from; empty makes a new network from `new`."""
+    new: NewModelRecipe | None = None
+    """Dimensions of a new network."""
+    demonstration: bool = True
+    """Whether drafts say that they are not for clinical use."""
+
+
+class OptimiserRecipe(_Part):
+    """AdamW with warm-up and a cosine."""
+
+    steps: int = Field(gt=0)
+    """Updates."""
+    batch: int = Field(gt=0)
+    """Examples an update."""
+    learning_rate: float = Field(gt=0)
+    """At its highest."""
+    warmup_steps: int = Field(default=100, ge=0)
+    """Updates until the highest learning rate."""
+    final_fraction: float = Field(default=0.02, ge=0, le=1)
+    """The learning rate at the end, as a fraction of the highest."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    """On matrices only."""
+    clip_norm: float = Field(default=1.0, gt=0)
+    """The gradient's longest norm."""
+    train_vision: bool = False
+    """Train the vision tower too; the paper freezes it."""
+    seed: int = 0
+    """Of order, noise and initial weights."""
+
+
+class RadRecipe(_Part):
+    """Response-Asymmetric Diffusion."""
+
+    min_noise: float = Field(default=0.1, gt=0, le=1)
+    """The least level t of a block's noise."""
+
+
+class DcdRecipe(_Part):
+    """Direct Conditional Distillation."""
+
+    teacher_threshold: float = Field(default=0.85, gt=0, le=1)
+    """The teacher commits a token when its probability is at least this."""
+    max_new_tokens: int = Field(default=160, gt=0)
+    """The longest rollout; one that has not ended is dropped."""
+    step_weights: bool = True
+    """Weight each token by the step at which the teacher committed it."""
+    eos_weight: float = Field(default=0.5, ge=0)
+    """Lambda of the end-of-sequence term."""
+    divergence: Literal["forward_kl", "cross_entropy"] = "forward_kl"
+    """The paper's forward KL, or the control: cross-entropy on the teacher's tokens."""
+    rad_weight: float = Field(default=0.0, ge=0)
+    """How much of the RAD loss on the rollouts is mixed in, so that the student keeps refining."""
+
+
+class Recipe(_Part):
+    """A whole run."""
+
+    stage: Literal["rad", "dcd"]
+    """Which objective."""
+    model: ModelRecipe
+    data: DataRecipe
+    optimiser: OptimiserRecipe
+    rad: RadRecipe = RadRecipe()
+    dcd: DcdRecipe = DcdRecipe()
+
+
+def load_recipe(name: str, overrides: list[str]) -> Recipe:
+    """Read a shipped recipe by name or any recipe by path, and change single values.
+
+    Args:
+        name: such as `demo-rad`, or a path of a TOML file.
+        overrides: `section.key=value` each, the value in TOML's notation (a bare word is a string).
+
+    Raises:
+        ConfigError: no such recipe, not TOML, or a key or value that a recipe cannot have.
+    """
+    path = SHIPPED / f"{name}.toml" if (SHIPPED / f"{name}.toml").is_file() else Path(name)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        shipped = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.toml")))
+        raise ConfigError(f"no recipe '{name}': neither a file nor one of {shipped}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    for override in overrides:
+        _apply(content, override)
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{path}: {where}: {first['msg']}") from error
+
+
+def _apply(content: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator:
+        raise ConfigError(f"'{override}' is not of the form section.key=value")
+    try:
+        value: Any = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        content = content.setdefault(section, {})
+    content[last] = value
