@@ -1,0 +1,217 @@
+"""Reading the attributes of received and stored instances, never their pixels.
+
+First thing that looks into what a peer sent: nothing here trusts lengths, values or UIDs, and no
+message repeats a value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+from pathlib import Path
+
+from pydicom import dcmread
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag
+from pydicom.uid import UID
+
+from echo_node.domain.identifiers import checked_uid
+from echo_node.domain.study import InstanceIdentity, StoredInstance
+from echo_node.errors import PermanentError
+
+_UNDEFINED_LENGTH = 0xFFFFFFFF
+_PIXEL_DATA = {0x7FE00008, 0x7FE00009, 0x7FE00010}
+_FIRST_TAG_OF_A_DATA_SET = 0x00080000
+_IDENTITY = ["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"]
+
+PARSE_ERRORS = (
+    InvalidDicomError,
+    EOFError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    NotImplementedError,
+    OverflowError,
+    RecursionError,
+    struct.error,
+    LookupError,
+)
+"""What pydicom raises on bytes that are not what they claim to be."""
+
+HEADER_KEYWORDS = (
+    # identity and dates
+    "SpecificCharacterSet", "TimezoneOffsetFromUTC", *_IDENTITY, "StudyID", "SeriesNumber", "InstanceNumber",
+    "StudyDate", "StudyTime", "SeriesDate", "SeriesTime", "AcquisitionDate", "AcquisitionTime",
+    "AcquisitionDateTime", "ContentDate", "ContentTime",
+    # patient
+    "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex",
+    "PatientAge", "PatientSize", "PatientWeight", "OtherPatientIDsSequence",
+    # order
+    "AccessionNumber", "IssuerOfAccessionNumberSequence", "ReferringPhysicianName", "StudyDescription",
+    "RequestAttributesSequence", "RequestedProcedureDescription", "RequestedProcedureCodeSequence",
+    "PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest",
+    "ReferencedStudySequence", "InstitutionName",
+    # what the image shows
+    "Modality", "ImageType", "BodyPartExamined", "AnatomicRegionSequence", "ViewPosition", "ViewCodeSequence",
+    "ProtocolName", "SeriesDescription", "PerformedProcedureStepDescription",
+    "AcquisitionDeviceProcessingDescription", "PatientOrientation", "Laterality", "ImageLaterality",
+    "LossyImageCompression", "BurnedInAnnotation",
+    # what the pixels are
+    "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation",
+)  # fmt: skip
+"""The attributes of a stored instance that selection and the report need."""
+
+
+def _tags(keywords: tuple[str, ...] | list[str]) -> list[BaseTag | int]:
+    return [tag for tag in map(tag_for_keyword, keywords) if tag is not None]
+
+
+_IDENTITY_TAGS = _tags(_IDENTITY)
+_HEADER_TAGS = [int(tag) for tag in _tags(HEADER_KEYWORDS)]
+
+
+def identity_of(data_set: bytes, transfer_syntax_uid: str) -> InstanceIdentity:
+    """Return what names the instance that *data_set* encodes, all UIDs checked.
+
+    Walks the elements up to the end of the pixel data without decoding them, so that a data set that
+    ends too early is noticed.
+
+    Args:
+        data_set: as received, without file meta information.
+        transfer_syntax_uid: of the presentation context; not a deflated one.
+
+    Raises:
+        ValueError: the bytes are no whole data set, or a UID is absent or malformed.
+    """
+    syntax = UID(transfer_syntax_uid)
+    stream = io.BytesIO(data_set)
+
+    def is_pixel_data(tag: BaseTag, _vr: str | None, length: int) -> bool:
+        if tag < _FIRST_TAG_OF_A_DATA_SET:
+            raise _Unusable("the data set holds elements of a command or of file meta information")
+        if length != _UNDEFINED_LENGTH and stream.tell() + length > len(data_set):
+            raise _Unusable("the data set ends in the middle of an element")
+        if int(tag) not in _PIXEL_DATA:
+            return False
+        if length == _UNDEFINED_LENGTH:
+            _check_fragments(data_set, stream.tell())
+        return True
+
+    try:
+        header = read_dataset(
+            stream,
+            is_implicit_VR=syntax.is_implicit_VR,
+            is_little_endian=syntax.is_little_endian,
+            stop_when=is_pixel_data,
+            specific_tags=_IDENTITY_TAGS,
+        )
+        class_uid, instance_uid, study_uid, series_uid = (str(header.get(each) or "") for each in _IDENTITY)
+    except _Unusable:
+        raise
+    except PARSE_ERRORS as error:
+        raise ValueError(f"the data set cannot be parsed ({type(error).__name__})") from error
+    return InstanceIdentity(
+        study_instance_uid=checked_uid(study_uid, "StudyInstanceUID"),
+        series_instance_uid=checked_uid(series_uid, "SeriesInstanceUID"),
+        sop_instance_uid=checked_uid(instance_uid, "SOPInstanceUID"),
+        sop_class_uid=checked_uid(class_uid, "SOPClassUID"),
+        transfer_syntax_uid=transfer_syntax_uid,
+    )
+
+
+class _Unusable(ValueError):
+    """The data set was parsed far enough to say what is wrong with it."""
+
+
+def _check_fragments(data_set: bytes, position: int) -> None:
+    """Follow the items of encapsulated pixel data (PS3.5 A.4); a missing last delimiter is forgiven."""
+    while position + 8 <= len(data_set):
+        group, element, length = struct.unpack_from("<HHL", data_set, position)
+        if (group, element) == (0xFFFE, 0xE0DD):
+            return
+        if (group, element) != (0xFFFE, 0xE000):
+            raise _Unusable("the compressed pixel data is not a sequence of fragments")
+        position += 8 + length
+    if position > len(data_set):
+        raise _Unusable("the data set ends in the middle of the compressed pixel data")
+
+
+def read_header(path: Path) -> Dataset:
+    """Return the attributes of HEADER_KEYWORDS of the DICOM file at *path*.
+
+    Raises:
+        PermanentError: it cannot be read, or is not a DICOM file.
+    """
+    try:
+        header = dcmread(path, stop_before_pixels=True, specific_tags=_HEADER_TAGS)
+        # Elements are decoded when first looked at: look now, so that a broken one is met here.
+        for _ in header.iterall():
+            pass
+    except OSError as error:
+        raise PermanentError(f"the file cannot be read ({error.strerror or type(error).__name__})") from error
+    except PARSE_ERRORS as error:
+        raise PermanentError("the file is not a readable DICOM file") from error
+    return header
+
+
+def instance_from_file(path: Path) -> StoredInstance:
+    """Return the instance in a DICOM file from anywhere, as if it had been received.
+
+    Raises:
+        PermanentError: it is not a whole DICOM file, or a UID in it is absent or malformed.
+    """
+    header = read_header(path)
+    syntax = str(header.file_meta.get("TransferSyntaxUID") or "")
+    try:
+        identity = InstanceIdentity(
+            study_instance_uid=checked_uid(text(header, "StudyInstanceUID"), "StudyInstanceUID"),
+            series_instance_uid=checked_uid(text(header, "SeriesInstanceUID"), "SeriesInstanceUID"),
+            sop_instance_uid=checked_uid(text(header, "SOPInstanceUID"), "SOPInstanceUID"),
+            sop_class_uid=checked_uid(text(header, "SOPClassUID"), "SOPClassUID"),
+            transfer_syntax_uid=checked_uid(syntax, "TransferSyntaxUID"),
+        )
+    except ValueError as error:
+        raise PermanentError(f"the file is not a usable DICOM file: {error}") from error
+    return StoredInstance(identity, path, hashlib.sha256(data_set_of(path.read_bytes())).hexdigest())
+
+
+def data_set_of(part10: bytes) -> bytes:
+    """Return the encoded data set of a PS3.10 file, byte for byte, without its file meta information.
+
+    Raises:
+        PermanentError: the file meta information is missing or broken.
+    """
+    stream = io.BytesIO(part10)
+    stream.seek(128)
+    if stream.read(4) != b"DICM":
+        raise PermanentError("the file is not a DICOM file: it has no DICM prefix")
+    try:
+        read_dataset(
+            stream,
+            is_implicit_VR=False,
+            is_little_endian=True,
+            stop_when=lambda tag, _vr, _length: tag.group != 0x0002,
+        )
+    except PARSE_ERRORS as error:
+        raise PermanentError("the file's meta information cannot be parsed") from error
+    return part10[stream.tell() :]
+
+
+def text(header: Dataset, keyword: str) -> str:
+    """Return an attribute as one string, its values joined by backslashes; empty if absent."""
+    return "\\".join(values(header, keyword))
+
+
+def values(header: Dataset, keyword: str) -> list[str]:
+    """Return an attribute's values as stripped strings; none if it is absent."""
+    value = header.get(keyword)
+    if value is None or value == "":
+        return []
+    many = value if isinstance(value, list | tuple) or hasattr(value, "append") else [value]
+    return [str(each).strip(" \0") for each in many]

@@ -1,0 +1,156 @@
+"""The listening socket: a connection becomes an association only once it asks for one.
+
+pynetdicom starts two polling threads for every TCP connection and counts it against the limit of
+associations, so that forty silent connections keep everyone out. Here connections wait in one
+selector, without a thread, until a whole A-ASSOCIATE-RQ has arrived (PS3.8 9.3.2); load balancers
+that connect and close, port scanners and half-open senders cost a file descriptor until their time is up.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import struct
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any, cast
+
+import structlog
+from pynetdicom.transport import AssociationServer
+
+_log = structlog.get_logger()
+
+_PDU_HEADER_BYTES = 6
+_ASSOCIATE_RQ = 0x01
+_LONGEST_ASSOCIATE_RQ_BYTES = 256 * 1024
+_TICK_S = 0.5
+
+
+@dataclass(slots=True)
+class _Waiting:
+    address: Any
+    deadline: float
+
+
+class AssociationListener(AssociationServer):
+    """pynetdicom's server with a waiting room before it.
+
+    Args:
+        patience_s: how long a connection may take to ask for an association.
+        silence_s: how long a read or write on an association's socket may block.
+        maximum_waiting: how many connections may wait; a further one displaces the oldest.
+    """
+
+    request_queue_size = 128
+
+    def __init__(
+        self, *args: Any, patience_s: float, silence_s: float, maximum_waiting: int, **keywords: Any
+    ) -> None:
+        super().__init__(*args, **keywords)
+        self._patience_s = patience_s
+        self._silence_s = silence_s
+        self._maximum_waiting = maximum_waiting
+        self._waiting: dict[socket.socket, _Waiting] = {}
+        self._selector = selectors.DefaultSelector()
+        self._listening = cast("socket.socket", self.socket)
+        self._wake_receiver, self._wake_sender = socket.socketpair()
+        self._stopping = threading.Event()
+
+    @property
+    def port(self) -> int:
+        """The port that was bound."""
+        return int(self.server_address[1])
+
+    def serve(self) -> None:
+        """Accept and pass on connections until `close` is called."""
+        self._listening.setblocking(False)
+        self._selector.register(self._listening, selectors.EVENT_READ)
+        self._selector.register(self._wake_receiver, selectors.EVENT_READ)
+        while not self._stopping.is_set():
+            for key, _ in self._selector.select(_TICK_S):
+                if key.fileobj is self._listening:
+                    self._accept()
+                elif key.fileobj is not self._wake_receiver:
+                    self._look_at(cast("socket.socket", key.fileobj))
+            self._dismiss_overdue()
+            self.service_actions()
+        for connection in [*self._waiting]:
+            self._dismiss(connection)
+        self._selector.close()
+        self.server_close()
+        self._wake_receiver.close()
+        self._wake_sender.close()
+
+    def close(self) -> None:
+        """Make `serve` return; associations that were begun go on."""
+        self._stopping.set()
+        self._wake_sender.send(b"\0")
+
+    def _accept(self) -> None:
+        try:
+            connection, address = self._listening.accept()
+        except OSError as error:
+            # The peer has gone already, or file descriptors ran out: the listener must live on.
+            _log.warning("connection_not_accepted", error=type(error).__name__)
+            time.sleep(0.01)
+            return
+        if len(self._waiting) >= self._maximum_waiting:
+            oldest = next(iter(self._waiting))
+            _log.warning("connection_displaced", count=len(self._waiting))
+            self._dismiss(oldest)
+        connection.setblocking(False)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, _PDU_HEADER_BYTES)
+        self._waiting[connection] = _Waiting(address, time.monotonic() + self._patience_s)
+        self._selector.register(connection, selectors.EVENT_READ)
+
+    def _look_at(self, connection: socket.socket) -> None:
+        """Pass the connection on if its A-ASSOCIATE-RQ is here; wait on if only its beginning is."""
+        try:
+            header = connection.recv(_PDU_HEADER_BYTES, socket.MSG_PEEK)
+            if len(header) < _PDU_HEADER_BYTES:
+                self._dismiss(connection)
+                return
+            kind, length = struct.unpack(">BxL", header)
+            if kind != _ASSOCIATE_RQ or length > _LONGEST_ASSOCIATE_RQ_BYTES:
+                _log.info("connection_is_not_dicom")
+                self._dismiss(connection)
+                return
+            whole = _PDU_HEADER_BYTES + length
+            if len(connection.recv(whole, socket.MSG_PEEK)) < whole:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, whole)
+                return
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._dismiss(connection)
+            return
+        self._pass_on(connection)
+
+    def _pass_on(self, connection: socket.socket) -> None:
+        self._selector.unregister(connection)
+        address = self._waiting.pop(connection).address
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.settimeout(self._silence_s)
+        try:
+            self.finish_request(connection, address)
+        except RuntimeError as error:  # no more threads
+            _log.error("association_not_started", error=type(error).__name__)
+            self.shutdown_request(connection)
+
+    def _dismiss_overdue(self) -> None:
+        now = time.monotonic()
+        # In order of arrival, and so of deadlines.
+        while self._waiting:
+            connection, waiting = next(iter(self._waiting.items()))
+            if waiting.deadline > now:
+                return
+            _log.info("connection_timed_out", seconds=self._patience_s)
+            self._dismiss(connection)
+
+    def _dismiss(self, connection: socket.socket) -> None:
+        self._selector.unregister(connection)
+        del self._waiting[connection]
+        connection.close()

@@ -1,0 +1,266 @@
+"""The front door: C-ECHO and C-STORE from modalities (PS3.4 Annexes A and B).
+
+Takes each data set as the bytes that came, looks only at what names the instance, and answers
+success only when the sink has made it durable. Never decodes pixel data. The broad `except` of the
+handler is one of the three in the program: whatever goes wrong inside, the peer gets a status.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, cast
+
+import structlog
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_file_meta_info
+from pydicom.uid import UID
+from pynetdicom import evt
+from pynetdicom.ae import ApplicationEntity
+
+from echo_node.dicom.contexts import contexts
+from echo_node.dicom.header import identity_of
+from echo_node.dicom.listener import AssociationListener
+from echo_node.dicom.statuses import Status
+from echo_node.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from echo_node.domain.identifiers import is_valid_uid
+from echo_node.domain.ports import InstanceSink, StoreOutcome
+from echo_node.domain.study import InstanceIdentity, ReceivedInstance
+from echo_node.errors import ConfigError, InstanceRejected, TransientError
+from echo_node.settings import IntakeSettings, NodeSettings, Peer
+
+_log = structlog.get_logger()
+
+_REJECTED_PERMANENT, _BY_SERVICE_USER, _CALLING_AE_TITLE_NOT_RECOGNISED = 0x01, 0x01, 0x03
+_OUT_OF_SPACE = {errno.ENOSPC, errno.EDQUOT}
+_GRACE_S = 5.0
+
+
+class StorageProvider:
+    """The node's service class provider.
+
+    Args:
+        node: AE title, address and port.
+        intake: who may send, limits and timeouts.
+        peers: known application entities by name; those with a host may only send from it.
+        sink: where instances go.
+    """
+
+    def __init__(
+        self, node: NodeSettings, intake: IntakeSettings, peers: Mapping[str, Peer], sink: InstanceSink
+    ) -> None:
+        self._node = node
+        self._intake = intake
+        self._peers = peers
+        self._sink = sink
+        self._storing = _Busy()
+        self._listener: AssociationListener | None = None
+        self._thread: threading.Thread | None = None
+        self._entity = self._application_entity()
+
+    def start(self) -> int:
+        """Listen, and return the port that was bound.
+
+        Raises:
+            ConfigError: the address or port cannot be had.
+        """
+        address = (self._node.bind_address, self._node.port)
+        try:
+            listener: Any = self._entity.make_server(
+                address,
+                evt_handlers=[
+                    (evt.EVT_REQUESTED, self._on_requested),
+                    (evt.EVT_REJECTED, _on_rejected),
+                    (evt.EVT_C_STORE, self._on_store),
+                ],
+                server_class=AssociationListener,
+                patience_s=self._intake.acse_timeout_s,
+                silence_s=self._intake.network_timeout_s,
+                maximum_waiting=max(64, 4 * self._intake.maximum_associations),
+            )
+        except OSError as error:
+            raise ConfigError(
+                f"cannot listen on {address[0]} port {address[1]}: {error.strerror or error}; "
+                "set node.bind_address and node.port to what is free"
+            ) from error
+        self._listener = cast("AssociationListener", listener)
+        self._thread = threading.Thread(target=self._listener.serve, name="dicom-listener", daemon=True)
+        self._thread.start()
+        return self._listener.port
+
+    def stop(self) -> None:
+        """Accept no more, let the C-STORE in hand finish, and abort what associations are left."""
+        if self._listener is None or self._thread is None:
+            return
+        self._listener.close()
+        self._thread.join()
+        self._storing.wait_until_idle(_GRACE_S)
+        for association in self._entity.active_associations:
+            association.abort()
+        self._listener = self._thread = None
+
+    def _application_entity(self) -> ApplicationEntity:
+        entity = ApplicationEntity(self._node.ae_title)
+        entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+        entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+        entity.require_called_aet = self._intake.require_called_ae_title
+        entity.require_calling_aet = list(self._intake.allowed_calling_ae_titles)
+        entity.maximum_associations = self._intake.maximum_associations
+        entity.maximum_pdu_size = self._intake.maximum_pdu_bytes
+        entity.acse_timeout = self._intake.acse_timeout_s
+        entity.dimse_timeout = self._intake.network_timeout_s
+        entity.network_timeout = self._intake.network_timeout_s
+        entity.supported_contexts = contexts().supported()
+        return entity
+
+    def _on_requested(self, event: evt.Event) -> None:
+        """Turn away a known AE title that calls from another address than its own."""
+        association = event.assoc
+        request = association.requestor.primitive
+        calling = str(request.calling_ae_title).strip() if request else ""
+        hosts = [peer.host for peer in self._peers.values() if peer.ae_title == calling and peer.host]
+        if hosts and not any(_is_address_of(host, association.requestor.address) for host in hosts):
+            _log.warning("association_rejected", peer=calling, reason="not the address of this peer")
+            association.acse.send_reject(
+                _REJECTED_PERMANENT, _BY_SERVICE_USER, _CALLING_AE_TITLE_NOT_RECOGNISED
+            )
+            association.kill()
+
+    def _on_store(self, event: evt.Event) -> Dataset:
+        peer = str(event.assoc.requestor.ae_title).strip()
+        with self._storing:
+            try:
+                received = received_instance(event.request, event.context, peer)
+                outcome = self._sink.store(received)
+            except InstanceRejected as refusal:
+                return _refused(peer, refusal.status, str(refusal))
+            except TransientError:
+                return _refused(peer, Status.OUT_OF_RESOURCES, "cannot store now, send again later")
+            except OSError as error:
+                if error.errno in _OUT_OF_SPACE:
+                    return _refused(peer, Status.OUT_OF_RESOURCES, "the disk is full")
+                _log.exception("store_failed", peer=peer)
+                return _response(Status.PROCESSING_FAILURE, "the instance could not be written")
+            except Exception:
+                _log.exception("store_failed", peer=peer)
+                return _response(Status.PROCESSING_FAILURE, "internal error")
+        if outcome is StoreOutcome.CONFLICT:
+            return _refused(
+                peer, Status.DUPLICATE_SOP_INSTANCE, "another object with this SOP Instance UID is stored"
+            )
+        return _response(Status.SUCCESS)
+
+
+def received_instance(request: Any, context: Any, calling_ae_title: str) -> ReceivedInstance:
+    """Return the instance in a C-STORE request, its identity checked.
+
+    Args:
+        request: pynetdicom's C-STORE request primitive.
+        context: the presentation context that it came under (abstract syntax, transfer syntax).
+        calling_ae_title: who sent it.
+
+    Raises:
+        InstanceRejected: 0x0122, 0xA900 or 0xC000 (PS3.4 B.2.3).
+    """
+    if request.AffectedSOPClassUID != context.abstract_syntax:
+        raise InstanceRejected(
+            Status.SOP_CLASS_NOT_SUPPORTED, "the SOP class is not that of the presentation context"
+        )
+    if not is_valid_uid(str(request.AffectedSOPInstanceUID or "")):
+        raise InstanceRejected(Status.CANNOT_UNDERSTAND, "Affected SOP Instance UID is not a valid DICOM UID")
+    if request.DataSet is None:
+        raise InstanceRejected(Status.CANNOT_UNDERSTAND, "the request has no data set")
+    data_set: bytes = request.DataSet.getvalue()
+    try:
+        identity = identity_of(data_set, str(context.transfer_syntax))
+    except ValueError as error:
+        raise InstanceRejected(Status.CANNOT_UNDERSTAND, str(error)) from error
+    if identity.sop_class_uid != request.AffectedSOPClassUID:
+        raise InstanceRejected(
+            Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, "the data set's SOP Class UID is not the request's"
+        )
+    if identity.sop_instance_uid != request.AffectedSOPInstanceUID:
+        raise InstanceRejected(
+            Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, "the data set's SOP Instance UID is not the request's"
+        )
+    return ReceivedInstance(identity, calling_ae_title, file_meta(identity, calling_ae_title), data_set)
+
+
+def file_meta(identity: InstanceIdentity, source_ae_title: str) -> bytes:
+    """Return preamble, prefix and file meta information for an instance (PS3.10 7.1)."""
+    meta = FileMetaDataset()
+    meta.FileMetaInformationVersion = b"\x00\x01"
+    meta.MediaStorageSOPClassUID = UID(identity.sop_class_uid)
+    meta.MediaStorageSOPInstanceUID = UID(identity.sop_instance_uid)
+    meta.TransferSyntaxUID = UID(identity.transfer_syntax_uid)
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
+    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
+    if source_ae_title:
+        meta.SourceApplicationEntityTitle = source_ae_title
+    stream = DicomBytesIO()
+    stream.write(bytes(128) + b"DICM")
+    write_file_meta_info(stream, meta)
+    return stream.getvalue()
+
+
+def _response(status: int, comment: str = "") -> Dataset:
+    response = Dataset()
+    response.Status = int(status)
+    if comment:
+        response.ErrorComment = comment[:64]
+    return response
+
+
+def _refused(peer: str, status: int, reason: str) -> Dataset:
+    _log.warning("instance_refused", peer=peer, status=f"0x{status:04X}", reason=reason)
+    return _response(status, reason)
+
+
+def _on_rejected(event: evt.Event) -> None:
+    """Say who was turned away by the negotiation; why is in the limits and AE titles of the settings."""
+    requestor = event.assoc.requestor
+    _log.warning("association_rejected", peer=str(requestor.ae_title).strip(), reason="AE titles or limits")
+
+
+def _is_address_of(host: str, address: str) -> bool:
+    """Say whether *address* is one of those that *host* stands for now."""
+    try:
+        known = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
+    except OSError:
+        return False
+    return _plain(address) in {_plain(str(each)) for each in known}
+
+
+def _plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return mapped or parsed
+
+
+class _Busy:
+    """Counts what is in hand, so that stopping can wait for it."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._changed = threading.Condition()
+
+    def __enter__(self) -> None:
+        with self._changed:
+            self._count += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._count -= 1
+            self._changed.notify_all()
+
+    def wait_until_idle(self, timeout_s: float) -> bool:
+        deadline = time.monotonic() + timeout_s
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: self._count == 0, timeout=max(0.0, deadline - time.monotonic())
+            )

@@ -1,0 +1,72 @@
+"""DIMSE statuses by name, and what each means for a delivery.
+
+PS3.4 Annex B.2.3 (C-STORE) and PS3.7 Annex C (all services). No network here: the provider answers with
+these, the user of the service classifies with `classify`.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+
+
+class Status(IntEnum):
+    """Statuses that the node answers or knows by name."""
+
+    SUCCESS = 0x0000
+    PROCESSING_FAILURE = 0x0110
+    DUPLICATE_SOP_INSTANCE = 0x0111
+    SOP_CLASS_NOT_SUPPORTED = 0x0122
+    NOT_AUTHORISED = 0x0124
+    DUPLICATE_INVOCATION = 0x0210
+    RESOURCE_LIMITATION = 0x0213
+    OUT_OF_RESOURCES = 0xA700
+    DATA_SET_DOES_NOT_MATCH_SOP_CLASS = 0xA900
+    COERCION_OF_DATA_ELEMENTS = 0xB000
+    ELEMENTS_DISCARDED = 0xB006
+    DATA_SET_DOES_NOT_MATCH_SOP_CLASS_WARNING = 0xB007
+    CANNOT_UNDERSTAND = 0xC000
+
+
+class Verdict(Enum):
+    """What a C-STORE response means for the object that was sent."""
+
+    STORED = "stored"
+    STORED_WITH_WARNING = "stored with warning"
+    TRY_AGAIN = "try again"
+    REFUSED = "refused"
+
+
+_MAY_PASS = {Status.PROCESSING_FAILURE, Status.DUPLICATE_INVOCATION, Status.RESOURCE_LIMITATION}
+
+
+def classify(status: int) -> Verdict:
+    """Return what *status* of a C-STORE response means.
+
+    Warnings mean stored and are never retried. 0x0111 (duplicate SOP instance) counts as one: our UIDs
+    are digests of what the object was made from, so the peer has this very object, from an attempt whose
+    answer was lost. Out of resources and processing failure may pass. A status outside the Standard is
+    tried again, since attempts are limited anyway.
+    """
+    if status == Status.SUCCESS:
+        return Verdict.STORED
+    if 0xB000 <= status <= 0xBFFF or status in {0x0001, 0x0107, 0x0116, Status.DUPLICATE_SOP_INSTANCE}:
+        return Verdict.STORED_WITH_WARNING
+    if 0xA700 <= status <= 0xA7FF or status in _MAY_PASS:
+        return Verdict.TRY_AGAIN
+    if 0xA900 <= status <= 0xA9FF or 0xC000 <= status <= 0xCFFF or 0x0100 <= status <= 0x02FF:
+        return Verdict.REFUSED
+    return Verdict.TRY_AGAIN
+
+
+def describe(status: int) -> str:
+    """Return *status* for a person: its number and, where it has one, its name."""
+    if 0xA700 <= status <= 0xA7FF:
+        name = "out of resources"
+    elif 0xA900 <= status <= 0xA9FF:
+        name = "data set does not match SOP class"
+    elif 0xC000 <= status <= 0xCFFF:
+        name = "cannot understand"
+    else:
+        known = {each.value: each.name for each in Status}
+        name = known.get(status, "UNNAMED").lower().replace("_", " ")
+    return f"0x{status:04X} ({name})"
