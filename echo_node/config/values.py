@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from echo_node.config.keys import Key, holds_list
 from echo_node.errors import ConfigError
+from echo_node.settings import Peer
 
 _CREDENTIALS = re.compile(r"(?<=://)([^/@:]*):(.*)@")
 _SECRET_PARAMETER = re.compile(r"([?&][^=&]*(?:password|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
@@ -31,6 +33,19 @@ def parse_pacs(text: str, source: str) -> dict[str, object]:
     if match is None or not 1 <= int(match["port"]) <= 65535:
         raise ConfigError(f"'{text}' ({source}) is not of the form AE@host:port, such as PACS@10.0.0.5:104")
     return {"ae_title": match["ae_title"], "host": match["host"].strip("[]"), "port": int(match["port"])}
+
+
+def pacs_peer(text: str, source: str) -> Peer:
+    """Return the peer of `AE@host:port`, checked.
+
+    Raises:
+        ConfigError: it is not of this form, or the AE title is none.
+    """
+    try:
+        return Peer.model_validate(parse_pacs(text, source))
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"'{text}' ({source}): {reason}") from None
 
 
 def masked(key: Key, value: object) -> object:

@@ -1,0 +1,90 @@
+"""The door: every command in one application, and the one place where exceptions become exit codes.
+
+0 done · 1 failed, with a clear line · 2 wrong configuration or usage · 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from echo_node import __version__
+from echo_node.cli import config, database, doctor, report, send, serve, training
+from echo_node.cli.output import complain
+from echo_node.errors import ConfigError, EchoNodeError
+
+app = typer.Typer(
+    name="echo-node",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for module in (serve, report, send, doctor, config, database, training):
+    module.register(app)
+
+
+@app.callback()
+def root(
+    *,
+    debug: Annotated[
+        bool, typer.Option("--debug", envvar="ECHO_NODE_DEBUG", help="Print the traceback of an error.")
+    ] = False,
+) -> None:
+    """Chest X-rays in over DICOM, machine drafts of their reports out to the PACS.
+
+    A study pushed to the node is stored, queued, read by an ECHO model and
+    sent to the PACS as a Structured Report that is PARTIAL and UNVERIFIED:
+    a draft for a radiologist, never a finding.
+
+    [bold]Begin with[/bold]
+
+      echo-node demo                             the whole way, on this machine
+      echo-node report chest.dcm                 one draft, no network
+      echo-node serve --pacs PACS@10.0.0.5:104   the node
+      echo-node doctor                           is everything in order?
+      echo-node status                           where every study stands
+
+    Settings come from node.toml and peers.toml, ECHO_NODE_… variables and
+    flags; `echo-node config show` prints them all.
+    """
+    if debug:
+        os.environ["ECHO_NODE_DEBUG"] = "1"
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(f"echo-node {__version__}")
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        app(prog_name="echo-node")
+    except ConfigError as error:
+        _explain(error)
+        sys.exit(2)
+    except EchoNodeError as error:
+        _explain(error)
+        sys.exit(1)
+    except Exception as error:
+        _explain(error, defect=True)
+        sys.exit(1)
+
+
+def _explain(error: Exception, *, defect: bool = False) -> None:
+    if os.environ.get("ECHO_NODE_DEBUG", "") not in ("", "0", "false"):
+        traceback.print_exception(error)
+        return
+    if not defect:
+        complain(str(error))
+        return
+    first_line = (str(error).splitlines() or [""])[0]
+    complain(f"unexpected {type(error).__name__}: {first_line}")
+    complain("this is a defect of echo-node; `echo-node --debug …` prints where it happened")

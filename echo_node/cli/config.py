@@ -1,0 +1,103 @@
+"""`echo-node config show|check|init`: what is set, where it came from, and a commented file to begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from echo_node.cli import options
+from echo_node.cli.output import console, print_json, print_table
+from echo_node.config.files import NODE_FILE, PEERS_FILE
+from echo_node.config.keys import dotted
+from echo_node.config.sources import DEFAULT, LoadedSettings
+from echo_node.errors import ConfigError
+from echo_node.packaged import packaged_folder
+
+group = typer.Typer(no_args_is_help=True)
+
+
+@group.command()
+def show(
+    config: options.Config = None,
+    data_dir: options.DataDir = None,
+    database_url: options.DatabaseUrl = None,
+    assignments: options.Set = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Print every setting in force and where it came from; passwords are masked."""
+    loaded = options.load_settings(
+        config, assignments=assignments, data_dir=data_dir, database_url=database_url
+    )
+    if json:
+        print_json(
+            {
+                "files": [str(path) for path in loaded.files],
+                "settings": {
+                    dotted(item.key): {"value": item.value, "source": item.source}
+                    for item in loaded.effective()
+                },
+            }
+        )
+        return
+    rows = [
+        (
+            dotted(item.key),
+            _shown(item.value),
+            item.source if item.source != DEFAULT else "[dim]default[/dim]",
+        )
+        for item in loaded.effective()
+    ]
+    print_table("", ("setting", "value", "source"), rows)
+    console().print(_files_line(loaded), markup=False)
+
+
+@group.command()
+def check(config: options.Config = None) -> None:
+    """Read the configuration and say whether it can be used; exit code 2 if not."""
+    loaded = options.load_settings(config)
+    changed = sum(item.source != DEFAULT for item in loaded.effective())
+    typer.echo(f"The configuration is in order: {changed} settings differ in source from the defaults.")
+    typer.echo(_files_line(loaded))
+
+
+@group.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write into.")],
+) -> None:
+    """Write node.toml and peers.toml, every setting commented, into a folder; nothing is overwritten."""
+    templates = packaged_folder("dicom_config")
+    present = [name for name in (NODE_FILE, PEERS_FILE) if (folder / name).exists()]
+    if present:
+        raise ConfigError(f"{folder / present[0]} exists already: nothing was written")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (NODE_FILE, PEERS_FILE):
+            (folder / name).write_bytes((templates / name).read_bytes())
+    except OSError as error:
+        raise ConfigError(f"cannot write into {folder}: {error.strerror}") from error
+    typer.echo(f"Wrote {folder / NODE_FILE} and {folder / PEERS_FILE}; use them with --config {folder}")
+
+
+def _shown(value: object) -> str:
+    """Return the value as one would write it in TOML."""
+    from rich.markup import escape
+
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return escape("[" + ", ".join(_shown(item) for item in value) + "]")
+    return escape(f'"{value}"') if isinstance(value, str) else str("" if value is None else value)
+
+
+def _files_line(loaded: LoadedSettings) -> str:
+    return "Read " + (" and ".join(str(path) for path in loaded.files) if loaded.files else "no file.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.add_typer(
+        group, name="config", help="What is set, and where it came from.", rich_help_panel="The node"
+    )

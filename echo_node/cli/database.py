@@ -1,0 +1,66 @@
+"""`echo-node db upgrade|current`: the version of the database's schema."""
+
+from __future__ import annotations
+
+import typer
+
+from echo_node.cli import options
+from echo_node.cli.output import print_json
+
+group = typer.Typer(no_args_is_help=True)
+
+
+@group.command()
+def upgrade(
+    config: options.Config = None,
+    data_dir: options.DataDir = None,
+    database_url: options.DatabaseUrl = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Create the database or bring it to this program's version; `serve` does the same when it starts."""
+    settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
+    from echo_node.storage import migrate
+    from echo_node.storage.engine import Database
+
+    database = Database(settings.database_url)
+    try:
+        before, after = migrate.current(database), migrate.upgrade(database)
+    finally:
+        database.close()
+    if json:
+        print_json({"before": before, "current": after, "latest": migrate.latest()})
+    else:
+        typer.echo(f"The database is at version {after}" + (" already." if before == after else "."))
+
+
+@group.command()
+def current(
+    config: options.Config = None,
+    data_dir: options.DataDir = None,
+    database_url: options.DatabaseUrl = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Print the version of the schema, and the one that this program needs."""
+    settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
+    from echo_node.storage import migrate
+    from echo_node.storage.engine import Database
+
+    database = Database(settings.database_url)
+    try:
+        here, needed = migrate.current(database), migrate.latest()
+    finally:
+        database.close()
+    if json:
+        print_json({"current": here, "latest": needed})
+    elif here == needed:
+        typer.echo(f"The database is at version {here}, as this program needs.")
+    else:
+        typer.echo(f"The database is at version {here or 'none'}; this program needs {needed}: ", nl=False)
+        typer.echo("run `echo-node db upgrade`.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.add_typer(group, name="db", help="The database's schema.", rich_help_panel="The node")

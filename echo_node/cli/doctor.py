@@ -1,0 +1,216 @@
+"""`echo-node doctor`: one line for each thing that the node needs, and what to do where it fails."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from echo_node.cli import options
+from echo_node.cli.output import console, print_json
+from echo_node.config import LoadedSettings
+from echo_node.errors import ConfigError, EchoNodeError
+from echo_node.settings import Peer, Settings
+
+if TYPE_CHECKING:
+    from echo_node.dicom.scu import Sender
+
+
+class Verdict(StrEnum):
+    """Whether a thing is as the node needs it; a note is worth knowing and no failure."""
+
+    OK = "ok"
+    NOTE = "note"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of one thing, and what to do about it."""
+
+    check: str
+    verdict: Verdict
+    message: str
+    remedy: str = ""
+
+
+def doctor(
+    config: options.Config = None,
+    data_dir: options.DataDir = None,
+    database_url: options.DatabaseUrl = None,
+    pacs: options.Pacs = None,
+    model: options.Model = None,
+    assignments: options.Set = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Check all that the node needs, a line each; exit code 1 on a failure.
+
+    Configuration, disk, database, model, device, and each peer by C-ECHO.
+    Nothing is changed: a database that does not exist yet is not made.
+    Give it the flags that `serve` gets, --pacs among them.
+
+    [bold]Examples[/bold]
+
+      echo-node doctor
+      echo-node doctor --config /etc/echo-node --json
+    """
+    findings = list(
+        _examine(
+            lambda: options.load_settings(
+                config,
+                assignments=assignments,
+                pacs=pacs,
+                data_dir=data_dir,
+                database_url=database_url,
+                model=model,
+            )
+        )
+    )
+    if json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            _print(finding)
+    if any(finding.verdict is Verdict.FAILED for finding in findings):
+        raise typer.Exit(1)
+
+
+def _examine(load: Callable[[], LoadedSettings]) -> Iterator[Finding]:
+    try:
+        loaded = load()
+    except ConfigError as error:
+        yield Finding("config", Verdict.FAILED, str(error), "correct it; nothing else was checked")
+        return
+    settings = loaded.settings
+    files = ", ".join(str(path) for path in loaded.files) or "no file, defaults"
+    yield Finding("config", Verdict.OK, files)
+    yield _disk(settings)
+    yield _database(settings)
+    yield from _model(settings)
+    yield from _peers(settings)
+
+
+def _disk(settings: Settings) -> Finding:
+    folder = settings.node.data_dir.resolve()
+    there = _nearest_existing(folder)
+    free = shutil.disk_usage(there).free
+    needed = settings.intake.minimum_free_bytes
+    amount = f"{folder}: {free / 2**30:.1f} GiB free"
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        return Finding(
+            "disk", Verdict.FAILED, f"{there} cannot be written to", "give the node's user write access to it"
+        )
+    if free < needed:
+        return Finding(
+            "disk",
+            Verdict.FAILED,
+            f"{amount}, under intake.minimum_free_bytes ({needed / 2**30:.1f} GiB): C-STORE is refused",
+            "free space there, or move node.data_dir",
+        )
+    return Finding("disk", Verdict.OK, amount)
+
+
+def _nearest_existing(path: Path) -> Path:
+    return next(folder for folder in (path, *path.parents) if folder.exists())
+
+
+def _database(settings: Settings) -> Finding:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    from echo_node.storage import migrate
+    from echo_node.storage.engine import Database
+
+    try:
+        url = make_url(settings.database_url)
+    except ArgumentError:
+        return Finding("database", Verdict.FAILED, "database.url is not an SQLAlchemy URL", "correct it")
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        return Finding("database", Verdict.NOTE, "not made yet", "`serve` or `db upgrade` makes it")
+    try:
+        database = Database(settings.database_url)
+        try:
+            here, needed = migrate.current(database), migrate.latest()
+        finally:
+            database.close()
+    except EchoNodeError as error:
+        return Finding(
+            "database", Verdict.FAILED, str(error), "is the server running, and database.url right?"
+        )
+    if here == needed:
+        return Finding("database", Verdict.OK, f"{url.get_backend_name()}, version {here}")
+    message = f"{url.get_backend_name()}, version {here or 'none'}, needs {needed}"
+    return Finding("database", Verdict.NOTE, message, "`serve` or `db upgrade` brings it to that version")
+
+
+def _model(settings: Settings) -> Iterator[Finding]:
+    import torch
+
+    from echo_node.inference.generator import load_generator
+
+    try:
+        model = load_generator(settings.model).model
+    except EchoNodeError as error:
+        yield Finding("model", Verdict.FAILED, str(error), "name another with --model or model.name")
+    else:
+        kind = "demonstration model, not for clinical use" if model.demonstration else "not a demonstration"
+        yield Finding("model", Verdict.OK, f"{model.name} {model.version} ({model.digest[:12]}), {kind}")
+    has_gpu = torch.cuda.is_available()
+    if settings.model.device == "cuda" and not has_gpu:
+        yield Finding("device", Verdict.FAILED, "PyTorch sees no GPU", "set model.device to 'auto' or 'cpu'")
+    elif has_gpu and settings.model.device != "cpu":
+        yield Finding("device", Verdict.OK, torch.cuda.get_device_name(0))
+    else:
+        yield Finding(
+            "device", Verdict.OK, f"cpu, {settings.model.threads or torch.get_num_threads()} threads"
+        )
+
+
+def _peers(settings: Settings) -> Iterator[Finding]:
+    from echo_node.dicom.scu import Sender
+
+    if not settings.delivery.destinations:
+        yield Finding(
+            "delivery",
+            Verdict.NOTE,
+            "no destination: drafts wait in the outbox",
+            "--pacs AE@host:port, or delivery.destinations",
+        )
+    sender = Sender(settings.node.ae_title, settings.peers, settings.delivery.timeout_s)
+    for name, peer in settings.peers.items():
+        if peer.host:
+            yield _peer(sender, name, peer, is_destination=name in settings.delivery.destinations)
+
+
+def _peer(sender: Sender, name: str, peer: Peer, *, is_destination: bool) -> Finding:
+    address = f"{peer.ae_title} at {peer.host}:{peer.port}"
+    try:
+        sender.verify(name)
+    except EchoNodeError as error:
+        # A modality seldom answers C-ECHO; a destination must.
+        verdict = Verdict.FAILED if is_destination else Verdict.NOTE
+        remedy = "check its host, port and AE title, and that it knows ours"
+        return Finding(f"peer {name}", verdict, f"{address}: {error}", remedy)
+    return Finding(f"peer {name}", Verdict.OK, f"{address} answers C-ECHO")
+
+
+def _print(finding: Finding) -> None:
+    from rich.markup import escape
+
+    style = {Verdict.OK: "green", Verdict.NOTE: "yellow", Verdict.FAILED: "bold red"}[finding.verdict]
+    remedy = f" [dim]→ {escape(finding.remedy)}[/dim]" if finding.remedy else ""
+    console().print(
+        f"[{style}]{finding.verdict:<6}[/{style}]  {finding.check:<12} {escape(finding.message)}{remedy}"
+    )
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command(rich_help_panel="The node")(doctor)

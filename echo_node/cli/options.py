@@ -1,0 +1,114 @@
+"""Flags that several commands share, and how they become settings."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from echo_node.config import LoadedSettings, Override, load
+from echo_node.config.keys import dotted
+from echo_node.errors import ConfigError
+
+SETTINGS_PANEL = "Settings"
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="DIR-or-FILE",
+        envvar="ECHO_NODE_CONFIG",
+        help="Folder of node.toml and peers.toml, or one file. Else /etc/echo-node, else ./dicom_config.",
+        rich_help_panel=SETTINGS_PANEL,
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="SECTION.NAME=VALUE",
+        help="Any setting, such as queue.attempts=3; may be repeated.",
+        rich_help_panel=SETTINGS_PANEL,
+    ),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir", metavar="DIR", help="Spool and database folder.", rich_help_panel=SETTINGS_PANEL
+    ),
+]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--database-url",
+        metavar="URL",
+        help="postgresql://user@host/name or sqlite:///PATH; a password: in ECHO_NODE_DATABASE_URL.",
+        rich_help_panel=SETTINGS_PANEL,
+    ),
+]
+Pacs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pacs",
+        metavar="AE@host:port",
+        help="Where drafts are sent; may be repeated. None: they wait in the outbox.",
+        rich_help_panel=SETTINGS_PANEL,
+    ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="NAME-or-DIR",
+        help="A shipped model or a checkpoint.",
+        rich_help_panel=SETTINGS_PANEL,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+FLAGS = {
+    "ae_title": (("node", "ae_title"), "--ae-title"),
+    "port": (("node", "port"), "--port"),
+    "data_dir": (("node", "data_dir"), "--data-dir"),
+    "role": (("node", "role"), "--role"),
+    "database_url": (("database", "url"), "--database-url"),
+    "study_idle": (("intake", "study_idle_s"), "--study-idle"),
+    "model": (("model", "name"), "--model"),
+}
+
+
+def load_settings(
+    config: Path | None = None,
+    *,
+    assignments: list[str] | None = None,
+    pacs: list[str] | None = None,
+    **flags: object,
+) -> LoadedSettings:
+    """Return the settings in force for a command.
+
+    Args:
+        config: the path of `--config`.
+        assignments: texts of `--set`.
+        pacs: texts of `--pacs`.
+        flags: values by the names of FLAGS; None was not given.
+
+    Raises:
+        ConfigError: something in them, or in files and environment, is wrong.
+    """
+    overrides = [_assignment(text) for text in assignments or []]
+    for name, value in flags.items():
+        if value is not None:
+            key, flag = FLAGS[name]
+            overrides.append(Override(key, str(value), flag))
+    overrides += [Override(("pacs",), text, "--pacs") for text in pacs or []]
+    return load(config, os.environ, overrides)
+
+
+def _assignment(text: str) -> Override:
+    name, equals, value = text.partition("=")
+    key = tuple(part.strip() for part in name.split("."))
+    if not equals or len(key) < 2:
+        raise ConfigError(f"--set {text}: write it as section.name=value, such as intake.study_idle_s=30")
+    return Override(key, value.strip(), f"--set {dotted(key)}")

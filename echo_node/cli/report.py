@@ -1,0 +1,216 @@
+"""`echo-node report FILE…`: the way from pixels to text and SR without a network or a database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from echo_node.cli import options
+from echo_node.cli.output import complain, console, print_json
+from echo_node.errors import EchoNodeError, NotEligible, PermanentError
+from echo_node.settings import ModelSettings
+
+if TYPE_CHECKING:
+    from echo_node.domain.ports import ReportGenerator
+    from echo_node.domain.report import Report
+    from echo_node.domain.study import GreyImage, Selection
+
+_PICTURE_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What one file holds: an image to read and, of a DICOM file, which one was chosen."""
+
+    image: GreyImage
+    selection: Selection | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What became of one file: a report, or the reason why there is none."""
+
+    file: Path
+    report: Report | None = None
+    view: str | None = None
+    skipped: str | None = None
+    error: str | None = None
+    sr: Path | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the same keys for every outcome; what does not apply is null."""
+        report = self.report
+        return {
+            "file": str(self.file),
+            "findings": " ".join(s.text for s in report.findings) if report else None,
+            "impression": " ".join(s.text for s in report.impression) if report else None,
+            "skipped": self.skipped,
+            "error": self.error,
+            "view": self.view,
+            "language": report.language if report else None,
+            "model": report.model.name if report else None,
+            "model_version": report.model.version if report else None,
+            "model_digest": report.model.digest if report else None,
+            "demonstration": report.model.demonstration if report else None,
+            "verified": False,
+            "decoder": report.generation.decoder if report else None,
+            "tokens": report.generation.tokens if report else None,
+            "forwards": report.generation.forwards if report else None,
+            "tokens_per_forward": round(report.generation.tokens_per_forward, 3) if report else None,
+            "seconds": round(report.generation.seconds, 4) if report else None,
+            "sr": str(self.sr) if self.sr else None,
+        }
+
+
+class _Reader:
+    """Reads files one after the other; the model is loaded for the first that needs it."""
+
+    def __init__(self, model: ModelSettings) -> None:
+        self._settings = model
+
+    @cached_property
+    def generator(self) -> ReportGenerator:
+        """The model, loaded on first use: a file that is skipped does not need it."""
+        from echo_node.inference.generator import load_generator
+
+        return load_generator(self._settings)
+
+    def read(self, file: Path, sr: Path | None) -> _Result:
+        """Return what became of *file*; only a model that cannot be loaded ends the run."""
+        try:
+            source = _open(file)
+        except NotEligible as reason:
+            return _Result(file, skipped=str(reason))
+        except EchoNodeError as error:
+            return _Result(file, error=str(error))
+        if sr and source.selection is None:
+            return _Result(file, error="a picture names no patient and no study: --sr needs a DICOM file")
+        generator = self.generator
+        view = source.selection.images[0].view if source.selection else None
+        try:
+            report = generator.generate(source.image)
+            if sr and source.selection:
+                _write_sr(report, source.selection, sr)
+        except EchoNodeError as error:
+            return _Result(file, error=str(error), view=view)
+        return _Result(file, report, view, sr=sr)
+
+
+def _open(file: Path) -> _Source:
+    """Return the image of a DICOM file, or of a PNG or JPEG picture.
+
+    Raises:
+        NotEligible: it is not an image to draft from.
+        PermanentError: it cannot be read, or is neither.
+    """
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(132)
+    except OSError as error:
+        raise PermanentError(f"the file cannot be read: {error.strerror}") from error
+    if start.startswith(_PICTURE_SIGNATURES):
+        from echo_node.inference.image import read_picture
+
+        return _Source(read_picture(file), None)
+    if start[128:] != b"DICM":
+        raise PermanentError("neither a DICOM file nor a PNG or JPEG picture")
+    from echo_node.dicom.header import instance_from_file
+    from echo_node.dicom.pixels import DisplayedPixels
+    from echo_node.dicom.views import ChestImageSelector
+
+    selection = ChestImageSelector().select([instance_from_file(file)])
+    return _Source(DisplayedPixels().read(selection.images[0]), selection)
+
+
+def _write_sr(report: Report, selection: Selection, target: Path) -> None:
+    from echo_node.dicom.sr import BasicTextEncoder
+
+    study_instance_uid = selection.images[0].instance.identity.study_instance_uid
+    document = BasicTextEncoder().encode(
+        report, selection, study_instance_uid=study_instance_uid, revision=1, at=datetime.now(UTC)
+    )
+    try:
+        target.write_bytes(document.part10)
+    except OSError as error:
+        raise PermanentError(f"cannot write {target}: {error.strerror}") from error
+
+
+def report(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="DICOM files, PNG or JPEG pictures.")],
+    sr: Annotated[
+        Path | None,
+        typer.Option("--sr", metavar="OUT.dcm", help="Write the Structured Report too (one DICOM file)."),
+    ] = None,
+    model: options.Model = None,
+    config: options.Config = None,
+    assignments: options.Set = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Draft a report for each image file, on this machine alone.
+
+    A file that is not a frontal chest radiograph is skipped with the reason;
+    one that cannot be read gets its line, the others go on, and the exit code
+    is 1. With --json, several files give a list.
+
+    [bold]Examples[/bold]
+
+      echo-node report chest.dcm
+      echo-node report chest.dcm --sr draft.dcm --json
+      echo-node report images/*.png --model runs/demo-dcd
+    """
+    if sr and len(files) > 1:
+        raise typer.BadParameter("--sr takes one FILE", param_hint="--sr")
+    if sr and sr.exists() and sr.samefile(files[0]):
+        raise typer.BadParameter("it would overwrite the image", param_hint="--sr")
+    reader = _Reader(options.load_settings(config, model=model, assignments=assignments).settings.model)
+    results = []
+    for file in files:
+        result = reader.read(file, sr)
+        results.append(result)
+        if result.error:
+            complain(f"{file}: {result.error}")
+        elif not json:
+            _print(result)
+    if json:
+        rows = [result.as_json() for result in results]
+        print_json(rows[0] if len(rows) == 1 else rows)
+    if any(result.error for result in results):
+        raise typer.Exit(1)
+
+
+def _print(result: _Result) -> None:
+    from rich.markup import escape
+
+    out = console()
+    if result.report is None:
+        out.print(f"[bold]{escape(str(result.file))}[/bold]: [yellow]skipped[/yellow]: {result.skipped}")
+        return
+    draft, made = result.report, result.report.generation
+    speed = f"{made.tokens_per_forward:.1f} tokens a forward"
+    view = f" · {result.view}" if result.view else ""
+    out.print(f"[bold]{escape(str(result.file))}[/bold]{view}")
+    for heading, sentences in (("Findings", draft.findings), ("Impression", draft.impression)):
+        out.print(f"\n[bold]{heading}[/bold]")
+        for sentence in sentences or ():
+            out.print(f"  {escape(sentence.text)}")
+        if not sentences:
+            out.print("  [dim]The model wrote none.[/dim]")
+    out.print(
+        f"\n[dim]{draft.model.name} {draft.model.version}, {made.decoder}: {made.tokens} tokens in "
+        f"{made.forwards} forwards ({speed}), {made.seconds:.2f} s[/dim]"
+    )
+    warning = " Demonstration model, not for clinical use." if draft.model.demonstration else ""
+    out.print(f"[yellow]Unverified machine draft, to be checked by a radiologist.{warning}[/yellow]")
+    if result.sr:
+        out.print(f"Structured Report: {escape(str(result.sr))}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command(rich_help_panel="Files")(report)
