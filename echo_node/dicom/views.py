@@ -1,0 +1,164 @@
+"""Which image of a study is read: the newest original frontal chest radiograph, PA before AP.
+
+Every other image is left unread with a reason that a radiologist reads in the draft; where none is left,
+the study is skipped with the reasons for the operator. Reads headers only, and no reason holds patient data.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from echo_node.dicom.anatomy import why_not_chest
+from echo_node.dicom.contexts import contexts
+from echo_node.dicom.header import PARSE_ERRORS, read_header, text
+from echo_node.dicom.projection import PA, frontal_view
+from echo_node.domain.study import SelectedImage, Selection, StoredInstance, UnreadImage
+from echo_node.errors import NotEligible, PermanentError
+
+_IDENTITY = {
+    "PatientID": "the patient ID",
+    "IssuerOfPatientID": "the issuer of the patient ID",
+    "PatientName": "the patient's name",
+    "PatientBirthDate": "the patient's birth date",
+    "PatientSex": "the patient's sex",
+}
+_TIMES = (
+    ("AcquisitionDate", "AcquisitionTime"),
+    ("ContentDate", "ContentTime"),
+    ("SeriesDate", "SeriesTime"),
+    ("StudyDate", "StudyTime"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    instance: StoredInstance
+    header: Dataset
+    view: str
+
+    @property
+    def rank(self) -> tuple[object, ...]:
+        """Sorts the image to read last; an earlier instance number settles what is otherwise equal."""
+        return (
+            self.view == PA,
+            text(self.header, "ImageType").upper().startswith("ORIGINAL"),
+            _taken_at(self.header),
+            text(self.header, "LossyImageCompression") != "01",
+            -_number(self.header),
+            self.instance.identity.sop_instance_uid,
+        )
+
+
+class ChestImageSelector:
+    """Fulfils the ImageSelector port."""
+
+    def select(self, instances: Sequence[StoredInstance]) -> Selection:
+        """Return the one image to read and why each other is not.
+
+        Raises:
+            NotEligible: none may be read; the message is the reason.
+        """
+        unread: list[UnreadImage] = []
+        headers: list[tuple[StoredInstance, Dataset]] = []
+        for instance in instances:
+            try:
+                headers.append((instance, read_header(instance.path)))
+            except PermanentError as error:
+                unread.append(UnreadImage(instance.identity, str(error)))
+        _check_one_patient([header for _, header in headers])
+        candidates: list[_Candidate] = []
+        for instance, header in headers:
+            try:
+                candidates.append(_Candidate(instance, header, _readable_view(instance, header)))
+            except NotEligible as reason:
+                unread.append(UnreadImage(instance.identity, str(reason)))
+            except PARSE_ERRORS:
+                unread.append(UnreadImage(instance.identity, "the header cannot be parsed"))
+        if not candidates:
+            raise NotEligible(_summary(unread))
+        *others, chosen = sorted(candidates, key=lambda each: each.rank)
+        unread += [UnreadImage(other.instance.identity, _why_passed_over(other, chosen)) for other in others]
+        return Selection((SelectedImage(chosen.instance, chosen.view),), tuple(unread))
+
+
+def _readable_view(instance: StoredInstance, header: Dataset) -> str:
+    """Return the view of an image that may be read.
+
+    Raises:
+        NotEligible: it may not; the message is the reason.
+    """
+    storage_class = contexts().storage_class(instance.identity.sop_class_uid)
+    if storage_class is None:
+        known = UID(instance.identity.sop_class_uid)
+        raise NotEligible(f"not a radiograph but {known.name if known.is_private is False else 'private'}")
+    if not storage_class.drafted:
+        raise NotEligible(storage_class.unread_reason)
+    if text(header, "NumberOfFrames") not in {"", "1"}:
+        raise NotEligible("a multi-frame image")
+    if text(header, "SamplesPerPixel") != "1":
+        raise NotEligible("a colour image, or one without pixels")
+    if reason := why_not_chest(header):
+        raise NotEligible(reason)
+    view = frontal_view(header)
+    sides = {
+        side for side in (text(header, each).upper() for each in ("Laterality", "ImageLaterality")) if side
+    }
+    if len(sides) > 1:
+        raise NotEligible("the header contradicts itself about the laterality")
+    if sides & {"L", "R"}:
+        raise NotEligible("the header's laterality names one side of a frontal chest image")
+    return view
+
+
+def _check_one_patient(headers: Sequence[Dataset]) -> None:
+    for keyword, name in _IDENTITY.items():
+        if len({value for value in (_comparable(header, keyword) for header in headers) if value}) > 1:
+            raise NotEligible(f"{name} differs between the images of the study: it may mix two patients")
+
+
+def _comparable(header: Dataset, keyword: str) -> str:
+    """Return a value without what systems write differently for the same patient."""
+    value = text(header, keyword)
+    if keyword == "PatientName":
+        alphabetic = value.partition("=")[0]
+        return " ".join(re.split(r"[\^\s]+", alphabetic.casefold())).strip()
+    return value.casefold()
+
+
+def _why_passed_over(other: _Candidate, chosen: _Candidate) -> str:
+    reasons = ("the PA view", "an original image", "a newer image", "an image without lossy compression")
+    for reason, mine, theirs in zip(reasons, other.rank, chosen.rank, strict=False):
+        if mine != theirs:
+            return f"{reason} of the study was read"
+    return "another image of the same time was read"
+
+
+def _summary(unread: Sequence[UnreadImage]) -> str:
+    if not unread:
+        return "the study has no images"
+    counted = Counter(each.reason for each in unread)
+    reasons = (f"{reason} ({count} images)" if count > 1 else reason for reason, count in counted.items())
+    return "no image can be read: " + "; ".join(reasons)
+
+
+def _taken_at(header: Dataset) -> str:
+    if moment := re.sub(r"[^0-9]", "", text(header, "AcquisitionDateTime").partition(".")[0])[:14]:
+        return moment.ljust(14, "0")
+    for date, time in _TIMES:
+        day = re.sub(r"[^0-9]", "", text(header, date))
+        if len(day) == 8:
+            return day + re.sub(r"[^0-9]", "", text(header, time).partition(".")[0])[:6].ljust(6, "0")
+    return ""
+
+
+def _number(header: Dataset) -> int:
+    try:
+        return int(text(header, "InstanceNumber"))
+    except ValueError:
+        return 0
