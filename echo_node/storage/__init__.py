@@ -1,1 +1,5 @@
-"""The only package with SQLAlchemy: tables, files and the queries that keep the invariants."""
+"""Durable storage: the only place with SQLAlchemy. Files in the spool and the outbox, rows in SQL."""
+
+from echo_node.storage.facade import Storage, open_storage
+
+__all__ = ["Storage", "open_storage"]

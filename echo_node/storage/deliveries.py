@@ -1,0 +1,220 @@
+"""The queue of deliveries. A study is delivered when every destination has its current document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from echo_node.domain.job import DeliveryJob, DeliveryState, Lease, RetryPolicy
+from echo_node.domain.lifecycle import StudyEvent, StudyState
+from echo_node.domain.ports import Clock, DeliveryOutcome
+from echo_node.errors import PermanentError
+from echo_node.storage.claims import Claims, lease_of
+from echo_node.storage.documents import add_delivery, current_documents, settle
+from echo_node.storage.engine import Database
+from echo_node.storage.outbox import Outbox
+from echo_node.storage.studies import lock_study, move
+from echo_node.storage.tables import Delivery, Document, Study
+
+log = structlog.get_logger()
+
+_STATE_OF = {
+    DeliveryOutcome.SUCCESS: DeliveryState.DELIVERED,
+    DeliveryOutcome.WARNING: DeliveryState.DELIVERED_WITH_WARNING,
+}
+
+
+class DeliveryQueue:
+    """Deliveries to one destination, or to all (domain.ports.WorkQueue and DeliveryLedger).
+
+    Args:
+        database: where rows are kept.
+        outbox: where documents are kept.
+        clock: the time.
+        policy: when a delivery whose worker was lost is given up.
+        lease_s: how long a claim lasts unless it is renewed.
+        destination: claim only what goes there, so that a dead peer does not hold up the others.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        clock: Clock,
+        policy: RetryPolicy,
+        lease_s: float,
+        destination: str | None = None,
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._clock = clock
+        self._policy = policy
+        self._destination = destination
+        self.claims = Claims(Delivery, DeliveryState.PENDING, DeliveryState.SENDING, lease_s)
+
+    def claim(self, holder: str) -> DeliveryJob | None:
+        """Take the delivery that has waited longest; one whose file is damaged becomes a dead letter."""
+        while (claimed := self._claim_row(holder)) is not None:
+            lease, study_id, destination, document = claimed
+            part10, problem = b"", ""
+            try:
+                part10 = self._outbox.read(document.path, document.sha256)
+            except PermanentError as error:
+                problem = str(error)
+            job = DeliveryJob(
+                lease,
+                study_id,
+                destination,
+                document.kind,
+                document.sop_instance_uid,
+                document.sop_class_uid,
+                document.transfer_syntax_uid,
+                part10,
+            )
+            if not problem:
+                return job
+            self.bury(job, problem)
+            log.error("delivery_dead", delivery_id=lease.row_id, study_id=study_id, reason=problem)
+        return None
+
+    def renew(self, work: DeliveryJob) -> None:
+        """Extend the lease."""
+        with self._database.write() as session:
+            self.claims.renew(session, work.lease, self._clock.now())
+
+    def finish(self, job: DeliveryJob, outcome: DeliveryOutcome, status: int) -> None:
+        """Record that the destination has the document."""
+        with self._ending(job.study_id) as (session, study, now):
+            self.claims.end(session, job.lease, now, state=_STATE_OF[outcome], status=status)
+            settle(session, study, now)
+
+    def retry(self, work: DeliveryJob, reason: str, at: datetime) -> None:
+        """Put the delivery back to be claimed again at *at*."""
+        with self._ending(work.study_id) as (session, _study, now):
+            self.claims.end(
+                session, work.lease, now, state=DeliveryState.PENDING, available_at=at, reason=reason
+            )
+
+    def give_back(self, work: DeliveryJob) -> None:
+        """Return a delivery that was not made, as if it had not been tried."""
+        with self._ending(work.study_id) as (session, _study, now):
+            self.claims.put_back(session, work.lease, now)
+
+    def bury(self, work: DeliveryJob, reason: str) -> None:
+        """Make the delivery a dead letter."""
+        with self._ending(work.study_id) as (session, study, now):
+            self._bury(session, study, work.lease, now, reason)
+
+    def skip(self, work: DeliveryJob, reason: str) -> None:
+        """End the delivery; there is no delivery that is not needed, so that is a dead letter too."""
+        self.bury(work, reason)
+
+    def rescue(self) -> int:
+        """Free the deliveries of workers that have not been heard of; return how many."""
+        now = self._clock.now()
+        with self._database.read() as session:
+            expired = session.execute(
+                self.claims.expired(now)
+                .join(Document, Document.id == Delivery.document_id)
+                .with_only_columns(Delivery.id, Document.study_id)
+            ).all()
+        return sum(self._rescue(delivery_id, study_id) for delivery_id, study_id in expired)
+
+    def release(self, delivery_id: int) -> None:
+        """Let a dead letter be tried again from the beginning.
+
+        Raises:
+            PermanentError: it is not a dead letter.
+        """
+        with self._database.read() as session:
+            study_id = session.scalar(
+                select(Document.study_id)
+                .join(Delivery, Delivery.document_id == Document.id)
+                .where(Delivery.id == delivery_id)
+            )
+        if study_id is None:
+            raise PermanentError(f"there is no delivery {delivery_id}")
+        with self._ending(study_id) as (session, study, now):
+            released = session.execute(
+                update(Delivery)
+                .where(Delivery.id == delivery_id, Delivery.state == DeliveryState.DEAD)
+                .values(state=DeliveryState.PENDING, tries=0, available_at=now, changed_at=now)
+                .returning(Delivery.document_id)
+            ).scalar_one_or_none()
+            if released is None:
+                raise PermanentError(
+                    f"delivery {delivery_id} is not a dead letter: there is nothing to retry"
+                )
+            is_current = released in current_documents(session, study_id)
+            if study.state is StudyState.UNDELIVERED and is_current:
+                move(study, StudyEvent.RELEASED, now)
+        log.info("delivery_released", delivery_id=delivery_id, study_id=study_id)
+
+    def create_missing(self, destinations: Sequence[str]) -> int:
+        """Create the deliveries that drafts still waiting lack; return how many.
+
+        Drafts wait when they were made while no destination, or another one, was configured. Studies
+        that are delivered already are left alone: a new PACS does not get the whole past.
+        """
+        if not destinations:
+            return 0
+        with self._database.read() as session:
+            waiting = session.scalars(select(Study.id).where(Study.state == StudyState.DRAFTED)).all()
+        created = 0
+        for study_id in waiting:
+            with self._ending(study_id) as (session, study, now):
+                if study.state is not StudyState.DRAFTED:
+                    continue
+                for document_id in current_documents(session, study_id):
+                    created += sum(add_delivery(session, document_id, name, now) for name in destinations)
+        if created:
+            log.info("deliveries_created", count=created)
+        return created
+
+    def _claim_row(self, holder: str) -> tuple[Lease, int, str, Document] | None:
+        now = self._clock.now()
+        due = self.claims.due(now)
+        if self._destination is not None:
+            due = due.where(Delivery.destination == self._destination)
+        with self._database.read() as session:
+            if session.scalar(due) is None:
+                return None
+        with self._database.write() as session:
+            row = self.claims.claim(session, due.with_for_update(skip_locked=True), now, holder)
+            if row is None:
+                return None
+            document = session.get_one(Document, row.document_id)
+            session.expunge(document)
+            return lease_of(row), document.study_id, row.destination, document
+
+    def _rescue(self, delivery_id: int, study_id: int) -> bool:
+        with self._ending(study_id) as (session, study, now):
+            query = self.claims.expired(now).where(Delivery.id == delivery_id)
+            row = session.scalars(query).one_or_none()
+            if row is None:
+                return False
+            lease = lease_of(row)
+            reason = f"its worker was lost while sending ({lease.tries} tries)"
+            if self._policy.is_exhausted(lease.tries):
+                self._bury(session, study, lease, now, reason)
+            else:
+                self.claims.end(
+                    session, lease, now, state=DeliveryState.PENDING, available_at=now, reason=reason
+                )
+        log.warning("delivery_rescued", delivery_id=delivery_id, study_id=study_id)
+        return True
+
+    def _bury(self, session: Session, study: Study, lease: Lease, now: datetime, reason: str) -> None:
+        self.claims.end(session, lease, now, state=DeliveryState.DEAD, reason=reason)
+        settle(session, study, now)
+
+    @contextmanager
+    def _ending(self, study_id: int) -> Iterator[tuple[Session, Study, datetime]]:
+        """Open a transaction that changes a delivery, its study locked first."""
+        with self._database.write() as session:
+            yield session, lock_study(session, study_id), self._clock.now()

@@ -1,0 +1,193 @@
+"""Drafts: what a drafting job needs from storage, and the one transaction that ends it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from echo_node.domain.job import DeliveryState, DraftJob, JobState
+from echo_node.domain.lifecycle import StudyEvent, StudyState
+from echo_node.domain.ports import Clock
+from echo_node.domain.report import EncodedDocument, ModelIdentity
+from echo_node.domain.study import InstanceIdentity, Selection, StoredInstance
+from echo_node.errors import TransientError
+from echo_node.storage.claims import Claims
+from echo_node.storage.engine import Database
+from echo_node.storage.outbox import Outbox
+from echo_node.storage.studies import insert_if_absent, lock_study, move
+from echo_node.storage.tables import Delivery, Document, Instance, Job, Study
+
+log = structlog.get_logger()
+
+
+class Drafts:
+    """A drafting job's instances and its document (domain.ports.DraftLedger).
+
+    Args:
+        database: where rows are kept.
+        outbox: where documents are kept.
+        clock: the time.
+        claims: the claiming of jobs.
+        data_dir: the folder that instances' paths are relative to.
+        destinations: the peers that get each document.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        clock: Clock,
+        claims: Claims[Job],
+        *,
+        data_dir: Path,
+        destinations: Sequence[str],
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._clock = clock
+        self._claims = claims
+        self._data_dir = data_dir.resolve()
+        self._destinations = tuple(destinations)
+
+    def instances(self, job: DraftJob) -> Sequence[StoredInstance]:
+        """Return the study's instances in order of arrival."""
+        query = select(Instance).where(Instance.study_id == job.study_id).order_by(Instance.id)
+        with self._database.read() as session:
+            return [
+                StoredInstance(
+                    InstanceIdentity(
+                        job.study_instance_uid,
+                        row.series_instance_uid,
+                        row.sop_instance_uid,
+                        row.sop_class_uid,
+                        row.transfer_syntax_uid,
+                    ),
+                    self._data_dir / row.path,
+                    row.data_set_sha256,
+                )
+                for row in session.scalars(query)
+            ]
+
+    def is_drafted(self, job: DraftJob, selection: Selection) -> bool:
+        """Say whether the study's latest draft was made from just these images."""
+        latest = (
+            select(Document.selection_sha256)
+            .where(Document.study_id == job.study_id)
+            .order_by(Document.revision.desc(), Document.id.desc())
+            .limit(1)
+        )
+        with self._database.read() as session:
+            return session.scalar(latest) == selection_digest(selection)
+
+    def keep_earlier(self, job: DraftJob) -> None:
+        """Finish the job without a new draft: the earlier one still stands."""
+        now = self._clock.now()
+        with self._database.write() as session:
+            study = lock_study(session, job.study_id)
+            reason = "the same images as the earlier draft"
+            self._claims.end(session, job.lease, now, state=JobState.DONE, reason=reason)
+            move(study, StudyEvent.UNCHANGED, now)
+            settle(session, study, now)
+
+    def store(
+        self, job: DraftJob, document: EncodedDocument, selection: Selection, model: ModelIdentity
+    ) -> None:
+        """Make the document durable; then finish the job and create the deliveries, all or nothing."""
+        path = self._outbox.put(document)
+        try:
+            document_id = self._record(job, document, selection, model, path)
+        except TransientError:
+            raise  # whether it was committed is not known: the file stays
+        except Exception:
+            self._outbox.discard(path)
+            raise
+        log.info("draft_stored", study_id=job.study_id, revision=job.revision, document_id=document_id)
+
+    def _record(
+        self,
+        job: DraftJob,
+        document: EncodedDocument,
+        selection: Selection,
+        model: ModelIdentity,
+        path: Path,
+    ) -> int:
+        now = self._clock.now()
+        with self._database.write() as session:
+            study = lock_study(session, job.study_id)
+            self._claims.end(session, job.lease, now, state=JobState.DONE)
+            row = Document(
+                study_id=job.study_id,
+                revision=job.revision,
+                model_name=model.name,
+                model_version=model.version,
+                model_digest=model.digest,
+                kind=document.kind,
+                sop_instance_uid=document.sop_instance_uid,
+                sop_class_uid=document.sop_class_uid,
+                transfer_syntax_uid=document.transfer_syntax_uid,
+                sha256=hashlib.sha256(document.part10).hexdigest(),
+                path=str(path),
+                selection_sha256=selection_digest(selection),
+                input_sop_instance_uids=[i.instance.identity.sop_instance_uid for i in selection.images],
+                created_at=now,
+            )
+            session.add(row)
+            session.flush()
+            for destination in self._destinations:
+                add_delivery(session, row.id, destination, now)
+            move(study, StudyEvent.DRAFT_STORED, now)
+            settle(session, study, now)
+            return row.id
+
+
+def selection_digest(selection: Selection) -> str:
+    """Return what names the images that a draft was made from: their UIDs and contents, in no order."""
+    lines = sorted(
+        f"{image.instance.identity.sop_instance_uid} {image.instance.data_set_sha256}\n"
+        for image in selection.images
+    )
+    return hashlib.sha256("".join(lines).encode("ascii")).hexdigest()
+
+
+def add_delivery(session: Session, document_id: int, destination: str, now: datetime) -> bool:
+    """Create the delivery of a document to a destination unless there is one; say whether it was created."""
+    return insert_if_absent(
+        session,
+        Delivery,
+        document_id=document_id,
+        destination=destination,
+        state=DeliveryState.PENDING,
+        attempt=0,
+        tries=0,
+        available_at=now,
+        created_at=now,
+        changed_at=now,
+    )
+
+
+def current_documents(session: Session, study_id: int) -> Sequence[int]:
+    """Return the ids of the documents of the study's latest drafted revision."""
+    latest = select(func.max(Document.revision)).where(Document.study_id == study_id).scalar_subquery()
+    return session.scalars(
+        select(Document.id).where(Document.study_id == study_id, Document.revision == latest)
+    ).all()
+
+
+def settle(session: Session, study: Study, now: datetime) -> None:
+    """Move a drafted study (locked) on, if its current documents have reached, or failed, every peer."""
+    if study.state is not StudyState.DRAFTED:
+        return
+    documents = current_documents(session, study.id)
+    states = set(session.scalars(select(Delivery.state).where(Delivery.document_id.in_(documents))))
+    if not states or states & {DeliveryState.PENDING, DeliveryState.SENDING}:
+        return
+    if DeliveryState.DEAD in states:
+        move(study, StudyEvent.DELIVERY_GAVE_UP, now, "a destination did not take the draft")
+    else:
+        move(study, StudyEvent.ALL_DELIVERED, now)

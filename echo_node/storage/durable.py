@@ -1,0 +1,80 @@
+"""Durable files: whole and on the disk, or not there at all.
+
+The order is the whole point (it survives a power cut, not just a kill): a temporary file in the same
+file system → fsync → rename → fsync of the folder. The writer holds a lock on its temporary file, so
+that whoever clears leftovers can tell one of a dead process from one that is being written.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+
+def write_durably(target: Path, chunks: Iterable[bytes], *, temporary_folder: Path) -> None:
+    """Write *chunks* to *target*, an existing file of that name being replaced.
+
+    Args:
+        target: the file's final name; its folder is made if need be.
+        chunks: the content.
+        temporary_folder: an existing folder in the same file system.
+
+    Raises:
+        OSError: nothing was written and nothing is left behind.
+    """
+    make_folder_durably(target.parent)
+    temporary = temporary_folder / f"{secrets.token_hex(8)}.part"
+    try:
+        with temporary.open("xb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            for chunk in chunks:
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+            temporary.rename(target)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    try:
+        fsync_folder(target.parent)
+    except BaseException:
+        with suppress(OSError):
+            target.unlink(missing_ok=True)
+        raise
+
+
+def make_folder_durably(folder: Path) -> None:
+    """Make *folder* and its parents; when this returns, a power cut does not undo it."""
+    if folder.is_dir():
+        return
+    make_folder_durably(folder.parent)
+    folder.mkdir(exist_ok=True)
+    fsync_folder(folder.parent)
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make the folder's entries durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def clear_leftovers(temporary_folder: Path) -> int:
+    """Remove the temporary files that no living process writes; return how many there were."""
+    removed = 0
+    for leftover in temporary_folder.glob("*.part"):
+        with suppress(FileNotFoundError), leftover.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            leftover.unlink()
+            removed += 1
+    return removed

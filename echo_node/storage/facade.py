@@ -1,0 +1,132 @@
+"""One door to storage: opened with the settings, it hands out the ledgers, the queues and the queries."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Literal, Self
+
+from sqlalchemy import select
+
+from echo_node.domain.job import RetryPolicy
+from echo_node.domain.ports import Clock
+from echo_node.settings import DeliverySettings, QueueSettings, Settings
+from echo_node.storage import migrate
+from echo_node.storage.deliveries import DeliveryQueue
+from echo_node.storage.documents import Drafts
+from echo_node.storage.engine import Database
+from echo_node.storage.instances import Spool
+from echo_node.storage.jobs import JobQueue
+from echo_node.storage.outbox import Outbox
+from echo_node.storage.queries import Queries
+from echo_node.storage.studies import Studies
+from echo_node.storage.tables import Conflict, Instance
+
+_ORPHAN_AGE_S = 3600.0
+_CHUNK = 500
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Return the present moment in UTC."""
+        return datetime.now(UTC)
+
+
+class Storage:
+    """Everything durable, open. Use it as a context manager, or call `close`."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        node, intake = settings.node, settings.intake
+        self._settings = settings
+        self._clock = clock
+        self.database = Database(settings.database_url)
+        self.spool = Spool(node.data_dir, intake.minimum_free_bytes)
+        self.outbox = Outbox(node.data_dir)
+        idle = {
+            peer.ae_title: peer.study_idle_s
+            for peer in settings.peers.values()
+            if peer.study_idle_s is not None
+        }
+        self.studies = Studies(
+            self.database,
+            clock,
+            idle_s=lambda calling: idle.get(calling, intake.study_idle_s),
+            forced_s=intake.study_forced_s,
+        )
+        self.jobs = JobQueue(self.database, clock, retry_policy(settings.queue), settings.queue.lease_s)
+        self.deliveries = self.deliveries_to(None)
+        self.drafts = Drafts(
+            self.database,
+            self.outbox,
+            clock,
+            self.jobs.claims,
+            data_dir=node.data_dir,
+            destinations=settings.delivery.destinations,
+        )
+        self.queries = Queries(self.database)
+
+    def deliveries_to(self, destination: str | None) -> DeliveryQueue:
+        """Return the queue of what goes to one destination, or of everything."""
+        delivery = self._settings.delivery
+        return DeliveryQueue(
+            self.database,
+            self.outbox,
+            self._clock,
+            retry_policy(delivery),
+            delivery.lease_s,
+            destination,
+        )
+
+    def upgrade(self) -> str:
+        """Bring the schema to this program's version and return that."""
+        return migrate.upgrade(self.database)
+
+    def current(self) -> str | None:
+        """Return the version of the database's schema; None before the first upgrade."""
+        return migrate.current(self.database)
+
+    def release(self, kind: Literal["job", "delivery"], row_id: int) -> None:
+        """Let a dead letter be tried again.
+
+        Raises:
+            PermanentError: it is not a dead letter.
+        """
+        (self.jobs if kind == "job" else self.deliveries).release(row_id)
+
+    def clear_leftovers(self) -> int:
+        """Remove half-written files, and whole ones of the spool that no row came to refer to."""
+        removed = self.spool.clear_leftovers() + self.outbox.clear_leftovers()
+        old = [str(path) for path in self.spool.older_than(_ORPHAN_AGE_S)]
+        for start in range(0, len(old), _CHUNK):
+            chunk = old[start : start + _CHUNK]
+            with self.database.read() as session:
+                known = set(session.scalars(select(Instance.path).where(Instance.path.in_(chunk))))
+                known |= set(session.scalars(select(Conflict.path).where(Conflict.path.in_(chunk))))
+            for path in set(chunk) - known:
+                self.spool.remove_orphan(path)
+                removed += 1
+        return removed
+
+    def close(self) -> None:
+        """Close the database's connections."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_storage(settings: Settings, clock: Clock | None = None) -> Storage:
+    """Open storage as configured; the schema is left as it is (see Storage.upgrade)."""
+    return Storage(settings, clock or SystemClock())
+
+
+def retry_policy(section: QueueSettings | DeliverySettings) -> RetryPolicy:
+    """Return the policy that a section of the settings describes."""
+    return RetryPolicy(section.attempts, section.first_delay_s, section.longest_delay_s)

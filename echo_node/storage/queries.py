@@ -1,0 +1,200 @@
+"""What an operator may want to know, read without changing anything: plain values, ready for JSON.
+
+Surrogate ids name things; UIDs are shown, names of patients are not stored to begin with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from echo_node.domain.job import DeliveryState, JobState
+from echo_node.domain.lifecycle import StudyState
+from echo_node.errors import PermanentError
+from echo_node.storage.engine import Database
+from echo_node.storage.tables import Base, Conflict, Delivery, Document, Instance, Job, Study
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """How many studies, jobs and deliveries are in each state; states that none is in are left out."""
+
+    studies: dict[str, int]
+    jobs: dict[str, int]
+    deliveries: dict[str, int]
+    instances: int
+    documents: int
+    conflicts: int
+
+
+class Queries:
+    """Read models for the console, the web page and the metrics."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def ping(self) -> None:
+        """Ask the database for something trivial.
+
+        Raises:
+            TransientError: it does not answer.
+        """
+        with self._database.read() as session:
+            session.execute(select(Study.id).limit(1)).all()
+
+    def overview(self) -> Overview:
+        """Count everything by state."""
+        with self._database.read() as session:
+            return Overview(
+                studies=_by_state(session, Study, StudyState),
+                jobs=_by_state(session, Job, JobState),
+                deliveries=_by_state(session, Delivery, DeliveryState),
+                instances=_count(session, Instance),
+                documents=_count(session, Document),
+                conflicts=_count(session, Conflict),
+            )
+
+    def recent_studies(self, limit: int = 50) -> list[Record]:
+        """Return the studies that changed last, by surrogate id."""
+        query = select(Study).order_by(Study.changed_at.desc(), Study.id.desc()).limit(limit)
+        with self._database.read() as session:
+            return [_study(row) for row in session.scalars(query)]
+
+    def list_jobs(self, state: JobState | None = None, limit: int = 200) -> list[Record]:
+        """Return the newest jobs, with their reasons."""
+        query = select(Job).order_by(Job.id.desc()).limit(limit)
+        if state is not None:
+            query = query.where(Job.state == state)
+        with self._database.read() as session:
+            return [_job(row) for row in session.scalars(query)]
+
+    def list_deliveries(self, state: DeliveryState | None = None, limit: int = 200) -> list[Record]:
+        """Return the newest deliveries, with their reasons."""
+        query = select(Delivery, Document.study_id).join(Document, Document.id == Delivery.document_id)
+        query = query.order_by(Delivery.id.desc()).limit(limit)
+        if state is not None:
+            query = query.where(Delivery.state == state)
+        with self._database.read() as session:
+            return [
+                _delivery(row) | {"study_id": study_id} for row, study_id in session.execute(query).tuples()
+            ]
+
+    def show(self, study_id: int) -> Record:
+        """Return all there is to know about one study.
+
+        Raises:
+            PermanentError: there is no such study.
+        """
+        with self._database.read() as session:
+            study = session.get(Study, study_id)
+            if study is None:
+                raise PermanentError(f"there is no study {study_id}")
+            instances = session.scalars(select(Instance).where(Instance.study_id == study_id)).all()
+            conflicts = select(Conflict).where(Conflict.instance_id.in_([row.id for row in instances]))
+            documents = session.scalars(
+                select(Document).where(Document.study_id == study_id).order_by(Document.id)
+            ).all()
+            deliveries = select(Delivery).where(Delivery.document_id.in_([row.id for row in documents]))
+            jobs = select(Job).where(Job.study_id == study_id).order_by(Job.id)
+            return _study(study) | {
+                "study_instance_uid": study.study_instance_uid,
+                "instances": [_instance(row) for row in instances],
+                "conflicts": [_conflict(row) for row in session.scalars(conflicts)],
+                "jobs": [_job(row) for row in session.scalars(jobs)],
+                "documents": [_document(row) for row in documents],
+                "deliveries": [_delivery(row) for row in session.scalars(deliveries.order_by(Delivery.id))],
+            }
+
+
+def _by_state(
+    session: Session,
+    table: type[Study | Job | Delivery],
+    states: type[StudyState | JobState | DeliveryState],
+) -> dict[str, int]:
+    counted = session.execute(select(table.state, func.count()).group_by(table.state))
+    counts = {str(state): count for state, count in counted.tuples()}
+    return {str(state): counts[state] for state in states if state in counts}
+
+
+def _count(session: Session, table: type[Base]) -> int:
+    return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def _study(row: Study) -> Record:
+    return {
+        "study_id": row.id,
+        "state": str(row.state),
+        "revision": row.revision,
+        "reason": row.reason,
+        "calling_ae_title": row.calling_ae_title,
+        "received_at": row.received_at.isoformat(),
+        "due_at": row.due_at.isoformat() if row.state is StudyState.RECEIVING else None,
+        "changed_at": row.changed_at.isoformat(),
+    }
+
+
+def _instance(row: Instance) -> Record:
+    return {
+        "instance_id": row.id,
+        "revision": row.revision,
+        "sop_instance_uid": row.sop_instance_uid,
+        "sop_class_uid": row.sop_class_uid,
+        "transfer_syntax_uid": row.transfer_syntax_uid,
+        "size_bytes": row.size_bytes,
+        "path": row.path,
+        "received_at": row.received_at.isoformat(),
+    }
+
+
+def _conflict(row: Conflict) -> Record:
+    return {
+        "conflict_id": row.id,
+        "instance_id": row.instance_id,
+        "path": row.path,
+        "calling_ae_title": row.calling_ae_title,
+        "received_at": row.received_at.isoformat(),
+    }
+
+
+def _claimable(row: Job | Delivery) -> Record:
+    return {
+        "state": str(row.state),
+        "attempt": row.attempt,
+        "tries": row.tries,
+        "reason": row.reason,
+        "holder": row.holder,
+        "available_at": row.available_at.isoformat(),
+        "changed_at": row.changed_at.isoformat(),
+    }
+
+
+def _job(row: Job) -> Record:
+    return {"job_id": row.id, "study_id": row.study_id, "revision": row.revision} | _claimable(row)
+
+
+def _delivery(row: Delivery) -> Record:
+    return {
+        "delivery_id": row.id,
+        "document_id": row.document_id,
+        "destination": row.destination,
+        "status": None if row.status is None else f"0x{row.status:04X}",
+    } | _claimable(row)
+
+
+def _document(row: Document) -> Record:
+    return {
+        "document_id": row.id,
+        "revision": row.revision,
+        "kind": row.kind,
+        "sop_instance_uid": row.sop_instance_uid,
+        "model": f"{row.model_name} {row.model_version}",
+        "model_digest": row.model_digest,
+        "input_sop_instance_uids": row.input_sop_instance_uids,
+        "path": row.path,
+        "created_at": row.created_at.isoformat(),
+    }

@@ -1,0 +1,204 @@
+"""The tables: studies, their instances and conflicts, jobs, documents and deliveries.
+
+Nothing here holds patient data but the UIDs that name DICOM objects; rows refer to one another by
+surrogate ids, and only those reach logs. Paths are relative to the data folder.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+from echo_node.domain.job import DeliveryState, JobState
+from echo_node.domain.lifecycle import StudyState
+
+_UID = String(64)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware moment in UTC: `timestamptz` on PostgreSQL, UTC without a zone on SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return *value* in UTC; a naive one is a defect in the node."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without a time zone")
+        in_utc = value.astimezone(UTC)
+        return in_utc.replace(tzinfo=None) if dialect.name == "sqlite" else in_utc
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        """Return *value* aware."""
+        if not isinstance(value, datetime):
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class _State(TypeDecorator[StrEnum]):
+    """A StrEnum kept as its text, so that rows are readable and new states need no migration."""
+
+    impl = String(32)
+    cache_ok = True
+
+    def __init__(self, states: type[StrEnum]) -> None:
+        super().__init__(32)
+        self._states = states
+
+    def process_bind_param(self, value: StrEnum | None, dialect: Dialect) -> str | None:
+        """Return the text of a state; a text that is none is a defect in the node."""
+        return None if value is None else str(self._states(value))
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> StrEnum | None:
+        """Return the state of a text."""
+        return None if value is None else self._states(value)
+
+
+class Base(DeclarativeBase):
+    """The root of the tables."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: UtcDateTime(),
+        StudyState: _State(StudyState),
+        JobState: _State(JobState),
+        DeliveryState: _State(DeliveryState),
+        list[str]: JSON(),
+    }
+
+
+class Study(Base):
+    """A study; `revision` counts the times that images came after it had been complete."""
+
+    __tablename__ = "studies"
+    __table_args__ = (Index(None, "state", "due_at"), Index(None, "state", "force_at"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(_UID, unique=True)
+    state: Mapped[StudyState]
+    revision: Mapped[int]
+    reason: Mapped[str | None]
+    calling_ae_title: Mapped[str] = mapped_column(String(16))
+    due_at: Mapped[datetime]
+    force_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+
+
+class Instance(Base):
+    """One SOP instance, as it came first; its file is whole and durable."""
+
+    __tablename__ = "instances"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey(Study.id), index=True)
+    revision: Mapped[int]
+    series_instance_uid: Mapped[str] = mapped_column(_UID)
+    sop_instance_uid: Mapped[str] = mapped_column(_UID, unique=True)
+    sop_class_uid: Mapped[str] = mapped_column(_UID)
+    transfer_syntax_uid: Mapped[str] = mapped_column(_UID)
+    data_set_sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    path: Mapped[str] = mapped_column(String(255), unique=True)
+    calling_ae_title: Mapped[str] = mapped_column(String(16))
+    received_at: Mapped[datetime]
+
+
+class Conflict(Base):
+    """Other content under the SOP Instance UID of an instance that is kept: set aside for the operator."""
+
+    __tablename__ = "conflicts"
+    __table_args__ = (UniqueConstraint("instance_id", "data_set_sha256"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    instance_id: Mapped[int] = mapped_column(ForeignKey(Instance.id), index=True)
+    study_instance_uid: Mapped[str] = mapped_column(_UID)
+    data_set_sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    path: Mapped[str] = mapped_column(String(255), unique=True)
+    calling_ae_title: Mapped[str] = mapped_column(String(16))
+    received_at: Mapped[datetime]
+
+
+class Claimable:
+    """The columns of work that is claimed: see domain.job.Lease."""
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    attempt: Mapped[int] = mapped_column(default=0)
+    tries: Mapped[int] = mapped_column(default=0)
+    holder: Mapped[str | None] = mapped_column(String(128))
+    lease_expires_at: Mapped[datetime | None]
+    available_at: Mapped[datetime]
+    reason: Mapped[str | None]
+    created_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+
+
+class Job(Claimable, Base):
+    """The drafting of one revision of a study."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (UniqueConstraint("study_id", "revision"), Index(None, "state", "available_at"))
+
+    study_id: Mapped[int] = mapped_column(ForeignKey(Study.id))
+    revision: Mapped[int]
+    state: Mapped[JobState]
+
+
+class Document(Base):
+    """An encoded draft; its file never changes, so that every send is the same object."""
+
+    __tablename__ = "documents"
+    __table_args__ = (UniqueConstraint("study_id", "revision", "model_digest", "kind"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey(Study.id))
+    revision: Mapped[int]
+    model_name: Mapped[str] = mapped_column(String(128))
+    model_version: Mapped[str] = mapped_column(String(64))
+    model_digest: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(64))
+    sop_instance_uid: Mapped[str] = mapped_column(_UID, unique=True)
+    sop_class_uid: Mapped[str] = mapped_column(_UID)
+    transfer_syntax_uid: Mapped[str] = mapped_column(_UID)
+    sha256: Mapped[str] = mapped_column(String(64))
+    path: Mapped[str] = mapped_column(String(255))
+    selection_sha256: Mapped[str] = mapped_column(String(64))
+    input_sop_instance_uids: Mapped[list[str]]
+    created_at: Mapped[datetime]
+
+
+class Delivery(Claimable, Base):
+    """A document on its way to one destination (a peer's configured name)."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (UniqueConstraint("document_id", "destination"), Index(None, "state", "available_at"))
+
+    document_id: Mapped[int] = mapped_column(ForeignKey(Document.id))
+    destination: Mapped[str] = mapped_column(String(128))
+    state: Mapped[DeliveryState]
+    status: Mapped[int | None]
