@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from echo_node.model.vlm import EchoForReportGeneration
 from training.collate import Batch, collate
 from training.data import Examples, PhantomExamples, batch_indices, jitter
 from training.dcd import DcdObjective
+from training.evaluate import Row, evaluate_phantoms, parse_data
 from training.loop import Objective
 from training.loop import train as run_loop
 from training.new_model import new_model
@@ -63,6 +62,19 @@ def train(stage: str, recipe: str, out: Path | None = None, overrides: list[str]
     _write(plan, model, tokenizer, preparation, folder)
     console.print(f"wrote {folder}")
     return folder
+
+
+def evaluate(data: str, seed: int, model: str, threshold: float = 0.85) -> list[Row]:
+    """Measure a model on held-out data; see training.evaluate for the rows.
+
+    Raises:
+        ConfigError: *data* is not `phantom:N`.
+        CheckpointError: the model cannot be loaded.
+    """
+    count = parse_data(data)
+    console = Console(stderr=True)
+    with console.status("") as status:
+        return evaluate_phantoms(model, count, seed, threshold, status.update)
 
 
 def _start(plan: Recipe) -> tuple[EchoForReportGeneration, Any, ImagePreparation]:
@@ -115,7 +127,7 @@ def _write(
     folder: Path,
 ) -> None:
     """Write the checkpoint, its weights as float16 to halve its size."""
-    model.eval().to(torch.float16).save_pretrained(folder)
+    model.train(mode=False).to(torch.float16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     preparation.save(folder)
     teacher = Path(plan.model.start).name if plan.stage == "dcd" else ""

@@ -37,7 +37,9 @@ class Examples(Protocol):
 class PhantomExamples:
     """Phantoms, rendered once and kept in memory (side * side bytes each), reworded in every epoch."""
 
-    def __init__(self, count: int, seed: int, side: int, advance: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self, count: int, seed: int, side: int, advance: Callable[[int], None] | None = None
+    ) -> None:
         """Render *count* phantoms on all cores; *advance* is told how many have been added."""
         self._seed = seed
         self._dataset = PhantomDataset(count, seed, side)

@@ -1,4 +1,4 @@
-"""DCD, Direct Conditional Distillation: many denoising steps of a teacher into one of a student (ECHO, alg. 1).
+"""DCD, Direct Conditional Distillation: a teacher's many steps into a student's one (ECHO, alg. 1).
 
 Shapes: N examples, R response, M trained tokens of the batch, V vocabulary.
 """
@@ -26,7 +26,7 @@ class DcdObjective:
         recipe: DcdRecipe,
         rad: RadRecipe,
     ) -> None:
-        self._student, self._teacher, self._recipe, self._rad = student, teacher.eval(), recipe, rad
+        self._student, self._teacher, self._recipe, self._rad = student, teacher, recipe, rad
         self._teacher.requires_grad_(requires_grad=False)
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Loss:
@@ -41,7 +41,7 @@ class DcdObjective:
             )
         prompt = self._student.embed_prompt(*inputs)
         trained_NR, label_NR = rollout.trained_NR, rollout.response_NR
-        all_masked_NR = torch.full_like(label_NR, self._student.config.mask_token_id or 0)
+        all_masked_NR = torch.full_like(label_NR, self._student.config.mask)
         hidden_NRD = noisy_hidden_states(self._student, prompt, label_NR, all_masked_NR)
         logits_MV = self._student.lm_head(hidden_NRD[trained_NR]).float()
         label_M = label_NR[trained_NR]
@@ -50,9 +50,7 @@ class DcdObjective:
         loss = (weight_M * divergence_M).sum() / weight_M.sum()
         loss = loss + self._recipe.eos_weight * self._end_of_sequence(logits_MV, label_M)
         if self._recipe.rad_weight:
-            extra, _ = rad_loss(
-                self._student, prompt, label_NR, trained_NR, self._rad.min_noise, generator
-            )
+            extra, _ = rad_loss(self._student, prompt, label_NR, trained_NR, self._rad.min_noise, generator)
             loss = loss + self._recipe.rad_weight * extra
         agreement = float((logits_MV.argmax(-1) == label_M).float().mean())
         return loss, {"agreement": agreement, "rollouts_ended": float(trained_NR.any(1).float().mean())}
@@ -69,6 +67,6 @@ class DcdObjective:
 
     def _end_of_sequence(self, logits_MV: Tensor, label_M: Tensor) -> Tensor:
         """Return the mean of -log p(EOS) where the teacher ended, scaled by how many tokens that are."""
-        is_end_M = label_M == self._student.config.text_config.eos_token_id
+        is_end_M = label_M == self._student.config.end_of_sequence
         entropy_M = F.cross_entropy(logits_MV[is_end_M], label_M[is_end_M], reduction="sum")
         return entropy_M / max(1, len(label_M))

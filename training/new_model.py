@@ -13,7 +13,9 @@ from training.recipe import NewModelRecipe
 from training.tokenizer import VISION_END, VISION_START
 
 
-def new_model(recipe: NewModelRecipe, tokenizer: Any, block_length: int, seed: int) -> EchoForReportGeneration:
+def new_model(
+    recipe: NewModelRecipe, tokenizer: Any, block_length: int, seed: int
+) -> EchoForReportGeneration:
     """Return a Qwen2.5-VL of the given dimensions, its rotary sections in Qwen's proportions."""
     half = recipe.width // recipe.heads // 2
     spatial = half * 3 // 8

@@ -1,6 +1,7 @@
 """RAD, Response-Asymmetric Diffusion: image and prompt once, only the response twice (ECHO, section RAD).
 
-Shapes: N examples, P prompt, R response, S whole layout, M masked positions of the batch, D width, V vocabulary.
+Shapes: N examples, P prompt, R response, S whole layout, M masked positions, D width,
+V vocabulary.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def rad_loss(
     generator: torch.Generator,
 ) -> tuple[Tensor, Callable[[], float]]:
     """Return the RAD loss, and a function that gives the accuracy at masked positions."""
-    mask_id = model.config.mask_token_id
+    mask_id = model.config.mask
     device = response_NR.device
     block_R = block_numbers(prompt.length, response_NR.shape[1], model.config.block_length).to(device)
     level_NK = torch.rand((len(response_NR), int(block_R[-1]) + 1), generator=generator).to(device)

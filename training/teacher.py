@@ -54,7 +54,7 @@ def roll_out(
     log_prob_NRV = torch.cat([log_probs[at] for at in order], 1)[:, tail:].clone()
     step_NR = torch.cat([steps[at] for at in order], 1)[:, tail:].clone()
     response_NR = log_prob_NRV.argmax(-1)
-    is_eos_NR = response_NR == teacher.config.text_config.eos_token_id
+    is_eos_NR = response_NR == teacher.config.end_of_sequence
     first_N = torch.where(is_eos_NR.any(1), is_eos_NR.int().argmax(1), -1)
     block_end_N = ((tail + first_N) // length + 1) * length - tail
     position_R = torch.arange(response_NR.shape[1], device=response_NR.device)

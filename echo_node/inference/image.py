@@ -91,9 +91,9 @@ class ImagePreparation:
         rows, columns = height // size, width // size
         mean, std = (torch.tensor(v, device=image_NHW.device) for v in (self.image_mean, self.image_std))
         image_NCHW = (image_NHW[:, None].float() / 255 - mean[:, None, None]) / std[:, None, None]
-        cut = image_NCHW.reshape(
-            count, 3, rows // merge, merge, size, columns // merge, merge, size
-        ).permute(0, 2, 5, 3, 6, 1, 4, 7)
+        cut = image_NCHW.reshape(count, 3, rows // merge, merge, size, columns // merge, merge, size).permute(
+            0, 2, 5, 3, 6, 1, 4, 7
+        )
         repeated = cut[:, :, :, :, :, :, None].expand(-1, -1, -1, -1, -1, -1, time, -1, -1)
         grid = torch.tensor([[1, rows, columns]] * count, device=image_NHW.device)
         return repeated.reshape(count * rows * columns, 3 * time * size * size), grid

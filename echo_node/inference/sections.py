@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
-_HEADING = re.compile(r"(?P<findings>\bFindings\s*[:\uff1a]|\u6240\u89c1\s*[:\uff1a])|(?P<impression>\bImpressions?\s*[:\uff1a]|\u7ed3\u8bba\s*[:\uff1a])", re.I)
+_HEADING = re.compile(
+    r"(?P<findings>\bFindings\s*[:\uff1a]|\u6240\u89c1\s*[:\uff1a])"
+    r"|(?P<impression>\bImpressions?\s*[:\uff1a]|\u7ed3\u8bba\s*[:\uff1a])",
+    re.IGNORECASE,
+)
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9])|(?<=[\u3002\uff01\uff1f])")
 
 
@@ -41,7 +46,7 @@ def _sentences(text: str, start: int, end: int) -> list[Span]:
     """Return the sentences between two offsets, without the white space around them."""
     cuts = [start, *(m.end() for m in _SENTENCE_END.finditer(text, start, end)), end]
     spans = []
-    for left, right in zip(cuts, cuts[1:], strict=False):
+    for left, right in pairwise(cuts):
         piece = text[left:right]
         stripped = piece.strip()
         if stripped:

@@ -100,7 +100,8 @@ def load(name: str, device: str = "cpu") -> Checkpoint:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{folder} has no usable tokeniser") from error
-    return Checkpoint(folder, _load_facts(folder), digest(folder), model.to(device), tokenizer)
+    model.to(torch.device(device))  # type: ignore[arg-type]
+    return Checkpoint(folder, _load_facts(folder), digest(folder), model, tokenizer)
 
 
 def _load_facts(folder: Path) -> ModelFacts:
@@ -117,25 +118,19 @@ def _load_weights(folder: Path, device: str) -> EchoForReportGeneration:
     if not any(folder.glob("*.safetensors")):
         raise CheckpointError(f"{folder} has no .safetensors file; other formats are not loaded")
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
-    transformers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         config = EchoConfig.from_pretrained(folder)
-        _check(config, folder)
-        model, info = EchoForReportGeneration.from_pretrained(
+        _ = config.mask, config.end_of_sequence
+        loaded: Any = EchoForReportGeneration.from_pretrained(
             folder, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True
         )
+        model, info = loaded
     except (SafetensorError, OSError, RuntimeError, ValueError, KeyError) as error:
         raise CheckpointError(f"{folder} cannot be loaded: {error}") from error
     for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         if names := sorted(str(key) for key in info[kind]):
             listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
             raise CheckpointError(f"{folder}: {kind.removesuffix('_keys')} tensors: {listed}")
-    loaded: EchoForReportGeneration = model.eval()
-    return loaded
-
-
-def _check(config: EchoConfig, folder: Path) -> None:
-    if config.mask_token_id is None:
-        raise CheckpointError(f"{folder}/config.json has no mask_token_id: not a block-diffusion model")
-    if config.text_config.eos_token_id is None:
-        raise CheckpointError(f"{folder}/config.json has no eos_token_id in its text_config")
+    checked: EchoForReportGeneration = model.eval()
+    return checked

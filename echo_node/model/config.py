@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from huggingface_hub.dataclasses import strict
 from transformers import Qwen2_5_VLConfig
 
 
 @strict
-class EchoConfig(Qwen2_5_VLConfig):  # type: ignore[misc]
+class EchoConfig(Qwen2_5_VLConfig):  # type: ignore[no-untyped-call]
     """What a checkpoint must say about itself.
 
     Attributes:
@@ -19,3 +21,32 @@ class EchoConfig(Qwen2_5_VLConfig):  # type: ignore[misc]
 
     block_length: int = 8
     mask_token_id: int | None = None
+
+    @property
+    def text(self) -> Any:
+        """The language model's part (transformers types it as one of several things)."""
+        return self.text_config
+
+    @property
+    def end_of_sequence(self) -> int:
+        """The id that ends a response.
+
+        Raises:
+            ValueError: the configuration has none.
+        """
+        return _required(self.text.eos_token_id, "text_config.eos_token_id")
+
+    @property
+    def mask(self) -> int:
+        """The id of `<|MASK|>`.
+
+        Raises:
+            ValueError: the configuration has none: not a block-diffusion model.
+        """
+        return _required(self.mask_token_id, "mask_token_id")
+
+
+def _required(token_id: int | list[int] | None, name: str) -> int:
+    if isinstance(token_id, int):
+        return token_id
+    raise ValueError(f"the configuration has no single {name}")

@@ -89,8 +89,8 @@ class _Blocks:
     def __init__(self, model: EchoForReportGeneration, prompt: Prompt, settings: DecodeSettings) -> None:
         self._model, self._prompt, self._settings = model, prompt, settings
         self._length = model.config.block_length
-        self._mask_id = _required(model.config.mask_token_id, "mask_token_id")
-        self._eos_id = _required(model.config.text_config.eos_token_id, "eos_token_id")
+        self._mask_id = model.config.mask
+        self._eos_id = model.config.end_of_sequence
         self._device = prompt.embeds_NPD.device
         self._sequences = prompt.embeds_NPD.shape[0]
         self._start = prompt.length // self._length * self._length
@@ -204,9 +204,3 @@ class _Blocks:
             cut = row.index(self._eos_id) if ended else len(row)
             decoded.append(Decoded(tuple(row[:cut]), tuple(chance[:cut]), ended, forward_count))
         return decoded
-
-
-def _required(token_id: int | None, name: str) -> int:
-    if token_id is None:
-        raise ValueError(f"the checkpoint's configuration has no {name}")
-    return token_id

@@ -43,7 +43,7 @@ class Prompt:
         return torch.where(inside_L, prompt_3NL, after_NL.expand(3, -1, -1))
 
 
-class EchoForReportGeneration(Qwen2_5_VLForConditionalGeneration):  # type: ignore[misc]
+class EchoForReportGeneration(Qwen2_5_VLForConditionalGeneration):  # type: ignore[no-untyped-call]
     """Qwen2.5-VL with a mask token, read out at the position itself (no token shift)."""
 
     config_class = EchoConfig
@@ -94,7 +94,7 @@ class EchoForReportGeneration(Qwen2_5_VLForConditionalGeneration):  # type: igno
 
     def new_cache(self, sequences: int, capacity: int) -> BlockCache:
         """Return an empty cache for *sequences* of at most *capacity* tokens."""
-        text = self.config.text_config
+        text = self.config.text
         head_dim = text.hidden_size // text.num_attention_heads
         like = self.lm_head.weight
         return BlockCache(

@@ -1,0 +1,141 @@
+"""How good is a model? Coherence and truth of its drafts on held-out phantoms, beside what it must beat.
+
+Coherent: the sentence is one that the grammar can produce for its section. Fact: one of the phantom's
+findings, right if the draft's coherent sentences state it and nothing else about it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from echo_node.errors import CheckpointError, ConfigError
+from echo_node.inference.image import ImagePreparation
+from echo_node.model import checkpoint
+from echo_node.model.checkpoint import Checkpoint
+from echo_node.model.decode import Decoded, DecodeSettings, decode
+from training.collate import prepare_prompts
+from training.data import Images, PhantomExamples
+from training.phantom.findings import Findings
+from training.phantom.grammar import write_report
+from training.phantom.parser import score
+
+Row = dict[str, object]
+_BATCH = 32
+_MAX_NEW_TOKENS = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Drafts of one decoder on one set: the texts and what they cost."""
+
+    texts: tuple[str, ...]
+    tokens: int
+    forwards: int
+    ended: float
+    seconds: float
+
+
+def parse_data(data: str) -> int:
+    """Return the number of cases in `phantom:N`.
+
+    Raises:
+        ConfigError: it is not of that form.
+    """
+    source, _, count = data.partition(":")
+    if source != "phantom" or not count.isdigit() or int(count) < 1:
+        raise ConfigError(f"--data '{data}' is not of the form phantom:N")
+    return int(count)
+
+
+def evaluate_phantoms(
+    model: str, count: int, seed: int, threshold: float, progress: Callable[[str], None]
+) -> list[Row]:
+    """Measure a model on *count* phantoms.
+
+    Args:
+        model: a shipped model's name or a folder; its teacher, if it names one, is measured beside it.
+        count: how many phantoms.
+        seed: which ones; not a seed that the model was trained on.
+        threshold: the multi-step decoder's confidence threshold.
+        progress: told what is being measured.
+
+    Returns:
+        One row for each decoder and baseline, with `decoder`, `coherent_sentences`, `facts`,
+        `contradictions` (impressions that the findings do not state, per draft), `tokens_per_forward`,
+        `ended`, `seconds` (per draft).
+    """
+    student = checkpoint.load(model)
+    preparation = ImagePreparation.load(student.folder)
+    progress("rendering phantoms")
+    examples = PhantomExamples(count, seed, preparation.side)
+    images, truths = examples.images(range(count)), examples.truths
+    rows: list[Row] = []
+
+    def measure(name: str, loaded: Checkpoint, pictures: Images, tau: float) -> None:
+        progress(name)
+        rows.append(_row(name, _draft(loaded, preparation, pictures, tau), truths))
+
+    measure("one_step", student, images, 0.0)
+    measure("multi_step", student, images, threshold)
+    if teacher := _teacher(student):
+        measure("teacher_multi_step", teacher, images, threshold)
+        measure("teacher_one_step", teacher, images, 0.0)
+    order = np.random.default_rng(seed).permutation(count)
+    measure("one_step_shuffled_images", student, images[order], 0.0)
+    rows.append(_row("always_normal", _always_normal(count), truths))
+    return rows
+
+
+def _teacher(student: Checkpoint) -> Checkpoint | None:
+    """Load the model that the student names as its teacher: beside it, or by name or path."""
+    name = student.facts.teacher
+    if not name:
+        return None
+    beside = student.folder.parent / name
+    try:
+        return checkpoint.load(str(beside) if beside.is_dir() else name)
+    except CheckpointError:
+        return None
+
+
+def _draft(loaded: Checkpoint, preparation: ImagePreparation, images: Images, threshold: float) -> Measured:
+    started = time.perf_counter()
+    decoded: list[Decoded] = []
+    for at in range(0, len(images), _BATCH):
+        inputs = prepare_prompts(images[at : at + _BATCH], preparation, loaded.tokenizer)
+        with torch.inference_mode():
+            prompt = loaded.model.embed_prompt(*inputs)
+        decoded += decode(loaded.model, prompt, DecodeSettings(threshold, _MAX_NEW_TOKENS))
+    seconds = time.perf_counter() - started
+    texts = loaded.tokenizer.batch_decode([list(d.tokens) for d in decoded], skip_special_tokens=True)
+    return Measured(
+        texts=tuple(texts),
+        tokens=sum(d.written for d in decoded),
+        forwards=sum(d.forwards for d in decoded),
+        ended=sum(d.ended for d in decoded) / len(decoded),
+        seconds=seconds / len(decoded),
+    )
+
+
+def _always_normal(count: int) -> Measured:
+    texts = tuple(write_report(Findings.normal(), np.random.default_rng(i)).text for i in range(count))
+    return Measured(texts, tokens=0, forwards=0, ended=1.0, seconds=0.0)
+
+
+def _row(name: str, measured: Measured, truths: Sequence[Findings]) -> Row:
+    scores = [score(text, truth) for text, truth in zip(measured.texts, truths, strict=True)]
+    sentences = sum(s.sentences for s in scores)
+    return {
+        "decoder": name,
+        "coherent_sentences": sum(s.coherent for s in scores) / max(1, sentences),
+        "facts": sum(s.facts_right for s in scores) / sum(s.facts for s in scores),
+        "contradictions": sum(s.contradictions for s in scores) / len(scores),
+        "tokens_per_forward": measured.tokens / measured.forwards if measured.forwards else None,
+        "ended": measured.ended,
+        "seconds": measured.seconds,
+    }
