@@ -6,7 +6,7 @@ Surrogate ids name things; UIDs are shown, names of patients are not stored to b
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -83,6 +83,22 @@ class Queries:
             return [
                 _delivery(row) | {"study_id": study_id} for row, study_id in session.execute(query).tuples()
             ]
+
+    def study_of(self, kind: Literal["job", "delivery"], row_id: int) -> int:
+        """Return the study that a job or a delivery belongs to.
+
+        Raises:
+            PermanentError: there is no such job or delivery.
+        """
+        if kind == "job":
+            query = select(Job.study_id).where(Job.id == row_id)
+        else:
+            query = select(Document.study_id).join(Delivery).where(Delivery.id == row_id)
+        with self._database.read() as session:
+            study_id = session.scalar(query)
+        if study_id is None:
+            raise PermanentError(f"there is no {kind} {row_id}")
+        return study_id
 
     def show(self, study_id: int) -> Record:
         """Return all there is to know about one study.
