@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from echo_node.domain.report import EncodedDocument
+
 
 class JobState(StrEnum):
     """Where a drafting job stands; a newer revision of its study supersedes it."""
@@ -89,8 +91,4 @@ class DeliveryJob:
     lease: Lease
     study_id: int
     destination: str
-    kind: str
-    sop_instance_uid: str
-    sop_class_uid: str
-    transfer_syntax_uid: str
-    part10: bytes
+    document: EncodedDocument

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from echo_node.domain.job import DeliveryJob, DeliveryState, Lease, RetryPolicy
 from echo_node.domain.lifecycle import StudyEvent, StudyState
 from echo_node.domain.ports import Clock, DeliveryOutcome
+from echo_node.domain.report import EncodedDocument
 from echo_node.errors import PermanentError
 from echo_node.storage.claims import Claims, lease_of
 from echo_node.storage.documents import add_delivery, current_documents, settle
@@ -60,26 +61,21 @@ class DeliveryQueue:
     def claim(self, holder: str) -> DeliveryJob | None:
         """Take the delivery that has waited longest; one whose file is damaged becomes a dead letter."""
         while (claimed := self._claim_row(holder)) is not None:
-            lease, study_id, destination, document = claimed
-            part10, problem = b"", ""
+            lease, destination, row, study = claimed
             try:
-                part10 = self._outbox.read(document.path, document.sha256)
+                part10 = self._outbox.read(row.path, row.sha256)
             except PermanentError as error:
-                problem = str(error)
-            job = DeliveryJob(
-                lease,
-                study_id,
-                destination,
-                document.kind,
-                document.sop_instance_uid,
-                document.sop_class_uid,
-                document.transfer_syntax_uid,
+                self._bury_damaged(lease, study.id, str(error))
+                continue
+            document = EncodedDocument(
+                row.kind,
+                study.study_instance_uid,
+                row.sop_instance_uid,
+                row.sop_class_uid,
+                row.transfer_syntax_uid,
                 part10,
             )
-            if not problem:
-                return job
-            self.bury(job, problem)
-            log.error("delivery_dead", delivery_id=lease.row_id, study_id=study_id, reason=problem)
+            return DeliveryJob(lease, study.id, destination, document)
         return None
 
     def renew(self, work: DeliveryJob) -> None:
@@ -176,7 +172,7 @@ class DeliveryQueue:
             log.info("deliveries_created", count=created)
         return created
 
-    def _claim_row(self, holder: str) -> tuple[Lease, int, str, Document] | None:
+    def _claim_row(self, holder: str) -> tuple[Lease, str, Document, Study] | None:
         now = self._clock.now()
         due = self.claims.due(now)
         if self._destination is not None:
@@ -189,8 +185,14 @@ class DeliveryQueue:
             if row is None:
                 return None
             document = session.get_one(Document, row.document_id)
-            session.expunge(document)
-            return lease_of(row), document.study_id, row.destination, document
+            study = session.get_one(Study, document.study_id)
+            session.expunge_all()
+            return lease_of(row), row.destination, document, study
+
+    def _bury_damaged(self, lease: Lease, study_id: int, reason: str) -> None:
+        with self._ending(study_id) as (session, study, now):
+            self._bury(session, study, lease, now, reason)
+        log.error("delivery_dead", delivery_id=lease.row_id, study_id=study_id, reason=reason)
 
     def _rescue(self, delivery_id: int, study_id: int) -> bool:
         with self._ending(study_id) as (session, study, now):

@@ -1,0 +1,16 @@
+"""Store → queue: the sweep that finds studies whose time has come."""
+
+from __future__ import annotations
+
+from echo_node.domain.ports import CompletionLedger
+
+
+class CompletionSweep:
+    """Completes due studies; any number of processes may sweep at once, each study is completed once."""
+
+    def __init__(self, ledger: CompletionLedger) -> None:
+        self._ledger = ledger
+
+    def __call__(self) -> None:
+        """Complete what is due; the job is enqueued in the same transaction."""
+        self._ledger.complete_due()

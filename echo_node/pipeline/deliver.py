@@ -1,0 +1,41 @@
+"""Report → deliver: one stored document goes to one destination, and counts when its status says so.
+
+A crash between the peer's answer and our row sends the very same object again, which the peer stores
+as the one that it has already.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from echo_node.domain.job import DeliveryJob
+from echo_node.domain.ports import DeliveryLedger, DocumentSender
+
+log = structlog.get_logger()
+
+
+class DeliverStage:
+    """Makes one delivery."""
+
+    def __init__(self, ledger: DeliveryLedger, sender: DocumentSender) -> None:
+        self._ledger = ledger
+        self._sender = sender
+
+    def __call__(self, job: DeliveryJob) -> None:
+        """Send → record.
+
+        Raises:
+            PermanentError: the peer will not take the document.
+            TransientError: it may, later.
+            LeaseLost: the delivery was taken away meanwhile.
+        """
+        outcome, status = self._sender.send(job.document, job.destination)
+        self._ledger.finish(job, outcome, status)
+        log.info(
+            "delivered",
+            delivery_id=job.lease.row_id,
+            study_id=job.study_id,
+            destination=job.destination,
+            outcome=outcome.value,
+            status=f"0x{status:04X}",
+        )

@@ -1,0 +1,73 @@
+"""Queue → infer → report: one claimed study revision becomes one stored document.
+
+The heavy part runs between transactions, never inside one; `store` is where it counts, and it refuses
+a worker whose claim is over.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from echo_node.domain.job import DraftJob
+from echo_node.domain.ports import (
+    Clock,
+    DraftLedger,
+    ImageSelector,
+    PixelReader,
+    ReportEncoder,
+    ReportGenerator,
+)
+
+log = structlog.get_logger()
+
+
+class DraftStage:
+    """Drafts one study revision."""
+
+    def __init__(
+        self,
+        ledger: DraftLedger,
+        selector: ImageSelector,
+        reader: PixelReader,
+        generator: ReportGenerator,
+        encoder: ReportEncoder,
+        clock: Clock,
+    ) -> None:
+        self._ledger = ledger
+        self._selector = selector
+        self._reader = reader
+        self._generator = generator
+        self._encoder = encoder
+        self._clock = clock
+
+    def __call__(self, job: DraftJob) -> None:
+        """Select → read → generate → encode → store.
+
+        Raises:
+            NotEligible: the study holds no image to draft from.
+            PermanentError: trying again cannot help.
+            TransientError: trying again may help.
+            LeaseLost: the job was taken away meanwhile.
+        """
+        selection = self._selector.select(self._ledger.instances(job))
+        if self._ledger.is_drafted(job, selection):
+            self._ledger.keep_earlier(job)
+            log.info("draft_unchanged", study_id=job.study_id, revision=job.revision)
+            return
+        image = self._reader.read(selection.images[0])
+        report = self._generator.generate(image)
+        document = self._encoder.encode(
+            report,
+            selection,
+            study_instance_uid=job.study_instance_uid,
+            revision=job.revision,
+            at=self._clock.now(),
+        )
+        self._ledger.store(job, document, selection, report.model)
+        log.info(
+            "draft_made",
+            study_id=job.study_id,
+            revision=job.revision,
+            seconds=round(report.generation.seconds, 3),
+            tokens_per_forward=round(report.generation.tokens_per_forward, 2),
+        )
