@@ -1,0 +1,91 @@
+# echo-node: `make demo` and `make test` are all that one needs to know; `make help` lists the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# The first Python of 3.11 or newer. Another: make demo PYTHON=/path/to/python
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get
+
+# PyTorch first, so that the package's own installation keeps the build that was chosen. Without an NVIDIA
+# GPU that is PyTorch's CPU build, a tenth of the size; where its index cannot be had, the usual one.
+TORCH ?= torch==2.13.0
+CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+
+# What the tests run besides Python. Services that Debian starts on installation are not needed.
+TOOLS := orthanc orthanc-dicomweb orthanc-gdcm dcmtk dicom3tools libpixelmed-java default-jre-headless \
+	libsaxonhe-java libxalan2-java postgresql strace
+
+PYTEST_ARGS ?=
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
+
+.PHONY: demo
+demo: $(VENV)/.node ## The whole way on this machine: push a study, see the draft (ONCE=1 ends after it)
+	@exec $(BIN)/echo-node demo $(if $(ONCE),--once)
+
+.PHONY: test
+test: $(VENV)/.test tools ## Install what the tests need, and run them
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.dev ## Style, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: check
+check: lint test ## Everything that must pass before a commit
+
+.PHONY: diagram
+diagram: $(VENV)/.node ## Write the lifecycle diagram of docs/architecture.md from the table of transitions
+	$(BIN)/python docs/lifecycle_diagram.py --write
+
+.PHONY: wheel
+wheel: $(VENV)/.test ## Build the wheel into dist/
+	$(BIN)/python -m build --wheel --no-isolation
+
+.PHONY: tools
+tools: ## Install the programs that the tests talk to (Debian packages)
+	@missing=$$(for p in $(TOOLS); do \
+		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	if [ -n "$$missing" ]; then \
+		echo "installing" $$missing; $(APT) update -q; $(APT) install -q -y --no-install-recommends $$missing; fi
+
+.PHONY: clean
+clean: ## Remove what was built; the environment stays
+	rm -rf dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find echo_node training tests alembic -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed; make demo PYTHON=/path/to/it"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { $(APT) update -q; $(APT) install -q -y python3-venv; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.torch: | $(VENV)/bin/python
+	@$(BIN)/python -c 'import torch' 2>/dev/null || command -v nvidia-smi >/dev/null \
+		|| $(PIP) install -q --timeout 15 --retries 0 --extra-index-url $(CPU_INDEX) $(TORCH) \
+		|| echo "PyTorch's CPU index did not answer: taking the usual one"
+	@$(BIN)/python -c 'import torch' 2>/dev/null || $(PIP) install -q $(TORCH)
+	@touch $@
+
+$(VENV)/.node: pyproject.toml $(VENV)/.torch
+	$(PIP) install -q -e .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml $(VENV)/.torch
+	$(PIP) install -q -e '.[test]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/.torch
+	$(PIP) install -q -e '.[dev]'
+	@touch $@

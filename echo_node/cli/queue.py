@@ -1,0 +1,274 @@
+"""`echo-node status` and `echo-node queue …`: where every study stands, why, and another try."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+import typer
+
+from echo_node.cli import options
+from echo_node.cli.output import console, print_json, print_table, styled_state
+from echo_node.cli.stored import existing_storage
+from echo_node.config.values import mask_url
+from echo_node.domain.job import DeliveryState, JobState
+from echo_node.domain.lifecycle import StudyState
+from echo_node.errors import PermanentError
+
+if TYPE_CHECKING:
+    from echo_node.storage.facade import Storage
+
+Record = dict[str, Any]
+_States = TypeVar("_States", JobState, DeliveryState)
+group = typer.Typer(no_args_is_help=True)
+
+_ID = re.compile(r"(?:(?P<kind>job|delivery)-)?(?P<number>[0-9]{1,15})")
+Id = Annotated[
+    str, typer.Argument(metavar="ID", help="A study's number, or job-N or delivery-N of the list.")
+]
+
+
+def status(
+    config: options.Config = None,
+    data_dir: options.DataDir = None,
+    database_url: options.DatabaseUrl = None,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="How many studies to list.")] = 20,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Count studies and deliveries by state, and list the studies that changed last.
+
+    With --json: `studies`, `jobs` and `deliveries` are counts by state.
+    """
+    settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
+    with existing_storage(settings) as storage:
+        overview = storage.queries.overview()
+        recent = storage.queries.recent_studies(limit)
+    studies = _counts(StudyState, overview.studies)
+    deliveries = _counts(DeliveryState, overview.deliveries)
+    if json:
+        print_json(
+            {
+                "studies": studies,
+                "jobs": _counts(JobState, overview.jobs),
+                "deliveries": deliveries,
+                "instances": overview.instances,
+                "documents": overview.documents,
+                "conflicts": overview.conflicts,
+                "recent": recent,
+                "data_dir": str(settings.node.data_dir.resolve()),
+                "database": mask_url(settings.database_url),
+            }
+        )
+        return
+    out = console()
+    out.print(f"[dim]{mask_url(settings.database_url)}[/dim]")
+    out.print(f"[bold]studies[/bold]     {_sentence(studies)}")
+    out.print(f"[bold]deliveries[/bold]  {_sentence(deliveries)}")
+    if overview.conflicts:
+        out.print(
+            f"[yellow]{overview.conflicts} instances came with other content under a known UID[/yellow]"
+        )
+    if recent:
+        print_table(
+            "",
+            ("study", "state", "revision", "from", "changed", "reason"),
+            (
+                (
+                    row["study_id"],
+                    styled_state(row["state"]),
+                    row["revision"],
+                    _escape(row["calling_ae_title"]),
+                    _moment(row["changed_at"]),
+                    _escape(row["reason"]),
+                )
+                for row in recent
+            ),
+        )
+    if studies[StudyState.FAILED] or studies[StudyState.UNDELIVERED]:
+        out.print("`echo-node queue list --dead` says why; `echo-node queue retry ID` tries again.")
+
+
+@group.command("list")
+def list_(
+    config: options.Config = None,
+    data_dir: options.DataDir = None,
+    database_url: options.DatabaseUrl = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many of each kind.")] = 50,
+    *,
+    dead: Annotated[bool, typer.Option("--dead", help="Only what has been given up.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="What is done, too.")] = False,
+    json: options.Json = False,
+) -> None:
+    """List drafting jobs and deliveries that wait, run or were given up."""
+    settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
+    job_states = _wanted(JobState, (JobState.RUNNING, JobState.READY), dead=dead, everything=everything)
+    delivery_states = _wanted(
+        DeliveryState, (DeliveryState.SENDING, DeliveryState.PENDING), dead=dead, everything=everything
+    )
+    with existing_storage(settings) as storage:
+        jobs = [row for state in job_states for row in storage.queries.list_jobs(state, limit)]
+        deliveries = [
+            row for state in delivery_states for row in storage.queries.list_deliveries(state, limit)
+        ]
+    rows = [{"id": f"job-{row['job_id']}", "kind": "job", **row} for row in jobs]
+    rows += [{"id": f"delivery-{row['delivery_id']}", "kind": "delivery", **row} for row in deliveries]
+    if json:
+        print_json(rows)
+    elif rows:
+        _print_work(rows)
+    else:
+        typer.echo("Nothing was given up." if dead else "Nothing waits, nothing was given up.")
+
+
+@group.command()
+def show(
+    id_: Id,
+    config: options.Config = None,
+    data_dir: options.DataDir = None,
+    database_url: options.DatabaseUrl = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Show all there is to know of one study: images, jobs, drafts, deliveries."""
+    settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
+    with existing_storage(settings) as storage:
+        record = storage.queries.show(_study_of(storage, id_))
+    for document in record["documents"]:
+        document["path"] = str(settings.node.data_dir.resolve() / document["path"])
+    if json:
+        print_json(record)
+        return
+    out = console()
+    out.print(f"[bold]study {record['study_id']}[/bold]  {styled_state(record['state'])}")
+    if record["reason"]:
+        out.print(f"  {_escape(record['reason'])}")
+    out.print(f"  {record['study_instance_uid']}")
+    out.print(f"  from {_escape(record['calling_ae_title'])}, revision {record['revision']}")
+    out.print(f"  {len(record['instances'])} instances, first {_moment(record['received_at'])}")
+    for document in record["documents"]:
+        out.print(f"  draft of revision {document['revision']} by {_escape(document['model'])}")
+        out.print(f"    {_escape(document['path'])}", soft_wrap=True)
+    work = [{"id": f"job-{row['job_id']}", **row} for row in record["jobs"]]
+    work += [{"id": f"delivery-{row['delivery_id']}", **row} for row in record["deliveries"]]
+    if work:
+        _print_work([{"study_id": record["study_id"], **row} for row in work])
+
+
+@group.command()
+def retry(
+    id_: Id,
+    config: options.Config = None,
+    data_dir: options.DataDir = None,
+    database_url: options.DatabaseUrl = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Try again what was given up: one job or delivery, or all of a study."""
+    settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
+    with existing_storage(settings) as storage:
+        released = _release(storage, id_)
+    if json:
+        print_json({"released": released})
+    else:
+        typer.echo(f"Released {', '.join(released)}: the node tries again.")
+
+
+def _release(storage: Storage, id_: str) -> list[str]:
+    kind, number = _parse(id_)
+    if kind is not None:
+        storage.release(kind, number)
+        return [id_]
+    record = storage.queries.show(number)
+    released = []
+    for job in record["jobs"]:
+        if job["state"] == JobState.DEAD and job["revision"] == record["revision"]:
+            storage.release("job", job["job_id"])
+            released.append(f"job-{job['job_id']}")
+    for delivery in record["deliveries"]:
+        if delivery["state"] == DeliveryState.DEAD:
+            storage.release("delivery", delivery["delivery_id"])
+            released.append(f"delivery-{delivery['delivery_id']}")
+    if not released:
+        raise PermanentError(
+            f"study {number} is {record['state']}: nothing of it was given up, so there is nothing to retry"
+        )
+    return released
+
+
+def _study_of(storage: Storage, id_: str) -> int:
+    kind, number = _parse(id_)
+    return number if kind is None else storage.queries.study_of(kind, number)
+
+
+def _parse(id_: str) -> tuple[Literal["job", "delivery"] | None, int]:
+    match = _ID.fullmatch(id_)
+    if match is None:
+        raise typer.BadParameter(
+            "write a study's number, or job-N or delivery-N of the list", param_hint="ID"
+        )
+    kind: Literal["job", "delivery"] | None = None
+    if match["kind"]:
+        kind = "job" if match["kind"] == "job" else "delivery"
+    return kind, int(match["number"])
+
+
+def _wanted(
+    states: type[_States], working: Iterable[_States], *, dead: bool, everything: bool
+) -> list[_States]:
+    """Return the states to list: given up first, then what runs and waits, then the rest if asked for."""
+    given_up = states("dead")
+    if dead:
+        return [given_up]
+    order = [given_up]
+    order.extend(working)
+    if everything:
+        order += [state for state in states if state not in order]
+    return order
+
+
+def _counts(states: Iterable[str], counted: dict[str, int]) -> dict[str, int]:
+    """Return every state with its count, zeros too, so that a monitor finds the key that it looks for."""
+    return {str(state): counted.get(str(state), 0) for state in states}
+
+
+def _sentence(counts: dict[str, int]) -> str:
+    there = [f"{count} {styled_state(state)}" for state, count in counts.items() if count]
+    return ", ".join(there) or "[dim]none[/dim]"
+
+
+def _print_work(rows: Iterable[Record]) -> None:
+    print_table(
+        "",
+        ("id", "study", "state", "tries", "to", "status", "next", "reason"),
+        (
+            (
+                row["id"],
+                row["study_id"],
+                styled_state(row["state"]),
+                row["tries"],
+                _escape(row.get("destination")),
+                row.get("status"),
+                _moment(row["available_at"]),
+                _escape(row["reason"]),
+            )
+            for row in rows
+        ),
+    )
+
+
+def _moment(iso: str) -> str:
+    return iso.replace("T", " ")[:19] + "Z"
+
+
+def _escape(text: str | None) -> str:
+    from rich.markup import escape
+
+    return escape(text or "")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command(rich_help_panel="The node")(status)
+    app.add_typer(group, name="queue", help="Work that waits or was given up.", rich_help_panel="The node")

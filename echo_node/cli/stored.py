@@ -1,0 +1,44 @@
+"""The database and the spool as the console opens them: what is not there is said, never made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from echo_node.config.values import mask_url
+from echo_node.errors import ConfigError
+from echo_node.settings import Settings
+
+if TYPE_CHECKING:
+    from echo_node.storage.facade import Storage
+
+_SQLITE = "sqlite:///"
+
+
+@contextmanager
+def existing_storage(settings: Settings) -> Iterator[Storage]:
+    """Open the storage of a node that has run.
+
+    Raises:
+        ConfigError: there is none here, or it is of another version.
+        TransientError: the database cannot be reached.
+    """
+    url = settings.database_url
+    if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).is_file():
+        raise ConfigError(
+            f"there is no database {url.removeprefix(_SQLITE)}: `echo-node serve` makes it; "
+            "a node that runs with --data-dir, --config or --database-url needs the same flags here"
+        )
+    from echo_node.storage import migrate
+    from echo_node.storage.facade import open_storage
+
+    with open_storage(settings) as storage:
+        here, needed = storage.current(), migrate.latest()
+        if here != needed:
+            raise ConfigError(
+                f"the database {mask_url(url)} is at version {here or 'none'}, this program needs {needed}: "
+                "`echo-node db upgrade` with the same flags, or the program that it belongs to"
+            )
+        yield storage
