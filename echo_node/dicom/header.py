@@ -142,8 +142,8 @@ def _check_fragments(data_set: bytes, position: int) -> None:
         raise _Unusable("the data set ends in the middle of the compressed pixel data")
 
 
-def read_header(path: Path) -> Dataset:
-    """Return the attributes of HEADER_KEYWORDS of the DICOM file at *path*.
+def read_header(path: Path | io.BytesIO) -> Dataset:
+    """Return the attributes of HEADER_KEYWORDS of the DICOM file at *path*, or in memory.
 
     Raises:
         PermanentError: it cannot be read, or is not a DICOM file.

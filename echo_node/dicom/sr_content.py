@@ -1,0 +1,166 @@
+"""The draft's content tree: TID 2000 Basic Diagnostic Imaging Report, as the Basic Text SR IOD allows it.
+
+What a reader must know first comes first: that no physician has seen the text and, for a demonstration
+model, that it is not for clinical use. Source: PS3.16 TID 2000, 1001, 1004, 1204; PS3.3 A.35.1, C.17.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pydicom.dataset import Dataset
+
+from echo_node import __version__
+from echo_node.dicom.sr_codes import concept, language_item, template_item
+from echo_node.dicom.uids import device_uid
+from echo_node.domain.report import ModelIdentity, Report, Sentence
+from echo_node.domain.study import SelectedImage, UnreadImage
+
+MANUFACTURER = "echo-node"
+
+DRAFT_NOTICE = (
+    "UNVERIFIED MACHINE DRAFT. A computer program wrote this text; no physician has read it. "
+    "A radiologist must check it against the images before anyone relies on it."
+)
+DEMONSTRATION_NOTICE = "DEMONSTRATION MODEL, NOT FOR CLINICAL USE."
+
+_CONTAINS, _HAS_CONTEXT, _HAS_MODIFIER = "CONTAINS", "HAS OBS CONTEXT", "HAS CONCEPT MOD"
+_LO = 64
+
+
+def content_tree(
+    report: Report, images: Sequence[SelectedImage], unread: Sequence[UnreadImage], remarks: Sequence[str]
+) -> Dataset:
+    """Return the root container, its attributes to be merged into the document.
+
+    Args:
+        report: the draft.
+        images: what was read.
+        unread: what was not, and why.
+        remarks: what else the reader must know of the images read.
+    """
+    root = _container(concept("title", "diagnostic_imaging_report"))
+    root.ContentTemplateSequence = [template_item()]
+    root.ContentSequence = [
+        _coded(_HAS_MODIFIER, concept("language", "of_content_item_and_descendants"), report.language),
+        *_observer(report.model),
+        _section("summary", [_text(concept("element", "summary"), notice(report.model))]),
+        _section(
+            "findings",
+            [
+                *_sentences("finding", report.findings, "The model wrote no findings."),
+                *(_image(image) for image in images),
+            ],
+        ),
+        _section(
+            "impressions", _sentences("impression", report.impression, "The model wrote no impression.")
+        ),
+        _section(
+            "current_procedure_descriptions",
+            [
+                _text(concept("element", "procedure_description"), sentence)
+                for sentence in (*_what_was_read(report, images), *remarks, *_what_was_not(unread))
+            ],
+        ),
+    ]
+    return root
+
+
+def notice(model: ModelIdentity) -> str:
+    """Return what a reader must know before anything else."""
+    return f"{DEMONSTRATION_NOTICE} {DRAFT_NOTICE}" if model.demonstration else DRAFT_NOTICE
+
+
+def _observer(model: ModelIdentity) -> list[Dataset]:
+    """Return the device observer (TID 1002 with TID 1004): this program with this checkpoint."""
+    kind = _item(_HAS_CONTEXT, "CODE", concept("observer", "type"))
+    kind.ConceptCodeSequence = [concept("observer", "device")]
+    uid = _item(_HAS_CONTEXT, "UIDREF", concept("observer", "uid"))
+    uid.UID = device_uid(model.digest)
+    named = {
+        "name": f"{MANUFACTURER} {__version__}",
+        "manufacturer": MANUFACTURER,
+        "model_name": f"{model.name} {model.version}",
+        "serial_number": model.digest[:_LO],
+    }
+    texts = [_text(concept("observer", name), value, _HAS_CONTEXT) for name, value in named.items()]
+    return [kind, uid, *texts]
+
+
+def _sentences(element: str, sentences: Sequence[Sentence], absent: str) -> list[Dataset]:
+    texts = [text for text in (_printable(sentence.text) for sentence in sentences) if text]
+    return [_text(concept("element", element), text) for text in texts or [absent]]
+
+
+def _what_was_read(report: Report, images: Sequence[SelectedImage]) -> Iterable[str]:
+    model = report.model
+    views = ", ".join(
+        "frontal (PA or AP not stated)" if image.view == "frontal" else image.view for image in images
+    )
+    yield f"Images read: {len(images)}. View: {views}. No other image, prior or clinical data was used."
+    yield f"Written by {MANUFACTURER} {__version__} with model {model.name} {model.version}."
+
+
+def _what_was_not(unread: Sequence[UnreadImage]) -> Iterable[str]:
+    by_reason: dict[str, list[str]] = {}
+    for image in unread:
+        by_reason.setdefault(image.reason, []).append(image.identity.sop_instance_uid)
+    for reason, uids in by_reason.items():
+        count = "1 image" if len(uids) == 1 else f"{len(uids)} images"
+        yield f"Not read, {count}: {reason}. SOP Instance UID: {', '.join(uids)}"
+
+
+def _section(heading: str, items: Sequence[Dataset]) -> Dataset:
+    section = _container(concept("heading", heading))
+    section.RelationshipType = _CONTAINS
+    section.ContentSequence = list(items)
+    return section
+
+
+def _container(name: Dataset) -> Dataset:
+    container = Dataset()
+    container.ValueType = "CONTAINER"
+    container.ConceptNameCodeSequence = [name]
+    container.ContinuityOfContent = "SEPARATE"
+    return container
+
+
+def _item(relationship: str, value_type: str, name: Dataset) -> Dataset:
+    item = Dataset()
+    item.RelationshipType = relationship
+    item.ValueType = value_type
+    item.ConceptNameCodeSequence = [name]
+    return item
+
+
+def _text(name: Dataset, value: str, relationship: str = _CONTAINS) -> Dataset:
+    item = _item(relationship, "TEXT", name)
+    item.TextValue = _printable(value)
+    return item
+
+
+def _coded(relationship: str, name: Dataset, language: str) -> Dataset:
+    item = _item(relationship, "CODE", name)
+    item.ConceptCodeSequence = [language_item(language)]
+    return item
+
+
+def _image(image: SelectedImage) -> Dataset:
+    item = _item(_CONTAINS, "IMAGE", concept("purpose_of_reference", "best_illustration_of_finding"))
+    item.ReferencedSOPSequence = [
+        sop_reference(image.instance.identity.sop_class_uid, image.instance.identity.sop_instance_uid)
+    ]
+    return item
+
+
+def sop_reference(sop_class_uid: str, sop_instance_uid: str) -> Dataset:
+    """Return an item that refers to one instance (PS3.3 10.8)."""
+    reference = Dataset()
+    reference.ReferencedSOPClassUID = sop_class_uid
+    reference.ReferencedSOPInstanceUID = sop_instance_uid
+    return reference
+
+
+def _printable(value: str) -> str:
+    """Return *value* without the control characters that a text value may not hold (PS3.5 6.1.3)."""
+    return "".join(each for each in value if each.isprintable() or each in "\n\r\t").strip()
