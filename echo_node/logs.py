@@ -45,6 +45,7 @@ def configure(
     *,
     stream: TextIO | None = None,
     strict: bool = False,
+    role: str | None = None,
 ) -> None:
     """Set up logging for this process; a later call replaces an earlier one.
 
@@ -53,6 +54,7 @@ def configure(
         format: `auto` writes JSON lines unless the stream is a terminal.
         stream: where to; standard error by default.
         strict: raise DisallowedKey instead of dropping keys (for tests).
+        role: what this process does; each of its events says so.
     """
     stream = stream or sys.stderr
     as_json = format == "json" or (format == "auto" and not stream.isatty())
@@ -64,6 +66,7 @@ def configure(
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
+            _add_role(role),
             _exception_without_text,
             _allow_list(strict=strict, report=level == "debug"),
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -78,6 +81,15 @@ def configure(
         root.removeHandler(handler)
     root.addHandler(_LibraryRecords(logging.WARNING))
     logging.captureWarnings(capture=True)
+
+
+def _add_role(role: str | None) -> structlog.types.Processor:
+    def with_role(_logger: Any, _method: str, event: EventDict) -> EventDict:
+        if role is not None:
+            event.setdefault("role", role)
+        return event
+
+    return with_role
 
 
 def _allow_list(*, strict: bool, report: bool) -> structlog.types.Processor:

@@ -96,6 +96,14 @@ class Claims(Generic[Row]):
         """Return the query for the rows whose holder has not been heard of for a lease's time."""
         return select(self.table).where(self.table.state == self.running, self.table.lease_expires_at < now)
 
+    def expire(self, session: Session, holders: str, now: datetime) -> None:
+        """End the leases of every holder whose name begins with *holders*: they are known to be dead."""
+        session.execute(
+            update(self.table)
+            .where(self.table.state == self.running, self.table.holder.startswith(holders, autoescape=True))
+            .values(lease_expires_at=now - timedelta(seconds=1))
+        )
+
     def _expiry(self, now: datetime) -> datetime:
         return now + timedelta(seconds=self.lease_s)
 

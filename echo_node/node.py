@@ -1,0 +1,328 @@
+"""The composition root: Settings become objects here and nowhere else; roles start and stop here.
+
+Heavy libraries are imported by the role that needs them, so that a receiver never loads torch.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+
+from echo_node import logs
+from echo_node.domain.ports import ReportGenerator
+from echo_node.errors import ConfigError, EchoNodeError, TransientError
+from echo_node.processes import (
+    EXIT_CONFIGURATION,
+    Child,
+    Identity,
+    Supervisor,
+    python_module,
+    read_configuration,
+    stop_on_signals,
+    stop_with_parent,
+)
+from echo_node.settings import ModelSettings, Role, Settings
+
+log = structlog.get_logger()
+
+_COMPLETION_EVERY_S = 0.5
+_LONGEST_RESCUE_PAUSE_S = 5.0
+_CREATE_MISSING_EVERY_S = 30.0
+_LEFTOVERS_EVERY_S = 3600.0
+_DATABASE_PAUSE_S = 2.0
+_GRACE_S = 40.0
+"""How long a worker may take to finish what it has in hand; then it gives it back."""
+
+_STOP_ORDER = (Role.RECEIVE, Role.INFER, Role.DELIVER, Role.WEB)
+
+
+def run(settings: Settings) -> None:
+    """Run the configured role until SIGTERM or SIGINT.
+
+    Raises:
+        SystemExit: it could not run; 2 if it was for the configuration.
+    """
+    logs.configure(settings.log.level, settings.log.format, role=settings.node.role.value)
+    stop = threading.Event()
+    stop_on_signals(stop, (signal.SIGTERM, signal.SIGINT))
+    if settings.node.role is Role.ALL:
+        exit_code = run_all(settings, stop)
+    else:
+        exit_code = _exit_code(lambda: run_role(settings, stop))
+    if exit_code:
+        sys.exit(exit_code)
+
+
+def run_all(settings: Settings, stop: threading.Event) -> int:
+    """Supervise one child process for each role until *stop* is set; return the exit code."""
+    prepared = _exit_code(lambda: _prepare(settings, stop))
+    if prepared or stop.is_set():
+        return prepared
+    children = [
+        Child(role.value, python_module("echo_node.node", role.value), essential=role is Role.RECEIVE)
+        for role in _STOP_ORDER
+    ]
+    supervisor = Supervisor(children, settings.model_dump_json().encode(), grace_s=_GRACE_S + 5)
+    return supervisor.run(stop)
+
+
+def run_role(settings: Settings, stop: threading.Event) -> None:
+    """Run the one role that `settings.node.role` names until *stop* is set.
+
+    Raises:
+        ConfigError: it cannot run as configured.
+        TransientError: the database cannot be reached.
+    """
+    roles: dict[Role, Callable[[Settings, threading.Event], None]] = {
+        Role.RECEIVE: _receive,
+        Role.INFER: _infer,
+        Role.DELIVER: _deliver,
+        Role.WEB: _web,
+    }
+    log.info("role_starting")
+    roles[settings.node.role](settings, stop)
+    log.info("role_stopped")
+
+
+def _receive(settings: Settings, stop: threading.Event) -> None:
+    from echo_node.dicom.libraries import configure_libraries
+    from echo_node.dicom.scp import StorageProvider
+    from echo_node.pipeline.complete import CompletionSweep
+    from echo_node.pipeline.maintenance import Sweep
+    from echo_node.pipeline.receive import Intake
+
+    configure_libraries()
+    with _open(settings) as storage:
+        intake = Intake(storage.spool, storage.studies)
+        provider = StorageProvider(settings.node, settings.intake, settings.peers, intake)
+        sweeps = (
+            Sweep("leftovers", storage.clear_leftovers, _LEFTOVERS_EVERY_S),
+            Sweep("completion", CompletionSweep(storage.studies), _COMPLETION_EVERY_S),
+        )
+        port = provider.start()
+        try:
+            with _maintenance(sweeps):
+                log.info("role_ready", port=port)
+                stop.wait()
+        finally:
+            provider.stop()
+
+
+def _infer(settings: Settings, stop: threading.Event) -> None:
+    from echo_node.dicom.libraries import configure_libraries
+    from echo_node.dicom.pixels import DisplayedPixels
+    from echo_node.dicom.sr import BasicTextEncoder
+    from echo_node.dicom.views import ChestImageSelector
+    from echo_node.pipeline.complete import CompletionSweep
+    from echo_node.pipeline.draft import DraftStage
+    from echo_node.pipeline.maintenance import Sweep
+    from echo_node.pipeline.worker import Worker
+    from echo_node.storage.facade import SystemClock, retry_policy
+
+    configure_libraries()
+    queue_settings, clock = settings.queue, SystemClock()
+    generator = _load_generator(settings.model)
+    with _open(settings) as storage, _identity(settings) as identity:
+        stage = DraftStage(
+            storage.drafts,
+            ChestImageSelector(),
+            DisplayedPixels(),
+            generator,
+            BasicTextEncoder(),
+            clock,
+        )
+        worker = Worker(
+            "draft",
+            storage.jobs,
+            stage,
+            retry_policy(queue_settings),
+            holder=identity.holder,
+            heartbeat_s=queue_settings.heartbeat_s,
+            poll_s=queue_settings.poll_s,
+            clock=clock,
+            randomness=random.Random(),  # noqa: S311 - jitter
+        )
+        if identity.is_only:
+            storage.jobs.take_over_from(identity.family)
+        sweeps = (
+            Sweep("completion", CompletionSweep(storage.studies), _COMPLETION_EVERY_S),
+            Sweep("rescue", storage.jobs.rescue, _rescue_pause_s(queue_settings.lease_s)),
+        )
+        with _maintenance(sweeps):
+            model = generator.model
+            log.info("role_ready", model=model.name, version=model.version)
+            _work([worker], stop)
+
+
+def _deliver(settings: Settings, stop: threading.Event) -> None:
+    from echo_node.dicom.libraries import configure_libraries
+    from echo_node.dicom.scu import Sender
+    from echo_node.pipeline.deliver import DeliverStage
+    from echo_node.pipeline.maintenance import Sweep
+    from echo_node.pipeline.worker import Worker
+    from echo_node.storage.facade import SystemClock, retry_policy
+
+    configure_libraries()
+    delivery, clock = settings.delivery, SystemClock()
+    sender = Sender(settings.node.ae_title, settings.peers, delivery.timeout_s)
+    with _open(settings) as storage, _identity(settings) as identity:
+        # A worker for each destination: one that is dead or slow does not hold up the others.
+        queues = [storage.deliveries_to(name) for name in delivery.destinations]
+        workers = [
+            Worker(
+                "delivery",
+                queue,
+                DeliverStage(queue, sender),
+                retry_policy(delivery),
+                holder=identity.holder,
+                heartbeat_s=delivery.lease_s / 4,
+                poll_s=settings.queue.poll_s,
+                clock=clock,
+                randomness=random.Random(),  # noqa: S311 - jitter
+            )
+            for queue in queues
+        ]
+        if identity.is_only:
+            storage.deliveries.take_over_from(identity.family)
+        sweeps = (
+            Sweep("rescue", storage.deliveries.rescue, _rescue_pause_s(delivery.lease_s)),
+            Sweep(
+                "missing deliveries",
+                lambda: storage.deliveries.create_missing(delivery.destinations),
+                _CREATE_MISSING_EVERY_S,
+            ),
+        )
+        with _maintenance(sweeps):
+            log.info("role_ready", count=len(workers))
+            _work(workers, stop)
+
+
+def _web(settings: Settings, stop: threading.Event) -> None:
+    from echo_node.web.server import serve
+
+    with _open(settings) as storage:
+        serve(
+            settings.web,
+            storage.queries,
+            stop,
+            on_ready=lambda port: log.info("role_ready", port=port),
+        )
+
+
+def _load_generator(model: ModelSettings) -> ReportGenerator:
+    log.info("model_loading", model=model.name)
+    try:
+        from echo_node.inference.generator import load_generator
+
+        return load_generator(model)
+    except EchoNodeError as error:
+        raise ConfigError(f"the model '{model.name}' cannot be loaded: {error}") from error
+
+
+@contextmanager
+def _open(settings: Settings) -> Iterator[Any]:
+    """Open storage with the schema that this program needs."""
+    from echo_node.storage import open_storage
+
+    try:
+        storage = open_storage(settings)
+    except OSError as error:
+        raise ConfigError(
+            f"the data folder cannot be used ({error.strerror}): set node.data_dir to one that can"
+        ) from error
+    with storage:
+        storage.upgrade()
+        yield storage
+
+
+def _prepare(settings: Settings, stop: threading.Event) -> None:
+    """Upgrade the database before any child starts; wait for it if it is not there yet."""
+    while not stop.is_set():
+        try:
+            with _open(settings):
+                return
+        except TransientError as error:
+            log.warning("database_unavailable", reason=str(error), delay_s=_DATABASE_PAUSE_S)
+            stop.wait(_DATABASE_PAUSE_S)
+
+
+@contextmanager
+def _identity(settings: Settings) -> Iterator[Identity]:
+    identity = Identity(settings.node.data_dir / "run", settings.node.role.value)
+    try:
+        yield identity
+    finally:
+        identity.close()
+
+
+@contextmanager
+def _maintenance(sweeps: tuple[Any, ...]) -> Iterator[None]:
+    from echo_node.pipeline.maintenance import Maintenance
+
+    maintenance = Maintenance(sweeps)
+    maintenance.start()
+    try:
+        yield
+    finally:
+        maintenance.stop()
+
+
+def _rescue_pause_s(lease_s: float) -> float:
+    return min(_LONGEST_RESCUE_PAUSE_S, lease_s / 4)
+
+
+def _work(workers: Sequence[Any], stop: threading.Event) -> None:
+    """Run each worker in a thread until *stop* is set; those that do not finish in time give back."""
+    threads = [
+        threading.Thread(target=worker.run, args=(stop,), name=f"worker-{number}", daemon=True)
+        for number, worker in enumerate(workers)
+    ]
+    for thread in threads:
+        thread.start()
+    stop.wait()
+    for worker, thread in zip(workers, threads, strict=True):
+        thread.join(_GRACE_S)
+        if thread.is_alive():
+            worker.abandon()
+
+
+def _exit_code(action: Callable[[], None]) -> int:
+    """Run *action* and turn what goes wrong into one clear line and an exit code."""
+    try:
+        action()
+    except ConfigError as error:
+        log.critical("cannot_run", reason=str(error))
+        return EXIT_CONFIGURATION
+    except EchoNodeError as error:
+        log.critical("cannot_run", reason=str(error), error=type(error).__name__)
+        return 1
+    except Exception:
+        log.exception("role_failed")
+        return 1
+    return 0
+
+
+def _child(role: Role) -> int:
+    """Run one role as a child of `run_all`: configured by it, and never longer than it."""
+    configuration = read_configuration(sys.stdin.fileno())
+    if not configuration:
+        return 1
+    settings = Settings.model_validate_json(configuration)
+    settings = settings.model_copy(update={"node": settings.node.model_copy(update={"role": role})})
+    logs.configure(settings.log.level, settings.log.format, role=role.value)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches everyone; the parent stops us in order
+    stop = threading.Event()
+    stop_on_signals(stop, (signal.SIGTERM,))
+    stop_with_parent(sys.stdin.fileno(), stop, _GRACE_S)
+    return _exit_code(lambda: run_role(settings, stop))
+
+
+if __name__ == "__main__":
+    sys.exit(_child(Role(sys.argv[1])))

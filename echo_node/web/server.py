@@ -1,0 +1,198 @@
+"""The operator's endpoints: `/health`, `/metrics` and a plain page. Surrogate ids and counts only."""
+
+from __future__ import annotations
+
+import html
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from echo_node.errors import ConfigError, TransientError
+from echo_node.settings import WebSettings
+
+
+class Overview(Protocol):
+    """Counts by state."""
+
+    @property
+    def studies(self) -> Mapping[str, int]:
+        """Studies by state."""
+        ...
+
+    @property
+    def jobs(self) -> Mapping[str, int]:
+        """Drafting jobs by state."""
+        ...
+
+    @property
+    def deliveries(self) -> Mapping[str, int]:
+        """Deliveries by state."""
+        ...
+
+    @property
+    def instances(self) -> int:
+        """Instances received."""
+        ...
+
+    @property
+    def documents(self) -> int:
+        """Drafts made."""
+        ...
+
+    @property
+    def conflicts(self) -> int:
+        """Instances set aside."""
+        ...
+
+
+class Queries(Protocol):
+    """What the pages show (fulfilled by storage/queries.py)."""
+
+    def ping(self) -> None:
+        """Ask the database for something trivial; TransientError if it does not answer."""
+        ...
+
+    def overview(self) -> Overview:
+        """Count everything by state."""
+        ...
+
+    def recent_studies(self, limit: int = 50) -> list[dict[str, Any]]:
+        """Return the studies that changed last."""
+        ...
+
+
+def serve(
+    web: WebSettings,
+    queries: Queries,
+    stop: threading.Event,
+    on_ready: Callable[[int], None] = lambda port: None,
+) -> None:
+    """Serve until *stop* is set; *on_ready* is told the port that was bound.
+
+    Raises:
+        ConfigError: the address or port cannot be had.
+    """
+    server = uvicorn.Server(
+        uvicorn.Config(
+            application(queries),
+            host=web.bind_address,
+            port=web.port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=2,
+        )
+    )
+    try:
+        socket = server.config.bind_socket()
+    except SystemExit:  # uvicorn's way of saying that the port is taken
+        raise ConfigError(
+            f"cannot listen on {web.bind_address} port {web.port}: set web.bind_address and web.port"
+        ) from None
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, name="web", daemon=True)
+    with socket:
+        thread.start()
+        on_ready(int(socket.getsockname()[1]))
+        stop.wait()
+        server.should_exit = True
+        thread.join()
+
+
+def application(queries: Queries) -> Starlette:
+    """Return the pages as an ASGI application."""
+    registry = CollectorRegistry()
+    registry.register(_Counts(queries))
+
+    def health(_request: Request) -> Response:
+        try:
+            queries.ping()
+        except TransientError as error:
+            return PlainTextResponse(f"{error}\n", status_code=503)
+        return PlainTextResponse("ok\n")
+
+    def metrics(_request: Request) -> Response:
+        try:
+            body = generate_latest(registry)
+        except TransientError as error:
+            return PlainTextResponse(f"{error}\n", status_code=503)
+        return Response(body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    def page(_request: Request) -> Response:
+        try:
+            return HTMLResponse(_page(queries.overview(), queries.recent_studies()))
+        except TransientError as error:
+            return PlainTextResponse(f"{error}\n", status_code=503)
+
+    return Starlette(
+        routes=[Route("/health", health), Route("/metrics", metrics), Route("/", page)],
+    )
+
+
+class _Counts(Collector):
+    """Reads the counts when Prometheus asks, so that they are right in whichever process serves them."""
+
+    def __init__(self, queries: Queries) -> None:
+        self._queries = queries
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        overview = self._queries.overview()
+        by_state = {"studies": overview.studies, "jobs": overview.jobs, "deliveries": overview.deliveries}
+        for name, counts in by_state.items():
+            family = GaugeMetricFamily(
+                f"echo_node_{name}", f"The number of {name} by state", labels=["state"]
+            )
+            for state, count in counts.items():
+                family.add_metric([state], count)
+            yield family
+        totals = {
+            "instances": overview.instances,
+            "documents": overview.documents,
+            "conflicts": overview.conflicts,
+        }
+        for name, count in totals.items():
+            yield GaugeMetricFamily(f"echo_node_{name}", f"The number of {name}", value=count)
+
+
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;margin:2rem;max-width:60rem}"
+    "table{border-collapse:collapse;margin:0 0 2rem}"
+    "td,th{padding:.3rem 1rem .3rem 0;text-align:left;border-bottom:1px solid #8884}"
+    ":root{color-scheme:light dark}"
+)
+
+
+def _page(overview: Overview, studies: list[dict[str, Any]]) -> str:
+    counts = [
+        _table(title, ("state", "count"), [(state, str(count)) for state, count in numbers.items()])
+        for title, numbers in (("Studies", overview.studies), ("Deliveries", overview.deliveries))
+    ]
+    rows = [
+        tuple(str(study[key] or "") for key in ("study_id", "revision", "state", "changed_at", "reason"))
+        for study in studies
+    ]
+    recent = _table("Recent studies", ("study", "revision", "state", "changed", "reason"), rows)
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=10>"
+        f"<title>echo-node</title><style>{_STYLE}</style><h1>echo-node</h1>{''.join(counts)}{recent}</html>"
+    )
+
+
+def _table(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    if not rows:
+        return f"<h2>{title}</h2><p>None yet.</p>"
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in heads)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    return f"<h2>{title}</h2><table><tr>{head}</tr>{body}</table>"
