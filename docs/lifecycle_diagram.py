@@ -1,6 +1,6 @@
 """Writes the diagram of docs/architecture.md from the table of transitions, or checks that it is up to date.
 
-    python docs/lifecycle_diagram.py --write | --check
+`python docs/lifecycle_diagram.py --write` or `--check`.
 """
 
 from __future__ import annotations

@@ -31,9 +31,7 @@ class FileValue:
     source: str
 
 
-def find_config(
-    given: Path | None, *, system: Path = SYSTEM_FOLDER, local: Path = LOCAL_FOLDER
-) -> tuple[Path, ...]:
+def find_config(given: Path | None) -> tuple[Path, ...]:
     """Return the configuration files to read, none if there are none.
 
     A path that was *given* (`--config`, `ECHO_NODE_CONFIG`) must exist: a folder stands for the node.toml
@@ -44,7 +42,7 @@ def find_config(
         ConfigError: the given path does not exist or holds no configuration.
     """
     if given is None:
-        return _files_of(system) or _files_of(local)
+        return _files_of(SYSTEM_FOLDER) or _files_of(LOCAL_FOLDER)
     if given.is_file():
         return (given,)
     if not given.is_dir():

@@ -1,5 +1,6 @@
 """The shipped files name every setting with its default, and change nothing."""
 
+import itertools
 import re
 import tomllib
 
@@ -34,8 +35,10 @@ def test_the_files_as_they_are_change_nothing():
 
 def test_every_setting_is_described_in_words_before_it():
     lines = (FOLDER / "node.toml").read_text(encoding="utf-8").splitlines()
-    bare = [line for before, line in zip(lines, lines[1:], strict=False) if re.match(r"# [a-z_]+ = ", line)
-            and not re.match(r"# [A-Z(]|# .*[a-z.,)]$", before)]  # fmt: skip
+    setting, words = re.compile("# [a-z_]+ = "), re.compile("# .{10,}[.)]$")
+    bare = [
+        line for before, line in itertools.pairwise(lines) if setting.match(line) and not words.match(before)
+    ]
     assert bare == []
 
 

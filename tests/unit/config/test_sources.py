@@ -95,7 +95,7 @@ def test_several_pacs_of_one_layer_are_all_destinations_and_replace_the_layer_be
     write(
         tmp_path,
         "[delivery]\ndestinations = ['archive']",
-        "[archive]\nae_title = 'ARCHIVE'\nhost = 'a'\n[pacs]\nae_title = 'OLD'\nhost = 'o'\nstudy_idle_s = 3\n",
+        "[archive]\nae_title = 'OTHER'\nhost = 'a'\n[pacs]\nae_title = 'OLD'\nhost = 'o'\nstudy_idle_s = 3\n",
     )
     given = [Override(("pacs",), text, "--pacs") for text in ("A@a:1", "B@b:2")]
     loaded = load(tmp_path, {"ECHO_NODE_PACS": "C@c:3"}, given)
