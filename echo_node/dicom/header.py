@@ -166,23 +166,22 @@ def instance_from_file(path: Path) -> StoredInstance:
     Raises:
         PermanentError: it is not a whole DICOM file, or a UID in it is absent or malformed.
     """
-    header = read_header(path)
-    syntax = str(header.file_meta.get("TransferSyntaxUID") or "")
     try:
-        identity = InstanceIdentity(
-            study_instance_uid=checked_uid(text(header, "StudyInstanceUID"), "StudyInstanceUID"),
-            series_instance_uid=checked_uid(text(header, "SeriesInstanceUID"), "SeriesInstanceUID"),
-            sop_instance_uid=checked_uid(text(header, "SOPInstanceUID"), "SOPInstanceUID"),
-            sop_class_uid=checked_uid(text(header, "SOPClassUID"), "SOPClassUID"),
-            transfer_syntax_uid=checked_uid(syntax, "TransferSyntaxUID"),
-        )
-    except ValueError as error:
-        raise PermanentError(f"the file is not a usable DICOM file: {error}") from error
-    return StoredInstance(identity, path, hashlib.sha256(data_set_of(path.read_bytes())).hexdigest())
+        part10 = path.read_bytes()
+    except OSError as error:
+        raise PermanentError(f"the file cannot be read ({error.strerror or type(error).__name__})") from error
+    meta, data_set = split(part10)
+    try:
+        syntax = checked_uid(text(meta, "TransferSyntaxUID"), "TransferSyntaxUID")
+        identity = identity_of(data_set, syntax)
+    except PARSE_ERRORS as error:
+        reason = f": {error}" if type(error) in {ValueError, _Unusable} else ""
+        raise PermanentError(f"not a whole DICOM file{reason}") from error
+    return StoredInstance(identity, path, hashlib.sha256(data_set).hexdigest())
 
 
-def data_set_of(part10: bytes) -> bytes:
-    """Return the encoded data set of a PS3.10 file, byte for byte, without its file meta information.
+def split(part10: bytes) -> tuple[Dataset, bytes]:
+    """Return the file meta information of a PS3.10 file, and its encoded data set byte for byte.
 
     Raises:
         PermanentError: the file meta information is missing or broken.
@@ -190,9 +189,9 @@ def data_set_of(part10: bytes) -> bytes:
     stream = io.BytesIO(part10)
     stream.seek(128)
     if stream.read(4) != b"DICM":
-        raise PermanentError("the file is not a DICOM file: it has no DICM prefix")
+        raise PermanentError("not a DICOM file: it has no DICM prefix")
     try:
-        read_dataset(
+        meta = read_dataset(
             stream,
             is_implicit_VR=False,
             is_little_endian=True,
@@ -200,7 +199,7 @@ def data_set_of(part10: bytes) -> bytes:
         )
     except PARSE_ERRORS as error:
         raise PermanentError("the file's meta information cannot be parsed") from error
-    return part10[stream.tell() :]
+    return meta, part10[stream.tell() :]
 
 
 def text(header: Dataset, keyword: str) -> str:

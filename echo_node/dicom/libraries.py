@@ -19,5 +19,7 @@ def configure_libraries() -> None:
     pynetdicom_config.LOG_RESPONSE_IDENTIFIERS = False
     # The handlers of "standard" format every PDU and message, for a log that nobody may read.
     pynetdicom_config.LOG_HANDLER_LEVEL = "none"
+    # Files are sent as they lie on disk, neither decoded nor encoded anew.
+    pynetdicom_config.STORE_SEND_CHUNKED_DATASET = True
     for library in ("pydicom", "pynetdicom", "highdicom"):
         logging.getLogger(library).setLevel(logging.CRITICAL)
