@@ -174,8 +174,10 @@ def _model(settings: Settings) -> Iterator[Finding]:
 
 
 def _peers(settings: Settings) -> Iterator[Finding]:
+    from echo_node.dicom.libraries import configure_libraries
     from echo_node.dicom.scu import Sender
 
+    configure_libraries()
     if not settings.delivery.destinations:
         yield Finding(
             "delivery",
@@ -192,7 +194,7 @@ def _peers(settings: Settings) -> Iterator[Finding]:
 def _peer(sender: Sender, name: str, peer: Peer, *, is_destination: bool) -> Finding:
     address = f"{peer.ae_title} at {peer.host}:{peer.port}"
     try:
-        sender.verify(name)
+        sender.echo(name)
     except EchoNodeError as error:
         # A modality seldom answers C-ECHO; a destination must.
         verdict = Verdict.FAILED if is_destination else Verdict.NOTE

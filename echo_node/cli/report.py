@@ -120,9 +120,11 @@ def _open(file: Path) -> _Source:
     if start[128:] != b"DICM":
         raise PermanentError("neither a DICOM file nor a PNG or JPEG picture")
     from echo_node.dicom.header import instance_from_file
+    from echo_node.dicom.libraries import configure_libraries
     from echo_node.dicom.pixels import DisplayedPixels
     from echo_node.dicom.views import ChestImageSelector
 
+    configure_libraries()
     selection = ChestImageSelector().select([instance_from_file(file)])
     return _Source(DisplayedPixels().read(selection.images[0]), selection)
 

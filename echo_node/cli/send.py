@@ -2,55 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from echo_node.cli import options
-from echo_node.cli.output import complain, console, print_json
+from echo_node.cli.output import console, print_json
 from echo_node.config.values import pacs_peer
-from echo_node.errors import ConfigError, EchoNodeError
+from echo_node.errors import ConfigError, PermanentError
 from echo_node.settings import Peer, Settings
 
-
-@dataclass(frozen=True, slots=True)
-class SendResult:
-    """What became of one file; `status` is the peer's DIMSE status, if it gave one."""
-
-    file: str
-    sent: bool
-    status: str | None
-    message: str
-
-
-def send_files(
-    files: Iterable[Path], peer: Peer, *, calling_ae_title: str, timeout_s: float
-) -> Iterator[SendResult]:
-    """Send each file by C-STORE and yield what became of it."""
-    from echo_node.dicom.header import instance_from_file
-    from echo_node.dicom.scu import Sender
-    from echo_node.domain.report import EncodedDocument
-
-    sender = Sender(calling_ae_title, {"to": peer}, timeout_s)
-    for file in files:
-        try:
-            identity = instance_from_file(file).identity
-            document = EncodedDocument(
-                kind="file",
-                study_instance_uid=identity.study_instance_uid,
-                sop_instance_uid=identity.sop_instance_uid,
-                sop_class_uid=identity.sop_class_uid,
-                transfer_syntax_uid=identity.transfer_syntax_uid,
-                part10=file.read_bytes(),
-            )
-            outcome, status = sender.send(document, "to")
-        except EchoNodeError as error:
-            yield SendResult(str(file), sent=False, status=None, message=str(error))
-        else:
-            yield SendResult(str(file), sent=True, status=f"0x{status:04X}", message=outcome.value)
+if TYPE_CHECKING:
+    from echo_node.dicom.scu import FileResult
 
 
 def send(
@@ -74,26 +40,24 @@ def send(
     """
     settings = options.load_settings(config, ae_title=ae_title).settings
     peer = _peer(to, settings)
-    expanded = list(_expand(files))
-    results: list[SendResult] = []
-    for result in _with_progress(
-        send_files(
-            expanded,
-            peer,
-            calling_ae_title=settings.node.ae_title,
-            timeout_s=settings.delivery.timeout_s,
-        ),
-        len(expanded),
-    ):
-        results.append(result)
-        if not result.sent:
-            complain(f"{result.file}: {result.message}")
-        elif not json:
-            typer.echo(f"{result.file}: {result.message} ({result.status})")
+    from echo_node.dicom.libraries import configure_libraries
+    from echo_node.dicom.scu import send_files
+
+    configure_libraries()
+    paths = list(_expand(files))
+    with _progress(len(paths), json=json) as note:
+        results = send_files(paths, peer, settings.node.ae_title, note, timeout_s=settings.delivery.timeout_s)
     if json:
-        print_json([asdict(result) for result in results])
-    if not all(result.sent for result in results):
+        print_json([_as_json(result) for result in results])
+    if not results:
+        raise PermanentError("there is no file to send")
+    if not all(result.stored for result in results):
         raise typer.Exit(1)
+
+
+def _as_json(result: FileResult) -> dict[str, object]:
+    status = None if result.status is None else f"0x{result.status:04X}"
+    return {"file": str(result.path), "stored": result.stored, "status": status, "message": result.message}
 
 
 def _peer(to: str, settings: Settings) -> Peer:
@@ -113,19 +77,25 @@ def _expand(files: Iterable[Path]) -> Iterator[Path]:
             yield file
 
 
-def _with_progress(results: Iterator[SendResult], total: int) -> Iterator[SendResult]:
-    """Show a bar on a terminal while results arrive; nothing elsewhere."""
-    out = console(stderr=True)
-    if not out.is_terminal or total < 2:
-        yield from results
-        return
+@contextmanager
+def _progress(total: int, *, json: bool) -> Iterator[Callable[[FileResult], None]]:
+    """Give out what prints each result as it comes, under a bar where there is a terminal."""
+    from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
-    with Progress(BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=out, transient=True) as bar:
+    out = console(stderr=True)
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
         task = bar.add_task("send", total=total)
-        for result in results:
+
+        def note(result: FileResult) -> None:
             bar.advance(task)
-            yield result
+            if not result.stored:
+                out.print(f"[red]{escape(str(result.path))}: {escape(result.message)}[/red]")
+            elif not json:
+                typer.echo(f"{result.path}: {result.message}")
+
+        yield note
 
 
 def register(app: typer.Typer) -> None:

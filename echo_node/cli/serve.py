@@ -68,9 +68,9 @@ def serve(
         model=model,
         role=role.value if role else None,
     )
-    from echo_node import node
+    from echo_node.node import run
 
-    node.run(loaded.settings)
+    run(loaded.settings)
 
 
 def register(app: typer.Typer) -> None:
