@@ -1,0 +1,99 @@
+"""One image in, one draft out: preparation, prompt, decoding, sections (fulfils ReportGenerator)."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from echo_node.domain.report import Generation, ModelIdentity, Report, Sentence
+from echo_node.domain.study import GreyImage
+from echo_node.errors import PermanentError, TransientError
+from echo_node.inference.image import ImagePreparation
+from echo_node.inference.prompt import prompt_ids
+from echo_node.inference.sections import Span, split_sections
+from echo_node.model import checkpoint
+from echo_node.model.checkpoint import Checkpoint
+from echo_node.model.decode import Decoded, DecodeSettings, decode
+from echo_node.settings import ModelSettings
+
+
+def load_generator(settings: ModelSettings) -> EchoGenerator:
+    """Load the configured model onto the configured device.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be used; the message names what is wrong with it.
+        PermanentError: `device = "cuda"` and there is no GPU.
+    """
+    device = settings.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    elif device == "cuda" and not torch.cuda.is_available():
+        raise PermanentError("model.device is 'cuda', but PyTorch sees no GPU; 'auto' takes what is there")
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    loaded = checkpoint.load(settings.name, device)
+    return EchoGenerator(loaded, ImagePreparation.load(loaded.folder), settings)
+
+
+class EchoGenerator:
+    """A loaded model that writes drafts, one at a time."""
+
+    def __init__(self, loaded: Checkpoint, preparation: ImagePreparation, settings: ModelSettings) -> None:
+        facts = loaded.facts
+        self._identity = ModelIdentity(facts.name, facts.version, loaded.digest, facts.demonstration)
+        self._language = facts.language
+        self._model, self._tokenizer, self._preparation = loaded.model, loaded.tokenizer, preparation
+        self._decoder = settings.decoder
+        threshold = settings.confidence_threshold if settings.decoder == "multi_step" else 0.0
+        self._decoding = DecodeSettings(threshold, settings.max_new_tokens)
+
+    @property
+    def model(self) -> ModelIdentity:
+        """The loaded model."""
+        return self._identity
+
+    def generate(self, image: GreyImage) -> Report:
+        """Return the draft for one frontal chest image.
+
+        Raises:
+            PermanentError: the text did not end, or holds no section with words in it.
+            TransientError: the device is out of memory.
+        """
+        started = time.perf_counter()
+        try:
+            decoded = self._decode(image)
+        except torch.OutOfMemoryError as error:
+            raise TransientError("the device is out of memory") from error
+        seconds = time.perf_counter() - started
+        if not decoded.ended:
+            raise PermanentError(
+                f"the model did not end its report within {self._decoding.max_new_tokens} tokens"
+            )
+        return self._report(decoded, seconds)
+
+    def _decode(self, image: GreyImage) -> Decoded:
+        device = self._model.device
+        pixels_NHW = torch.from_numpy(self._preparation.resized(image).copy())[None].to(device)
+        pixel_values, grid_thw = self._preparation.patches(pixels_NHW)
+        ids = prompt_ids(self._tokenizer, self._preparation.tokens(grid_thw[0]))
+        with torch.inference_mode():
+            prompt = self._model.embed_prompt(torch.tensor([ids], device=device), pixel_values, grid_thw)
+        return decode(self._model, prompt, self._decoding)[0]
+
+    def _report(self, decoded: Decoded, seconds: float) -> Report:
+        text = self._tokenizer.decode(list(decoded.tokens), skip_special_tokens=True)
+        sections = split_sections(text)
+        if not sections.findings and not sections.impression:
+            raise PermanentError("the model wrote an empty report")
+        return Report(
+            findings=_sentences(sections.findings),
+            impression=_sentences(sections.impression),
+            language=self._language,
+            model=self._identity,
+            generation=Generation(self._decoder, decoded.written, decoded.forwards, seconds),
+        )
+
+
+def _sentences(spans: tuple[Span, ...]) -> tuple[Sentence, ...]:
+    return tuple(Sentence(span.text) for span in spans)
