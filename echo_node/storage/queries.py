@@ -81,7 +81,7 @@ class Queries:
             query = query.where(Delivery.state == state)
         with self._database.read() as session:
             return [
-                _delivery(row) | {"study_id": study_id} for row, study_id in session.execute(query).tuples()
+                _delivery(row) | {"study_id": study_id} for row, study_id in session.execute(query)
             ]
 
     def study_of(self, kind: Literal["job", "delivery"], row_id: int) -> int:
@@ -133,7 +133,7 @@ def _by_state(
     states: type[StudyState | JobState | DeliveryState],
 ) -> dict[str, int]:
     counted = session.execute(select(table.state, func.count()).group_by(table.state))
-    counts = {str(state): count for state, count in counted.tuples()}
+    counts = {str(state): count for state, count in counted}
     return {str(state): counts[state] for state in states if state in counts}
 
 

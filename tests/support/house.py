@@ -1,0 +1,93 @@
+"""The durable path without DICOM and without a model: ledgers and queues over one database."""
+
+from pathlib import Path
+
+from sqlalchemy import select
+from support.studies import MODEL, SetClock, digest, document, received, selection, stored_file
+
+from echo_node.domain.job import DeliveryJob, DraftJob, RetryPolicy
+from echo_node.domain.lifecycle import StudyState
+from echo_node.domain.ports import StoreOutcome
+from echo_node.domain.study import ReceivedInstance
+from echo_node.storage.deliveries import DeliveryQueue
+from echo_node.storage.documents import Drafts
+from echo_node.storage.engine import Database
+from echo_node.storage.jobs import JobQueue
+from echo_node.storage.outbox import Outbox
+from echo_node.storage.queries import Queries
+from echo_node.storage.studies import Studies
+from echo_node.storage.tables import Study
+
+IDLE_S, FORCED_S, LEASE_S, TRIES = 60.0, 300.0, 100.0, 3
+
+
+class House:
+    """Everything between the network and the model; instances are recorded without files."""
+
+    def __init__(self, database: Database, folder: Path, destinations: tuple[str, ...] = ("PACS",)) -> None:
+        self.database = database
+        self.clock = SetClock()
+        self.policy = RetryPolicy(TRIES, 10.0, 100.0)
+        self.outbox = Outbox(folder)
+        self.studies = Studies(
+            database,
+            self.clock,
+            idle_s=lambda calling: 5.0 if calling == "HASTY" else IDLE_S,
+            forced_s=FORCED_S,
+        )
+        self.jobs = JobQueue(database, self.clock, self.policy, LEASE_S)
+        self.deliveries = DeliveryQueue(database, self.outbox, self.clock, self.policy, LEASE_S)
+        self.drafts = Drafts(
+            database, self.outbox, self.clock, self.jobs.claims, data_dir=folder, destinations=destinations
+        )
+        self.queries = Queries(database)
+
+    def arrive(self, instance: ReceivedInstance | None = None) -> StoreOutcome:
+        """Offer an instance as pipeline/receive.py does."""
+        instance = instance or received()
+        outcome = self.studies.classify(instance.identity, digest(instance))
+        if outcome is StoreOutcome.DUPLICATE:
+            self.studies.note_resend(instance)
+        else:
+            assert self.studies.record(instance, stored_file(instance), outcome)
+        return outcome
+
+    def complete(self) -> None:
+        self.clock.move(IDLE_S + 1)
+        self.studies.complete_due()
+
+    def claim(self, holder: str = "worker") -> DraftJob:
+        job = self.jobs.claim(holder)
+        assert job is not None
+        return job
+
+    def claim_delivery(self, holder: str = "sender") -> DeliveryJob:
+        job = self.deliveries.claim(holder)
+        assert job is not None
+        return job
+
+    def draft(self, job: DraftJob, *images: ReceivedInstance) -> None:
+        number = int(job.study_instance_uid.rpartition(".")[2])
+        chosen = selection(*(images or (received(study=number),)))
+        self.drafts.store(job, document(number, job.revision), chosen, MODEL)
+
+    def drafted(self) -> None:
+        """Bring study 1 from nothing to drafted."""
+        self.arrive()
+        self.complete()
+        self.draft(self.claim())
+
+    def state(self, study: int = 1) -> StudyState:
+        return self._study(study).state
+
+    def revision(self, study: int = 1) -> int:
+        return self._study(study).revision
+
+    def reason(self, study: int = 1) -> str | None:
+        return self._study(study).reason
+
+    def _study(self, study: int) -> Study:
+        with self.database.read() as session:
+            row = session.scalars(select(Study).where(Study.study_instance_uid == f"1.2.3.{study}")).one()
+            session.expunge(row)
+            return row

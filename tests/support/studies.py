@@ -1,0 +1,71 @@
+"""Clocks, instances and selections for tests of the durable path."""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from echo_node.domain.report import EncodedDocument, ModelIdentity
+from echo_node.domain.study import (
+    InstanceFile,
+    InstanceIdentity,
+    ReceivedInstance,
+    SelectedImage,
+    Selection,
+    StoredInstance,
+)
+
+CR = "1.2.840.10008.5.1.4.1.1.1"
+EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+JPEG_2000 = "1.2.840.10008.1.2.4.90"
+MODEL = ModelIdentity("test-model", "1", "ab" * 32, demonstration=True)
+
+
+class SetClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.moment = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def move(self, seconds: float) -> None:
+        self.moment += timedelta(seconds=seconds)
+
+
+def received(
+    sop: int = 1,
+    study: int = 1,
+    content: bytes = b"pixels",
+    syntax: str = EXPLICIT_LITTLE_ENDIAN,
+    calling: str = "MODALITY",
+) -> ReceivedInstance:
+    identity = InstanceIdentity(f"1.2.3.{study}", f"1.2.3.{study}.1", f"1.2.3.99.{sop}", CR, syntax)
+    return ReceivedInstance(identity, calling, bytes(128) + b"DICM", b"%d:" % sop + content)
+
+
+def digest(instance: ReceivedInstance) -> str:
+    return hashlib.sha256(instance.data_set).hexdigest()
+
+
+def stored_file(instance: ReceivedInstance, call: str = "0") -> InstanceFile:
+    name = digest(instance)
+    return InstanceFile(Path("spool") / name[:2] / f"{name}-{call}.dcm", name, len(instance.data_set))
+
+
+def selection(*instances: ReceivedInstance) -> Selection:
+    images = [
+        SelectedImage(StoredInstance(each.identity, Path("unused"), digest(each)), "PA") for each in instances
+    ]
+    return Selection(tuple(images), ())
+
+
+def document(study: int, revision: int, content: bytes = b"draft") -> EncodedDocument:
+    return EncodedDocument(
+        "basic-text-sr",
+        f"1.2.3.{study}",
+        f"1.2.3.{study}.77.{revision}",
+        "1.2.840.10008.5.1.4.1.1.88.11",
+        EXPLICIT_LITTLE_ENDIAN,
+        content,
+    )
