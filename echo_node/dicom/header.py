@@ -94,7 +94,7 @@ def identity_of(data_set: bytes, transfer_syntax_uid: str) -> InstanceIdentity:
 
     def is_pixel_data(tag: BaseTag, _vr: str | None, length: int) -> bool:
         if tag < _FIRST_TAG_OF_A_DATA_SET:
-            raise _Unusable("the data set holds elements of a command or of file meta information")
+            raise _Unusable("the data set holds command or file meta information elements")
         if length != _UNDEFINED_LENGTH and stream.tell() + length > len(data_set):
             raise _Unusable("the data set ends in the middle of an element")
         if int(tag) not in _PIXEL_DATA:
