@@ -68,7 +68,7 @@ class ChestImageSelector:
         headers: list[tuple[StoredInstance, Dataset]] = []
         for instance in instances:
             try:
-                headers.append((instance, read_header(instance.path)))
+                headers.append((instance, _header_of(instance)))
             except PermanentError as error:
                 unread.append(UnreadImage(instance.identity, str(error)))
         _check_one_patient([header for _, header in headers])
@@ -85,6 +85,18 @@ class ChestImageSelector:
         *others, chosen = sorted(candidates, key=lambda each: each.rank)
         unread += [UnreadImage(other.instance.identity, _why_passed_over(other, chosen)) for other in others]
         return Selection((SelectedImage(chosen.instance, chosen.view),), tuple(unread))
+
+
+def _header_of(instance: StoredInstance) -> Dataset:
+    """Return the header of a stored instance.
+
+    Raises:
+        PermanentError: the file cannot be read, or is damaged: pydicom returns what is left of such a one.
+    """
+    header = read_header(instance.path)
+    if text(header, "SOPInstanceUID") != instance.identity.sop_instance_uid:
+        raise PermanentError("the file is damaged: it is not the instance that was received")
+    return header
 
 
 def _readable_view(instance: StoredInstance, header: Dataset) -> str:

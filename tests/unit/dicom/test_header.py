@@ -57,7 +57,9 @@ def test_identity_of_real_files_is_what_pydicom_reads(sample: Sample, name: str)
 @pytest.mark.parametrize(
     "keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"]
 )
-@pytest.mark.parametrize("value", ["../../../etc/passwd", "1.2.3/4", "1..2", "01.2", "1." * 40 + "1", "", None])
+@pytest.mark.parametrize(
+    "value", ["../../../etc/passwd", "1.2.3/4", "1..2", "01.2", "1." * 40 + "1", "", None]
+)
 def test_a_malformed_or_absent_uid_is_refused_without_repeating_it(
     make_chest: MakeChest, keyword: str, value: str | None
 ) -> None:

@@ -151,7 +151,9 @@ def test_the_called_ae_title_need_not_be_checked(sink: Sink) -> None:
         assert peer.is_established
 
 
-@pytest.mark.parametrize(("host", "accepted"), [("localhost", True), ("127.0.0.1", True), ("192.0.2.7", False)])
+@pytest.mark.parametrize(
+    ("host", "accepted"), [("localhost", True), ("127.0.0.1", True), ("192.0.2.7", False)]
+)
 def test_a_peer_with_a_host_must_call_from_it(sink: Sink, host: str, accepted: bool) -> None:
     peers = {"room 1": Peer(ae_title="MODALITY", host=host)}
     with provider(sink, peers) as port:
@@ -315,5 +317,3 @@ def _wait_for(condition: Callable[[], bool]) -> None:
             return
         threading.Event().wait(0.01)
     raise AssertionError("the condition did not come true in 5 s")
-
-

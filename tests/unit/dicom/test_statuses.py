@@ -35,9 +35,7 @@ def test_what_a_status_means(status: int, verdict: Verdict) -> None:
 @given(st.integers(0, 0xFFFF))
 def test_only_success_and_warnings_count_as_stored(status: int) -> None:
     stored = classify(status) in {Verdict.STORED, Verdict.STORED_WITH_WARNING}
-    assert stored == (
-        status in {0, 1, 0x0107, 0x0111, 0x0116} or status >> 12 == 0xB
-    ), f"0x{status:04X}"
+    assert stored == (status in {0, 1, 0x0107, 0x0111, 0x0116} or status >> 12 == 0xB), f"0x{status:04X}"
     assert f"0x{status:04X}" in describe(status)
 
 
