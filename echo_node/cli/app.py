@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from echo_node import __version__
+from echo_node import __version__, logs
 from echo_node.cli import config, database, demo, doctor, queue, report, send, serve, training
 from echo_node.cli.output import complain
 from echo_node.errors import ConfigError, EchoNodeError
@@ -55,6 +55,8 @@ def root(
     """
     if debug:
         os.environ["ECHO_NODE_DEBUG"] = "1"
+    # Standard output is the command's own; what parts of the node log goes to standard error (serve says what).
+    logs.configure("debug" if debug else "error", "console")
 
 
 @app.command()

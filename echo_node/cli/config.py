@@ -59,7 +59,7 @@ def check(config: options.Config = None) -> None:
     """Read the configuration and say whether it can be used; exit code 2 if not."""
     loaded = options.load_settings(config)
     changed = sum(item.source != DEFAULT for item in loaded.effective())
-    typer.echo(f"The configuration is in order: {changed} settings differ in source from the defaults.")
+    typer.echo(f"The configuration is in order; {changed} settings are not left to their defaults.")
     typer.echo(_files_line(loaded))
 
 

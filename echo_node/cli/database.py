@@ -6,6 +6,7 @@ import typer
 
 from echo_node.cli import options
 from echo_node.cli.output import print_json
+from echo_node.cli.stored import is_absent
 
 group = typer.Typer(no_args_is_help=True)
 
@@ -47,11 +48,13 @@ def current(
     from echo_node.storage import migrate
     from echo_node.storage.engine import Database
 
-    database = Database(settings.database_url)
-    try:
-        here, needed = migrate.current(database), migrate.latest()
-    finally:
-        database.close()
+    here, needed = None, migrate.latest()
+    if not is_absent(settings):
+        database = Database(settings.database_url)
+        try:
+            here = migrate.current(database)
+        finally:
+            database.close()
     if json:
         print_json({"current": here, "latest": needed})
     elif here == needed:

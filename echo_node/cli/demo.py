@@ -211,7 +211,7 @@ def _push_and_show(node: _Node, seed: int, folder: Path, out: Console) -> None:
         sr = node.settings.node.data_dir.resolve() / record["documents"][-1]["path"]
     _print_draft(sr, out)
     out.print("[dim]What this phantom was made to show:[/dim]")
-    out.print(f"[dim]{study_truth(seed)[1].text}[/dim]\n", markup=True)
+    out.print(f"[dim]{study_truth(seed)[1].text}[/dim]\n", soft_wrap=False)
     out.print(f"[bold]Structured Report[/bold]  {sr}")
 
 
@@ -264,7 +264,8 @@ def _print_draft(sr: Path, out: Console) -> None:
         for text in section.texts:
             body.append(f"\n  {text}")
     out.print()
-    out.print(Panel(body, title="AI DRAFT - UNVERIFIED", border_style="yellow", width=min(out.width, 100)))
+    panel = Panel(body, title="AI DRAFT - UNVERIFIED", border_style="yellow", width=min(out.width, 100))
+    out.print(panel, soft_wrap=False)
 
 
 def register(app: typer.Typer) -> None:

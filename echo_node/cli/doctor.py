@@ -14,6 +14,7 @@ import typer
 
 from echo_node.cli import options
 from echo_node.cli.output import console, print_json
+from echo_node.cli.stored import is_absent
 from echo_node.config import LoadedSettings
 from echo_node.errors import ConfigError, EchoNodeError
 from echo_node.settings import Peer, Settings
@@ -122,20 +123,14 @@ def _nearest_existing(path: Path) -> Path:
 
 
 def _database(settings: Settings) -> Finding:
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
     from echo_node.storage import migrate
     from echo_node.storage.engine import Database
 
-    try:
-        url = make_url(settings.database_url)
-    except ArgumentError:
-        return Finding("database", Verdict.FAILED, "database.url is not an SQLAlchemy URL", "correct it")
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+    if is_absent(settings):
         return Finding("database", Verdict.NOTE, "not made yet", "`serve` or `db upgrade` makes it")
     try:
         database = Database(settings.database_url)
+        kind = database.dialect
         try:
             here, needed = migrate.current(database), migrate.latest()
         finally:
@@ -145,8 +140,8 @@ def _database(settings: Settings) -> Finding:
             "database", Verdict.FAILED, str(error), "is the server running, and database.url right?"
         )
     if here == needed:
-        return Finding("database", Verdict.OK, f"{url.get_backend_name()}, version {here}")
-    message = f"{url.get_backend_name()}, version {here or 'none'}, needs {needed}"
+        return Finding("database", Verdict.OK, f"{kind}, version {here}")
+    message = f"{kind}, version {here or 'none'}, needs {needed}"
     return Finding("database", Verdict.NOTE, message, "`serve` or `db upgrade` brings it to that version")
 
 
@@ -160,8 +155,8 @@ def _model(settings: Settings) -> Iterator[Finding]:
     except EchoNodeError as error:
         yield Finding("model", Verdict.FAILED, str(error), "name another with --model or model.name")
     else:
-        kind = "demonstration model, not for clinical use" if model.demonstration else "not a demonstration"
-        yield Finding("model", Verdict.OK, f"{model.name} {model.version} ({model.digest[:12]}), {kind}")
+        nature = "demonstration model, not for clinical use" if model.demonstration else "not a demonstration"
+        yield Finding("model", Verdict.OK, f"{model.name} {model.version} ({model.digest[:12]}), {nature}")
     has_gpu = torch.cuda.is_available()
     if settings.model.device == "cuda" and not has_gpu:
         yield Finding("device", Verdict.FAILED, "PyTorch sees no GPU", "set model.device to 'auto' or 'cpu'")

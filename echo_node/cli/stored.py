@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 _SQLITE = "sqlite:///"
 
 
+def is_absent(settings: Settings) -> bool:
+    """Say whether the database is a file that does not exist; opening it would make it."""
+    url = settings.database_url
+    return url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).is_file()
+
+
 @contextmanager
 def existing_storage(settings: Settings) -> Iterator[Storage]:
     """Open the storage of a node that has run.
@@ -26,7 +32,7 @@ def existing_storage(settings: Settings) -> Iterator[Storage]:
         TransientError: the database cannot be reached.
     """
     url = settings.database_url
-    if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).is_file():
+    if is_absent(settings):
         raise ConfigError(
             f"there is no database {url.removeprefix(_SQLITE)}: `echo-node serve` makes it; "
             "a node that runs with --data-dir, --config or --database-url needs the same flags here"

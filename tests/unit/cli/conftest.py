@@ -1,0 +1,12 @@
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def empty_config(tmp_path: Path) -> Path:
+    """A configuration of its own, so that the machine's is not read."""
+    folder = tmp_path / "config"
+    folder.mkdir()
+    (folder / "node.toml").write_text("", encoding="utf-8")
+    return folder

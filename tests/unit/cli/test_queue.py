@@ -1,0 +1,93 @@
+"""What the operator sees of studies, jobs and deliveries, and another try of what was given up."""
+
+import json
+from pathlib import Path
+
+import pytest
+from support.console import echo_node
+from support.house import House
+
+from echo_node.domain.job import JobState
+from echo_node.domain.lifecycle import StudyState
+from echo_node.storage import migrate
+from echo_node.storage.engine import Database
+
+
+class Console:
+    """A data folder with a house in it, and the commands on it."""
+
+    def __init__(self, folder: Path, config: Path) -> None:
+        self.folder = folder
+        self.flags = ("--config", config, "--data-dir", folder / "data")
+        database = Database(f"sqlite:///{folder / 'data' / 'echo-node.sqlite3'}")
+        migrate.upgrade(database)
+        self.house = House(database, folder / "data", destinations=("pacs",))
+
+    def __call__(self, *arguments: str):
+        return echo_node(*arguments, *self.flags, cwd=self.folder)
+
+    def json(self, *arguments: str):
+        done = self(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def console(tmp_path: Path, empty_config: Path) -> Console:
+    return Console(tmp_path, empty_config)
+
+
+def test_a_dead_job_is_listed_shown_and_released(console: Console):
+    console.house.arrive()
+    console.house.complete()
+    console.house.jobs.bury(console.house.claim(), "the pixels cannot be decoded")
+    assert console.json("status")["studies"]["failed"] == 1
+    (row,) = console.json("queue", "list")
+    assert (row["id"], row["state"], row["reason"]) == ("job-1", "dead", "the pixels cannot be decoded")
+    assert console.json("queue", "show", "job-1")["state"] == "failed"
+    assert "the pixels cannot be decoded" in console("queue", "show", "1").stdout
+    assert console.json("queue", "retry", "1") == {"released": ["job-1"]}
+    assert console.house.state() is StudyState.QUEUED
+    assert [row["state"] for row in console.json("queue", "list")] == [JobState.READY]
+
+
+def test_a_dead_delivery_is_released_by_its_own_id(console: Console):
+    console.house.drafted()
+    console.house.deliveries.bury(console.house.claim_delivery(), "refused: 0xA900")
+    status = console.json("status")
+    assert (status["studies"]["undelivered"], status["deliveries"]["dead"]) == (1, 1)
+    (row,) = console.json("queue", "list", "--dead")
+    assert (row["id"], row["destination"], row["study_id"]) == ("delivery-1", "pacs", 1)
+    assert console.json("queue", "retry", "delivery-1") == {"released": ["delivery-1"]}
+    assert console.house.state() is StudyState.DRAFTED
+
+
+def test_what_was_not_given_up_cannot_be_retried(console: Console):
+    console.house.drafted()
+    done = console("queue", "retry", "1")
+    assert (done.returncode, "nothing of it was given up" in done.stderr) == (1, True)
+    assert console("queue", "retry", "job-1").returncode == 1
+    assert console("queue", "retry", "job-99").returncode == 1
+    assert console.house.state() is StudyState.DRAFTED
+
+
+def test_finished_work_is_listed_only_on_request(console: Console):
+    console.house.drafted()
+    assert [row["id"] for row in console.json("queue", "list")] == ["delivery-1"]
+    assert [row["id"] for row in console.json("queue", "list", "--all")] == ["job-1", "delivery-1"]
+
+
+def test_a_drafts_file_is_shown_where_it_lies(console: Console):
+    console.house.drafted()
+    (draft,) = console.json("queue", "show", "1")["documents"]
+    assert Path(draft["path"]).read_bytes() == b"draft"
+    shown = console("queue", "show", "1").stdout
+    assert draft["path"] in shown
+
+
+def test_the_table_says_what_the_json_says(console: Console):
+    console.house.drafted()
+    shown = console("status").stdout
+    assert "1 drafted" in shown
+    assert "1 pending" in shown
+    assert "MODALITY" in shown
