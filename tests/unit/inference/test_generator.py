@@ -1,0 +1,51 @@
+"""From pixels to a Report, with the shipped model and with models that fail."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from support.small_checkpoint import write_checkpoint
+
+from echo_node.domain.study import GreyImage
+from echo_node.errors import PermanentError
+from echo_node.inference.generator import load_generator
+from echo_node.settings import ModelSettings
+from training.phantom.dataset import PhantomDataset
+
+
+@pytest.fixture(scope="module")
+def phantom() -> GreyImage:
+    image = PhantomDataset(1, 11)[0].image
+    return GreyImage(image.shape[1], image.shape[0], image.tobytes())
+
+
+def test_the_shipped_model_drafts_a_report_with_both_sections(phantom: GreyImage) -> None:
+    generator = load_generator(ModelSettings(device="cpu"))
+    report = generator.generate(phantom)
+    assert report.findings
+    assert report.impression
+    assert report.model.demonstration
+    assert len(report.model.digest) == 64
+    assert report.generation.decoder == "one_step"
+    assert report.generation.tokens_per_forward > 5
+    assert generator.generate(phantom).findings == report.findings
+
+
+def test_multi_step_spends_more_forwards(phantom: GreyImage) -> None:
+    one = load_generator(ModelSettings(device="cpu")).generate(phantom)
+    many = load_generator(ModelSettings(device="cpu", decoder="multi_step", confidence_threshold=1.0))
+    assert many.generate(phantom).generation.forwards > one.generation.forwards
+
+
+def test_a_draft_that_does_not_end_is_not_a_draft(tmp_path: Path, phantom: GreyImage) -> None:
+    folder = write_checkpoint(tmp_path / "small")
+    generator = load_generator(ModelSettings(name=str(folder), device="cpu", max_new_tokens=16))
+    with pytest.raises(PermanentError, match="did not end its report within 16 tokens"):
+        generator.generate(phantom)
+
+
+def test_asking_for_a_gpu_that_is_not_there_says_so() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(PermanentError, match="no GPU"):
+        load_generator(ModelSettings(device="cuda"))

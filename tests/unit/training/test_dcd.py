@@ -1,0 +1,96 @@
+"""Rollouts and distillation."""
+
+import pytest
+import torch
+from support.small_model import EOS, MASK, make_model, make_prompt
+
+from echo_node.model.decode import DecodeSettings, decode
+from training.collate import Batch
+from training.dcd import DcdObjective
+from training.recipe import DcdRecipe, RadRecipe
+from training.teacher import roll_out
+
+
+@pytest.mark.parametrize("threshold", [0.2, 1.0])
+def test_a_rollout_is_what_the_teacher_decodes(threshold: float) -> None:
+    model = make_model(8, seed=2)
+    prompt = make_prompt(model, 5, sequences=6)
+    rollout = roll_out(model, prompt, threshold, 40)
+    for row, decoded in enumerate(decode(model, prompt, DecodeSettings(threshold, 40))):
+        written = rollout.response_NR[row, : len(decoded.tokens)].tolist()
+        assert tuple(written) == decoded.tokens
+        assert bool(rollout.trained_NR[row].any()) == decoded.ended
+        kept = rollout.log_prob_NRV[row, : len(decoded.tokens)].max(-1).values.exp()
+        torch.testing.assert_close(kept, torch.tensor(decoded.probabilities))
+
+
+def test_steps_count_from_one_within_each_block() -> None:
+    model = make_model(8, seed=2)
+    prompt = make_prompt(model, 2)  # P = 8
+    rollout = roll_out(model, prompt, 1.0, 16)  # nothing reaches 1: one token a step
+    assert rollout.step_NR[:, :8].sort(-1).values.tolist() == [list(range(1, 9))] * 2
+
+
+def test_a_rollout_that_never_ends_is_discarded() -> None:
+    model = make_model(8)
+    with torch.no_grad():
+        model.lm_head.weight[EOS] = 0
+        model.lm_head.weight[10] *= 20
+        model.lm_head.weight[11] = -model.lm_head.weight[10]
+    rollout = roll_out(model, make_prompt(model, 3), 0.5, 24)
+    assert EOS not in rollout.response_NR
+    assert not rollout.trained_NR.any()
+
+
+def _batch(sequences: int) -> Batch:
+    generator = torch.Generator().manual_seed(0)
+    prompt = torch.tensor([[6, 5, 5, 5, 5, 7, 9, 10, 11]] * sequences)
+    pixels = torch.randn((sequences * 16, 1176), generator=generator)
+    nothing = torch.empty(sequences, 0, dtype=torch.long)
+    return Batch(prompt, pixels, torch.tensor([[1, 4, 4]] * sequences), nothing, nothing.bool())
+
+
+def _teacher() -> torch.nn.Module:
+    """A model that ends every report within a few blocks."""
+    model = make_model(4, seed=4)
+    with torch.no_grad():
+        model.lm_head.weight[EOS] *= 2
+    return model
+
+
+@pytest.mark.parametrize("divergence", ["forward_kl", "cross_entropy"])
+def test_distilling_brings_the_student_s_one_step_to_the_teacher_s_text(divergence: str) -> None:
+    teacher, student = _teacher(), _teacher()
+    recipe = DcdRecipe(teacher_threshold=0.9, max_new_tokens=32, divergence=divergence)
+    objective = DcdObjective(student, teacher, recipe, RadRecipe())
+    batch = _batch(8)
+    optimiser = torch.optim.Adam(student.parameters(), 3e-3)
+    agreements = []
+    for _ in range(60):
+        loss, figures = objective.loss(batch, torch.Generator())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        agreements.append(figures["agreement"])
+    assert agreements[-1] > agreements[0] + 0.1
+    assert agreements[-1] > 0.95
+
+
+def test_the_teacher_is_left_alone() -> None:
+    teacher, student = _teacher(), _teacher()
+    before = teacher.lm_head.weight.clone()
+    objective = DcdObjective(student, teacher, DcdRecipe(max_new_tokens=32, rad_weight=0.5), RadRecipe())
+    loss, _ = objective.loss(_batch(4), torch.Generator().manual_seed(0))
+    loss.backward()
+    assert all(p.grad is None for p in teacher.parameters())
+    assert torch.equal(before, teacher.lm_head.weight)
+    assert student.lm_head.weight.grad is not None
+    assert bool(torch.isfinite(student.lm_head.weight.grad).all())
+
+
+def test_forward_kl_of_equal_distributions_is_zero() -> None:
+    objective = DcdObjective(_teacher(), _teacher(), DcdRecipe(), RadRecipe())
+    logits = torch.randn(5, 40)
+    logits[:, MASK] = -torch.inf
+    same = objective._divergence(logits, logits.log_softmax(-1), logits.argmax(-1))
+    torch.testing.assert_close(same, torch.zeros(5), atol=1e-5, rtol=0)

@@ -1,0 +1,116 @@
+"""The loop: a run that was broken off ends with the weights of one that was not."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from echo_node.errors import ConfigError
+from echo_node.model import checkpoint
+from training import loop
+from training.commands import train
+from training.data import batch_indices
+from training.recipe import OptimiserRecipe, load_recipe
+
+RECIPE = """
+stage = "rad"
+[model]
+name = "tiny"
+version = "1"
+block_length = 4
+[model.new]
+vocabulary = 320
+width = 32
+layers = 1
+heads = 2
+key_value_heads = 1
+feed_forward = 32
+vision_width = 32
+vision_layers = 1
+vision_heads = 2
+vision_feed_forward = 32
+[data]
+count = 8
+seed = 3
+side = 140
+[optimiser]
+steps = 6
+batch = 4
+learning_rate = 1e-3
+warmup_steps = 2
+train_vision = true
+"""
+
+
+class _PowerCut(Exception):
+    pass
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+@pytest.mark.slow
+def test_a_broken_run_goes_on_to_the_same_weights(
+    tmp_path: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train("rad", str(recipe), tmp_path / "whole")
+    update, real_train = loop._update, loop.train
+    monkeypatch.setattr("training.commands.run_loop", lambda *a: real_train(*a, save_every=2))
+
+    def until_step_five(*args: object) -> dict[str, float]:
+        if args[-1] == 5:
+            raise _PowerCut
+        return update(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "_update", until_step_five)
+    with pytest.raises(_PowerCut):
+        train("rad", str(recipe), tmp_path / "broken")
+    monkeypatch.setattr(loop, "_update", update)
+    resumed = train("rad", str(recipe), tmp_path / "broken")
+    first, second = checkpoint.load(str(whole)).model, checkpoint.load(str(resumed)).model
+    for (name, a), (_, b) in zip(first.state_dict().items(), second.state_dict().items(), strict=True):
+        assert torch.equal(a, b), name
+    assert checkpoint.load(str(whole)).facts.demonstration
+
+
+def test_learning_rate_warms_up_and_falls_to_its_final_fraction() -> None:
+    recipe = OptimiserRecipe(steps=100, batch=1, learning_rate=1.0, warmup_steps=10, final_fraction=0.1)
+    rates = [loop.learning_rate(recipe, step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == pytest.approx(1.0)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[-1] == pytest.approx(0.1, abs=0.01)
+
+
+def test_every_example_comes_once_an_epoch() -> None:
+    seen = [i for step in range(5) for i in batch_indices(20, 4, step, seed=1)[0]]
+    assert sorted(seen) == list(range(20))
+    assert batch_indices(20, 4, 5, seed=1)[1] == 1
+    assert batch_indices(20, 4, 7, seed=1) == batch_indices(20, 4, 7, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("optimiser.stepps=3", "optimiser.stepps"),
+        ("optimiser.steps=-3", "optimiser.steps"),
+        ("optimiser", "section.key=value"),
+    ],
+)
+def test_a_wrong_recipe_names_the_key(recipe: Path, override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_recipe(str(recipe), [override])
+
+
+def test_an_unknown_recipe_tells_which_there_are() -> None:
+    with pytest.raises(ConfigError, match="demo-rad"):
+        load_recipe("no-such-recipe", [])
+
+
+def test_a_recipe_of_another_stage_is_refused(recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is for the stage 'rad'"):
+        train("dcd", str(recipe), tmp_path / "out")
