@@ -55,7 +55,7 @@ def root(
     """
     if debug:
         os.environ["ECHO_NODE_DEBUG"] = "1"
-    # Standard output is the command's own; what parts of the node log goes to standard error (serve says what).
+    # Standard output is the command's own: logs of parts of the node go to standard error.
     logs.configure("debug" if debug else "error", "console")
 
 
