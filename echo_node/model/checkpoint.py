@@ -119,17 +119,23 @@ def _load_weights(folder: Path, device: str) -> EchoForReportGeneration:
         raise CheckpointError(f"{folder} has no .safetensors file; other formats are not loaded")
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
         config = EchoConfig.from_pretrained(folder)
         _ = config.mask, config.end_of_sequence
         loaded: Any = EchoForReportGeneration.from_pretrained(
-            folder, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True
+            folder,
+            config=config,
+            dtype=dtype,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
         )
         model, info = loaded
     except (SafetensorError, OSError, RuntimeError, ValueError, KeyError) as error:
         raise CheckpointError(f"{folder} cannot be loaded: {error}") from error
     for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-        if names := sorted(str(key) for key in info[kind]):
+        if names := sorted(key if isinstance(key, str) else key[0] for key in info[kind]):
             listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
             raise CheckpointError(f"{folder}: {kind.removesuffix('_keys')} tensors: {listed}")
     checked: EchoForReportGeneration = model.eval()

@@ -50,7 +50,7 @@ def test_the_settings_survive_a_round_trip(tmp_path: Path) -> None:
 
 
 def test_an_absent_or_broken_file_of_settings_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="preprocessor_config.json"):
+    with pytest.raises(CheckpointError, match=r"preprocessor_config\.json"):
         ImagePreparation.load(tmp_path)
     (tmp_path / "preprocessor_config.json").write_text("{")
     with pytest.raises(CheckpointError, match="not JSON"):

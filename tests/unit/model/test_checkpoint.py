@@ -34,7 +34,7 @@ def test_the_digest_follows_the_content_and_not_the_place(folder: Path, tmp_path
 
 
 def test_an_unknown_name_tells_what_there_is() -> None:
-    with pytest.raises(CheckpointError, match="no model 'nothing'.*echo-demo"):
+    with pytest.raises(CheckpointError, match=r"no model 'nothing'.*echo-demo"):
         checkpoint.load("nothing")
 
 
@@ -80,7 +80,7 @@ def test_a_configuration_without_a_needed_token_is_refused(folder: Path, part: s
 
 def test_other_formats_are_not_loaded(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(CheckpointError, match="no .safetensors"):
+    with pytest.raises(CheckpointError, match=r"no \.safetensors"):
         checkpoint.load(str(folder))
 
 

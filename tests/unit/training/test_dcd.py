@@ -66,7 +66,7 @@ def test_distilling_brings_the_student_s_one_step_to_the_teacher_s_text(divergen
     batch = _batch(8)
     optimiser = torch.optim.Adam(student.parameters(), 3e-3)
     agreements = []
-    for _ in range(60):
+    for _ in range(40):
         loss, figures = objective.loss(batch, torch.Generator())
         optimiser.zero_grad()
         loss.backward()
@@ -91,6 +91,6 @@ def test_the_teacher_is_left_alone() -> None:
 def test_forward_kl_of_equal_distributions_is_zero() -> None:
     objective = DcdObjective(_teacher(), _teacher(), DcdRecipe(), RadRecipe())
     logits = torch.randn(5, 40)
-    logits[:, MASK] = -torch.inf
+    logits[:, MASK] = -200.0
     same = objective._divergence(logits, logits.log_softmax(-1), logits.argmax(-1))
     torch.testing.assert_close(same, torch.zeros(5), atol=1e-5, rtol=0)
