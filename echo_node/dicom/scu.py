@@ -81,14 +81,12 @@ class Sender:
 
         Raises:
             TransientError: it gives none; the message says how far it got.
-            PermanentError: it was reached and does not offer verification, or refused it.
+            PermanentError: it was reached, and does not offer verification or refused it.
         """
         peer = self._peer(destination)
         verification = contexts().verification.uid
         proposed = [build_context(verification, [ImplicitVRLittleEndian, ExplicitVRLittleEndian])]
         with _associated(peer, self._calling_ae_title, proposed, self._timeout_s) as association:
-            if not association.accepted_contexts:
-                raise PermanentError(f"{_name(peer)} does not offer verification (C-ECHO)")
             answer = association.send_c_echo()
         if "Status" not in answer:
             raise TransientError(f"{_name(peer)} accepted the association but did not answer C-ECHO")
@@ -185,28 +183,32 @@ def _send_batch(
     note: Callable[[FileResult], None],
 ) -> int:
     """Send over one association until all are sent or it is lost; return how many have a result."""
-    done = 0
+    begun = 0
     try:
         with _associated(peer, calling_ae_title, _proposal(_kinds(instances)), timeout_s) as association:
-            for instance in instances:
+            for begun, instance in enumerate(instances, start=1):
                 note(_send_file(instance, association, peer))
-                done += 1
-                if not association.is_established:
-                    break
-    except TransientError as error:
-        for instance in instances[done:]:
+    except EchoNodeError as error:
+        # Lost in the middle, the file in hand failed; not to be had at all, they all did.
+        failed = instances[begun - 1 : begun] if begun else instances
+        for instance in failed:
             note(FileResult(instance.path, stored=False, status=None, message=str(error)))
-        return len(instances)
-    return done
+        return begun or len(instances)
+    return len(instances)
 
 
 def _send_file(instance: StoredInstance, association: Association, peer: Peer) -> FileResult:
+    """Send one file.
+
+    Raises:
+        TransientError: the association was lost.
+    """
     identity = instance.identity
     try:
         status = _store(
             association, peer, instance.path, identity.sop_class_uid, identity.transfer_syntax_uid
         )
-    except EchoNodeError as error:
+    except PermanentError as error:
         return FileResult(instance.path, stored=False, status=None, message=str(error))
     stored = classify(status) in {Verdict.STORED, Verdict.STORED_WITH_WARNING}
     return FileResult(instance.path, stored, status, describe(status))
@@ -274,10 +276,11 @@ def _outcome(status: int, peer: Peer) -> DeliveryOutcome:
 def _associated(
     peer: Peer, calling_ae_title: str, proposed: Sequence[PresentationContext], timeout_s: float
 ) -> Iterator[Association]:
-    """Open an association and release it at the end.
+    """Open an association; release it at the end, abort it after an error.
 
     Raises:
         TransientError: there is none to be had; the message says how far it got.
+        PermanentError: the peer takes nothing of what is proposed.
     """
     entity = ApplicationEntity(calling_ae_title)
     entity.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
@@ -295,12 +298,16 @@ def _associated(
     except OSError as error:
         raise TransientError(f"{_name(peer)}: the host name cannot be resolved") from error
     if not association.is_established:
+        if association.rejected_contexts and not association.is_rejected:
+            raise PermanentError(f"{_name(peer)} takes none of what was offered: {_names(proposed)}")
         raise TransientError(_why_not_established(association, peer, timeout_s))
     try:
         yield association
-    finally:
-        if association.is_established:
-            association.release()
+    except BaseException:
+        association.abort()
+        raise
+    if association.is_established:
+        association.release()
 
 
 def _without_delay(event: evt.Event) -> None:
@@ -322,6 +329,11 @@ def _why_not_established(association: Association, peer: Peer, timeout_s: float)
     except OSError as error:
         return f"{_name(peer)} cannot be reached: {error.strerror or type(error).__name__}"
     return f"{_name(peer)} accepts connections but does not answer as a DICOM peer"
+
+
+def _names(proposed: Sequence[PresentationContext]) -> str:
+    pairs = {(context.abstract_syntax, context.transfer_syntax[0]) for context in proposed}
+    return ", ".join(sorted(f"{UID(sop_class or '').name} in {syntax.name}" for sop_class, syntax in pairs))
 
 
 def _name(peer: Peer) -> str:

@@ -62,7 +62,8 @@ def chest(pixels: NDArray[np.generic] | None = None, **attributes: object) -> Da
     image.PixelData = stored.tobytes() + b"\0" * (stored.nbytes % 2)
     for keyword, value in attributes.items():
         if value is None:
-            delattr(image, keyword)
+            if keyword in image:
+                delattr(image, keyword)
         else:
             setattr(image, keyword, value)
     image.file_meta = FileMetaDataset()
