@@ -15,11 +15,13 @@ from echo_node.inference.image import ImagePreparation
 from echo_node.model import checkpoint
 from echo_node.model.checkpoint import ModelFacts
 from echo_node.model.vlm import EchoForReportGeneration
+from training.card import FILE_NAME as CARD
+from training.card import model_card
 from training.collate import Batch, collate
 from training.data import Examples, PhantomExamples, batch_indices, jitter
 from training.dcd import DcdObjective
 from training.evaluate import Row, evaluate_phantoms, parse_data
-from training.loop import Objective
+from training.loop import Objective, last_figures
 from training.loop import train as run_loop
 from training.new_model import new_model
 from training.phantom.dataset import PhantomDataset
@@ -60,6 +62,8 @@ def train(stage: str, recipe: str, out: Path | None = None, overrides: list[str]
     batch_at = partial(_batch, plan, examples, preparation, tokenizer)
     run_loop(model, _objective(plan, model), batch_at, plan.optimiser, folder)
     _write(plan, model, tokenizer, preparation, folder)
+    card = model_card(plan, sum(p.numel() for p in model.parameters()), last_figures(folder))
+    (folder / CARD).write_text(card, encoding="utf-8")
     console.print(f"wrote {folder}")
     return folder
 

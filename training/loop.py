@@ -22,6 +22,7 @@ from training.collate import Batch
 from training.recipe import OptimiserRecipe
 
 STATE_FILE = "state.pt"
+METRICS_FILE = "metrics.jsonl"
 
 
 class Objective(Protocol):
@@ -61,7 +62,7 @@ def train(
         TimeRemainingColumn(),
         TextColumn("{task.fields[figures]}"),
     )
-    metrics_path = folder / "metrics.jsonl"
+    metrics_path = folder / METRICS_FILE
     with Progress(*columns) as progress, metrics_path.open("a", encoding="utf-8") as metrics:
         bar = progress.add_task("training", total=recipe.steps, completed=first, figures="")
         for step in range(first, recipe.steps):
@@ -75,6 +76,13 @@ def train(
                 metrics.flush()
                 _save(model, optimiser, folder, step + 1)
     (folder / STATE_FILE).unlink(missing_ok=True)
+
+
+def last_figures(folder: Path) -> dict[str, float]:
+    """Return the figures of the last update that a run logged."""
+    lines = (folder / METRICS_FILE).read_text(encoding="utf-8").splitlines()
+    figures: dict[str, float] = json.loads(lines[-1])
+    return figures
 
 
 def _update(
