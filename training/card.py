@@ -45,5 +45,6 @@ block length {plan.model.block_length}. {_STAGES[plan.stage]}.
 | updates | {plan.optimiser.steps} of {plan.optimiser.batch}, learning rate {plan.optimiser.learning_rate:g} |
 {figures}
 
-The whole recipe is in `recipe.json`. Input: one frontal view. Output, in English: `Findings: ... Impression: ...`.
+The whole recipe is in `recipe.json`. Input: one frontal view.
+Output, in English: `Findings: ... Impression: ...`.
 """
