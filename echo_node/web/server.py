@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
@@ -81,26 +82,21 @@ def serve(
     Raises:
         ConfigError: the address or port cannot be had.
     """
-    server = uvicorn.Server(
-        uvicorn.Config(
-            application(queries),
-            host=web.bind_address,
-            port=web.port,
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=2,
-        )
-    )
+    family = socket.AF_INET6 if ":" in web.bind_address else socket.AF_INET
     try:
-        socket = server.config.bind_socket()
-    except SystemExit:  # uvicorn's way of saying that the port is taken
+        listener = socket.create_server((web.bind_address, web.port), family=family)
+    except OSError as error:
         raise ConfigError(
-            f"cannot listen on {web.bind_address} port {web.port}: set web.bind_address and web.port"
-        ) from None
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, name="web", daemon=True)
-    with socket:
+            f"cannot listen on {web.bind_address} port {web.port} ({error.strerror}): "
+            "set web.bind_address and web.port to what is free"
+        ) from error
+    server = uvicorn.Server(
+        uvicorn.Config(application(queries), log_config=None, access_log=False, timeout_graceful_shutdown=2)
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="web", daemon=True)
+    with listener:
         thread.start()
-        on_ready(int(socket.getsockname()[1]))
+        on_ready(int(listener.getsockname()[1]))
         stop.wait()
         server.should_exit = True
         thread.join()

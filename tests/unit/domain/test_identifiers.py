@@ -1,0 +1,45 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from echo_node.domain.identifiers import checked_uid, is_valid_uid
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=2, max_size=6))
+def test_dotted_numbers_are_uids(numbers: list[int]) -> None:
+    uid = ".".join(map(str, numbers))
+    assert is_valid_uid(uid) == (len(uid) <= 64)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "1",
+        "1.",
+        ".1",
+        "1..2",
+        "1.02",
+        "../../etc",
+        "1.2/3",
+        "1.2\n",
+        "1.2\0",
+        "1.2 ",
+        "\u0661.\u0662",
+        "1" * 65,
+    ],
+)
+def test_anything_else_is_not(value: str) -> None:
+    assert not is_valid_uid(value)
+    with pytest.raises(ValueError, match="SOPInstanceUID is not a valid"):
+        checked_uid(value, "SOPInstanceUID")
+
+
+def test_the_message_does_not_repeat_what_the_peer_sent() -> None:
+    with pytest.raises(ValueError, match="StudyInstanceUID") as caught:
+        checked_uid("DOE^JOHN", "StudyInstanceUID")
+    assert "DOE" not in str(caught.value)
+
+
+def test_a_uid_is_returned_as_it_is() -> None:
+    assert checked_uid("1.2.840", "StudyInstanceUID") == "1.2.840"

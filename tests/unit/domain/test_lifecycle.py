@@ -1,0 +1,63 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from echo_node.domain.lifecycle import (
+    TRANSITIONS,
+    IllegalTransition,
+    StudyEvent,
+    StudyState,
+    mermaid,
+    next_state,
+)
+
+_PAIRS = {(each.source, each.event): each.target for each in TRANSITIONS}
+
+
+@given(st.sampled_from(StudyState), st.sampled_from(StudyEvent))
+def test_only_what_the_table_says_can_follow(state: StudyState, event: StudyEvent) -> None:
+    if (state, event) in _PAIRS:
+        assert next_state(state, event) is _PAIRS[state, event]
+    else:
+        with pytest.raises(IllegalTransition):
+            next_state(state, event)
+
+
+def test_the_table_is_a_function() -> None:
+    assert len(_PAIRS) == len(TRANSITIONS)
+
+
+def test_a_new_image_is_welcome_in_every_state() -> None:
+    for state in StudyState:
+        assert next_state(state, StudyEvent.INSTANCE_ARRIVED) is StudyState.RECEIVING
+
+
+def test_every_state_can_be_reached_and_left() -> None:
+    assert {each.target for each in TRANSITIONS} == set(StudyState)
+    assert {each.source for each in TRANSITIONS} == set(StudyState)
+
+
+def test_every_event_happens_somewhere() -> None:
+    assert {each.event for each in TRANSITIONS} == set(StudyEvent)
+
+
+@given(st.lists(st.sampled_from(StudyEvent), max_size=40))
+def test_from_wherever_it_got_a_study_can_still_be_delivered(events: list[StudyEvent]) -> None:
+    state = StudyState.RECEIVING
+    for event in events:
+        state = _PAIRS.get((state, event), state)
+    for event in (
+        StudyEvent.INSTANCE_ARRIVED,
+        StudyEvent.COMPLETED,
+        StudyEvent.CLAIMED,
+        StudyEvent.DRAFT_STORED,
+        StudyEvent.ALL_DELIVERED,
+    ):
+        state = next_state(state, event)
+    assert state is StudyState.DELIVERED
+
+
+def test_the_diagram_has_an_edge_for_each_row() -> None:
+    edges = [line for line in mermaid().splitlines() if "-->" in line]
+    assert len(edges) == len(TRANSITIONS) + 1
+    assert "    drafting --> drafted: same images as the earlier draft" in edges

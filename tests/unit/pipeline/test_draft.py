@@ -1,0 +1,157 @@
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from support.house import House
+from support.studies import MODEL, document, received, selection
+
+from echo_node.domain.lifecycle import StudyState
+from echo_node.domain.ports import DeliveryOutcome
+from echo_node.domain.report import EncodedDocument, Generation, Report, Sentence
+from echo_node.domain.study import GreyImage, SelectedImage, Selection, StoredInstance
+from echo_node.errors import LeaseLost, NotEligible, TransientError
+from echo_node.pipeline.deliver import DeliverStage
+from echo_node.pipeline.draft import DraftStage
+from echo_node.storage import migrate
+from echo_node.storage.engine import Database
+
+
+class FirstImage:
+    """Selects the first instance, as a study without lateral images would be."""
+
+    def select(self, instances: Sequence[StoredInstance]) -> Selection:
+        if not instances:
+            raise NotEligible("nothing")
+        return Selection((SelectedImage(instances[0], "PA"),), ())
+
+
+class Black:
+    def read(self, image: SelectedImage) -> GreyImage:
+        return GreyImage(1, 1, b"\0")
+
+
+class Writer:
+    """A generator that writes the same words each time, and lets a test happen meanwhile."""
+
+    model = MODEL
+
+    def __init__(self) -> None:
+        self.drafts = 0
+
+    def generate(self, image: GreyImage) -> Report:
+        self.drafts += 1
+        return Report((Sentence("No effusion."),), (), "en", MODEL, Generation("one_step", 8, 1, 0.1))
+
+
+class Bytes:
+    def encode(
+        self, report: Report, selection: Selection, *, study_instance_uid: str, revision: int, at: datetime
+    ) -> EncodedDocument:
+        return document(
+            int(study_instance_uid.rpartition(".")[2]), revision, report.findings[0].text.encode()
+        )
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    database = Database(f"sqlite:///{tmp_path / 'x.sqlite3'}")
+    migrate.upgrade(database)
+    return House(database, tmp_path)
+
+
+def _stage(house: House, writer: Writer) -> DraftStage:
+    return DraftStage(house.drafts, FirstImage(), Black(), writer, Bytes(), house.clock)
+
+
+def test_a_claimed_study_becomes_a_stored_document(house: House) -> None:
+    house.arrive()
+    house.complete()
+    _stage(house, Writer())(house.claim())
+    assert house.state() is StudyState.DRAFTED
+    assert house.claim_delivery().document.part10 == b"No effusion."
+
+
+def test_the_same_images_are_not_given_to_the_model_again(house: House) -> None:
+    writer = Writer()
+    house.arrive(received(1))
+    house.complete()
+    _stage(house, writer)(house.claim())
+    house.arrive(received(2))  # FirstImage still selects the first
+    house.complete()
+    _stage(house, writer)(house.claim())
+    assert writer.drafts == 1
+    assert (house.state(), house.revision()) == (StudyState.DRAFTED, 2)
+
+
+def test_an_image_that_arrives_while_drafting_outdates_the_draft(house: House) -> None:
+    class Interrupted(Writer):
+        def generate(self, image: GreyImage) -> Report:
+            house.arrive(received(2))
+            return super().generate(image)
+
+    house.arrive(received(1))
+    house.complete()
+    with pytest.raises(LeaseLost):
+        _stage(house, Interrupted())(house.claim())
+    assert house.state() is StudyState.RECEIVING
+    assert house.queries.overview().documents == 0
+
+
+def test_no_transaction_is_open_while_the_model_works(house: House) -> None:
+    class Watching(Writer):
+        def generate(self, image: GreyImage) -> Report:
+            assert house.database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+            return super().generate(image)
+
+    house.arrive()
+    house.complete()
+    _stage(house, Watching())(house.claim())
+
+
+class Pacs:
+    """A peer that answers as told."""
+
+    def __init__(self, answer: tuple[DeliveryOutcome, int] | Exception) -> None:
+        self.answer = answer
+        self.got: list[tuple[EncodedDocument, str]] = []
+
+    def send(self, document: EncodedDocument, destination: str) -> tuple[DeliveryOutcome, int]:
+        self.got.append((document, destination))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def test_a_delivery_counts_when_the_status_says_so(house: House) -> None:
+    house.drafted()
+    pacs = Pacs((DeliveryOutcome.WARNING, 0xB007))
+    DeliverStage(house.deliveries, pacs)(house.claim_delivery())
+    assert pacs.got == [(document(1, 1), "PACS")]
+    assert house.state() is StudyState.DELIVERED
+
+
+def test_a_refused_delivery_does_not(house: House) -> None:
+    house.drafted()
+    with pytest.raises(TransientError):
+        DeliverStage(house.deliveries, Pacs(TransientError("0xA700")))(house.claim_delivery())
+    assert house.state() is StudyState.DRAFTED
+
+
+def test_a_crash_after_the_peers_answer_sends_the_very_same_object_again(house: House) -> None:
+    house.drafted()
+    pacs = Pacs((DeliveryOutcome.SUCCESS, 0))
+    lost = house.claim_delivery()
+    pacs.send(lost.document, lost.destination)  # … and the process is killed here
+    house.clock.move(1000)
+    house.deliveries.rescue()
+    DeliverStage(house.deliveries, pacs)(house.claim_delivery())
+    assert pacs.got[0] == pacs.got[1]
+
+
+def test_selection_helpers_agree_with_the_stage(house: House) -> None:
+    house.arrive(received(1))
+    house.complete()
+    job = house.claim()
+    _stage(house, Writer())(job)
+    assert house.drafts.is_drafted(job, selection(received(1)))

@@ -1,0 +1,130 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.studies import received
+
+from echo_node.domain.ports import StoreOutcome
+from echo_node.domain.study import InstanceFile, InstanceIdentity, ReceivedInstance
+from echo_node.errors import InstanceRejected, TransientError
+from echo_node.pipeline.receive import PROCESSING_FAILURE, Intake
+from echo_node.settings import IntakeSettings, NodeSettings, Settings
+from echo_node.storage import Storage, open_storage
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    opened = open_storage(
+        Settings(node=NodeSettings(data_dir=tmp_path), intake=IntakeSettings(minimum_free_bytes=0))
+    )
+    opened.upgrade()
+    return opened
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted((folder / "spool").rglob("*.*"))
+
+
+class Ledger:
+    """The real ledger, interrupted where a test wants it."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._studies = storage.studies
+        self.before_record: list[Callable[[], None]] = []
+        self.after_record: list[Callable[[], None]] = []
+        self.is_reachable = True
+
+    def classify(self, identity: InstanceIdentity, digest: str) -> StoreOutcome:
+        return self._studies.classify(identity, digest)
+
+    def record(self, received: ReceivedInstance, file: InstanceFile, expected: StoreOutcome) -> bool:
+        if self.before_record:
+            self.before_record.pop()()
+        recorded = self._studies.record(received, file, expected)
+        if self.after_record:
+            self.after_record.pop()()
+        return recorded
+
+    def note_resend(self, received: ReceivedInstance) -> None:
+        self._studies.note_resend(received)
+
+    def refers_to(self, file: InstanceFile) -> bool:
+        if not self.is_reachable:
+            raise TransientError("the database is away")
+        return self._studies.refers_to(file)
+
+
+def _away() -> None:
+    raise TransientError("the database is away")
+
+
+def test_an_instance_is_stored_once_whatever_is_resent(storage: Storage, tmp_path: Path) -> None:
+    intake = Intake(storage.spool, storage.studies)
+    outcomes = [intake.store(received()) for _ in range(3)]
+    assert outcomes == [StoreOutcome.STORED, StoreOutcome.DUPLICATE, StoreOutcome.DUPLICATE]
+    (path,) = _files(tmp_path)
+    assert path.read_bytes() == received().file_meta + received().data_set
+
+
+def test_conflicting_content_is_kept_aside_and_the_first_stays(storage: Storage, tmp_path: Path) -> None:
+    intake = Intake(storage.spool, storage.studies)
+    intake.store(received())
+    assert intake.store(received(content=b"other")) is StoreOutcome.CONFLICT
+    aside = list((tmp_path / "spool" / "conflicts").iterdir())
+    assert [path.read_bytes() for path in aside] == [received().file_meta + b"1:other"]
+    assert len(_files(tmp_path)) == 2
+
+
+def test_the_slower_of_two_senders_leaves_nothing_behind(storage: Storage, tmp_path: Path) -> None:
+    ledger = Ledger(storage)
+    faster = Intake(storage.spool, storage.studies)
+    ledger.before_record.append(lambda: (faster.store(received()), None)[1])
+    assert Intake(storage.spool, ledger).store(received()) is StoreOutcome.DUPLICATE
+    assert len(_files(tmp_path)) == 1
+
+
+def test_the_slower_sender_of_other_content_becomes_the_conflict(storage: Storage, tmp_path: Path) -> None:
+    ledger = Ledger(storage)
+    faster = Intake(storage.spool, storage.studies)
+    ledger.before_record.append(lambda: (faster.store(received(content=b"faster")), None)[1])
+    assert Intake(storage.spool, ledger).store(received()) is StoreOutcome.CONFLICT
+    assert len(list((tmp_path / "spool" / "conflicts").iterdir())) == 1
+    assert len(_files(tmp_path)) == 2
+
+
+def test_a_failed_commit_refuses_and_leaves_nothing(storage: Storage, tmp_path: Path) -> None:
+    ledger = Ledger(storage)
+    ledger.before_record.append(_away)
+    with pytest.raises(InstanceRejected) as refusal:
+        Intake(storage.spool, ledger).store(received())
+    assert refusal.value.status == PROCESSING_FAILURE
+    assert _files(tmp_path) == []
+    assert storage.queries.overview().instances == 0
+
+
+def test_a_commit_whose_answer_was_lost_keeps_its_file(storage: Storage, tmp_path: Path) -> None:
+    ledger = Ledger(storage)
+    ledger.after_record.append(_away)
+    with pytest.raises(InstanceRejected):
+        Intake(storage.spool, ledger).store(received())
+    assert len(_files(tmp_path)) == 1
+    assert Intake(storage.spool, storage.studies).store(received()) is StoreOutcome.DUPLICATE
+
+
+def test_when_nobody_can_say_the_file_is_left_for_the_sweep(storage: Storage, tmp_path: Path) -> None:
+    ledger = Ledger(storage)
+    ledger.before_record.append(_away)
+    ledger.is_reachable = False
+    with pytest.raises(InstanceRejected):
+        Intake(storage.spool, ledger).store(received())
+    assert len(_files(tmp_path)) == 1
+
+
+def test_a_refusal_of_the_spool_reaches_the_sender(tmp_path: Path) -> None:
+    full = Settings(node=NodeSettings(data_dir=tmp_path), intake=IntakeSettings(minimum_free_bytes=2**62))
+    with open_storage(full) as storage:
+        storage.upgrade()
+        with pytest.raises(InstanceRejected) as refusal:
+            Intake(storage.spool, storage.studies).store(received())
+        assert refusal.value.status == 0xA700
+        assert storage.queries.overview().studies == {}

@@ -1,0 +1,64 @@
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+
+from echo_node.storage import durable
+
+
+@pytest.fixture
+def temporary(tmp_path: Path) -> Path:
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    return folder
+
+
+def test_a_file_is_whole_and_nothing_else_is_left(tmp_path: Path, temporary: Path) -> None:
+    target = tmp_path / "new" / "folder" / "file"
+    durable.write_durably(target, [b"a", b"b"], temporary_folder=temporary)
+    assert target.read_bytes() == b"ab"
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("failing", ["fsync", "rename", "write"])
+def test_a_failure_at_any_step_leaves_nothing(
+    tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    def chunks() -> object:
+        yield b"the beginning"
+        if failing == "write":
+            fail()
+
+    if failing == "fsync":
+        monkeypatch.setattr(os, "fsync", fail)
+    if failing == "rename":
+        monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(OSError, match="No space"):
+        durable.write_durably(tmp_path / "file", chunks(), temporary_folder=temporary)  # type: ignore[arg-type]
+    assert [path.name for path in tmp_path.iterdir()] == ["tmp"]
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_synced_leaves_no_file(
+    tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(durable, "fsync_folder", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        durable.write_durably(tmp_path / "file", [b"x"], temporary_folder=temporary)
+    assert not (tmp_path / "file").exists()
+
+
+def test_leftovers_go_and_files_being_written_stay(temporary: Path) -> None:
+    (temporary / "dead.part").write_bytes(b"half")
+    with (temporary / "alive.part").open("xb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert durable.clear_leftovers(temporary) == 1
+        assert [path.name for path in temporary.iterdir()] == ["alive.part"]
+    assert durable.clear_leftovers(temporary) == 1

@@ -1,0 +1,61 @@
+import os
+import time
+from pathlib import Path
+
+import pytest
+from support.studies import SetClock, digest, received
+
+from echo_node.domain.ports import StoreOutcome
+from echo_node.errors import PermanentError, TransientError
+from echo_node.settings import IntakeSettings, NodeSettings, Peer, Settings
+from echo_node.storage import Storage, open_storage
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    settings = Settings(
+        node=NodeSettings(data_dir=tmp_path),
+        intake=IntakeSettings(minimum_free_bytes=0),
+        peers={"ct": Peer(ae_title="HASTY", study_idle_s=3)},
+    )
+    opened = open_storage(settings, SetClock())
+    opened.upgrade()
+    return opened
+
+
+def test_everything_lies_in_the_data_folder(storage: Storage, tmp_path: Path) -> None:
+    assert {path.name for path in tmp_path.iterdir()} >= {"echo-node.sqlite3", "spool", "outbox"}
+
+
+def test_nothing_is_there_before_the_first_upgrade(tmp_path: Path) -> None:
+    with open_storage(Settings(node=NodeSettings(data_dir=tmp_path))) as storage:
+        assert storage.current() is None
+        with pytest.raises(TransientError):
+            storage.queries.ping()
+        assert storage.upgrade() == storage.current()
+        storage.queries.ping()
+
+
+def test_a_peers_own_debounce_is_used(storage: Storage) -> None:
+    instance = received(calling="HASTY")
+    file = storage.spool.put(instance, digest(instance), aside=False)
+    storage.studies.record(instance, file, StoreOutcome.STORED)
+    storage._clock.move(3)  # type: ignore[attr-defined]
+    assert len(storage.studies.complete_due()) == 1
+
+
+def test_whole_files_without_a_row_go_once_they_are_old(storage: Storage, tmp_path: Path) -> None:
+    kept, orphan, young = (received(number) for number in (1, 2, 3))
+    files = [storage.spool.put(each, digest(each), aside=False) for each in (kept, orphan, young)]
+    storage.studies.record(kept, files[0], StoreOutcome.STORED)
+    long_ago = time.time() - 7200
+    for file in files[:2]:
+        os.utime(tmp_path / file.path, (long_ago, long_ago))
+    assert storage.clear_leftovers() == 1
+    assert [(tmp_path / file.path).exists() for file in files] == [True, False, True]
+
+
+def test_releasing_what_is_no_dead_letter_says_so(storage: Storage) -> None:
+    for kind in ("job", "delivery"):
+        with pytest.raises(PermanentError, match=f"no {kind} 1"):
+            storage.release(kind, 1)  # type: ignore[arg-type]
