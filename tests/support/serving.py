@@ -1,0 +1,117 @@
+"""A node as an operator runs it: a process tree of its own, started, watched and killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from echo_node.settings import NodeSettings, Settings
+from echo_node.storage import Storage, open_storage
+
+_START_S = 120.0
+
+
+def eventually(
+    condition: Callable[[], bool], what: str, timeout_s: float = 120.0, every_s: float = 0.05
+) -> None:
+    """Wait until *condition* holds; fail saying *what* should have happened."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout_s:.0f} s: {what}"
+        time.sleep(every_s)
+
+
+class ServedNode:
+    """`echo-node serve` with a data folder that outlives it.
+
+    Args:
+        folder: the data folder's parent; logs lie beside it.
+        arguments: further arguments of `serve`.
+        wrapper: a command to run it under, such as strace.
+        environment: further variables.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        wrapper: Sequence[str] = (),
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        self.data_dir = folder / "data"
+        self.log = folder / "node.log"
+        self._command = [*wrapper, sys.executable, "-m", "echo_node", "serve", *arguments]
+        self._command += ["--data-dir", str(self.data_dir), "--port", "0"]
+        self._environment = {**os.environ, "ECHO_NODE_WEB__PORT": "0", **(environment or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._read_from = 0
+        self.port = 0
+
+    def start(self, *roles: str) -> Self:
+        """Start it and wait until these roles are ready."""
+        self._read_from = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        for role in roles:
+            eventually(
+                lambda role=role: self._ready(role) is not None, f"{role} is ready: {self.log}", _START_S
+            )
+        if receiver := self._ready("receive"):
+            self.port = int(receiver["port"])
+        return self
+
+    def kill(self) -> None:
+        """Kill every process of the tree at once, as a power cut would."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def stop(self) -> int:
+        """Stop it as an operator would; return the exit code."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        exit_code = self._process.wait(120)
+        self._process = None
+        return exit_code
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    def storage(self) -> Storage:
+        """Open its storage, to look at."""
+        return open_storage(Settings(node=NodeSettings(data_dir=self.data_dir)))
+
+    def studies(self) -> dict[str, int]:
+        """Count its studies by state."""
+        with self.storage() as storage:
+            return storage.queries.overview().studies
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return what it has logged since its last start."""
+        text = self.log.read_bytes()[self._read_from :].decode(errors="replace")
+        return [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
+
+    def _ready(self, role: str) -> dict[str, Any] | None:
+        assert self._process is not None
+        assert self._process.poll() is None, f"the node ended: {self.log.read_text(errors='replace')[-3000:]}"
+        ready = [each for each in self.events() if each["event"] == "role_ready" and each["role"] == role]
+        return ready[0] if ready else None
