@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -67,7 +68,10 @@ class _Node:
     log: Path
 
     def check(self) -> None:
-        """Raise PermanentError with the log's end if the node has gone."""
+        """Raise PermanentError with the reason if the node has gone, or a part of it cannot run."""
+        for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines():
+            if '"cannot_run"' in line and line.endswith("}"):
+                raise PermanentError(str(json.loads(line)["reason"]))
         if self.process.poll() is not None:
             raise PermanentError(
                 f"the node ended with code {self.process.returncode}; its log {self.log} ends:\n{self.tail()}"

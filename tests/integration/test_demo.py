@@ -1,0 +1,77 @@
+"""`echo-node demo` goes the whole way, serves on, and leaves nothing running behind it."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.console import ENVIRONMENT, echo_node
+
+pytestmark = pytest.mark.slow
+
+
+def start(folder: Path, *flags: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-u", "-m", "echo_node", "demo", "--data-dir", folder / "demo", *flags],
+        cwd=folder,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_it_shows_the_draft_serves_on_and_stops_when_told(tmp_path: Path, how: signal.Signals):
+    with start(tmp_path) as demo:
+        assert demo.stdout is not None
+        lines = []
+        for line in demo.stdout:  # ends at the last line before it serves on, or when it fails
+            lines.append(line)
+            if line.strip().startswith("http://"):
+                break
+        shown = "".join(lines)
+        port = int(re.search(r"ECHO_NODE on 127\.0\.0\.1:(\d+)", shown)[1])  # type: ignore[index]
+        expected = ("receiving", "queued", "drafted", "Findings", "UNVERIFIED")
+        assert [word for word in expected if word not in shown] == []
+        config = tmp_path / "demo" / "node.toml"
+        status = json.loads(echo_node("status", "--json", "--config", config, cwd=tmp_path).stdout)
+        assert status["studies"]["drafted"] == 1
+        assert is_open(port)
+        demo.send_signal(how)
+        rest = demo.stdout.read()
+    assert demo.returncode == {signal.SIGINT: 0, signal.SIGTERM: 143}[how], rest
+    assert not is_open(port)
+
+
+def test_once_ends_after_the_draft_and_the_sr_is_there(tmp_path: Path):
+    demo = start(tmp_path, "--once")
+    shown, _ = demo.communicate(timeout=300)
+    assert demo.returncode == 0, shown
+    sr = re.search(r"Structured Report\s+(\S+)", shown)
+    assert sr is not None
+    assert Path(sr[1]).read_bytes()[128:132] == b"DICM"
+
+
+def test_a_folder_in_use_is_refused(tmp_path: Path):
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "mine.txt").write_text("mine", encoding="utf-8")
+    demo = start(tmp_path)
+    shown, _ = demo.communicate(timeout=60)
+    assert (demo.returncode, "is not empty" in shown) == (1, True)
+
+
+def test_a_model_that_cannot_be_loaded_ends_it_with_the_reason(tmp_path: Path):
+    demo = start(tmp_path, "--once", "--model", "not-there")
+    shown, _ = demo.communicate(timeout=300)
+    assert demo.returncode == 1
+    assert "not-there" in shown
