@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID
+from pydicom.uid import UID, JPEGExtended12Bit
 
 from echo_node.dicom.greyscale import displayed_grey
 from echo_node.dicom.header import PARSE_ERRORS, instance_from_file, values
@@ -39,7 +39,7 @@ class DisplayedPixels:
             PermanentError: the pixel data cannot be decoded or shown.
         """
         data_set = _parsed(image.instance.path)
-        stored = _decoded(data_set)
+        stored = _decoded(data_set, image.instance.path)
         try:
             grey = _cropped(displayed_grey(stored, data_set), data_set)
         except PARSE_ERRORS as error:
@@ -77,7 +77,7 @@ def _parsed(path: Path) -> Dataset:
         raise PermanentError("the image is not a readable DICOM file") from error
 
 
-def _decoded(data_set: Dataset) -> NDArray[np.generic]:
+def _decoded(data_set: Dataset, path: Path) -> NDArray[np.generic]:
     """Return the stored values of the one frame.
 
     Raises:
@@ -94,7 +94,10 @@ def _decoded(data_set: Dataset) -> NDArray[np.generic]:
     if min(rows, columns) < _LEAST_SIDE or rows * columns > MAXIMUM_PIXELS:
         raise PermanentError(f"the image's size, {columns} by {rows} pixels, is not that of a radiograph")
     try:
-        stored, _ = get_decoder(syntax).as_array(data_set, index=0, raw=True)
+        if syntax == JPEGExtended12Bit and data_set.BitsStored > 8:
+            stored = _decoded_by_gdcm(path)
+        else:
+            stored, _ = get_decoder(syntax).as_array(data_set, index=0, raw=True)
     except (*PARSE_ERRORS, RuntimeError, MemoryError, OSError) as error:
         raise PermanentError(
             f"the pixel data cannot be decoded ({syntax.name}); send the image again, or uncompressed"
@@ -102,6 +105,25 @@ def _decoded(data_set: Dataset) -> NDArray[np.generic]:
     if stored.shape != (rows, columns):
         raise PermanentError("the pixel data is not of the size that the header says")
     return stored
+
+
+def _decoded_by_gdcm(path: Path) -> NDArray[np.generic]:
+    """Decode 12-bit JPEG Extended, which GDCM does right although pydicom's plug-in declines it."""
+    import gdcm
+
+    gdcm.Trace.WarningOff()
+    gdcm.Trace.ErrorOff()
+    reader = gdcm.ImageReader()
+    reader.SetFileName(str(path))
+    if not reader.Read():
+        raise ValueError("GDCM cannot read the file")
+    image = reader.GetImage()
+    if image.GetPixelFormat().GetBitsAllocated() != 16:
+        raise ValueError("the code stream is not of 16 bit samples")
+    # SWIG hands out bytes as a string with surrogates.
+    buffer = image.GetBuffer().encode("utf-8", "surrogateescape")
+    width, height = image.GetDimension(0), image.GetDimension(1)
+    return np.frombuffer(buffer, dtype="<u2").reshape(height, width)
 
 
 def _cropped(grey: NDArray[np.uint8], data_set: Dataset) -> NDArray[np.uint8]:

@@ -186,7 +186,8 @@ def _send_batch(
     begun = 0
     try:
         with _associated(peer, calling_ae_title, _proposal(_kinds(instances)), timeout_s) as association:
-            for begun, instance in enumerate(instances, start=1):
+            for instance in instances:
+                begun += 1
                 note(_send_file(instance, association, peer))
     except EchoNodeError as error:
         # Lost in the middle, the file in hand failed; not to be had at all, they all did.

@@ -23,7 +23,13 @@ from echo_node import __version__
 from echo_node.dicom.header import read_header, text
 from echo_node.dicom.orientation import patient_orientation
 from echo_node.dicom.sr_codes import concept
-from echo_node.dicom.sr_content import DEMONSTRATION_NOTICE, MANUFACTURER, content_tree, sop_reference
+from echo_node.dicom.sr_content import (
+    DEMONSTRATION_NOTICE,
+    MANUFACTURER,
+    SHORT_DIGEST,
+    content_tree,
+    sop_reference,
+)
 from echo_node.dicom.uids import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
@@ -140,14 +146,14 @@ def _describe_series(document: Dataset, model: ModelIdentity, study_instance_uid
     document.ReferencedPerformedProcedureStepSequence = []
     document.Manufacturer = MANUFACTURER
     document.ManufacturerModelName = model.name[:64]
-    document.DeviceSerialNumber = model.digest[:64]
+    document.DeviceSerialNumber = model.digest[:SHORT_DIGEST]
     document.SoftwareVersions = [__version__, model.version[:64]]
     equipment = Dataset()
     equipment.PurposeOfReferenceCodeSequence = [concept("contributing_equipment", "processing_equipment")]
     equipment.Manufacturer = MANUFACTURER
     equipment.ManufacturerModelName = model.name[:64]
     equipment.SoftwareVersions = model.version[:64]
-    equipment.DeviceSerialNumber = model.digest[:64]
+    equipment.DeviceSerialNumber = model.digest[:SHORT_DIGEST]
     equipment.ContributionDescription = f"Drafted the text. Checkpoint SHA-256 {model.digest}." + (
         f" {DEMONSTRATION_NOTICE}" if model.demonstration else ""
     )

@@ -25,7 +25,8 @@ DRAFT_NOTICE = (
 DEMONSTRATION_NOTICE = "DEMONSTRATION MODEL, NOT FOR CLINICAL USE."
 
 _CONTAINS, _HAS_CONTEXT, _HAS_MODIFIER = "CONTAINS", "HAS OBS CONTEXT", "HAS CONCEPT MOD"
-_LO = 64
+SHORT_DIGEST = 16
+"""How much of a checkpoint's digest is shown; the whole one is in the contributing equipment."""
 
 
 def content_tree(
@@ -81,7 +82,7 @@ def _observer(model: ModelIdentity) -> list[Dataset]:
         "name": f"{MANUFACTURER} {__version__}",
         "manufacturer": MANUFACTURER,
         "model_name": f"{model.name} {model.version}",
-        "serial_number": model.digest[:_LO],
+        "serial_number": model.digest[:SHORT_DIGEST],
     }
     texts = [_text(concept("observer", name), value, _HAS_CONTEXT) for name, value in named.items()]
     return [kind, uid, *texts]

@@ -93,7 +93,7 @@ def test_elements_of_file_meta_information_do_not_belong_in_a_data_set(make_ches
 @settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=400), st.sampled_from([EXPLICIT, IMPLICIT, BIG_ENDIAN, JPEG_2000]))
 def test_any_bytes_give_an_identity_or_a_value_error(data_set: bytes, syntax: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         identity_of(data_set, syntax)
 
 

@@ -248,11 +248,15 @@ def test_another_object_with_the_same_uid_is_not_acknowledged(
 
 
 def test_the_limit_of_associations_is_a_transient_refusal(sink: Sink) -> None:
-    with provider(sink, maximum_associations=2) as port, association(port), association(port):
-        with association(port) as third:
-            assert third.is_rejected
-            assert third.acceptor.primitive is not None
-            assert third.acceptor.primitive.result == 0x02
+    with (
+        provider(sink, maximum_associations=2) as port,
+        association(port),
+        association(port),
+        association(port) as third,
+    ):
+        assert third.is_rejected
+        assert third.acceptor.primitive is not None
+        assert third.acceptor.primitive.result == 0x02
 
 
 def test_a_port_in_use_is_a_configuration_error(port: int, sink: Sink) -> None:

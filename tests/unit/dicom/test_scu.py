@@ -166,7 +166,7 @@ def test_an_unknown_called_ae_title_is_transient_and_named(
     with archive.running(called="WRONG") as peer:
         for attempt in (lambda: sender(peer).send(document, "pacs"), lambda: sender(peer).echo("pacs")):
             with pytest.raises(
-                TransientError, match="WRONG@.*rejects the association: it does not go by this AE title"
+                TransientError, match=r"WRONG@.*rejects the association: it does not go by this AE title"
             ):
                 attempt()
 

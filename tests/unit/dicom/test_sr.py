@@ -285,7 +285,7 @@ def test_the_observer_is_the_program_with_its_checkpoint(stored: Store) -> None:
     assert context["121012"].UID.startswith("2.25.")
     assert context["121013"].TextValue.startswith("echo-node ")
     assert context["121015"].TextValue == "echo-demo 2026.1"
-    assert context["121016"].TextValue == DIGEST
+    assert context["121016"].TextValue == DIGEST[:16]
     (equipment,) = document.ContributingEquipmentSequence
     assert equipment.ManufacturerModelName == "echo-demo"
     assert equipment.SoftwareVersions == "2026.1"
