@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import structlog
-from pynetdicom.transport import AssociationServer
+from pynetdicom.association import Association
+from pynetdicom.transport import AssociationServer, AssociationSocket, RequestHandler
 
 _log = structlog.get_logger()
 
@@ -25,12 +26,52 @@ _PDU_HEADER_BYTES = 6
 _ASSOCIATE_RQ = 0x01
 _LONGEST_ASSOCIATE_RQ_BYTES = 256 * 1024
 _TICK_S = 0.5
+_PDU_SLACK_BYTES = 4096
 
 
 @dataclass(slots=True)
 class _Waiting:
     address: Any
     deadline: float
+
+
+class _BoundedSocket(AssociationSocket):
+    """Reads a PDU in few large pieces, and none that is longer than was negotiated."""
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        """Return *nr_bytes*, or fewer if the connection ends.
+
+        Raises:
+            OSError: the peer announces more than it may send, or is silent for too long.
+        """
+        longest = self.assoc.acceptor.maximum_length
+        if longest and nr_bytes > max(longest, _LONGEST_ASSOCIATE_RQ_BYTES) + _PDU_SLACK_BYTES:
+            raise OSError("the peer announces a longer PDU than was negotiated")
+        connection = self.socket
+        if connection is None:
+            return bytearray()
+        content = bytearray(nr_bytes)
+        view, done = memoryview(content), 0
+        while done < nr_bytes:
+            read = connection.recv_into(view[done:])
+            if read == 0:
+                break
+            done += read
+        view.release()
+        del content[done:]
+        return content
+
+
+class _AssociationHandler(RequestHandler):
+    """Starts an association on a bounded socket."""
+
+    def _create_association(self) -> Association:
+        association = super()._create_association()
+        bounded = _BoundedSocket(association, client_socket=self.request)
+        # Each socket announces the connection: the state machine must hear of it once (PS3.8 table 9-10).
+        association.dul.event_queue.get_nowait()
+        association.dul.socket = bounded
+        return association
 
 
 class AssociationListener(AssociationServer):
@@ -47,6 +88,7 @@ class AssociationListener(AssociationServer):
     def __init__(
         self, *args: Any, patience_s: float, silence_s: float, maximum_waiting: int, **keywords: Any
     ) -> None:
+        keywords["request_handler"] = _AssociationHandler
         super().__init__(*args, **keywords)
         self._patience_s = patience_s
         self._silence_s = silence_s

@@ -140,7 +140,7 @@ class StorageProvider:
             except InstanceRejected as refusal:
                 return _refused(peer, refusal.status, str(refusal))
             except TransientError:
-                return _refused(peer, Status.OUT_OF_RESOURCES, "cannot store now, send again later")
+                return _refused(peer, Status.PROCESSING_FAILURE, "cannot store now, send again later")
             except OSError as error:
                 if error.errno in _OUT_OF_SPACE:
                     return _refused(peer, Status.OUT_OF_RESOURCES, "the disk is full")

@@ -14,12 +14,14 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
 from echo_node.dicom.header import instance_from_file
+from echo_node.dicom.pixels import read_file
 from echo_node.dicom.scu import Sender
 from echo_node.dicom.sr import BasicTextEncoder
 from echo_node.dicom.views import ChestImageSelector
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.report import EncodedDocument, Generation, ModelIdentity, Report, Sentence
 from echo_node.errors import TransientError
+from training.phantom.dicom_study import Modality, Photometric, write_study
 
 pytestmark = pytest.mark.external
 
@@ -132,6 +134,23 @@ def test_dciodvfy_has_nothing_to_say_of_what_is_ours(tmp_path: Path) -> None:
     path = tmp_path / "sr.dcm"
     path.write_bytes(encode(variant(tmp_path / "i.dcm", ReferringPhysicianName="Ward^A")).part10)
     assert validators.dciodvfy_warnings(path) == []
+
+
+@pytest.mark.parametrize("modality", ["CR", "DX"])
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_phantom_studies_are_read_and_reported(
+    tmp_path: Path, modality: Modality, photometric: Photometric
+) -> None:
+    (image,) = write_study(
+        tmp_path, seed=7, size=256, modality=modality, photometric_interpretation=photometric
+    )
+    selection, shown = read_file(image)
+    (plain,) = write_study(tmp_path, seed=7, size=256)
+    assert shown.pixels == read_file(plain)[1].pixels
+    assert selection.images[0].view == "PA"
+    path = tmp_path / "sr.dcm"
+    path.write_bytes(encode(image).part10)
+    assert validators.dciodvfy_errors(path) == []
 
 
 def test_the_page_reads_well(tmp_path: Path) -> None:

@@ -127,6 +127,16 @@ def test_silence_in_the_middle_of_a_pdu_ends_the_association() -> None:
         assert echo(port) == 0x0000
 
 
+def test_a_longer_pdu_than_negotiated_ends_the_association_at_once() -> None:
+    with listening(network_timeout_s=600) as port, connect(port) as greedy:
+        greedy.sendall(_association_request())
+        assert greedy.recv(1) == b"\x02"
+        greedy.sendall(struct.pack(">BxL", 0x04, 2**31))
+        while greedy.recv(4096):
+            pass
+        assert echo(port) == 0x0000
+
+
 def _association_request() -> bytes:
     """Return an A-ASSOCIATE-RQ for verification, byte for byte (PS3.8 9.3.2)."""
 

@@ -219,7 +219,7 @@ def test_bad_identities_are_refused_and_the_association_goes_on(
         (OSError(errno.ENOSPC, "No space left on device"), 0xA700),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), 0xA700),
         (OSError(errno.EIO, "Input/output error"), 0x0110),
-        (TransientError("the database is locked"), 0xA700),
+        (TransientError("the database is locked"), 0x0110),
         (RuntimeError("Doe^Jane"), 0x0110),
     ],
 )

@@ -1,0 +1,59 @@
+"""The tables of docs/conformance.md, written from contexts.toml so that they cannot disagree.
+
+    python -m echo_node.dicom.conformance docs/conformance.md
+
+rewrites what stands between the markers of the file; a test compares.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from echo_node.dicom.contexts import contexts
+from echo_node.dicom.uids import IMPLEMENTATION_CLASS_UID
+
+_MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def tables() -> dict[str, str]:
+    """Return each table in Markdown by the name in its marker."""
+    known = contexts()
+    received = [
+        (each.name, each.uid, "yes" if each.drafted else f"stored, left unread: {each.unread_reason}")
+        for each in known.storage
+    ]
+    received.append((known.verification.name, known.verification.uid, "(C-ECHO)"))
+    return {
+        "received": _table(("SOP class", "UID", "Drafted from"), received),
+        "transfer_syntaxes": _table(
+            ("Transfer syntax, in order of preference", "UID"),
+            [(each.name, each.uid) for each in known.transfer_syntaxes],
+        ),
+        "sent": _table(("SOP class", "UID"), [(each.name, each.uid) for each in known.sent]),
+        "implementation": _table(
+            ("", ""),
+            [
+                ("Implementation Class UID", IMPLEMENTATION_CLASS_UID),
+                ("Implementation Version Name", "`ECHO_NODE_` and the version"),
+            ],
+        ),
+    }
+
+
+def with_tables(document: str) -> str:
+    """Return *document* with the present tables between its markers."""
+    present = tables()
+    return _MARKED.sub(lambda found: f"{found[1]}\n{present[found[2]]}\n{found[3]}", document)
+
+
+def _table(heading: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [heading, tuple("---" for _ in heading), *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    path = Path(sys.argv[1])
+    path.write_text(with_tables(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from echo_node.dicom.conformance import tables, with_tables
+from echo_node.dicom.contexts import contexts
+from echo_node.dicom.sr import SERIES_DESCRIPTION, SERIES_NUMBER
+from echo_node.dicom.statuses import Verdict, classify
+
+STATEMENT = Path(__file__).parents[3] / "docs" / "conformance.md"
+
+
+@pytest.fixture(scope="module")
+def statement() -> str:
+    return STATEMENT.read_text(encoding="utf-8")
+
+
+def test_the_tables_are_those_of_the_program(statement: str) -> None:
+    assert with_tables(statement) == statement, (
+        "run: python -m echo_node.dicom.conformance docs/conformance.md"
+    )
+    for name in tables():
+        assert f"<!-- table: {name} -->" in statement
+
+
+def test_every_class_and_syntax_is_stated(statement: str) -> None:
+    known = contexts()
+    for entry in (known.verification, *known.storage, *known.transfer_syntaxes, *known.sent):
+        assert f"| {entry.name} | {entry.uid} |" in statement
+
+
+def test_a_table_that_was_edited_by_hand_is_noticed(statement: str) -> None:
+    assert with_tables(statement.replace("RLE Lossless", "RLE")) == statement
+
+
+def test_what_is_said_of_the_draft_and_of_statuses(statement: str) -> None:
+    assert f"Series Description `{SERIES_DESCRIPTION}`, Series Number {SERIES_NUMBER}" in statement
+    verdicts = {
+        "delivered with a warning": 0xB000,
+        "delivered: the peer has": 0x0111,
+        "tried again": 0xA700,
+        "a dead letter at once": 0xC000,
+    }
+    expected = [Verdict.STORED_WITH_WARNING, Verdict.STORED_WITH_WARNING, Verdict.TRY_AGAIN, Verdict.REFUSED]
+    assert [classify(status) for status in verdicts.values()] == expected
+    assert all(line in statement for line in verdicts)
