@@ -27,6 +27,7 @@ class Batch:
         grid_thw: patches of each image along time, height and width (N, 3).
         response_NR: token ids, each filled up with EOS.
         trained_NR: true up to the end of the block that holds a response's first EOS.
+        findings_NF: the value of each kind of finding, where the data tell; else (N, 0).
     """
 
     prompt_NP: Tensor
@@ -34,6 +35,7 @@ class Batch:
     grid_thw: Tensor
     response_NR: Tensor
     trained_NR: Tensor
+    findings_NF: Tensor
 
 
 def prepare_prompts(
@@ -63,12 +65,17 @@ def pad_responses(
 
 
 def collate(
-    images: Images, reports: Sequence[str], preparation: ImagePreparation, tokenizer: Any, block_length: int
+    images: Images,
+    reports: Sequence[str],
+    findings: Sequence[Sequence[int]],
+    preparation: ImagePreparation,
+    tokenizer: Any,
+    block_length: int,
 ) -> Batch:
-    """Make a batch of images of one size and their reports."""
+    """Make a batch of images of one size, their reports and, where known, their findings."""
     prompt_NP, pixel_values, grid_thw = prepare_prompts(images, preparation, tokenizer)
     responses = tokenizer(list(reports), add_special_tokens=False)["input_ids"]
     response_NR, trained_NR = pad_responses(
         responses, prompt_NP.shape[1], block_length, tokenizer.eos_token_id
     )
-    return Batch(prompt_NP, pixel_values, grid_thw, response_NR, trained_NR)
+    return Batch(prompt_NP, pixel_values, grid_thw, response_NR, trained_NR, torch.tensor(findings))

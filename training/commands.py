@@ -25,16 +25,18 @@ from training.loop import Objective, last_figures
 from training.loop import train as run_loop
 from training.new_model import new_model
 from training.phantom.dataset import PhantomDataset
+from training.phantom.findings import FACTS
 from training.rad import RadObjective
 from training.recipe import DataRecipe, Recipe, load_recipe
 from training.tokenizer import train_tokenizer
+from training.vision import VisionObjective
 
 
 def train(stage: str, recipe: str, out: Path | None = None, overrides: list[str] | None = None) -> Path:
     """Run one stage and write its checkpoint; an interrupted run in the same folder goes on.
 
     Args:
-        stage: `rad` or `dcd`; must be the recipe's own.
+        stage: `vision`, `rad` or `dcd`; must be the recipe's own.
         recipe: a shipped recipe's name or a file.
         out: the folder of the checkpoint and the run's records; `runs/<recipe>` by default.
         overrides: `section.key=value` each.
@@ -60,7 +62,7 @@ def train(stage: str, recipe: str, out: Path | None = None, overrides: list[str]
         f"{len(examples)} images, {plan.optimiser.steps} updates of {plan.optimiser.batch}"
     )
     batch_at = partial(_batch, plan, examples, preparation, tokenizer)
-    run_loop(model, _objective(plan, model), batch_at, plan.optimiser, folder)
+    run_loop(model, _objective(plan, model, _image_tokens(preparation)), batch_at, plan.optimiser, folder)
     _write(plan, model, tokenizer, preparation, folder)
     card = model_card(plan, sum(p.numel() for p in model.parameters()), last_figures(folder))
     (folder / CARD).write_text(card, encoding="utf-8")
@@ -106,12 +108,20 @@ def _examples(recipe: DataRecipe) -> PhantomExamples:
         return PhantomExamples(recipe.count, recipe.seed, recipe.side, partial(progress.advance, bar))
 
 
-def _objective(plan: Recipe, model: EchoForReportGeneration) -> Objective:
+def _objective(plan: Recipe, model: EchoForReportGeneration, image_tokens: int) -> Objective:
+    if plan.stage == "vision":
+        return VisionObjective(model, image_tokens, [len(values) for values in FACTS.values()])
     if plan.stage == "rad":
         return RadObjective(model, plan.rad)
     if not plan.model.start:
         raise ConfigError("dcd needs model.start: the teacher to distil")
     return DcdObjective(model, checkpoint.load(plan.model.start).model, plan.dcd, plan.rad)
+
+
+def _image_tokens(preparation: ImagePreparation) -> int:
+    """Return how many tokens one image of the recipe's size becomes."""
+    _, grid_thw = preparation.patches(torch.zeros(1, preparation.side, preparation.side))
+    return preparation.tokens(grid_thw[0])
 
 
 def _batch(
@@ -120,7 +130,8 @@ def _batch(
     indices, epoch = batch_indices(len(examples), plan.optimiser.batch, step, plan.optimiser.seed)
     reports = [examples.report(index, epoch) for index in indices]
     images = jitter(examples.images(indices), (plan.optimiser.seed, step))
-    return collate(images, reports, preparation, tokenizer, plan.model.block_length)
+    findings = [examples.findings(index) for index in indices]
+    return collate(images, reports, findings, preparation, tokenizer, plan.model.block_length)
 
 
 def _write(

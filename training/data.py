@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.phantom.dataset import PhantomDataset
-from training.phantom.findings import Findings
+from training.phantom.findings import FACTS, Findings
 from training.phantom.grammar import write_report
 
 Images = NDArray[np.uint8]
@@ -31,6 +31,10 @@ class Examples(Protocol):
 
     def report(self, index: int, epoch: int) -> str:
         """Return the report of an image as the model shall write it."""
+        ...
+
+    def findings(self, index: int) -> list[int]:
+        """Return the value of each kind of finding, as its place among that kind's values."""
         ...
 
 
@@ -66,6 +70,11 @@ class PhantomExamples:
         """Return a report of phantom *index* in the wording of *epoch*."""
         rng = np.random.default_rng([self._seed, index, epoch])
         return write_report(self.truths[index], rng).text
+
+    def findings(self, index: int) -> list[int]:
+        """Return the value of each kind of finding, as its place among that kind's values."""
+        stated = self.truths[index].as_dict()
+        return [values.index(stated[fact]) for fact, values in FACTS.items()]
 
 
 def _render(count: int, seed: int, side: int, chunk: range) -> tuple[Images, list[Findings]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
-from torch import Tensor
+from torch import Tensor, nn
 
 from echo_node.model.vlm import EchoForReportGeneration
 from training.collate import Batch
@@ -27,6 +27,7 @@ class DcdObjective:
         rad: RadRecipe,
     ) -> None:
         self._student, self._teacher, self._recipe, self._rad = student, teacher, recipe, rad
+        self.own = nn.Module()
         self._teacher.requires_grad_(requires_grad=False)
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Loss:

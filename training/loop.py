@@ -15,7 +15,7 @@ from typing import Protocol
 
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
+from torch import Tensor, nn
 
 from echo_node.model.vlm import EchoForReportGeneration
 from training.collate import Batch
@@ -26,7 +26,13 @@ METRICS_FILE = "metrics.jsonl"
 
 
 class Objective(Protocol):
-    """What is minimised."""
+    """What is minimised.
+
+    Attributes:
+        own: what the objective learns for itself, beside the model; it is not part of the checkpoint.
+    """
+
+    own: nn.Module
 
     def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         """Return the loss of a batch and figures worth logging."""
@@ -53,8 +59,9 @@ def train(
         save_every: updates between two saved states.
     """
     model.model.visual.requires_grad_(recipe.train_vision)
-    optimiser = _optimiser(model, recipe)
-    first = _resume(model, optimiser, folder)
+    learner = nn.ModuleList([model, objective.own])
+    optimiser = _optimiser(learner, recipe)
+    first = _resume(learner, optimiser, folder)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -67,14 +74,14 @@ def train(
         bar = progress.add_task("training", total=recipe.steps, completed=first, figures="")
         for step in range(first, recipe.steps):
             started = time.monotonic()
-            figures = _update(model, objective, batch_at(step), optimiser, recipe, step)
+            figures = _update(learner, objective, batch_at(step), optimiser, recipe, step)
             figures["seconds"] = time.monotonic() - started
             metrics.write(json.dumps({"step": step + 1, **figures}) + "\n")
             shown = "  ".join(f"{name} {value:.3g}" for name, value in figures.items())
             progress.update(bar, advance=1, figures=shown)
             if (step + 1) % save_every == 0 and step + 1 < recipe.steps:
                 metrics.flush()
-                _save(model, optimiser, folder, step + 1)
+                _save(learner, optimiser, folder, step + 1)
     (folder / STATE_FILE).unlink(missing_ok=True)
 
 
@@ -86,21 +93,21 @@ def last_figures(folder: Path) -> dict[str, float]:
 
 
 def _update(
-    model: EchoForReportGeneration,
+    learner: nn.Module,
     objective: Objective,
     batch: Batch,
     optimiser: torch.optim.Optimizer,
     recipe: OptimiserRecipe,
     step: int,
 ) -> dict[str, float]:
-    model.train()
+    learner.train()
     for group in optimiser.param_groups:
         group["lr"] = learning_rate(recipe, step)
     generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
     loss, figures = objective.loss(batch, generator)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    parameters = [p for p in model.parameters() if p.requires_grad]
+    parameters = [p for p in learner.parameters() if p.requires_grad]
     norm = torch.nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
     optimiser.step()
     return {"loss": loss.item(), **figures, "gradient_norm": norm.item()}
@@ -115,8 +122,8 @@ def learning_rate(recipe: OptimiserRecipe, step: int) -> float:
     return recipe.learning_rate * (recipe.final_fraction + (1 - recipe.final_fraction) * cosine)
 
 
-def _optimiser(model: EchoForReportGeneration, recipe: OptimiserRecipe) -> torch.optim.Optimizer:
-    trained = [p for p in model.parameters() if p.requires_grad]
+def _optimiser(learner: nn.Module, recipe: OptimiserRecipe) -> torch.optim.Optimizer:
+    trained = [p for p in learner.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": recipe.weight_decay},
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
@@ -124,17 +131,17 @@ def _optimiser(model: EchoForReportGeneration, recipe: OptimiserRecipe) -> torch
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
 
 
-def _save(model: EchoForReportGeneration, optimiser: torch.optim.Optimizer, folder: Path, step: int) -> None:
+def _save(learner: nn.Module, optimiser: torch.optim.Optimizer, folder: Path, step: int) -> None:
     partial = folder / f"{STATE_FILE}.part"
-    torch.save({"step": step, "model": model.state_dict(), "optimiser": optimiser.state_dict()}, partial)
+    torch.save({"step": step, "learner": learner.state_dict(), "optimiser": optimiser.state_dict()}, partial)
     partial.replace(folder / STATE_FILE)
 
 
-def _resume(model: EchoForReportGeneration, optimiser: torch.optim.Optimizer, folder: Path) -> int:
+def _resume(learner: nn.Module, optimiser: torch.optim.Optimizer, folder: Path) -> int:
     path = folder / STATE_FILE
     if not path.is_file():
         return 0
     state = torch.load(path, weights_only=True)
-    model.load_state_dict(state["model"])
+    learner.load_state_dict(state["learner"])
     optimiser.load_state_dict(state["optimiser"])
     return int(state["step"])

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
-from torch import Tensor
+from torch import Tensor, nn
 
 from echo_node.model.block_mask import rad_layout
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
@@ -56,6 +56,7 @@ class RadObjective:
 
     def __init__(self, model: EchoForReportGeneration, recipe: RadRecipe) -> None:
         self._model, self._recipe = model, recipe
+        self.own = nn.Module()
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Loss:
         """Return the sum of CE / t over masked tokens, divided by the number of response tokens."""

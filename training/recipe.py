@@ -45,6 +45,8 @@ class NewModelRecipe(_Part):
     """Of the language model."""
     feed_forward: int = Field(gt=0)
     """Inner width of the language model's feed-forward layers."""
+    rope_theta: float = Field(default=1000.0, gt=1)
+    """Base of the rotary frequencies; Qwen's 10^6 cannot tell the columns of a small grid apart."""
     vision_width: int = Field(gt=0)
     """Hidden size of the vision tower."""
     vision_layers: int = Field(gt=0)
@@ -122,7 +124,7 @@ class DcdRecipe(_Part):
 class Recipe(_Part):
     """A whole run."""
 
-    stage: Literal["rad", "dcd"]
+    stage: Literal["vision", "rad", "dcd"]
     """Which objective."""
     model: ModelRecipe
     data: DataRecipe

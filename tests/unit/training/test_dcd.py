@@ -47,7 +47,7 @@ def _batch(sequences: int) -> Batch:
     prompt = torch.tensor([[6, 5, 5, 5, 5, 7, 9, 10, 11]] * sequences)
     pixels = torch.randn((sequences * 16, 1176), generator=generator)
     nothing = torch.empty(sequences, 0, dtype=torch.long)
-    return Batch(prompt, pixels, torch.tensor([[1, 4, 4]] * sequences), nothing, nothing.bool())
+    return Batch(prompt, pixels, torch.tensor([[1, 4, 4]] * sequences), nothing, nothing.bool(), nothing)
 
 
 def _teacher() -> torch.nn.Module:
