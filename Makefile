@@ -13,10 +13,10 @@ PIP := $(BIN)/python -m pip
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get
 
-# PyTorch first, so that the package's own installation keeps the build that was chosen. Without an NVIDIA
-# GPU that is PyTorch's CPU build, a tenth of the size; where its index cannot be had, the usual one.
+# PyTorch first, so that the package's own installation keeps the build that was chosen. Without an NVIDIA GPU,
+# TORCH_INDEX can name PyTorch's index of CPU wheels, a tenth of the size: make demo TORCH_INDEX=...
 TORCH ?= torch==2.13.0
-CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
 
 # What the tests run besides Python. Services that Debian starts on installation are not needed.
 TOOLS := orthanc orthanc-dicomweb orthanc-gdcm dcmtk dicom3tools libpixelmed-java default-jre-headless \
@@ -72,10 +72,8 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.torch: | $(VENV)/bin/python
-	@$(BIN)/python -c 'import torch' 2>/dev/null || command -v nvidia-smi >/dev/null \
-		|| $(PIP) install -q --timeout 15 --retries 0 --extra-index-url $(CPU_INDEX) $(TORCH) \
-		|| echo "PyTorch's CPU index did not answer: taking the usual one"
-	@$(BIN)/python -c 'import torch' 2>/dev/null || $(PIP) install -q $(TORCH)
+	@$(BIN)/python -c 'import torch' 2>/dev/null \
+		|| $(PIP) install -q $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH)
 	@touch $@
 
 $(VENV)/.node: pyproject.toml $(VENV)/.torch

@@ -15,15 +15,15 @@ _PANEL = "Models"
 
 
 class Stage(StrEnum):
-    """A stage of training (ECHO section 3): autoregressive, block diffusion, one-step distillation."""
+    """A stage of training: the vision tower of a new network, block diffusion, one-step distillation."""
 
-    AR = "ar"
+    VISION = "vision"
     RAD = "rad"
     DCD = "dcd"
 
 
 def train(
-    stage: Annotated[Stage, typer.Argument(help="ar, rad (block diffusion) or dcd (one-step distillation).")],
+    stage: Annotated[Stage, typer.Argument(help="vision, rad (block diffusion) or dcd (one step).")],
     recipe: Annotated[
         str, typer.Option("--recipe", metavar="NAME-or-FILE", help="A shipped recipe or a TOML file.")
     ],
@@ -41,6 +41,7 @@ def train(
 
     [bold]Examples[/bold]
 
+      echo-node train vision --recipe demo-vision --out runs/demo-vision
       echo-node train rad --recipe demo-rad --out runs/demo-rad
       echo-node train dcd --recipe demo-dcd --out runs/demo-dcd --set optimiser.steps=50
     """
