@@ -48,7 +48,8 @@ class ServedNode:
         self.log = folder / "node.log"
         self._command = [*wrapper, sys.executable, "-m", "echo_node", "serve", *arguments]
         self._command += ["--data-dir", str(self.data_dir), "--port", "0"]
-        self._environment = {**os.environ, "ECHO_NODE_WEB__PORT": "0", **(environment or {})}
+        ours = {"ECHO_NODE_WEB__PORT": "0", "ECHO_NODE_MODEL__THREADS": "1"}
+        self._environment = {**os.environ, **ours, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self._read_from = 0
         self.port = 0

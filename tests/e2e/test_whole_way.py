@@ -1,0 +1,101 @@
+"""A study pushed by a modality comes back to the PACS as one draft, made by the shipped model."""
+
+import subprocess
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from integration.orthanc import PROGRAM, Orthanc
+from integration.validators import dciodvfy_errors, html_page, pixelmed_findings, readable_text
+from pydicom import dcmread
+from pydicom.data import get_testdata_file
+from support.serving import ServedNode, eventually
+
+from training.phantom.dicom_study import write_study
+
+pytestmark = [
+    pytest.mark.external,
+    pytest.mark.slow,
+    pytest.mark.skipif(PROGRAM is None, reason="Orthanc is not installed: make tools"),
+]
+
+_ROLES = ("receive", "infer", "deliver")
+
+
+@pytest.fixture(scope="module")
+def pacs() -> Iterator[Orthanc]:
+    with Orthanc() as orthanc:
+        yield orthanc
+
+
+def _real(name: str) -> Path:
+    path = get_testdata_file(name)
+    assert path is not None, f"{name} comes with pydicom-data"
+    return Path(path)
+
+
+def _push(node: ServedNode, path: Path, syntax: str = "-xe") -> str:
+    """Send one file as a modality would; return its Study Instance UID."""
+    command = ["/usr/bin/storescu", "-v", syntax, "-aec", "ECHO_NODE", "127.0.0.1", str(node.port), str(path)]
+    sent = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert "Received Store Response (Success)" in sent.stdout + sent.stderr, sent.stdout + sent.stderr
+    return str(dcmread(path, stop_before_pixels=True).StudyInstanceUID)
+
+
+def _node(folder: Path, pacs: Orthanc) -> ServedNode:
+    return ServedNode(folder, "--pacs", pacs.address, "--study-idle", "1")
+
+
+def _judge(part10: bytes, study: str, folder: Path) -> None:
+    """Check a delivered draft as its recipients would."""
+    path = folder / "draft.dcm"
+    path.write_bytes(part10)
+    draft = dcmread(BytesIO(part10))
+    assert study == draft.StudyInstanceUID
+    assert (draft.CompletionFlag, draft.VerificationFlag) == ("PARTIAL", "UNVERIFIED")
+    assert draft.PreliminaryFlag == "PRELIMINARY"
+    assert draft.SeriesDescription == "AI DRAFT - UNVERIFIED"
+    assert dciodvfy_errors(path) == []
+    assert [line for line in pixelmed_findings(path) if line.startswith("Error")] == []
+    page = readable_text(html_page(path, folder / "draft.html"))
+    for words in (
+        "DEMONSTRATION MODEL, NOT FOR CLINICAL USE",
+        "UNVERIFIED MACHINE DRAFT",
+        "Findings",
+        "Impression",
+    ):
+        assert words in page
+
+
+@pytest.mark.parametrize(("name", "syntax"), [("RG1_UNCR.dcm", "-xe"), ("RG1_J2KR.dcm", "-xv")])
+def test_a_real_chest_radiograph_comes_back_as_one_report(
+    tmp_path: Path, pacs: Orthanc, name: str, syntax: str
+) -> None:
+    with _node(tmp_path, pacs) as node:
+        node.start(*_ROLES)
+        study = _push(node, _real(name), syntax)
+        before = len(pacs.reports(study))  # the two files are two instances of one study
+        eventually(lambda: node.studies() == {"delivered": 1}, f"delivered: {node.log}")
+        assert len(pacs.reports(study)) == before + 1
+        _judge(pacs.reports(study)[-1], study, tmp_path)
+        assert node.stop() == 0
+
+
+def test_sent_twice_is_still_one_report_and_a_leg_is_skipped_with_its_reason(
+    tmp_path: Path, pacs: Orthanc
+) -> None:
+    phantom, leg_image = write_study(tmp_path, seed=21)[0], _real("RG3_UNCR.dcm")
+    with _node(tmp_path, pacs) as node:
+        node.start(*_ROLES)
+        study = _push(node, phantom)
+        eventually(lambda: node.studies() == {"delivered": 1}, f"delivered: {node.log}")
+        _push(node, phantom)
+        leg = _push(node, leg_image)
+        eventually(lambda: node.studies() == {"delivered": 1, "skipped": 1}, f"skipped: {node.log}")
+        assert len(pacs.reports(study)) == 1
+        assert pacs.instances(leg) == []
+        with node.storage() as storage:
+            assert "EXTREMITY" in str(storage.queries.show(2))
+        _judge(pacs.reports(study)[0], study, tmp_path)
+        assert node.stop() == 0
