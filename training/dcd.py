@@ -27,7 +27,7 @@ class DcdObjective:
         rad: RadRecipe,
     ) -> None:
         self._student, self._teacher, self._recipe, self._rad = student, teacher, recipe, rad
-        self.own = nn.Module()
+        self.own = nn.ModuleDict()
         self._teacher.requires_grad_(requires_grad=False)
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Loss:

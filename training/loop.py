@@ -32,7 +32,7 @@ class Objective(Protocol):
         own: what the objective learns for itself, beside the model; it is not part of the checkpoint.
     """
 
-    own: nn.Module
+    own: nn.ModuleDict
 
     def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         """Return the loss of a batch and figures worth logging."""

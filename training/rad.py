@@ -56,7 +56,7 @@ class RadObjective:
 
     def __init__(self, model: EchoForReportGeneration, recipe: RadRecipe) -> None:
         self._model, self._recipe = model, recipe
-        self.own = nn.Module()
+        self.own = nn.ModuleDict()
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Loss:
         """Return the sum of CE / t over masked tokens, divided by the number of response tokens."""

@@ -1,9 +1,11 @@
-"""Teaching a new vision tower to see, before it has a language to say it in.
+"""Teaching a new network to see, before it learns to write.
 
-A linear read-out of the findings from all image tokens, each at its own place, is trained with the tower
-and then thrown away. Models that start from a pretrained tower (Qwen2.5-VL) have no use for this stage.
+The findings are read out twice by linear maps that are trained with the network and then thrown away: from
+all image tokens, each at its own place, which teaches the vision tower; and from the prompt's last token,
+which teaches the language model to gather what the image tokens say. Networks that start from a pretrained
+model (Qwen2.5-VL) have no use for this stage.
 
-Shapes: N images, T tokens of an image, D width, F kinds of finding, C values of all kinds together.
+Shapes: N images, P prompt tokens, T tokens of an image, D width, C values of all kinds of finding together.
 """
 
 from __future__ import annotations
@@ -12,33 +14,45 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
-from torch import nn
+from torch import Tensor, nn
 
+from echo_node.model.block_mask import block_causal
 from echo_node.model.vlm import EchoForReportGeneration
 from training.collate import Batch
 from training.rad import Loss
 
 
 class VisionObjective:
-    """Cross-entropy of each kind of finding, read linearly from the image's tokens."""
+    """Cross-entropy of each kind of finding, read from the image's tokens and from the prompt's end."""
 
     def __init__(self, model: EchoForReportGeneration, tokens: int, values: Sequence[int]) -> None:
-        """Prepare the read-out.
+        """Prepare the read-outs.
 
         Args:
-            model: the network whose tower is trained.
+            model: the network.
             tokens: T, tokens of an image.
             values: how many values each kind of finding has.
         """
         self._model, self._values = model, list(values)
-        self.own: nn.Module = nn.Linear(tokens * model.config.text.hidden_size, sum(values))
+        width = model.config.text.hidden_size
+        self.own = nn.ModuleDict(
+            {"image": nn.Linear(tokens * width, sum(values)), "prompt": nn.Linear(width, sum(values))}
+        )
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Loss:
-        """Return the sum of the cross-entropies over the kinds of finding."""
-        features = self._model.get_image_features(batch.pixel_values, batch.grid_thw).pooler_output
-        logits_NC = self.own(torch.stack(tuple(features)).flatten(1))
-        loss, right = torch.zeros(()), 0.0
-        for kind, logits in enumerate(logits_NC.split(self._values, 1)):
-            loss = loss + F.cross_entropy(logits, batch.findings_NF[:, kind])
-            right += float((logits.argmax(1) == batch.findings_NF[:, kind]).float().mean())
-        return loss, {"findings_accuracy": right / len(self._values)}
+        """Return the sum of the cross-entropies over kinds of finding and both read-outs."""
+        prompt = self._model.embed_prompt(batch.prompt_NP, batch.pixel_values, batch.grid_thw)
+        positions_P = torch.arange(prompt.length, device=batch.prompt_NP.device)
+        mask_PP = block_causal(prompt.length, self._model.config.block_length, positions_P.device)
+        hidden_NPD = self._model.hidden_states(prompt.embeds_NPD, prompt.position_ids(positions_P), mask_PP)
+        is_image_NP = batch.prompt_NP == self._model.config.image_token_id
+        image_ND = prompt.embeds_NPD[is_image_NP].reshape(len(batch.prompt_NP), -1)
+        seen, seen_right = self._read("image", image_ND, batch.findings_NF)
+        told, told_right = self._read("prompt", hidden_NPD[:, -1], batch.findings_NF)
+        return seen + told, {"image_accuracy": seen_right, "prompt_accuracy": told_right}
+
+    def _read(self, place: str, features_ND: Tensor, findings_NF: Tensor) -> tuple[Tensor, float]:
+        logits = self.own[place](features_ND).split(self._values, 1)
+        losses = [F.cross_entropy(each_NC, findings_NF[:, kind]) for kind, each_NC in enumerate(logits)]
+        right = [(each_NC.argmax(1) == findings_NF[:, kind]).float() for kind, each_NC in enumerate(logits)]
+        return torch.stack(losses).sum(), float(torch.stack(right).mean())
