@@ -28,7 +28,6 @@ from echo_node.dicom.sr_content import (
     MANUFACTURER,
     SHORT_DIGEST,
     content_tree,
-    sop_reference,
 )
 from echo_node.dicom.uids import (
     IMPLEMENTATION_CLASS_UID,
@@ -210,14 +209,14 @@ def _evidence(study_instance_uid: str, selection: Selection) -> Dataset:
     series: dict[str, list[Dataset]] = {}
     for image in selection.images:
         identity = image.instance.identity
-        reference = sop_reference(identity.sop_class_uid, identity.sop_instance_uid)
+        reference = _sop_reference(identity.sop_class_uid, identity.sop_instance_uid)
         series.setdefault(identity.series_instance_uid, []).append(reference)
     return _study_item(study_instance_uid, series.items())
 
 
 def _reference_to(predecessor: EncodedDocument) -> Dataset:
     header = read_header(io.BytesIO(predecessor.part10))
-    reference = sop_reference(predecessor.sop_class_uid, predecessor.sop_instance_uid)
+    reference = _sop_reference(predecessor.sop_class_uid, predecessor.sop_instance_uid)
     return _study_item(predecessor.study_instance_uid, [(text(header, "SeriesInstanceUID"), [reference])])
 
 
@@ -231,6 +230,14 @@ def _study_item(study_instance_uid: str, series: Iterable[tuple[str, list[Datase
         item.ReferencedSOPSequence = references
         study.ReferencedSeriesSequence.append(item)
     return study
+
+
+def _sop_reference(sop_class_uid: str, sop_instance_uid: str) -> Dataset:
+    """Return an item that refers to one instance (PS3.3 10.8)."""
+    reference = Dataset()
+    reference.ReferencedSOPClassUID = sop_class_uid
+    reference.ReferencedSOPInstanceUID = sop_instance_uid
+    return reference
 
 
 def _copy(source: Dataset, target: Dataset, keyword: str, *, or_empty: bool = False) -> None:

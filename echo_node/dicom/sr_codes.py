@@ -6,7 +6,7 @@ import tomllib
 from functools import cache
 from typing import Any
 
-from pydicom.dataset import Dataset
+from highdicom.sr import CodedConcept
 
 from echo_node.errors import ConfigError
 from echo_node.packaged import packaged_folder
@@ -29,33 +29,21 @@ def _entry(group: str, name: str) -> Any:
         raise ConfigError(f"sr_codes.toml lacks '{name}' in [{group}]") from None
 
 
-def concept(group: str, name: str) -> Dataset:
+def concept(group: str, name: str) -> CodedConcept:
     """Return a code item (PS3.3 8.8) for the concept *name* of *group* in sr_codes.toml.
 
     Raises:
         ConfigError: the file lacks it.
     """
     value, scheme, meaning = _entry(group, name)
-    return code_item(value, scheme, meaning)
+    return CodedConcept(value, scheme, meaning)
 
 
-def code_item(value: str, scheme: str, meaning: str) -> Dataset:
-    """Return a code item (PS3.3 8.8)."""
-    item = Dataset()
-    item.CodeValue = value
-    item.CodingSchemeDesignator = scheme
-    item.CodeMeaning = meaning
-    return item
-
-
-def language_item(tag: str) -> Dataset:
+def language(tag: str) -> CodedConcept:
     """Return the code item of a language by its RFC 5646 tag."""
-    return code_item(tag, "RFC5646", _table()["rfc5646"].get(tag, tag))
+    return CodedConcept(tag, "RFC5646", _table()["rfc5646"].get(tag, tag))
 
 
-def template_item() -> Dataset:
-    """Return the item that says which template the document follows."""
-    item = Dataset()
-    item.MappingResource = _entry("template", "mapping_resource")
-    item.TemplateIdentifier = _entry("template", "identifier")
-    return item
+def template_id() -> str:
+    """Return the identifier of the DCMR template that the document follows."""
+    return str(_entry("template", "identifier"))

@@ -1,17 +1,28 @@
 """The draft's content tree: TID 2000 Basic Diagnostic Imaging Report, as the Basic Text SR IOD allows it.
 
 What a reader must know first comes first: that no physician has seen the text and, for a demonstration
-model, that it is not for clinical use. Source: PS3.16 TID 2000, 1001, 1004, 1204; PS3.3 A.35.1, C.17.3.
+model, that it is not for clinical use. highdicom has no TID 2000, so the tree is put together from its
+content items. Source: PS3.16 TID 2000, 1001, 1004, 1204; PS3.3 A.35.1, C.17.3.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pydicom.dataset import Dataset
+from highdicom.sr import (
+    CodeContentItem,
+    CodedConcept,
+    ContainerContentItem,
+    ContentItem,
+    ContentSequence,
+    ImageContentItem,
+    RelationshipTypeValues,
+    TextContentItem,
+    UIDRefContentItem,
+)
 
 from echo_node import __version__
-from echo_node.dicom.sr_codes import concept, language_item, template_item
+from echo_node.dicom.sr_codes import concept, language, template_id
 from echo_node.dicom.uids import device_uid
 from echo_node.domain.report import ModelIdentity, Report, Sentence
 from echo_node.domain.study import SelectedImage, UnreadImage
@@ -24,14 +35,16 @@ DRAFT_NOTICE = (
 )
 DEMONSTRATION_NOTICE = "DEMONSTRATION MODEL, NOT FOR CLINICAL USE."
 
-_CONTAINS, _HAS_CONTEXT, _HAS_MODIFIER = "CONTAINS", "HAS OBS CONTEXT", "HAS CONCEPT MOD"
+_CONTAINS = RelationshipTypeValues.CONTAINS
+_HAS_CONTEXT = RelationshipTypeValues.HAS_OBS_CONTEXT
+_HAS_MODIFIER = RelationshipTypeValues.HAS_CONCEPT_MOD
 SHORT_DIGEST = 16
 """How much of a checkpoint's digest is shown; the whole one is in the contributing equipment."""
 
 
 def content_tree(
     report: Report, images: Sequence[SelectedImage], unread: Sequence[UnreadImage], remarks: Sequence[str]
-) -> Dataset:
+) -> ContainerContentItem:
     """Return the root container, its attributes to be merged into the document.
 
     Args:
@@ -40,10 +53,15 @@ def content_tree(
         unread: what was not, and why.
         remarks: what else the reader must know of the images read.
     """
-    root = _container(concept("title", "diagnostic_imaging_report"))
-    root.ContentTemplateSequence = [template_item()]
-    root.ContentSequence = [
-        _coded(_HAS_MODIFIER, concept("language", "of_content_item_and_descendants"), report.language),
+    root = ContainerContentItem(
+        concept("title", "diagnostic_imaging_report"),
+        is_content_continuous=False,
+        template_id=template_id(),
+    )
+    items: list[ContentItem] = [
+        CodeContentItem(
+            concept("language", "of_content_item_and_descendants"), language(report.language), _HAS_MODIFIER
+        ),
         *_observer(report.model),
         _section("summary", [_text(concept("element", "summary"), notice(report.model))]),
         _section(
@@ -64,6 +82,7 @@ def content_tree(
             ],
         ),
     ]
+    root.ContentSequence = ContentSequence(items)
     return root
 
 
@@ -72,23 +91,22 @@ def notice(model: ModelIdentity) -> str:
     return f"{DEMONSTRATION_NOTICE} {DRAFT_NOTICE}" if model.demonstration else DRAFT_NOTICE
 
 
-def _observer(model: ModelIdentity) -> list[Dataset]:
+def _observer(model: ModelIdentity) -> list[ContentItem]:
     """Return the device observer (TID 1002 with TID 1004): this program with this checkpoint."""
-    kind = _item(_HAS_CONTEXT, "CODE", concept("observer", "type"))
-    kind.ConceptCodeSequence = [concept("observer", "device")]
-    uid = _item(_HAS_CONTEXT, "UIDREF", concept("observer", "uid"))
-    uid.UID = device_uid(model.digest)
     named = {
         "name": f"{MANUFACTURER} {__version__}",
         "manufacturer": MANUFACTURER,
         "model_name": f"{model.name} {model.version}",
         "serial_number": model.digest[:SHORT_DIGEST],
     }
-    texts = [_text(concept("observer", name), value, _HAS_CONTEXT) for name, value in named.items()]
-    return [kind, uid, *texts]
+    return [
+        CodeContentItem(concept("observer", "type"), concept("observer", "device"), _HAS_CONTEXT),
+        UIDRefContentItem(concept("observer", "uid"), device_uid(model.digest), _HAS_CONTEXT),
+        *(_text(concept("observer", name), value, _HAS_CONTEXT) for name, value in named.items()),
+    ]
 
 
-def _sentences(element: str, sentences: Sequence[Sentence], absent: str) -> list[Dataset]:
+def _sentences(element: str, sentences: Sequence[Sentence], absent: str) -> list[ContentItem]:
     texts = [text for text in (_printable(sentence.text) for sentence in sentences) if text]
     return [_text(concept("element", element), text) for text in texts or [absent]]
 
@@ -111,55 +129,28 @@ def _what_was_not(unread: Sequence[UnreadImage]) -> Iterable[str]:
         yield f"Not read, {count}: {reason}. SOP Instance UID: {', '.join(uids)}"
 
 
-def _section(heading: str, items: Sequence[Dataset]) -> Dataset:
-    section = _container(concept("heading", heading))
-    section.RelationshipType = _CONTAINS
-    section.ContentSequence = list(items)
+def _section(heading: str, items: Sequence[ContentItem]) -> ContainerContentItem:
+    section = ContainerContentItem(
+        concept("heading", heading), is_content_continuous=False, relationship_type=_CONTAINS
+    )
+    section.ContentSequence = ContentSequence(items)
     return section
 
 
-def _container(name: Dataset) -> Dataset:
-    container = Dataset()
-    container.ValueType = "CONTAINER"
-    container.ConceptNameCodeSequence = [name]
-    container.ContinuityOfContent = "SEPARATE"
-    return container
+def _text(
+    name: CodedConcept, value: str, relationship: RelationshipTypeValues = _CONTAINS
+) -> TextContentItem:
+    return TextContentItem(name, _printable(value), relationship)
 
 
-def _item(relationship: str, value_type: str, name: Dataset) -> Dataset:
-    item = Dataset()
-    item.RelationshipType = relationship
-    item.ValueType = value_type
-    item.ConceptNameCodeSequence = [name]
-    return item
-
-
-def _text(name: Dataset, value: str, relationship: str = _CONTAINS) -> Dataset:
-    item = _item(relationship, "TEXT", name)
-    item.TextValue = _printable(value)
-    return item
-
-
-def _coded(relationship: str, name: Dataset, language: str) -> Dataset:
-    item = _item(relationship, "CODE", name)
-    item.ConceptCodeSequence = [language_item(language)]
-    return item
-
-
-def _image(image: SelectedImage) -> Dataset:
-    item = _item(_CONTAINS, "IMAGE", concept("purpose_of_reference", "best_illustration_of_finding"))
-    item.ReferencedSOPSequence = [
-        sop_reference(image.instance.identity.sop_class_uid, image.instance.identity.sop_instance_uid)
-    ]
-    return item
-
-
-def sop_reference(sop_class_uid: str, sop_instance_uid: str) -> Dataset:
-    """Return an item that refers to one instance (PS3.3 10.8)."""
-    reference = Dataset()
-    reference.ReferencedSOPClassUID = sop_class_uid
-    reference.ReferencedSOPInstanceUID = sop_instance_uid
-    return reference
+def _image(image: SelectedImage) -> ImageContentItem:
+    identity = image.instance.identity
+    return ImageContentItem(
+        concept("purpose_of_reference", "best_illustration_of_finding"),
+        identity.sop_class_uid,
+        identity.sop_instance_uid,
+        relationship_type=_CONTAINS,
+    )
 
 
 def _printable(value: str) -> str:

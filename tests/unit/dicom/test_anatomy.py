@@ -3,10 +3,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from highdicom.sr import CodedConcept
 from pydicom.dataset import Dataset
 
 from echo_node.dicom.anatomy import why_not_chest
-from echo_node.dicom.sr_codes import code_item
 
 MakeChest = Callable[..., Dataset]
 
@@ -37,7 +37,7 @@ def test_anatomic_region_when_the_body_part_says_nothing(
     make_chest: MakeChest, codes: list[tuple[str, str]], is_chest: bool
 ) -> None:
     image = make_chest(BodyPartExamined="", SeriesDescription="hand")
-    image.AnatomicRegionSequence = [code_item(value, scheme, "x") for value, scheme in codes]
+    image.AnatomicRegionSequence = [CodedConcept(value, scheme, "x") for value, scheme in codes]
     assert (why_not_chest(image) is None) is is_chest
 
 

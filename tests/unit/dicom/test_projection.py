@@ -3,10 +3,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from highdicom.sr import CodedConcept
 from pydicom.dataset import Dataset
 
 from echo_node.dicom.projection import frontal_view
-from echo_node.dicom.sr_codes import code_item
 from echo_node.errors import NotEligible
 
 MakeChest = Callable[..., Dataset]
@@ -31,7 +31,7 @@ def test_by_view_position(make_chest: MakeChest, position: str, view: str) -> No
 )
 def test_by_view_code(make_chest: MakeChest, code: tuple[str, str], view: str) -> None:
     image = make_chest(ViewPosition="")
-    image.ViewCodeSequence = [code_item(*code, "x")]
+    image.ViewCodeSequence = [CodedConcept(*code, "x")]
     assert frontal_view(image) == view
 
 
@@ -80,9 +80,9 @@ def test_a_protocol_that_names_both_views_is_no_contradiction(make_chest: MakeCh
 
 def test_an_unknown_view_code_is_refused(make_chest: MakeChest) -> None:
     image = make_chest(ViewPosition=None)
-    image.ViewCodeSequence = [code_item("399173006", "SCT", "left lateral")]
+    image.ViewCodeSequence = [CodedConcept("399173006", "SCT", "left lateral")]
     with pytest.raises(NotEligible, match="a lateral view"):
         frontal_view(image)
-    image.ViewCodeSequence = [code_item("1", "99LOCAL", "apical")]
+    image.ViewCodeSequence = [CodedConcept("1", "99LOCAL", "apical")]
     with pytest.raises(NotEligible, match="codes another view"):
         frontal_view(image)

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from highdicom.sr import ContainerContentItem, ContentSequence
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
@@ -320,6 +323,21 @@ def test_a_new_revision_can_name_its_predecessor(stored: Store) -> None:
     (reference,) = study.ReferencedSeriesSequence[0].ReferencedSOPSequence
     assert reference.ReferencedSOPInstanceUID == first.sop_instance_uid
     assert study.ReferencedSeriesSequence[0].SeriesInstanceUID == opened(first).SeriesInstanceUID
+
+
+def test_highdicom_reads_the_tree(stored: Store) -> None:
+    document = opened(encode(selection_of(stored()), report(language="zh-Hant-TW-x-hospital")))
+    tree = ContentSequence.from_sequence(document.ContentSequence)
+    assert [str(item.value_type.value) for item in tree][:2] == ["CODE", "CODE"]
+    assert tree[0].value.value == "zh-Hant-TW-x-hospital"
+    headings = [item.name.meaning for item in tree if isinstance(item, ContainerContentItem)]
+    assert headings == ["Summary", "Findings", "Impressions", "Current Procedure Descriptions"]
+
+
+def test_only_the_encoder_loads_highdicom() -> None:
+    rest = "scp, scu, sr_text, conformance, views, pixels"
+    program = f"import sys; from echo_node.dicom import {rest}; sys.exit('highdicom' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_the_real_chest(sample: Sample) -> None:
