@@ -145,5 +145,5 @@ def _write(
     model.train(mode=False).to(torch.float16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     preparation.save(folder)
-    teacher = Path(plan.model.start).name if plan.stage == "dcd" else ""
+    teacher = plan.model.start if plan.stage == "dcd" else ""
     ModelFacts(plan.model.name, plan.model.version, plan.model.demonstration, "en", teacher).save(folder)

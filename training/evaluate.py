@@ -92,13 +92,11 @@ def evaluate_phantoms(
 
 
 def _teacher(student: Checkpoint) -> Checkpoint | None:
-    """Load the model that the student names as its teacher: beside it, or by name or path."""
-    name = student.facts.teacher
-    if not name:
+    """Load the model that the student names as its teacher, if it is still there."""
+    if not student.facts.teacher:
         return None
-    beside = student.folder.parent / name
     try:
-        return checkpoint.load(str(beside) if beside.is_dir() else name)
+        return checkpoint.load(student.facts.teacher)
     except CheckpointError:
         return None
 
