@@ -25,7 +25,8 @@ def test_sqlite_is_as_durable_as_it_can_be(database: Database) -> None:
 
 
 def test_a_writer_is_a_writer_from_the_beginning(database: Database) -> None:
-    with database.write(), database.engine.connect() as other:
+    with database.write() as session, database.engine.connect() as other:
+        session.execute(text("SELECT 1"))  # reading is enough: the transaction began as a writer's
         other.exec_driver_sql("PRAGMA busy_timeout = 0")
         with pytest.raises(Exception, match="locked"):
             other.exec_driver_sql("UPDATE alembic_version SET version_num = 'x'")
