@@ -26,6 +26,7 @@ MAXIMUM_PIXELS = 64 * 1024 * 1024
 """More than four times the largest detector's; a header that claims more is a decompression bomb."""
 
 _LEAST_SIDE = 16
+_FIRST_PLUG_IN = "pylibjpeg"
 _LEAST_CROP = 0.25
 
 
@@ -93,11 +94,13 @@ def _decoded(data_set: Dataset, path: Path) -> NDArray[np.generic]:
         raise PermanentError("the image is not an 8 or 16 bit greyscale image")
     if min(rows, columns) < _LEAST_SIDE or rows * columns > MAXIMUM_PIXELS:
         raise PermanentError(f"the image's size, {columns} by {rows} pixels, is not that of a radiograph")
+    if "PixelData" not in data_set:
+        raise PermanentError("the image has no pixel data")
     try:
         if syntax == JPEGExtended12Bit and data_set.BitsStored > 8:
             stored = _decoded_by_gdcm(path)
         else:
-            stored, _ = get_decoder(syntax).as_array(data_set, index=0, raw=True)
+            stored = _decoded_by_plug_ins(data_set, syntax)
     except (*PARSE_ERRORS, RuntimeError, MemoryError, OSError) as error:
         raise PermanentError(
             f"the pixel data cannot be decoded ({syntax.name}); send the image again, or uncompressed"
@@ -105,6 +108,17 @@ def _decoded(data_set: Dataset, path: Path) -> NDArray[np.generic]:
     if stored.shape != (rows, columns):
         raise PermanentError("the pixel data is not of the size that the header says")
     return stored
+
+
+def _decoded_by_plug_ins(data_set: Dataset, syntax: UID) -> NDArray[np.generic]:
+    """Decode with pylibjpeg where it can (JPEG 2000, RLE), else with what pydicom finds."""
+    decoder = get_decoder(syntax)
+    if _FIRST_PLUG_IN in decoder.available_plugins:
+        try:
+            return decoder.as_array(data_set, index=0, raw=True, decoding_plugin=_FIRST_PLUG_IN)[0]
+        except RuntimeError:  # it declines this stream; another may not
+            pass
+    return decoder.as_array(data_set, index=0, raw=True)[0]
 
 
 def _decoded_by_gdcm(path: Path) -> NDArray[np.generic]:

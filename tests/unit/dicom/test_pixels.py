@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pydicom import dcmread
+from pydicom.pixels.decoders import JPEG2000LosslessDecoder
 from pydicom.uid import (
     UID,
     JPEGLSLossless,
@@ -56,6 +57,29 @@ def test_the_same_picture_in_other_syntaxes(sample: Sample) -> None:
 def test_a_leg_is_not_read(sample: Sample) -> None:
     with pytest.raises(NotEligible, match="EXTREMITY"):
         read_file(sample("RG3_UNCR"))
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_jpeg_2000_is_decoded_by_pylibjpeg_first_and_else_by_another(
+    sample: Sample, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    asked: list[str] = []
+
+    def watch(name: str, decode: Callable[..., bytearray]) -> Callable[..., bytearray]:
+        def watched(*arguments: object) -> bytearray:
+            asked.append(name)
+            if fails and name == "pylibjpeg":
+                raise RuntimeError("declined")
+            return decode(*arguments)
+
+        return watched
+
+    plug_ins = JPEG2000LosslessDecoder._available
+    for name, decode in plug_ins.items():
+        monkeypatch.setitem(plug_ins, name, watch(name, decode))
+    assert read_file(sample("RG1_J2KR"))[1] == read_file(sample("RG1_UNCR"))[1]
+    assert asked[0] == "pylibjpeg"
+    assert (len(set(asked)) > 1) == fails
 
 
 @pytest.mark.parametrize("syntax", [JPEGLSLossless, RLELossless])
@@ -136,7 +160,7 @@ def test_a_rectangular_shutter_cuts_as_well(stored: Store) -> None:
         ({"BitsAllocated": 32}, "8 or 16 bit"),
         ({"SamplesPerPixel": 3}, "8 or 16 bit"),
         ({"Rows": 320}, "cannot be decoded"),
-        ({"PixelData": None}, "cannot be decoded"),
+        ({"PixelData": None}, "has no pixel data"),
     ],
 )
 def test_what_cannot_be_shown_has_its_clear_line(
