@@ -117,8 +117,10 @@ def _open(file: Path) -> _Source:
         from echo_node.inference.image import read_picture
 
         return _Source(read_picture(file), None)
+    if not start:
+        raise PermanentError("the file is empty")
     if start[128:] != b"DICM":
-        raise PermanentError("neither a DICOM file nor a PNG or JPEG picture")
+        raise PermanentError("neither a DICOM file (those have DICM at byte 128) nor a PNG or JPEG picture")
     from echo_node.dicom.header import instance_from_file
     from echo_node.dicom.libraries import configure_libraries
     from echo_node.dicom.pixels import DisplayedPixels

@@ -154,6 +154,8 @@ def _why_passed_over(other: _Candidate, chosen: _Candidate) -> str:
 def _summary(unread: Sequence[UnreadImage]) -> str:
     if not unread:
         return "the study has no images"
+    if len(unread) == 1:
+        return unread[0].reason
     counted = Counter(each.reason for each in unread)
     reasons = (f"{reason} ({count} images)" if count > 1 else reason for reason, count in counted.items())
     return "no image can be read: " + "; ".join(reasons)

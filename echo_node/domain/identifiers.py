@@ -20,8 +20,10 @@ def checked_uid(value: str, keyword: str) -> str:
         keyword: the DICOM keyword of the attribute, for the message.
 
     Raises:
-        ValueError: it is not a UID. The message does not repeat the value.
+        ValueError: it is absent, or not a UID. The message does not repeat the value.
     """
+    if not value:
+        raise ValueError(f"{keyword} is absent")
     if not is_valid_uid(value):
         raise ValueError(f"{keyword} is not a valid DICOM UID")
     return value

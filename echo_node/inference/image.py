@@ -142,4 +142,4 @@ def read_picture(path: Path) -> GreyImage:
                 grey = picture.convert("L")
             return GreyImage(grey.width, grey.height, grey.tobytes())
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError) as error:
-        raise PermanentError(f"{path} cannot be read as a picture ({type(error).__name__})") from error
+        raise PermanentError(f"the file cannot be read as a picture ({type(error).__name__})") from error

@@ -1,12 +1,14 @@
 """`echo-node report`: each file gets its own answer, and only a frontal chest needs the model."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from pydicom.data import get_testdata_file
-from support.console import echo_node
+from support.console import ENVIRONMENT, echo_node
 
 from training.phantom.dicom_study import write_study
 
@@ -37,7 +39,7 @@ def test_a_leg_is_skipped_with_the_reason_and_that_is_no_failure(tmp_path: Path)
     done = echo_node("report", sample("RG3_UNCR.dcm"), "--json", "--model", "not-there", cwd=tmp_path)
     result = json.loads(done.stdout)
     assert done.returncode == 0
-    assert "body part" in result["skipped"]
+    assert result["skipped"] == "wrong body part: the header says EXTREMITY, not chest"
     assert (result["findings"], result["error"]) == (None, None)
 
 
@@ -53,6 +55,27 @@ def test_each_bad_file_gets_its_line_and_the_next_goes_on(tmp_path: Path, bad_fi
     for line, file in zip(lines, bad_files.values(), strict=True):
         assert line.startswith(f"echo-node: {file}: ")
     assert "Traceback" not in done.stderr
+
+
+def test_no_refusal_of_a_dicom_file_loads_what_the_model_needs(tmp_path: Path, bad_files: dict[str, Path]):
+    del bad_files["broken.png"]
+    files = [str(file) for file in (*bad_files.values(), sample("RG3_UNCR.dcm"))]
+    program = (
+        "import sys\nfrom echo_node.cli import main\n"
+        f"sys.argv = ['echo-node', 'report', '--model', 'not-there', *{files!r}]\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert end.code == 1\n"
+        "assert not {'torch', 'transformers', 'highdicom', 'sqlalchemy'} & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "empty.dcm: the file is empty" in done.stderr
 
 
 def test_every_outcome_has_the_same_keys(tmp_path: Path, bad_files: dict[str, Path]):

@@ -151,6 +151,12 @@ def test_reasons_are_counted_for_the_operator(stored: Store) -> None:
     )
 
 
+def test_the_reason_of_one_image_stands_alone(stored: Store) -> None:
+    with pytest.raises(NotEligible) as refusal:
+        SELECT([stored(BodyPartExamined="HAND")])
+    assert str(refusal.value) == "wrong body part: the header says HAND, not chest"
+
+
 def test_free_text_never_gets_into_a_reason(make_chest: Callable[..., Dataset], stored: Store) -> None:
     with pytest.raises(NotEligible) as refusal:
         SELECT([stored(BodyPartExamined="JANE DOE", ViewPosition="JANE", SeriesDescription="Jane Doe")])
