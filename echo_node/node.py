@@ -310,7 +310,7 @@ def _exit_code(action: Callable[[], None]) -> int:
 
 
 def _child(role: Role) -> int:
-    """Run one role as a child of `run_all`: configured by it, and never longer than it."""
+    """Run a role as a child: configured over standard input by its parent, and never longer than it."""
     configuration = read_configuration(sys.stdin.fileno())
     if not configuration:
         return 1
@@ -321,6 +321,8 @@ def _child(role: Role) -> int:
     stop = threading.Event()
     stop_on_signals(stop, (signal.SIGTERM,))
     stop_with_parent(sys.stdin.fileno(), stop, _GRACE_S)
+    if role is Role.ALL:
+        return run_all(settings, stop)
     return _exit_code(lambda: run_role(settings, stop))
 
 

@@ -176,13 +176,8 @@ class Supervisor:
         child.process = subprocess.Popen(child.command, stdin=subprocess.PIPE)  # noqa: S603 - our own program
         child.started = now
         child.starts += 1
-        pipe = child.process.stdin
-        if pipe is not None:
-            try:
-                pipe.write(self._configuration + b"\n")
-                pipe.flush()
-            except BrokenPipeError:
-                log.warning("role_ended_early", role=child.role)
+        if not send_configuration(child.process, self._configuration):
+            log.warning("role_ended_early", role=child.role)
 
     def _end(self, child: Child) -> None:
         process = child.process
@@ -205,6 +200,18 @@ class Supervisor:
                 child.process.stdin.close()
             except BrokenPipeError:
                 return
+
+
+def send_configuration(process: subprocess.Popen[bytes], configuration: bytes) -> bool:
+    """Write the line that `read_configuration` reads; false if the process has gone. The pipe stays open."""
+    if process.stdin is None:
+        raise ValueError("the process was started without a pipe")
+    try:
+        process.stdin.write(configuration + b"\n")
+        process.stdin.flush()
+    except BrokenPipeError:
+        return False
+    return True
 
 
 def read_configuration(pipe: int) -> bytes:

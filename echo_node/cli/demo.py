@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -22,7 +21,7 @@ from echo_node.cli import options
 from echo_node.cli.output import console, styled_state
 from echo_node.domain.lifecycle import StudyState
 from echo_node.errors import EchoNodeError, PermanentError, TransientError
-from echo_node.settings import Peer, Settings
+from echo_node.settings import Peer, Role, Settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -145,22 +144,23 @@ def _running_node(folder: Path, model: str) -> Iterator[_Node]:
         ),
         encoding="utf-8",
     )
-    environment = {name: text for name, text in os.environ.items() if not name.startswith("ECHO_NODE_")}
     from echo_node.config import load
+    from echo_node.processes import python_module, send_configuration
 
     settings = load(config).settings
     with log.open("wb") as log_file:
-        # A session of its own: Ctrl-C reaches us alone, and we stop the node in order.
+        # A session of its own: Ctrl-C reaches us alone, and we stop the node in order. If we are killed,
+        # the pipe ends and the node with it.
         process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", "echo_node", "serve", "--config", str(config)],
-            stdin=subprocess.DEVNULL,
+            python_module("echo_node.node", Role.ALL.value),
+            stdin=subprocess.PIPE,
             stdout=log_file,
             stderr=subprocess.STDOUT,
-            env=environment,
             start_new_session=True,
         )
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
+        send_configuration(process, settings.model_dump_json().encode())
         yield _Node(process, settings, config, log)
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -6,6 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,25 @@ def start(folder: Path, *flags: str) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def members(session: int) -> list[int]:
+    """Return the processes of a session that still run."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended meanwhile
+            pid, _, rest = stat.read_text(encoding="utf-8", errors="replace").partition(" ")
+            state, _parent, _group, its_session, *_ = rest.rpartition(")")[2].split()
+            if int(its_session) == session and state != "Z":
+                found.append(int(pid))
+    return found
 
 
 def is_open(port: int) -> bool:
@@ -51,6 +73,21 @@ def test_it_shows_the_draft_serves_on_and_stops_when_told(tmp_path: Path, how: s
         rest = demo.stdout.read()
     assert demo.returncode == {signal.SIGINT: 0, signal.SIGTERM: 143}[how], rest
     assert not is_open(port)
+
+
+def test_the_node_does_not_outlive_a_demo_that_is_killed(tmp_path: Path):
+    with start(tmp_path, "--model", "not-there") as demo:
+        assert demo.stdout is not None
+        port = int(re.search(r":(\d+)", demo.stdout.readline())[1])  # type: ignore[index]
+        demo.send_signal(signal.SIGSTOP)  # so that it does not end by itself for want of the model
+        wait_until(lambda: is_open(port))
+        children = Path(f"/proc/{demo.pid}/task/{demo.pid}/children").read_text(encoding="ascii").split()
+        session = int(children[0])
+        assert len(members(session)) > 2
+        demo.kill()
+        wait_until(lambda: not is_open(port))
+    wait_until(lambda: not members(session))
+    assert "parent_lost" in (tmp_path / "demo" / "node.log").read_text(encoding="utf-8")
 
 
 def test_once_ends_after_the_draft_and_the_sr_is_there(tmp_path: Path):
