@@ -72,6 +72,11 @@ class BasicTextEncoder:
     def __init__(self, zone: tzinfo | None = None) -> None:
         self._zone = zone
 
+    @property
+    def kind(self) -> str:
+        """The kind of the documents."""
+        return KIND
+
     def encode(
         self,
         report: Report,

@@ -151,6 +151,10 @@ class DraftLedger(Protocol):
         """Say whether the study's latest draft was made from just these images."""
         ...
 
+    def predecessor(self, job: DraftJob, kind: str) -> EncodedDocument | None:
+        """Return the study's last document of this kind from an earlier revision; None if there is none."""
+        ...
+
     def keep_earlier(self, job: DraftJob) -> None:
         """Finish the job without a new draft: the earlier one still stands.
 
@@ -227,12 +231,25 @@ class ReportGenerator(Protocol):
 class ReportEncoder(Protocol):
     """Makes the DICOM object (fulfilled by dicom/sr.py)."""
 
+    @property
+    def kind(self) -> str:
+        """The kind of the documents, such as `basic-text-sr`."""
+        ...
+
     def encode(
-        self, report: Report, selection: Selection, *, study_instance_uid: str, revision: int, at: datetime
+        self,
+        report: Report,
+        selection: Selection,
+        *,
+        study_instance_uid: str,
+        revision: int,
+        at: datetime,
+        predecessor: EncodedDocument | None = None,
     ) -> EncodedDocument:
         """Return the document; the same inputs give the same SOP Instance UID.
 
-        Patient, study and order attributes come from the selected image's own header.
+        Patient, study and order attributes come from the selected image's own header. *predecessor* is
+        the document of an earlier revision that this one stands in for.
         """
         ...
 

@@ -62,6 +62,7 @@ class DraftStage:
             study_instance_uid=job.study_instance_uid,
             revision=job.revision,
             at=self._clock.now(),
+            predecessor=self._ledger.predecessor(job, self._encoder.kind),
         )
         self._ledger.store(job, document, selection, report.model)
         log.info(

@@ -13,10 +13,9 @@ from sqlalchemy.orm import Session
 from echo_node.domain.job import DeliveryJob, DeliveryState, Lease, RetryPolicy
 from echo_node.domain.lifecycle import StudyEvent, StudyState
 from echo_node.domain.ports import Clock, DeliveryOutcome
-from echo_node.domain.report import EncodedDocument
 from echo_node.errors import PermanentError
 from echo_node.storage.claims import Claims, lease_of
-from echo_node.storage.documents import add_delivery, current_documents, settle
+from echo_node.storage.documents import add_delivery, current_documents, encoded_document, settle
 from echo_node.storage.engine import Database
 from echo_node.storage.outbox import Outbox
 from echo_node.storage.studies import lock_study, move
@@ -67,14 +66,7 @@ class DeliveryQueue:
             except PermanentError as error:
                 self._bury_damaged(lease, study.id, str(error))
                 continue
-            document = EncodedDocument(
-                row.kind,
-                study.study_instance_uid,
-                row.sop_instance_uid,
-                row.sop_class_uid,
-                row.transfer_syntax_uid,
-                part10,
-            )
+            document = encoded_document(row, study.study_instance_uid, part10)
             return DeliveryJob(lease, study.id, destination, document)
         return None
 

@@ -16,7 +16,7 @@ from echo_node.domain.lifecycle import StudyEvent, StudyState
 from echo_node.domain.ports import Clock
 from echo_node.domain.report import EncodedDocument, ModelIdentity
 from echo_node.domain.study import InstanceIdentity, Selection, StoredInstance
-from echo_node.errors import TransientError
+from echo_node.errors import PermanentError, TransientError
 from echo_node.storage.claims import Claims
 from echo_node.storage.engine import Database
 from echo_node.storage.outbox import Outbox
@@ -85,6 +85,31 @@ class Drafts:
         with self._database.read() as session:
             return session.scalar(latest) == selection_digest(selection)
 
+    def predecessor(self, job: DraftJob, kind: str) -> EncodedDocument | None:
+        """Return the study's last document of this kind from an earlier revision; None if there is none.
+
+        One whose file is damaged is left out: the new draft is worth more than the mention of the old one.
+        """
+        latest = (
+            select(Document)
+            .where(Document.study_id == job.study_id, Document.kind == kind, Document.revision < job.revision)
+            .order_by(Document.revision.desc(), Document.id.desc())
+            .limit(1)
+        )
+        with self._database.read() as session:
+            row = session.scalars(latest).one_or_none()
+            if row is None:
+                return None
+            session.expunge(row)
+        try:
+            part10 = self._outbox.read(row.path, row.sha256)
+        except PermanentError as error:
+            log.warning(
+                "predecessor_unreadable", study_id=job.study_id, document_id=row.id, reason=str(error)
+            )
+            return None
+        return encoded_document(row, job.study_instance_uid, part10)
+
     def keep_earlier(self, job: DraftJob) -> None:
         """Finish the job without a new draft: the earlier one still stands."""
         now = self._clock.now()
@@ -144,6 +169,18 @@ class Drafts:
             move(study, StudyEvent.DRAFT_STORED, now)
             settle(session, study, now)
             return row.id
+
+
+def encoded_document(row: Document, study_instance_uid: str, part10: bytes) -> EncodedDocument:
+    """Return the document of a row and its file's content."""
+    return EncodedDocument(
+        row.kind,
+        study_instance_uid,
+        row.sop_instance_uid,
+        row.sop_class_uid,
+        row.transfer_syntax_uid,
+        part10,
+    )
 
 
 def selection_digest(selection: Selection) -> str:

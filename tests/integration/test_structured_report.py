@@ -66,10 +66,19 @@ def variant(target: Path, *, without: tuple[str, ...] = (), **attributes: object
     return target
 
 
-def encode(*paths: Path, report: Report = REPORT) -> EncodedDocument:
+def encode(
+    *paths: Path, report: Report = REPORT, predecessor: EncodedDocument | None = None
+) -> EncodedDocument:
     selection = ChestImageSelector().select([instance_from_file(path) for path in paths])
     study = selection.images[0].instance.identity.study_instance_uid
-    return BasicTextEncoder(UTC).encode(report, selection, study_instance_uid=study, revision=1, at=AT)
+    return BasicTextEncoder(UTC).encode(
+        report,
+        selection,
+        study_instance_uid=study,
+        revision=1 if predecessor is None else 2,
+        at=AT,
+        predecessor=predecessor,
+    )
 
 
 @pytest.fixture
@@ -82,7 +91,17 @@ def order() -> Dataset:
 
 
 @pytest.fixture(
-    params=["real", "two images", "no impression", "nobody", "ordered", "Japanese", "Arabic", "Latin-1"]
+    params=[
+        "real",
+        "two images",
+        "no impression",
+        "nobody",
+        "ordered",
+        "Japanese",
+        "Arabic",
+        "Latin-1",
+        "revised",
+    ]
 )
 def document(request: pytest.FixtureRequest, tmp_path: Path, order: Dataset) -> EncodedDocument:
     target = tmp_path / "image.dcm"
@@ -92,6 +111,8 @@ def document(request: pytest.FixtureRequest, tmp_path: Path, order: Dataset) -> 
             return encode(sample("RG1_UNCR"))
         case "two images":
             return encode(sample("RG1_UNCR"), sample("RG1_J2KR"))
+        case "revised":
+            return encode(sample("RG1_J2KR"), predecessor=encode(sample("RG1_UNCR")))
         case "no impression":
             return encode(sample("RG1_J2KR"), report=NO_IMPRESSION)
         case "nobody":
@@ -116,7 +137,7 @@ def test_dciodvfy_finds_no_error(document: EncodedDocument, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("document", ["two images", "nobody", "Japanese"], indirect=True)
+@pytest.mark.parametrize("document", ["two images", "nobody", "Japanese", "revised"], indirect=True)
 def test_pixelmed_finds_no_error(document: EncodedDocument, tmp_path: Path) -> None:
     path = tmp_path / "sr.dcm"
     path.write_bytes(document.part10)

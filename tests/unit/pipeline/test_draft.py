@@ -45,9 +45,24 @@ class Writer:
 
 
 class Bytes:
+    """An encoder of words alone, that notes which document each stands in for."""
+
+    kind = "basic-text-sr"
+
+    def __init__(self) -> None:
+        self.predecessors: list[EncodedDocument | None] = []
+
     def encode(
-        self, report: Report, selection: Selection, *, study_instance_uid: str, revision: int, at: datetime
+        self,
+        report: Report,
+        selection: Selection,
+        *,
+        study_instance_uid: str,
+        revision: int,
+        at: datetime,
+        predecessor: EncodedDocument | None = None,
     ) -> EncodedDocument:
+        self.predecessors.append(predecessor)
         return document(
             int(study_instance_uid.rpartition(".")[2]), revision, report.findings[0].text.encode()
         )
@@ -58,6 +73,11 @@ def house(tmp_path: Path) -> House:
     database = Database(f"sqlite:///{tmp_path / 'x.sqlite3'}")
     migrate.upgrade(database)
     return House(database, tmp_path)
+
+
+class LastImage(FirstImage):
+    def select(self, instances: Sequence[StoredInstance]) -> Selection:
+        return super().select(instances[-1:])
 
 
 def _stage(house: House, writer: Writer) -> DraftStage:
@@ -82,6 +102,17 @@ def test_the_same_images_are_not_given_to_the_model_again(house: House) -> None:
     _stage(house, writer)(house.claim())
     assert writer.drafts == 1
     assert (house.state(), house.revision()) == (StudyState.DRAFTED, 2)
+
+
+def test_a_new_revision_is_told_which_draft_it_stands_in_for(house: House) -> None:
+    encoder = Bytes()
+    stage = DraftStage(house.drafts, LastImage(), Black(), Writer(), encoder, house.clock)
+    for number in (1, 2, 3):
+        house.arrive(received(number))
+        house.complete()
+        stage(house.claim())
+    text = b"No effusion."
+    assert encoder.predecessors == [None, document(1, 1, text), document(1, 2, text)]
 
 
 def test_an_image_that_arrives_while_drafting_outdates_the_draft(house: House) -> None:
