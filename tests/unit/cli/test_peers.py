@@ -18,19 +18,22 @@ class Pacs:
 
     def __init__(self) -> None:
         self.status = 0x0000
-        self.received = 0
+        self.received = self.associations = 0
         entity = AE("PACS")
         entity.require_called_aet = True
         entity.add_supported_context(Verification)
         entity.add_supported_context(ComputedRadiographyImageStorage)
         entity.add_supported_context(ComputedRadiographyImageStorage, "1.2.840.10008.1.2.1")
-        handlers = [(evt.EVT_C_STORE, self._store)]
+        handlers = [(evt.EVT_C_STORE, self._store), (evt.EVT_ACCEPTED, self._accepted)]
         self._server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
 
     def _store(self, _event: evt.Event) -> int:
         self.received += 1
         return self.status
+
+    def _accepted(self, _event: evt.Event) -> None:
+        self.associations += 1
 
     def stop(self) -> None:
         self._server.shutdown()
@@ -76,12 +79,12 @@ class TestSend:
             (result,) = json.loads(done.stdout)
             assert (done.returncode, result["status"]) == (code, f"0x{status:04X}")
 
-    def test_a_folder_is_searched(self, pacs: Pacs, tmp_path: Path):
+    def test_a_folder_is_searched_and_goes_over_one_association(self, pacs: Pacs, tmp_path: Path):
         (tmp_path / "study").mkdir()
         for seed in (1, 2):
             write_study(tmp_path / "study", seed=seed, size=128)
         assert echo_node("send", "study", "--to", f"PACS@{pacs.address}", cwd=tmp_path).returncode == 0
-        assert pacs.received == 2
+        assert (pacs.received, pacs.associations) == (2, 1)
 
     def test_to_a_peer_by_its_name(self, pacs: Pacs, image: Path, tmp_path: Path):
         host, port = pacs.address.split(":")
