@@ -39,12 +39,14 @@ def status(
 ) -> None:
     """Count studies and deliveries by state, and list the studies that changed last.
 
-    With --json: `studies`, `jobs` and `deliveries` are counts by state.
+    With --json: `studies`, `jobs` and `deliveries` are counts by state,
+    `conflicts` counts the images that were set aside.
     """
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     with existing_storage(settings) as storage:
         overview = storage.queries.overview()
         recent = storage.queries.recent_studies(limit)
+        disputed = storage.queries.studies_with_conflicts(3)
     studies = _counts(StudyState, overview.studies)
     deliveries = _counts(DeliveryState, overview.deliveries)
     if json:
@@ -68,7 +70,9 @@ def status(
     out.print(f"[bold]deliveries[/bold]  {_sentence(deliveries)}")
     if overview.conflicts:
         out.print(
-            f"[yellow]{overview.conflicts} instances came with other content under a known UID[/yellow]"
+            f"[bold]conflicts[/bold]   [yellow]{overview.conflicts} set aside[/yellow]: other content came "
+            "under the SOP Instance UID of an image that is kept. "
+            + ", ".join(f"`echo-node queue show {study_id}`" for study_id in disputed)
         )
     if recent:
         print_table(
@@ -135,8 +139,8 @@ def show(
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     with existing_storage(settings) as storage:
         record = storage.queries.show(_study_of(storage, id_))
-    for document in record["documents"]:
-        document["path"] = str(settings.node.data_dir.resolve() / document["path"])
+    for row in (*record["documents"], *record["conflicts"]):
+        row["path"] = str(settings.node.data_dir.resolve() / row["path"])
     if json:
         print_json(record)
         return
@@ -150,6 +154,12 @@ def show(
     for document in record["documents"]:
         out.print(f"  draft of revision {document['revision']} by {_escape(document['model'])}")
         out.print(f"    {_escape(document['path'])}", soft_wrap=True)
+    for conflict in record["conflicts"]:
+        out.print(
+            f"  [yellow]set aside[/yellow]: other content for instance {conflict['instance_id']}, "
+            f"{_moment(conflict['received_at'])} from {_escape(conflict['calling_ae_title'])}"
+        )
+        out.print(f"    {_escape(conflict['path'])}", soft_wrap=True)
     work = [{"id": f"job-{row['job_id']}", **row} for row in record["jobs"]]
     work += [{"id": f"delivery-{row['delivery_id']}", **row} for row in record["deliveries"]]
     if work:

@@ -29,7 +29,7 @@ from echo_node.dicom.listener import AssociationListener
 from echo_node.dicom.statuses import Status
 from echo_node.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from echo_node.domain.identifiers import is_valid_uid
-from echo_node.domain.ports import InstanceSink, StoreOutcome
+from echo_node.domain.ports import InstanceSink
 from echo_node.domain.study import InstanceIdentity, ReceivedInstance
 from echo_node.errors import ConfigError, InstanceRejected, TransientError
 from echo_node.settings import IntakeSettings, NodeSettings, Peer
@@ -136,7 +136,7 @@ class StorageProvider:
         with self._storing:
             try:
                 received = received_instance(event.request, event.context, peer)
-                outcome = self._sink.store(received)
+                self._sink.store(received)
             except InstanceRejected as refusal:
                 return _refused(peer, refusal.status, str(refusal))
             except TransientError:
@@ -149,10 +149,7 @@ class StorageProvider:
             except Exception:
                 _log.exception("store_failed", peer=peer)
                 return _response(Status.PROCESSING_FAILURE, "internal error")
-        if outcome is StoreOutcome.CONFLICT:
-            return _refused(
-                peer, Status.DUPLICATE_SOP_INSTANCE, "another object with this SOP Instance UID is stored"
-            )
+        # What conflicts with a known instance is kept too, set aside: refused, its sender might try for ever.
         return _response(Status.SUCCESS)
 
 

@@ -65,6 +65,18 @@ class Queries:
         with self._database.read() as session:
             return [_study(row) for row in session.scalars(query)]
 
+    def studies_with_conflicts(self, limit: int = 20) -> list[int]:
+        """Return the ids of studies of which an image was set aside, the latest first."""
+        query = (
+            select(Instance.study_id)
+            .join(Conflict, Conflict.instance_id == Instance.id)
+            .group_by(Instance.study_id)
+            .order_by(func.max(Conflict.id).desc())
+            .limit(limit)
+        )
+        with self._database.read() as session:
+            return list(session.scalars(query))
+
     def list_jobs(self, state: JobState | None = None, limit: int = 200) -> list[Record]:
         """Return the newest jobs, with their reasons."""
         query = select(Job).order_by(Job.id.desc()).limit(limit)
@@ -80,9 +92,7 @@ class Queries:
         if state is not None:
             query = query.where(Delivery.state == state)
         with self._database.read() as session:
-            return [
-                _delivery(row) | {"study_id": study_id} for row, study_id in session.execute(query)
-            ]
+            return [_delivery(row) | {"study_id": study_id} for row, study_id in session.execute(query)]
 
     def study_of(self, kind: Literal["job", "delivery"], row_id: int) -> int:
         """Return the study that a job or a delivery belongs to.

@@ -61,7 +61,16 @@ class Studies:
                     study_id, revision = self._add_instance(session, received, file, now)
         except _NotAsExpected:
             return False
-        log.info("instance_recorded", study_id=study_id, revision=revision, outcome=expected.value)
+        if expected is StoreOutcome.CONFLICT:
+            log.warning(
+                "instance_set_aside",
+                study_id=study_id,
+                revision=revision,
+                peer=received.calling_ae_title,
+                reason="other content under a known SOP Instance UID",
+            )
+        else:
+            log.info("instance_recorded", study_id=study_id, revision=revision, outcome=expected.value)
         return True
 
     def note_resend(self, received: ReceivedInstance) -> None:

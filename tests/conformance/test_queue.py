@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, text
+from structlog.testing import capture_logs
 from support.house import FORCED_S, IDLE_S, LEASE_S, TRIES, House
 from support.studies import JPEG_2000, MODEL, digest, document, received, selection, stored_file
 
@@ -14,6 +15,7 @@ from echo_node.domain.job import DeliveryState, JobState
 from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import DeliveryOutcome, StoreOutcome
 from echo_node.errors import LeaseLost, PermanentError
+from echo_node.logs import ALLOWED_KEYS
 from echo_node.storage.engine import Database
 from echo_node.storage.tables import Instance, Job, Study
 
@@ -90,10 +92,16 @@ def test_the_same_image_in_another_transfer_syntax_is_a_duplicate(house: House) 
 def test_other_content_under_a_known_uid_is_set_aside_once(house: House) -> None:
     house.drafted()
     forged = received(content=b"something else")
-    assert house.arrive(forged) is StoreOutcome.CONFLICT
-    assert house.arrive(forged) is StoreOutcome.DUPLICATE
+    with capture_logs() as logs:
+        assert house.arrive(forged) is StoreOutcome.CONFLICT
+        assert house.arrive(forged) is StoreOutcome.DUPLICATE
+    (warning,) = [entry for entry in logs if entry["log_level"] == "warning"]
+    assert (warning["event"], warning["study_id"]) == ("instance_set_aside", 1)
+    assert set(warning) - {"log_level"} <= ALLOWED_KEYS
     assert (house.state(), house.revision()) == (StudyState.DRAFTED, 1)
     assert len(house.queries.show(1)["conflicts"]) == 1
+    assert house.queries.overview().conflicts == 1
+    assert house.queries.studies_with_conflicts() == [1]
 
 
 def test_a_known_uid_in_another_study_is_a_conflict_and_makes_no_study(house: House) -> None:
@@ -419,6 +427,28 @@ def test_the_same_images_are_not_drafted_again(house: House) -> None:
     assert house.state() is StudyState.DELIVERED
     overview = house.queries.overview()
     assert (overview.documents, overview.deliveries) == (1, {"delivered": 1})
+
+
+def test_the_predecessor_is_the_last_document_of_this_kind_from_an_earlier_revision(
+    house: House, tmp_path: Path
+) -> None:
+    kind = document(1, 1).kind
+    house.arrive(received(1))
+    house.complete()
+    first = house.claim()
+    assert house.drafts.predecessor(first, kind) is None
+    house.draft(first, received(1))
+    assert house.drafts.predecessor(first, kind) is None
+    house.arrive(received(7, study=2))  # another study's draft does not count
+    house.arrive(received(2))
+    house.complete()
+    second, other = sorted((house.claim(), house.claim("another")), key=lambda job: job.study_id)
+    house.draft(other)
+    assert house.drafts.predecessor(second, kind) == document(1, 1)
+    assert house.drafts.predecessor(second, "encapsulated-pdf") is None
+    (path,) = (tmp_path / "outbox").glob(f"{document(1, 1).sop_instance_uid}-*.dcm")
+    path.write_bytes(b"damaged")
+    assert house.drafts.predecessor(second, kind) is None
 
 
 def test_other_images_are_drafted_again_as_another_document(house: House) -> None:

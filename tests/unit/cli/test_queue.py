@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from support.console import echo_node
 from support.house import House
+from support.studies import received
 
 from echo_node.domain.job import JobState
 from echo_node.domain.lifecycle import StudyState
@@ -91,3 +92,17 @@ def test_the_table_says_what_the_json_says(console: Console):
     assert "1 drafted" in shown
     assert "1 pending" in shown
     assert "MODALITY" in shown
+
+
+def test_what_was_set_aside_is_counted_and_shown_where_it_lies(console: Console):
+    assert console.json("status")["conflicts"] == 0
+    assert "set aside" not in console("status").stdout
+    console.house.drafted()
+    console.house.arrive(received(content=b"other"))
+    assert console.json("status")["conflicts"] == 1
+    shown = " ".join(console("status").stdout.split())
+    assert "1 set aside" in shown
+    assert "echo-node queue show 1" in shown
+    (conflict,) = console.json("queue", "show", "1")["conflicts"]
+    assert Path(conflict["path"]).is_relative_to(console.folder / "data")
+    assert conflict["path"] in console("queue", "show", "1").stdout
