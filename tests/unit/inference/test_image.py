@@ -76,7 +76,7 @@ def test_sixteen_bit_pictures_use_their_whole_range(tmp_path: Path) -> None:
 def test_what_is_no_picture_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file.png"
     path.write_bytes(content)
-    with pytest.raises(PermanentError, match=r"file\.png"):
+    with pytest.raises(PermanentError, match="cannot be read as a picture"):
         read_picture(path)
 
 
@@ -84,5 +84,5 @@ def test_a_truncated_picture_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "cut.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8)).save(path)
     path.write_bytes(path.read_bytes()[:900])
-    with pytest.raises(PermanentError, match=r"cut\.png"):
+    with pytest.raises(PermanentError, match="cannot be read as a picture"):
         read_picture(path)
