@@ -72,14 +72,14 @@ def test_a_librarys_record_is_told_without_its_text() -> None:
     stream = io.StringIO()
     logs.configure(stream=stream)
     logs.configure(stream=stream)
-    logging.getLogger("pydicom").warning("bad value 'DOE^JOHN'")
-    logging.getLogger("pydicom").info("DOE^JOHN")
+    logging.getLogger("some.library").warning("bad value 'DOE^JOHN'")
+    logging.getLogger("some.library").info("DOE^JOHN")
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         logging.captureWarnings(capture=True)
         warnings.warn("DOE^JOHN", stacklevel=1)
     assert "DOE" not in stream.getvalue()
-    assert [line["logger"] for line in _lines(stream)] == ["pydicom", "py.warnings"]
+    assert [line["logger"] for line in _lines(stream)] == ["some.library", "py.warnings"]
 
 
 def test_the_console_form_is_for_people() -> None:

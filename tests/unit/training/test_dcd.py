@@ -66,7 +66,7 @@ def test_distilling_brings_the_student_s_one_step_to_the_teacher_s_text(divergen
     batch = _batch(8)
     optimiser = torch.optim.Adam(student.parameters(), 3e-3)
     agreements = []
-    for _ in range(40):
+    for _ in range(70):
         loss, figures = objective.loss(batch, torch.Generator())
         optimiser.zero_grad()
         loss.backward()
