@@ -77,6 +77,8 @@ def test_a_real_chest_radiograph_comes_back_as_one_report(
         study = _push(node, _real(name), syntax)
         before = len(pacs.reports(study))  # the two files are two instances of one study
         eventually(lambda: node.studies() == {"delivered": 1}, f"delivered: {node.log}")
+        _push(node, _real(name), syntax)  # the acknowledgement of the resend comes after its row
+        assert node.studies() == {"delivered": 1}
         assert len(pacs.reports(study)) == before + 1
         _judge(pacs.reports(study)[-1], study, tmp_path)
         assert node.stop() == 0
