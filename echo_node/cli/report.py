@@ -121,14 +121,12 @@ def _open(file: Path) -> _Source:
         raise PermanentError("the file is empty")
     if start[128:] != b"DICM":
         raise PermanentError("neither a DICOM file (those have DICM at byte 128) nor a PNG or JPEG picture")
-    from echo_node.dicom.header import instance_from_file
     from echo_node.dicom.libraries import configure_libraries
-    from echo_node.dicom.pixels import DisplayedPixels
-    from echo_node.dicom.views import ChestImageSelector
+    from echo_node.dicom.pixels import read_file
 
     configure_libraries()
-    selection = ChestImageSelector().select([instance_from_file(file)])
-    return _Source(DisplayedPixels().read(selection.images[0]), selection)
+    selection, image = read_file(file)
+    return _Source(image, selection)
 
 
 def _write_sr(report: Report, selection: Selection, target: Path) -> None:

@@ -36,7 +36,3 @@ class BlockCache:
     def commit(self, tokens: int) -> None:
         """Keep the first *tokens* of the last forward."""
         self._length += tokens
-
-    def get_seq_length(self, _layer_idx: int = 0) -> int:
-        """Return the number of committed tokens (transformers asks by this name)."""
-        return self._length
