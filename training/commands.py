@@ -45,7 +45,7 @@ def train(stage: str, recipe: str, out: Path | None = None, overrides: list[str]
         The checkpoint's folder.
 
     Raises:
-        ConfigError: the recipe is wrong, or of another stage.
+        ConfigError: the recipe is wrong, of another stage, or takes a vision tower of other dimensions.
         CheckpointError: the model to start from cannot be loaded.
     """
     plan = load_recipe(recipe, overrides or [])
@@ -99,7 +99,17 @@ def _start(plan: Recipe) -> tuple[EchoForReportGeneration, Any, ImagePreparation
         (words.truth(index)[1].text for index in range(len(words))), plan.model.new.vocabulary
     )
     model = new_model(plan.model.new, tokenizer, plan.model.block_length, plan.optimiser.seed)
+    if plan.model.start_vision:
+        _take_vision_tower(model, plan.model.start_vision)
     return model, tokenizer, ImagePreparation(resize="square", side=plan.data.side)
+
+
+def _take_vision_tower(model: EchoForReportGeneration, origin: str) -> None:
+    tower = checkpoint.load(origin).model.model.visual.state_dict()
+    try:
+        model.model.visual.load_state_dict(tower)
+    except RuntimeError as error:
+        raise ConfigError(f"the vision tower of {origin} has other dimensions than model.new") from error
 
 
 def _examples(recipe: DataRecipe) -> PhantomExamples:
@@ -109,10 +119,11 @@ def _examples(recipe: DataRecipe) -> PhantomExamples:
 
 
 def _objective(plan: Recipe, model: EchoForReportGeneration, image_tokens: int) -> Objective:
+    values = [len(values) for values in FACTS.values()]
     if plan.stage == "vision":
-        return VisionObjective(model, image_tokens, [len(values) for values in FACTS.values()])
+        return VisionObjective(model, image_tokens, values)
     if plan.stage == "rad":
-        return RadObjective(model, plan.rad)
+        return RadObjective(model, plan.rad, values)
     if not plan.model.start:
         raise ConfigError("dcd needs model.start: the teacher to distil")
     return DcdObjective(model, checkpoint.load(plan.model.start).model, plan.dcd, plan.rad)

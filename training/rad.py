@@ -6,7 +6,7 @@ V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from echo_node.model.block_mask import rad_layout
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
 from training.collate import Batch
+from training.readout import HalfwayReadOut, reading_loss
 from training.recipe import RadRecipe
 
 Loss = tuple[Tensor, dict[str, float]]
@@ -54,17 +55,30 @@ def block_numbers(prompt_length: int, response_length: int, block_length: int) -
 class RadObjective:
     """Denoise each block from its own level of noise, given the clean blocks before it."""
 
-    def __init__(self, model: EchoForReportGeneration, recipe: RadRecipe) -> None:
+    def __init__(self, model: EchoForReportGeneration, recipe: RadRecipe, values: Sequence[int] = ()) -> None:
+        """Prepare the objective.
+
+        Args:
+            model: the network.
+            recipe: the noise, and how much reading the findings counts beside it.
+            values: how many values each kind of finding has; needed if reading them counts.
+        """
         self._model, self._recipe = model, recipe
-        self.own = nn.ModuleDict()
+        self.own = nn.ModuleDict({"halfway": HalfwayReadOut(model, values)} if recipe.findings_weight else {})
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Loss:
-        """Return the sum of CE / t over masked tokens, divided by the number of response tokens."""
+        """Return the RAD loss, with the loss of reading the findings where the recipe asks for it."""
         prompt = self._model.embed_prompt(batch.prompt_NP, batch.pixel_values, batch.grid_thw)
         loss, hit = rad_loss(
             self._model, prompt, batch.response_NR, batch.trained_NR, self._recipe.min_noise, generator
         )
-        return loss, {"masked_accuracy": hit()}
+        figures = {"masked_accuracy": hit()}
+        if self._recipe.findings_weight:
+            found, figures["halfway_accuracy"] = reading_loss(
+                self.own["halfway"](prompt.length), batch.findings_NF
+            )
+            loss = loss + self._recipe.findings_weight * found
+        return loss, figures
 
 
 def rad_loss(

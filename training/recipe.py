@@ -68,6 +68,8 @@ class ModelRecipe(_Part):
     """B: tokens a forward."""
     start: str = ""
     """A checkpoint to start from; empty makes a new network from `new`."""
+    start_vision: str = ""
+    """A checkpoint of the same dimensions from which a new network takes its vision tower."""
     new: NewModelRecipe | None = None
     """Dimensions of a new network."""
     demonstration: bool = True
@@ -102,6 +104,8 @@ class RadRecipe(_Part):
 
     min_noise: float = Field(default=0.1, gt=0, le=1)
     """The least level t of a block's noise."""
+    findings_weight: float = Field(default=0.0, ge=0)
+    """How much reading the findings halfway up the network counts; for small networks from random weights."""
 
 
 class DcdRecipe(_Part):

@@ -25,9 +25,6 @@ CR = "1.2.840.10008.5.1.4.1.1.1"
 BASIC_TEXT = "1.2.840.10008.5.1.4.1.1.88.11"
 VERIFICATION = "1.2.840.10008.1.1"
 
-# pynetdicom does not close the socket of a connection that failed; it ends with its last reference.
-LEFT_TO_THE_COLLECTOR = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 Store = Callable[..., StoredInstance]
 MakeChest = Callable[..., Dataset]
 
@@ -171,7 +168,7 @@ def test_an_unknown_called_ae_title_is_transient_and_named(
                 attempt()
 
 
-@LEFT_TO_THE_COLLECTOR
+@pytest.mark.peer_dies
 def test_a_dead_peer_is_transient_and_named(document: EncodedDocument) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -259,7 +256,7 @@ def test_a_lost_association_is_opened_again(archive: Archive, stored: Store) -> 
     assert archive.associations == 2
 
 
-@LEFT_TO_THE_COLLECTOR
+@pytest.mark.peer_dies
 def test_every_file_has_its_line_when_the_peer_is_dead(stored: Store) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

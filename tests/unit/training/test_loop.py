@@ -39,6 +39,8 @@ batch = 4
 learning_rate = 1e-3
 warmup_steps = 2
 train_vision = true
+[rad]
+findings_weight = 0.2
 """
 
 
@@ -75,6 +77,24 @@ def test_a_broken_run_goes_on_to_the_same_weights(
     for (name, a), (_, b) in zip(first.state_dict().items(), second.state_dict().items(), strict=True):
         assert torch.equal(a, b), name
     assert checkpoint.load(str(whole)).facts.demonstration
+
+
+@pytest.mark.slow
+def test_a_new_network_can_take_the_vision_tower_of_another(tmp_path: Path, recipe: Path) -> None:
+    first = train("rad", str(recipe), tmp_path / "first")
+    frozen = ["optimiser.train_vision=false", "optimiser.steps=1", "optimiser.seed=5"]
+    second = train("rad", str(recipe), tmp_path / "second", [f"model.start_vision='{first}'", *frozen])
+    towers = [checkpoint.load(str(folder)).model.model.visual.state_dict() for folder in (first, second)]
+    assert all(torch.equal(a, b) for a, b in zip(towers[0].values(), towers[1].values(), strict=True))
+    words = [checkpoint.load(str(folder)).model.lm_head.weight for folder in (first, second)]
+    assert not torch.equal(*words)
+    with pytest.raises(ConfigError, match="other dimensions"):
+        train(
+            "rad",
+            str(recipe),
+            tmp_path / "third",
+            [f"model.start_vision='{first}'", "model.new.vision_feed_forward=48"],
+        )
 
 
 def test_learning_rate_warms_up_and_falls_to_its_final_fraction() -> None:

@@ -5,8 +5,9 @@ import torch
 from support.small_model import EOS, MASK, make_model, make_prompt
 
 from echo_node.model.block_mask import block_causal, visible
-from training.collate import pad_responses
-from training.rad import block_numbers, noisy_hidden_states, rad_loss
+from training.collate import Batch, pad_responses
+from training.rad import RadObjective, block_numbers, noisy_hidden_states, rad_loss
+from training.recipe import RadRecipe
 
 CASES = [(block, text) for block in (1, 4, 8) for text in (0, 1, 2, 5)]
 
@@ -87,3 +88,24 @@ def test_the_loss_weighs_every_block_by_its_own_noise() -> None:
     everything = float(rad_loss(model, prompt, response, trained, 1.0, torch.Generator())[0].detach())
     # The 1/t weights make the expected number of weighted tokens equal to the number of tokens.
     assert sum(losses) / len(losses) == pytest.approx(everything, rel=0.25)
+
+
+def test_reading_the_findings_is_learnt_beside_the_words_and_left_out_of_the_model() -> None:
+    model = make_model(4)
+    names = set(model.state_dict())
+    objective = RadObjective(model, RadRecipe(findings_weight=1.0), values=[2])
+    findings = torch.tensor([[0], [1]] * 4)
+    pixels = torch.randn((8, 16, 1176), generator=torch.Generator().manual_seed(2))
+    prompt = torch.tensor([[6, 5, 5, 5, 5, 7, 9, 10]] * 8)
+    response, trained = pad_responses([[9] * 3] * 8, 8, 4, EOS)
+    grid = torch.tensor([[1, 4, 4]] * 8)
+    batch = Batch(prompt, pixels.reshape(-1, 1176), grid, response, trained, findings)
+    optimiser = torch.optim.Adam([*model.parameters(), *objective.own.parameters()], 3e-3)
+    figures: dict[str, float] = {}
+    for step in range(40):
+        loss, figures = objective.loss(batch, torch.Generator().manual_seed(step))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert figures["halfway_accuracy"] > 0.9
+    assert set(model.state_dict()) == names

@@ -26,13 +26,13 @@ def test_the_tower_learns_the_findings() -> None:
     objective = VisionObjective(model, tokens=4, values=[2])
     parameters = [*model.parameters(), *objective.own.parameters()]
     optimiser = torch.optim.Adam(parameters, 3e-3)
-    batch, figures = _batch(32), {"image_accuracy": 0.0, "prompt_accuracy": 0.0}
+    batch, figures = _batch(32), {"places_accuracy": 0.0, "halfway_accuracy": 0.0}
     for _ in range(30):
         loss, figures = objective.loss(batch, torch.Generator())
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    assert figures["image_accuracy"] > 0.9
-    assert figures["prompt_accuracy"] > 0.9
+    assert figures["places_accuracy"] > 0.9
+    assert figures["halfway_accuracy"] > 0.9
     assert not torch.equal(before, model.model.visual.patch_embed.proj.weight)
     assert set(model.state_dict()) == set(make_model(8).state_dict())

@@ -1,0 +1,82 @@
+"""Reading findings straight out of a network, so that it learns to see while it learns to write.
+
+Read-outs are trained with the network and then thrown away. A small network from random weights needs them:
+the loss on words alone teaches it to write fluently about nothing that it sees (docs/experiments.md).
+
+Shapes: N images, P prompt tokens, T tokens of an image, D width, F kinds of finding, C values of one kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
+from torch import Tensor, nn
+
+from echo_node.model.vlm import EchoForReportGeneration
+
+
+class PlacesReadOut(nn.Module):
+    """A linear map of all image tokens, each at its place: teaches the vision tower what is to be seen."""
+
+    def __init__(self, tokens: int, width: int, values: Sequence[int]) -> None:
+        """Prepare the map.
+
+        Args:
+            tokens: T.
+            width: D.
+            values: C of each kind of finding.
+        """
+        super().__init__()
+        self._values = list(values)
+        self.linear = nn.Linear(tokens * width, sum(values))
+
+    def forward(self, image_NTD: Tensor) -> Sequence[Tensor]:
+        """Return the logits (N, C) of each kind of finding."""
+        logits: Sequence[Tensor] = self.linear(image_NTD.flatten(1)).split(self._values, 1)
+        return logits
+
+
+class HalfwayReadOut(nn.Module):
+    """One attention query for each kind of finding, over the prompt halfway up the language model.
+
+    The words of a response see the prompt only through the keys and values of the layers below their own. So
+    what a query finds halfway up, by content alone, the words can find in the upper half of the network; what
+    only the last layer's output tells would come too late for them.
+    """
+
+    def __init__(self, model: EchoForReportGeneration, values: Sequence[int]) -> None:
+        """Listen to the middle layer of *model*.
+
+        Args:
+            model: the network; its next forward is what `forward` reads.
+            values: C of each kind of finding.
+        """
+        super().__init__()
+        width = model.config.text.hidden_size
+        self.query_FD = nn.Parameter(torch.randn(len(values), width) * width**-0.5)
+        self.key = nn.Linear(width, width, bias=False)
+        self.value = nn.Linear(width, width, bias=False)
+        self.logits = nn.ModuleList(nn.Linear(width, count) for count in values)
+        self._hidden_NSD = torch.empty(0)
+        layers = model.model.language_model.layers
+        layers[max(0, len(layers) // 2 - 1)].register_forward_hook(self._listen)
+
+    def _listen(self, _layer: nn.Module, _inputs: object, output: Tensor) -> None:
+        self._hidden_NSD = output
+
+    def forward(self, prompt_length: int) -> Sequence[Tensor]:
+        """Return the logits (N, C) of each kind of finding, from the first *prompt_length* tokens."""
+        hidden_NPD = self._hidden_NSD[:, :prompt_length]
+        hidden_NPD = F.layer_norm(hidden_NPD, hidden_NPD.shape[-1:])
+        attention_NFP = (self.query_FD @ self.key(hidden_NPD).mT).softmax(-1)
+        found_NFD = attention_NFP @ self.value(hidden_NPD)
+        return [logits(found_NFD[:, kind]) for kind, logits in enumerate(self.logits)]
+
+
+def reading_loss(logits: Sequence[Tensor], findings_NF: Tensor) -> tuple[Tensor, float]:
+    """Return the sum over kinds of finding of the cross-entropy, and the share that was read rightly."""
+    losses = [F.cross_entropy(each_NC, findings_NF[:, kind]) for kind, each_NC in enumerate(logits)]
+    right = [(each_NC.argmax(1) == findings_NF[:, kind]).float() for kind, each_NC in enumerate(logits)]
+    return torch.stack(losses).sum(), float(torch.stack(right).mean())
