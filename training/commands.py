@@ -80,7 +80,7 @@ def evaluate(data: str, seed: int, model: str, threshold: float = 0.85) -> list[
     count = parse_data(data)
     console = Console(stderr=True)
     with console.status("") as status:
-        return evaluate_phantoms(model, count, seed, threshold, status.update)
+        return evaluate_phantoms(model, count, seed, threshold, status.update, console.print)
 
 
 def _start(plan: Recipe) -> tuple[EchoForReportGeneration, Any, ImagePreparation]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import socket
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import uvicorn
@@ -174,17 +174,29 @@ def _page(overview: Overview, studies: list[dict[str, Any]]) -> str:
         for title, numbers in (("Studies", overview.studies), ("Deliveries", overview.deliveries))
     ]
     rows = [
-        tuple(str(study[key] or "") for key in ("study_id", "revision", "state", "changed_at", "reason"))
+        (
+            str(study["study_id"]),
+            str(study["revision"]),
+            study["state"],
+            study["changed_at"].replace("T", " ")[:19],
+            study["reason"] or "",
+        )
         for study in studies
     ]
-    recent = _table("Recent studies", ("study", "revision", "state", "changed", "reason"), rows)
+    recent = _table("Recent studies", ("study", "revision", "state", "changed (UTC)", "reason"), rows)
+    aside = (
+        f"<p><strong>{overview.conflicts} set aside</strong>: other content came under the SOP Instance UID "
+        "of an image that is kept. <code>echo-node status</code> names the studies.</p>"
+        if overview.conflicts
+        else ""
+    )
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=10>"
-        f"<title>echo-node</title><style>{_STYLE}</style><h1>echo-node</h1>{''.join(counts)}{recent}</html>"
+        f"<title>echo-node</title><style>{_STYLE}</style><h1>echo-node</h1>{aside}{''.join(counts)}{recent}</html>"
     )
 
 
-def _table(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     if not rows:
         return f"<h2>{title}</h2><p>None yet.</p>"
     head = "".join(f"<th>{html.escape(name)}</th>" for name in heads)

@@ -79,7 +79,9 @@ def test_metrics_count_by_state(url: str, house: House) -> None:
 
 
 def test_the_page_names_studies_by_surrogate_id_and_escapes_reasons(url: str, house: House) -> None:
-    assert "None yet." in _get(url)[1]
+    empty = _get(url)[1]
+    assert "None yet." in empty
+    assert "set aside" not in empty
     house.arrive(received())
     house.complete()
     house.jobs.skip(house.claim(), "no <chest>")
@@ -87,6 +89,8 @@ def test_the_page_names_studies_by_surrogate_id_and_escapes_reasons(url: str, ho
     assert status == 200
     assert "<td>1</td><td>1</td><td>skipped</td>" in text
     assert "no &lt;chest&gt;" in text
+    house.arrive(received(content=b"other"))
+    assert "<strong>1 set aside</strong>" in _get(url)[1]
     assert "1.2.3" not in text
 
 
