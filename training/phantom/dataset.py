@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,18 @@ class PhantomCase:
     report: PhantomReport
 
 
-def case_generator(seed: int, index: int) -> np.random.Generator:
-    """Return the generator that draws a case's findings, then its report, then its image."""
-    return np.random.default_rng(np.random.SeedSequence([seed, index]))
+class CaseGenerators(NamedTuple):
+    """One generator for each part of a case, so that no part depends on how another is drawn."""
+
+    findings: np.random.Generator
+    report: np.random.Generator
+    image: np.random.Generator
+
+
+def case_generators(seed: int, index: int) -> CaseGenerators:
+    """Return the generators of case `index` of the set `seed`."""
+    findings = np.random.default_rng(np.random.SeedSequence([seed, index]))
+    return CaseGenerators(findings, *findings.spawn(2))
 
 
 class PhantomDataset(Sequence[PhantomCase]):
@@ -70,12 +79,11 @@ class PhantomDataset(Sequence[PhantomCase]):
 
     def truth(self, index: int) -> tuple[Findings, PhantomReport]:
         """Return the findings and the report of case `index` (not negative) without rendering its image."""
-        rng = case_generator(self._seed, index)
-        findings = sample_findings(rng)
-        return findings, write_report(findings, rng)
+        rng = case_generators(self._seed, index)
+        findings = sample_findings(rng.findings)
+        return findings, write_report(findings, rng.report)
 
     def _make(self, place: int) -> PhantomCase:
-        rng = case_generator(self._seed, place)
-        findings = sample_findings(rng)
-        report = write_report(findings, rng)
-        return PhantomCase(render(findings, rng, self._size), findings, report)
+        findings, report = self.truth(place)
+        image = render(findings, case_generators(self._seed, place).image, self._size)
+        return PhantomCase(image, findings, report)

@@ -20,9 +20,9 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
 )
 
-from training.phantom.dataset import PhantomDataset, case_generator
+from training.phantom.dataset import PhantomDataset, case_generators
 from training.phantom.findings import Findings, sample_findings
-from training.phantom.grammar import PhantomReport, write_report
+from training.phantom.grammar import PhantomReport
 from training.phantom.radiograph import project
 
 Modality = Literal["CR", "DX"]
@@ -77,10 +77,8 @@ def write_study(
 
 
 def _stored_values(seed: int, size: int, photometric: Photometric) -> NDArray[np.uint16]:
-    rng = case_generator(seed, 0)
-    findings = sample_findings(rng)
-    write_report(findings, rng)  # drawn to leave the generator where the data set's image begins
-    bright = np.rint(project(findings, rng, size) * _LARGEST).astype("<u2")
+    rng = case_generators(seed, 0)
+    bright = np.rint(project(sample_findings(rng.findings), rng.image, size) * _LARGEST).astype("<u2")
     return bright if photometric == "MONOCHROME2" else np.asarray(_LARGEST - bright, dtype="<u2")
 
 

@@ -1,7 +1,8 @@
 """Writes the report of a phantom study: a sentence for each fact in a fixed order, then the impression.
 
 The phrasing of each sentence is drawn on its own, so a decoder that fills a sentence in one step must make
-all its words choose the same phrasing. `parser` reads the same language back.
+all its words choose the same phrasing. Some phrasings are likelier than others, as with any reader, but none
+has half of the cases. `parser` reads the same language back.
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ from training.phantom.phrasebook import (
 FINDINGS_HEADER = "Findings:"
 IMPRESSION_HEADER = "Impression:"
 MAX_KEY_POSITIVES = 3
+HABIT = 0.8
+"""How often a phrasing is drawn for each time that the one before it in the phrasebook is."""
 
 _Choice = TypeVar("_Choice")
 
@@ -58,7 +61,7 @@ def write_impression(frame: str, phrases: Sequence[NounPhrase]) -> str:
 
 
 def write_report(findings: Findings, rng: np.random.Generator) -> PhantomReport:
-    """Write a report that states every fact, drawing the phrasings and the order of the impression."""
+    """Write a report that states every fact, drawing the phrasings; the impression names the worst first."""
     sentences = [_pick(FINDINGS_SENTENCES[fact][getattr(findings, fact)], rng) for fact in FACTS]
     return PhantomReport(" ".join(sentences), _draw_impression(findings, rng))
 
@@ -68,9 +71,9 @@ def _draw_impression(findings: Findings, rng: np.random.Generator) -> str:
     if not positives:
         return _pick(NORMAL_IMPRESSIONS, rng)
     phrases = [_pick(IMPRESSION_PHRASES[fact][value], rng) for fact, value in positives]
-    ordered = [phrases[place] for place in rng.permutation(len(phrases))]
-    return write_impression(_pick(IMPRESSION_FRAMES[len(ordered)], rng), ordered)
+    return write_impression(_pick(IMPRESSION_FRAMES[len(phrases)], rng), phrases)
 
 
 def _pick(choices: Sequence[_Choice], rng: np.random.Generator) -> _Choice:
-    return choices[int(rng.integers(len(choices)))]
+    weights = HABIT ** np.arange(len(choices))
+    return choices[int(rng.choice(len(choices), p=weights / weights.sum()))]
