@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from echo_node.model.vlm import EchoForReportGeneration
 from training.collate import Batch
+from training.optimiser import optimisers
 from training.recipe import OptimiserRecipe
 
 STATE_FILE = "state.pt"
@@ -60,8 +61,8 @@ def train(
     """
     model.model.visual.requires_grad_(recipe.train_vision)
     learner = nn.ModuleList([model, objective.own])
-    optimiser = _optimiser(learner, recipe)
-    first = _resume(learner, optimiser, folder)
+    steppers = optimisers(learner, recipe)
+    first = _resume(learner, steppers, folder)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -74,14 +75,14 @@ def train(
         bar = progress.add_task("training", total=recipe.steps, completed=first, figures="")
         for step in range(first, recipe.steps):
             started = time.monotonic()
-            figures = _update(learner, objective, batch_at(step), optimiser, recipe, step)
+            figures = _update(learner, objective, batch_at(step), steppers, recipe, step)
             figures["seconds"] = time.monotonic() - started
             metrics.write(json.dumps({"step": step + 1, **figures}) + "\n")
             shown = "  ".join(f"{name} {value:.3g}" for name, value in figures.items())
             progress.update(bar, advance=1, figures=shown)
             if (step + 1) % save_every == 0 and step + 1 < recipe.steps:
                 metrics.flush()
-                _save(learner, optimiser, folder, step + 1)
+                _save(learner, steppers, folder, step + 1)
     (folder / STATE_FILE).unlink(missing_ok=True)
 
 
@@ -96,20 +97,22 @@ def _update(
     learner: nn.Module,
     objective: Objective,
     batch: Batch,
-    optimiser: torch.optim.Optimizer,
+    steppers: list[torch.optim.Optimizer],
     recipe: OptimiserRecipe,
     step: int,
 ) -> dict[str, float]:
     learner.train()
-    for group in optimiser.param_groups:
-        group["lr"] = learning_rate(recipe, step)
+    for stepper in steppers:
+        for group in stepper.param_groups:
+            group["lr"] = learning_rate(recipe, step)
     generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
     loss, figures = objective.loss(batch, generator)
-    optimiser.zero_grad(set_to_none=True)
+    learner.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     parameters = [p for p in learner.parameters() if p.requires_grad]
     norm = torch.nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
-    optimiser.step()
+    for stepper in steppers:
+        stepper.step()
     return {"loss": loss.item(), **figures, "gradient_norm": norm.item()}
 
 
@@ -122,26 +125,19 @@ def learning_rate(recipe: OptimiserRecipe, step: int) -> float:
     return recipe.learning_rate * (recipe.final_fraction + (1 - recipe.final_fraction) * cosine)
 
 
-def _optimiser(learner: nn.Module, recipe: OptimiserRecipe) -> torch.optim.Optimizer:
-    trained = [p for p in learner.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
-
-
-def _save(learner: nn.Module, optimiser: torch.optim.Optimizer, folder: Path, step: int) -> None:
+def _save(learner: nn.Module, steppers: list[torch.optim.Optimizer], folder: Path, step: int) -> None:
     partial = folder / f"{STATE_FILE}.part"
-    torch.save({"step": step, "learner": learner.state_dict(), "optimiser": optimiser.state_dict()}, partial)
+    optimisers_state = [stepper.state_dict() for stepper in steppers]
+    torch.save({"step": step, "learner": learner.state_dict(), "optimisers": optimisers_state}, partial)
     partial.replace(folder / STATE_FILE)
 
 
-def _resume(learner: nn.Module, optimiser: torch.optim.Optimizer, folder: Path) -> int:
+def _resume(learner: nn.Module, steppers: list[torch.optim.Optimizer], folder: Path) -> int:
     path = folder / STATE_FILE
     if not path.is_file():
         return 0
     state = torch.load(path, weights_only=True)
     learner.load_state_dict(state["learner"])
-    optimiser.load_state_dict(state["optimiser"])
+    for stepper, saved in zip(steppers, state["optimisers"], strict=True):
+        stepper.load_state_dict(saved)
     return int(state["step"])

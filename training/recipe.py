@@ -77,7 +77,7 @@ class ModelRecipe(_Part):
 
 
 class OptimiserRecipe(_Part):
-    """AdamW with warm-up and a cosine."""
+    """AdamW, or Muon for the layers, with warm-up and a cosine."""
 
     steps: int = Field(gt=0)
     """Updates."""
@@ -91,6 +91,8 @@ class OptimiserRecipe(_Part):
     """The learning rate at the end, as a fraction of the highest."""
     weight_decay: float = Field(default=0.01, ge=0)
     """On matrices only."""
+    muon: bool = False
+    """Train the matrices of the layers by Muon; for networks from random weights."""
     clip_norm: float = Field(default=1.0, gt=0)
     """The gradient's longest norm."""
     train_vision: bool = False

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from echo_node.errors import ConfigError
 from echo_node.model import checkpoint
 from training import loop
 from training.commands import train
 from training.data import batch_indices
+from training.optimiser import optimisers
 from training.recipe import OptimiserRecipe, load_recipe
 
 RECIPE = """
@@ -56,10 +58,12 @@ def recipe(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("muon", [False, True])
 def test_a_broken_run_goes_on_to_the_same_weights(
-    tmp_path: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch, *, muon: bool
 ) -> None:
-    whole = train("rad", str(recipe), tmp_path / "whole")
+    muons = [f"optimiser.muon={str(muon).lower()}"]
+    whole = train("rad", str(recipe), tmp_path / "whole", muons)
     update, real_train = loop._update, loop.train
     monkeypatch.setattr("training.commands.run_loop", lambda *a: real_train(*a, save_every=2))
 
@@ -70,9 +74,9 @@ def test_a_broken_run_goes_on_to_the_same_weights(
 
     monkeypatch.setattr(loop, "_update", until_step_five)
     with pytest.raises(_PowerCut):
-        train("rad", str(recipe), tmp_path / "broken")
+        train("rad", str(recipe), tmp_path / "broken", muons)
     monkeypatch.setattr(loop, "_update", update)
-    resumed = train("rad", str(recipe), tmp_path / "broken")
+    resumed = train("rad", str(recipe), tmp_path / "broken", muons)
     first, second = checkpoint.load(str(whole)).model, checkpoint.load(str(resumed)).model
     for (name, a), (_, b) in zip(first.state_dict().items(), second.state_dict().items(), strict=True):
         assert torch.equal(a, b), name
@@ -95,6 +99,16 @@ def test_a_new_network_can_take_the_vision_tower_of_another(tmp_path: Path, reci
             tmp_path / "third",
             [f"model.start_vision='{first}'", "model.new.vision_feed_forward=48"],
         )
+
+
+def test_muon_gets_the_matrices_of_the_layers_and_adamw_the_rest() -> None:
+    learner = nn.ModuleDict({"layers": nn.ModuleList([nn.Linear(4, 4)]), "lm_head": nn.Linear(4, 8)})
+    recipe = OptimiserRecipe(steps=1, batch=1, learning_rate=1e-3, muon=True)
+    adamw, muon = optimisers(nn.ModuleDict({"model": learner}), recipe)
+    assert isinstance(muon, torch.optim.Muon)
+    assert muon.param_groups[0]["params"] == [learner["layers"][0].weight]
+    rest = {id(p) for group in adamw.param_groups for p in group["params"]}
+    assert rest == {id(p) for p in learner.parameters()} - {id(learner["layers"][0].weight)}
 
 
 def test_learning_rate_warms_up_and_falls_to_its_final_fraction() -> None:
