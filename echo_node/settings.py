@@ -101,10 +101,12 @@ class ModelSettings(Section):
     """Where it runs; `auto` takes the GPU if there is one."""
     threads: int = Field(default=0, ge=0)
     """CPU threads for the model; 0 leaves it to PyTorch."""
-    decoder: Literal["one_step", "multi_step"] = "one_step"
-    """How blocks are written: one forward each, or several under `confidence_threshold`."""
-    confidence_threshold: float = Field(default=0.85, gt=0, le=1)
-    """Multi-step: a token is committed when its probability is at least this."""
+    decoder: Literal["one_step", "adaptive", "multi_step"] = "one_step"
+    """How blocks are written: one forward each, a second one where it is needed, or as many as it takes."""
+    confidence_threshold: float = Field(default=0.7, gt=0, le=1)
+    """Adaptive and multi-step: a token is committed when its probability is at least this."""
+    check: Literal["off", "mark", "repair"] = "off"
+    """Whether the finished draft is checked, and improbable words are marked or written anew."""
     max_new_tokens: int = Field(default=320, ge=8, le=4096)
     """The longest draft; one that has not ended by then is not sent."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,8 +16,9 @@ import torch
 from echo_node.errors import CheckpointError, ConfigError
 from echo_node.inference.image import ImagePreparation
 from echo_node.model import checkpoint
+from echo_node.model.canvas import Decoded, DecodeSettings
 from echo_node.model.checkpoint import Checkpoint
-from echo_node.model.decode import Decoded, DecodeSettings, decode
+from echo_node.model.decode import decode, settings_of
 from training.collate import prepare_prompts
 from training.data import Images, PhantomExamples
 from training.phantom.findings import Findings
@@ -27,6 +28,7 @@ from training.phantom.parser import score
 Row = dict[str, object]
 _BATCH = 32
 _MAX_NEW_TOKENS = 160
+_TEACHER_THRESHOLD = 0.85
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def evaluate_phantoms(
         model: a shipped model's name or a folder; its teacher, if it names one, is measured beside it.
         count: how many phantoms.
         seed: which ones; not a seed that the model was trained on.
-        threshold: the multi-step decoder's confidence threshold.
+        threshold: the adaptive decoder's confidence threshold.
         progress: told what is being measured.
         note: told what is left out, and why.
 
@@ -82,34 +84,43 @@ def evaluate_phantoms(
     images, truths = examples.images(range(count)), examples.truths
     rows: list[Row] = []
 
-    def measure(name: str, loaded: Checkpoint, pictures: Images, tau: float) -> None:
+    def measure(name: str, loaded: Checkpoint, pictures: Images, settings: DecodeSettings) -> None:
         progress(name)
-        rows.append(_row(name, _draft(loaded, preparation, pictures, tau), truths))
+        rows.append(_row(name, draft(loaded, preparation, pictures, settings), truths))
 
-    measure("one_step", student, images, 0.0)
-    measure("multi_step", student, images, threshold)
+    one_step = settings_of("one_step", threshold, _MAX_NEW_TOKENS)
+    adaptive = settings_of("adaptive", threshold, _MAX_NEW_TOKENS)
+    multi_step = settings_of("multi_step", _TEACHER_THRESHOLD, _MAX_NEW_TOKENS)
+    measure("one_step", student, images, one_step)
+    measure("adaptive", student, images, adaptive)
+    measure("adaptive_mark", student, images, replace(adaptive, check="mark"))
+    measure("adaptive_repair", student, images, replace(adaptive, check="repair"))
+    measure("multi_step", student, images, multi_step)
     if student.facts.teacher:
         try:
             teacher = checkpoint.load(student.facts.teacher)
         except CheckpointError as error:
             note(f"the teacher is not measured: {error}")
         else:
-            measure("teacher_multi_step", teacher, images, threshold)
-            measure("teacher_one_step", teacher, images, 0.0)
+            measure("teacher_multi_step", teacher, images, multi_step)
+            measure("teacher_one_step", teacher, images, one_step)
     order = np.random.default_rng(seed).permutation(count)
-    measure("one_step_shuffled_images", student, images[order], 0.0)
+    measure("one_step_shuffled_images", student, images[order], one_step)
     rows.append(_row("always_normal", _always_normal(count), truths))
     return rows
 
 
-def _draft(loaded: Checkpoint, preparation: ImagePreparation, images: Images, threshold: float) -> Measured:
+def draft(
+    loaded: Checkpoint, preparation: ImagePreparation, images: Images, settings: DecodeSettings
+) -> Measured:
+    """Draft a report for each image and time it."""
     started = time.perf_counter()
     decoded: list[Decoded] = []
     for at in range(0, len(images), _BATCH):
         inputs = prepare_prompts(images[at : at + _BATCH], preparation, loaded.tokenizer)
         with torch.inference_mode():
             prompt = loaded.model.embed_prompt(*inputs)
-        decoded += decode(loaded.model, prompt, DecodeSettings(threshold, _MAX_NEW_TOKENS))
+        decoded += decode(loaded.model, prompt, settings)
     seconds = time.perf_counter() - started
     texts = loaded.tokenizer.batch_decode([list(d.tokens) for d in decoded], skip_special_tokens=True)
     return Measured(

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from echo_node.model.decode import DecodeSettings, decode
+from echo_node.model.canvas import Step
+from echo_node.model.decode import decode, settings_of
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
 
 
@@ -37,23 +38,22 @@ def roll_out(
 ) -> Rollout:
     """Let the teacher write reports by confidence and keep its conditional distributions."""
     length = teacher.config.block_length
-    log_probs: dict[int, Tensor] = {}
-    steps: dict[int, Tensor] = {}
-
-    def keep(at: int, commit_NB: Tensor, logits_NBV: Tensor, step: int) -> None:
-        log_prob_NBV = torch.log_softmax(logits_NBV.float(), -1)
-        if step == 1:
-            log_probs[at], steps[at] = log_prob_NBV, torch.ones_like(commit_NB, dtype=torch.long)
-        else:
-            log_probs[at] = torch.where(commit_NB[..., None], log_prob_NBV, log_probs[at])
-            steps[at] = steps[at].masked_fill(commit_NB, step)
-
-    decode(teacher, prompt, DecodeSettings(threshold, max_new_tokens), keep)
     tail = prompt.length % length
-    order = sorted(log_probs)
-    log_prob_NRV = torch.cat([log_probs[at] for at in order], 1)[:, tail:].clone()
-    step_NR = torch.cat([steps[at] for at in order], 1)[:, tail:].clone()
-    response_NR = log_prob_NRV.argmax(-1)
+    blocks = -(-(tail + max_new_tokens) // length)
+    shape = (len(prompt.length_N), blocks * length)
+    log_prob_NCV = torch.zeros((*shape, teacher.config.text.vocab_size), device=prompt.embeds_NPD.device)
+    step_NC = torch.zeros(shape, dtype=torch.long, device=prompt.embeds_NPD.device)
+
+    def keep(step: Step) -> None:
+        row_M, place_M = step.commit_NB.nonzero(as_tuple=True)
+        column_M = step.column_NB[row_M, place_M]
+        log_prob_NCV[row_M, column_M] = torch.log_softmax(step.logits_NBV[row_M, place_M].float(), -1)
+        step_NC[row_M, column_M] = step.step_N[row_M]
+
+    decode(teacher, prompt, settings_of("multi_step", threshold, max_new_tokens), keep)
+    used = int(step_NC.any(0).nonzero().max()) + 1
+    log_prob_NRV, step_NR = log_prob_NCV[:, tail:used], step_NC[:, tail:used]
+    response_NR = log_prob_NRV.argmax(-1).masked_fill(step_NR == 0, teacher.config.mask)
     is_eos_NR = response_NR == teacher.config.end_of_sequence
     first_N = torch.where(is_eos_NR.any(1), is_eos_NR.int().argmax(1), -1)
     block_end_N = ((tail + first_N) // length + 1) * length - tail

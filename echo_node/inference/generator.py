@@ -13,8 +13,9 @@ from echo_node.inference.image import ImagePreparation
 from echo_node.inference.prompt import prompt_ids
 from echo_node.inference.sections import Span, split_sections
 from echo_node.model import checkpoint
+from echo_node.model.canvas import Decoded
 from echo_node.model.checkpoint import Checkpoint
-from echo_node.model.decode import Decoded, DecodeSettings, decode
+from echo_node.model.decode import decode, settings_of
 from echo_node.settings import ModelSettings
 
 
@@ -45,8 +46,9 @@ class EchoGenerator:
         self._language = facts.language
         self._model, self._tokenizer, self._preparation = loaded.model, loaded.tokenizer, preparation
         self._decoder = settings.decoder
-        threshold = settings.confidence_threshold if settings.decoder == "multi_step" else 0.0
-        self._decoding = DecodeSettings(threshold, settings.max_new_tokens)
+        self._decoding = settings_of(
+            settings.decoder, settings.confidence_threshold, settings.max_new_tokens, settings.check
+        )
 
     @property
     def model(self) -> ModelIdentity:
@@ -66,7 +68,9 @@ class EchoGenerator:
         except torch.OutOfMemoryError as error:
             raise TransientError("the device is out of memory") from error
         seconds = time.perf_counter() - started
-        if not decoded.ended:
+        if decoded.ending == "loop":
+            raise PermanentError(f"the model repeats itself after {decoded.written} tokens")
+        if decoded.ending == "length":
             raise PermanentError(
                 f"the model did not end its report within {self._decoding.max_new_tokens} tokens"
             )

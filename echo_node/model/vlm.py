@@ -6,41 +6,60 @@ No modelling code is copied: the language model takes its attention mask as it i
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import Qwen2_5_VLForConditionalGeneration
+from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLTextModel
 
 from echo_node.model.config import EchoConfig
-from echo_node.model.kv_cache import BlockCache
+from echo_node.model.kv_cache import SlotCache
+
+_TAKES_CACHE_AS = (  # transformers 5.24 renamed it
+    "cache" if "cache" in inspect.signature(Qwen2_5_VLTextModel.forward).parameters else "past_key_values"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Prompts of equal length, embedded, with images in place.
+    """Embedded prompts with images in place; shorter ones are filled up behind their end.
 
     Attributes:
         embeds_NPD: the embedded tokens.
         position_3NP: M-RoPE position ids (time, height, width).
         offset_N: what to add to an absolute position after the prompt to get its position id.
+        length_N: how many tokens of each row are prompt.
     """
 
     embeds_NPD: Tensor
     position_3NP: Tensor
     offset_N: Tensor
+    length_N: Tensor
 
     @property
     def length(self) -> int:
-        """P, in tokens."""
+        """P, the tokens of the longest prompt."""
         return self.embeds_NPD.shape[1]
 
-    def position_ids(self, position_L: Tensor) -> Tensor:
-        """Return the M-RoPE ids (3, N, L) of absolute positions, in the prompt or after it."""
-        after_NL = position_L[None, :] + self.offset_N[:, None]
-        inside_L = position_L < self.length
-        prompt_3NL = self.position_3NP[:, :, position_L.clamp(max=self.length - 1)]
-        return torch.where(inside_L, prompt_3NL, after_NL.expand(3, -1, -1))
+    def row(self, index: int) -> Prompt:
+        """Return one prompt alone, without what fills it up."""
+        length = int(self.length_N[index])
+        one = slice(index, index + 1)
+        return Prompt(
+            self.embeds_NPD[one, :length],
+            self.position_3NP[:, one, :length],
+            self.offset_N[one],
+            self.length_N[one],
+        )
+
+    def position_ids(self, position_NL: Tensor) -> Tensor:
+        """Return the M-RoPE ids (3, N, L) of absolute positions (N, L) or (L,), in the prompt or after it."""
+        position_NL = position_NL.expand(len(self.length_N), -1)
+        after_NL = position_NL + self.offset_N[:, None]
+        place_NL = position_NL.clamp(min=0, max=self.length - 1)
+        prompt_3NL = self.position_3NP.gather(2, place_NL.expand(3, -1, -1))
+        return torch.where(position_NL < self.length_N[:, None], prompt_3NL, after_NL)
 
 
 class EchoForReportGeneration(Qwen2_5_VLForConditionalGeneration):  # type: ignore[no-untyped-call]
@@ -49,13 +68,17 @@ class EchoForReportGeneration(Qwen2_5_VLForConditionalGeneration):  # type: igno
     config_class = EchoConfig
     config: EchoConfig
 
-    def embed_prompt(self, ids_NP: Tensor, pixel_values: Tensor, grid_thw: Tensor) -> Prompt:
-        """Embed prompts of equal length, one image each.
+    def embed_prompt(
+        self, ids_NP: Tensor, pixel_values: Tensor, grid_thw: Tensor, length_N: Tensor | None = None
+    ) -> Prompt:
+        """Embed prompts of one image each.
 
         Args:
-            ids_NP: token ids with an image token for each merged patch.
+            ids_NP: token ids with an image token for each merged patch; a shorter row is filled up with
+                any text token.
             pixel_values: patches of all images, (patches, channels * time * size * size).
             grid_thw: patches of each image along time, height and width, (N, 3).
+            length_N: how many tokens of each row are prompt; all of them by default.
         """
         embeds_NPD = self.get_input_embeddings()(ids_NP)
         features = torch.cat(tuple(self.get_image_features(pixel_values, grid_thw).pooler_output))
@@ -64,7 +87,9 @@ class EchoForReportGeneration(Qwen2_5_VLForConditionalGeneration):  # type: igno
         position_3NP, delta_N1 = self.model.get_rope_index(
             ids_NP, mm_token_type_ids=is_image_NP.int(), image_grid_thw=grid_thw
         )
-        return Prompt(embeds_NPD, position_3NP, delta_N1.reshape(-1))
+        if length_N is None:
+            length_N = torch.full((len(ids_NP),), ids_NP.shape[1], device=ids_NP.device)
+        return Prompt(embeds_NPD, position_3NP, delta_N1.reshape(-1), length_N)
 
     def embed_response(self, ids_NL: Tensor) -> Tensor:
         """Return the embeddings (N, L, D) of response tokens."""
@@ -72,31 +97,31 @@ class EchoForReportGeneration(Qwen2_5_VLForConditionalGeneration):  # type: igno
         return embedded
 
     def hidden_states(
-        self, embeds_NLD: Tensor, position_3NL: Tensor, mask_LK: Tensor, cache: BlockCache | None = None
+        self, embeds_NLD: Tensor, position_3NL: Tensor, mask_NLK: Tensor, cache: SlotCache | None = None
     ) -> Tensor:
         """Run the language model under an explicit mask; return the last hidden states (N, L, D).
 
         Args:
             embeds_NLD: embedded input.
             position_3NL: M-RoPE ids.
-            mask_LK: boolean, true where attention is allowed; K = committed tokens of *cache* + L.
-            cache: keys and values before this input; the caller commits what is to be kept.
+            mask_NLK: boolean, true where attention is allowed, (N, L, K) or (L, K) for all sequences alike;
+                K = L, or the seen slots of *cache*.
+            cache: where keys and values are written and read; `place` was called for this input.
         """
+        mask_N1LK = mask_NLK[:, None] if mask_NLK.ndim == 3 else mask_NLK[None, None]
         output = self.model.language_model(
             inputs_embeds=embeds_NLD,
             position_ids=position_3NL,
-            attention_mask={"full_attention": mask_LK[None, None]},
-            past_key_values=cache,
+            attention_mask={"full_attention": mask_N1LK},
             use_cache=False,
+            **{_TAKES_CACHE_AS: cache},
         )
         hidden_NLD: Tensor = output.last_hidden_state
         return hidden_NLD
 
-    def new_cache(self, sequences: int, capacity: int) -> BlockCache:
-        """Return an empty cache for *sequences* of at most *capacity* tokens."""
+    def new_cache(self, sequences: int, slots: int) -> SlotCache:
+        """Return an empty cache of *slots* tokens for each of *sequences*."""
         text = self.config.text
         head_dim = text.hidden_size // text.num_attention_heads
         like = self.lm_head.weight
-        return BlockCache(
-            text.num_hidden_layers, sequences, text.num_key_value_heads, capacity, head_dim, like
-        )
+        return SlotCache(text.num_hidden_layers, sequences, text.num_key_value_heads, slots, head_dim, like)

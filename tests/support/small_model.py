@@ -34,14 +34,18 @@ def make_model(block_length: int, seed: int = 0) -> EchoForReportGeneration:
     return model
 
 
-def make_prompt(
-    model: EchoForReportGeneration, text_tokens: int, sequences: int = 2, seed: int = 1
-) -> Prompt:
-    """Prompts of 6 + text_tokens tokens: an image of 2 x 2 merged patches between its marks, then text."""
+def prompt_inputs(text_tokens: int, sequences: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and patches of prompts of 6 + text_tokens tokens: an image of 2 x 2 merged patches, then text."""
     generator = torch.Generator().manual_seed(seed)
     text = torch.randint(8, VOCABULARY, (sequences, text_tokens), generator=generator)
     image = torch.tensor([6, IMAGE, IMAGE, IMAGE, IMAGE, 7]).expand(sequences, -1)
-    pixels = torch.randn((sequences * 16, 1176), generator=generator)
-    grid = torch.tensor([[1, 4, 4]] * sequences)
+    return torch.cat([image, text], 1), torch.randn((sequences * 16, 1176), generator=generator)
+
+
+def make_prompt(
+    model: EchoForReportGeneration, text_tokens: int, sequences: int = 2, seed: int = 1
+) -> Prompt:
+    """Embedded prompts of 6 + text_tokens tokens."""
+    ids, pixels = prompt_inputs(text_tokens, sequences, seed)
     with torch.no_grad():
-        return model.embed_prompt(torch.cat([image, text], 1), pixels, grid)
+        return model.embed_prompt(ids, pixels, torch.tensor([[1, 4, 4]] * sequences))

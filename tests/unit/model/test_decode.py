@@ -2,40 +2,55 @@
 
 import pytest
 import torch
-from support.small_model import EOS, MASK, make_model, make_prompt
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.small_model import EOS, IMAGE, MASK, make_model, make_prompt, prompt_inputs
 from torch import Tensor
+from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from echo_node.model.block_mask import block_causal
-from echo_node.model.decode import Decoded, DecodeSettings, decode
+from echo_node.model.canvas import Check, Decoded, DecodeSettings, Step
+from echo_node.model.decode import decode
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
 
-BLOCKS = [1, 4, 8]
 TAILS = [0, 1, 3, 6]  # text tokens behind six others: P mod B takes many values
-THRESHOLDS = [0.0, 0.3, 1.0]
+_MODELS = {block: make_model(block, seed=block) for block in (1, 2, 4, 8)}
+_OURS = {"model_type", "block_length", "mask_token_id", "architectures"}
 
 
 def _uncached(
-    model: EchoForReportGeneration, prompt: Prompt, threshold: float, limit: int
+    model: EchoForReportGeneration, prompt: Prompt, threshold: float, limit: int, most_steps: int = 0
 ) -> list[list[int]]:
     """The definition: every step runs the whole sequence under the block-causal mask, no cache, no fusion."""
     block = model.config.block_length
     rows = []
-    for row in range(prompt.embeds_NPD.shape[0]):
-        one = Prompt(prompt.embeds_NPD[[row]], prompt.position_3NP[:, [row]], prompt.offset_N[[row]])
+    for row in range(len(prompt.length_N)):
+        one = prompt.row(row)
         written: list[int] = []
-        while len(written) < limit and EOS not in written:
-            room = block - (prompt.length + len(written)) % block
-            current = [MASK] * room
+        while len(written) < limit and EOS not in written and not _loops(written, one.length % block):
+            room = block - (one.length + len(written)) % block
+            current, step = [MASK] * room, 0
             while MASK in current:
+                step += 1
                 probability, choice = _distribution(model, one, written + current)
                 opened = [i for i, token in enumerate(current) if token == MASK]
-                at = {i: probability[prompt.length + len(written) + i] for i in opened}
+                at = {i: probability[one.length + len(written) + i] for i in opened}
                 commit = [i for i in opened if at[i] >= threshold] or [max(opened, key=lambda i: at[i])]
+                commit = opened if step == most_steps else commit
                 for i in commit:
-                    current[i] = int(choice[prompt.length + len(written) + i])
+                    current[i] = int(choice[one.length + len(written) + i])
             written += current
         rows.append(written[: written.index(EOS)] if EOS in written else written)
     return rows
+
+
+def _loops(written: list[int], tail: int) -> bool:
+    whole = [MASK] * tail + written
+    for period in range(1, 33):
+        looked_at = whole[-max(3 * period, 24) :]
+        if len(looked_at) == max(3 * period, 24) and looked_at[period:] == looked_at[:-period]:
+            return True
+    return False
 
 
 @torch.no_grad()
@@ -54,49 +69,116 @@ def _tokens(decoded: list[Decoded]) -> list[list[int]]:
     return [list(d.tokens) for d in decoded]
 
 
-@pytest.mark.parametrize("threshold", THRESHOLDS)
-@pytest.mark.parametrize("text_tokens", TAILS)
-@pytest.mark.parametrize("block", BLOCKS)
-def test_decoding_equals_its_definition(block: int, text_tokens: int, threshold: float) -> None:
-    model = make_model(block)
-    prompt = make_prompt(model, text_tokens)
-    decoded = decode(model, prompt, DecodeSettings(threshold, 24))
-    assert _tokens(decoded) == _uncached(model, prompt, threshold, 24)
-
-
-@pytest.mark.parametrize("threshold", THRESHOLDS)
-@pytest.mark.parametrize("text_tokens", TAILS)
-@pytest.mark.parametrize("block", BLOCKS)
-def test_fused_equals_unfused_token_for_token(block: int, text_tokens: int, threshold: float) -> None:
-    model = make_model(block, seed=3)
-    prompt = make_prompt(model, text_tokens)
-    fused = decode(model, prompt, DecodeSettings(threshold, 32))
-    unfused = decode(model, prompt, DecodeSettings(threshold, 32, fused=False))
-    assert _tokens(fused) == _tokens(unfused)
+@settings(max_examples=60, deadline=None)
+@given(
+    block=st.sampled_from([1, 2, 4, 8]),
+    text_tokens=st.integers(0, 12),
+    threshold=st.sampled_from([0.0, 0.3, 1.0]),
+    most_steps=st.integers(0, 3),
+    limit=st.integers(1, 40),
+    seed=st.integers(0, 50),
+)
+def test_decoding_equals_its_definition_fused_and_unfused(
+    block: int, text_tokens: int, threshold: float, most_steps: int, limit: int, seed: int
+) -> None:
+    model = _MODELS[block]
+    prompt = make_prompt(model, text_tokens, seed=seed)
+    fused = decode(model, prompt, DecodeSettings(threshold, most_steps, limit))
+    unfused = decode(model, prompt, DecodeSettings(threshold, most_steps, limit, "unfused"))
+    assert _tokens(fused) == _tokens(unfused) == _uncached(model, prompt, threshold, limit, most_steps)
     assert all(f.forwards <= u.forwards for f, u in zip(fused, unfused, strict=True))
 
 
 def test_one_step_costs_one_forward_a_block_fused_and_about_two_unfused() -> None:
     model = make_model(8)
     prompt = make_prompt(model, 2)  # P = 8: no tail
-    fused = decode(model, prompt, DecodeSettings(0.0, 32))
-    unfused = decode(model, prompt, DecodeSettings(0.0, 32, fused=False))
+    fused = decode(model, prompt, DecodeSettings(0.0, 1, 32))
+    unfused = decode(model, prompt, DecodeSettings(0.0, 1, 32, "unfused"))
     for f, u in zip(fused, unfused, strict=True):
         blocks = -(-f.written // 8)
         assert f.forwards == blocks
         assert u.forwards == 2 * blocks - 1  # nothing reads the last block's keys and values
 
 
-@pytest.mark.parametrize("threshold", [0.0, 0.4])
-def test_a_batch_equals_its_members(threshold: float) -> None:
-    model = make_model(4)
-    prompt = make_prompt(model, 3, sequences=4)
-    together = decode(model, prompt, DecodeSettings(threshold, 24))
-    for row in range(4):
-        one = Prompt(prompt.embeds_NPD[[row]], prompt.position_3NP[:, [row]], prompt.offset_N[[row]])
-        alone = decode(model, one, DecodeSettings(threshold, 24))[0]
+@settings(max_examples=30, deadline=None)
+@given(
+    block=st.sampled_from([1, 4, 8]),
+    texts=st.lists(st.integers(0, 20), min_size=2, max_size=5),
+    threshold=st.sampled_from([0.0, 0.4]),
+    check=st.sampled_from(["off", "mark", "repair"]),
+)
+def test_a_batch_of_prompts_of_any_lengths_equals_its_members(
+    block: int, texts: list[int], threshold: float, check: Check
+) -> None:
+    model = _MODELS[block]
+    wanted = DecodeSettings(threshold, 2, 24, check=check, improbable=0.3)
+    together = decode(model, _of_lengths(model, texts), wanted)
+    for row, text_tokens in enumerate(texts):
+        alone = decode(model, make_prompt(model, text_tokens, sequences=1, seed=row), wanted)[0]
         assert alone.tokens == together[row].tokens
         assert alone.forwards == together[row].forwards
+        assert alone.probabilities == pytest.approx(together[row].probabilities, abs=1e-4)
+
+
+def _of_lengths(model: EchoForReportGeneration, texts: list[int]) -> Prompt:
+    """What make_prompt makes of these numbers of text tokens and the seeds 0, 1, ..., in one batch."""
+    rows, pixels = [], []
+    for seed, text_tokens in enumerate(texts):
+        ids, patches = prompt_inputs(text_tokens, sequences=1, seed=seed)
+        rows.append(ids[0])
+        pixels.append(patches)
+    ids_NP = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=9)
+    grid = torch.tensor([[1, 4, 4]] * len(texts))
+    with torch.no_grad():
+        return model.embed_prompt(ids_NP, torch.cat(pixels), grid, torch.tensor([len(row) for row in rows]))
+
+
+@pytest.mark.parametrize("text_tokens", TAILS)
+def test_next_token_reading_is_the_greedy_decoding_of_stock_qwen(text_tokens: int) -> None:
+    model = _MODELS[8]
+    stock = Qwen2_5_VLForConditionalGeneration(
+        Qwen2_5_VLConfig(**{k: v for k, v in model.config.to_dict().items() if k not in _OURS})
+    ).eval()
+    stock.load_state_dict(model.state_dict())
+    ids, pixels = prompt_inputs(text_tokens, sequences=3, seed=4)
+    grid = torch.tensor([[1, 4, 4]] * 3)
+    is_image = (ids == IMAGE).int()
+    with torch.no_grad():
+        prompt = model.embed_prompt(ids, pixels, grid)
+        wanted = stock.generate(
+            input_ids=ids, pixel_values=pixels, image_grid_thw=grid, mm_token_type_ids=is_image,
+            attention_mask=torch.ones_like(ids), max_new_tokens=20, do_sample=False, eos_token_id=EOS,
+            pad_token_id=EOS,
+        )[:, ids.shape[1] :].tolist()  # fmt: skip
+    decoded = decode(model, prompt, DecodeSettings(0.0, 0, 20, "next_token"))
+    for row, ours in zip(wanted, decoded, strict=True):
+        assert list(ours.tokens) == (row[: row.index(EOS)] if EOS in row else row)
+
+
+def test_a_draft_that_repeats_itself_is_stopped() -> None:
+    model = make_model(8)
+    with torch.no_grad():
+        model.lm_head.weight[EOS] = 0
+        model.lm_head.weight[10] *= 20
+        model.lm_head.weight[11] = -model.lm_head.weight[10]
+    for decoded in decode(model, make_prompt(model, 2), DecodeSettings(0.0, 1, 200)):
+        assert decoded.ending == "loop"
+        assert len(decoded.tokens) < 200
+
+
+def test_each_step_is_told() -> None:
+    model = make_model(8)
+    prompt = make_prompt(model, 3)
+    steps: list[Step] = []
+    decoded = decode(model, prompt, DecodeSettings(0.5, 0, 24), steps.append)
+    assert len(steps) == max(d.forwards for d in decoded)
+    told = {}
+    for step in steps:
+        for row, place in step.commit_NB.nonzero().tolist():
+            told[row, int(step.column_NB[row, place])] = int(step.token_NB[row, place])
+    for row, d in enumerate(decoded):
+        columns = sorted(column for at, column in told if at == row)
+        assert [told[row, column] for column in columns][: len(d.tokens)] == list(d.tokens)
 
 
 def test_nothing_behind_the_end_of_sequence_counts() -> None:
@@ -106,7 +188,7 @@ def test_nothing_behind_the_end_of_sequence_counts() -> None:
     found = [
         d
         for seed in range(20)
-        for d in decode(model, make_prompt(model, 3, seed=seed), DecodeSettings(0.0, 32))
+        for d in decode(model, make_prompt(model, 3, seed=seed), DecodeSettings(0.0, 1, 32))
     ]
     ended = [d for d in found if d.ended]
     assert ended
@@ -120,7 +202,7 @@ def test_the_mask_is_never_written() -> None:
     model = make_model(8)
     with torch.no_grad():
         model.lm_head.weight[MASK] *= 50
-    for d in decode(model, make_prompt(model, 3), DecodeSettings(0.5, 32)):
+    for d in decode(model, make_prompt(model, 3), DecodeSettings(0.5, 0, 32)):
         assert MASK not in d.tokens
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from support.small_model import EOS, MASK, make_model, make_prompt
 
-from echo_node.model.decode import DecodeSettings, decode
+from echo_node.model.decode import decode, settings_of
 from training.collate import Batch
 from training.dcd import DcdObjective
 from training.recipe import DcdRecipe, RadRecipe
@@ -16,7 +16,7 @@ def test_a_rollout_is_what_the_teacher_decodes(threshold: float) -> None:
     model = make_model(8, seed=2)
     prompt = make_prompt(model, 5, sequences=6)
     rollout = roll_out(model, prompt, threshold, 40)
-    for row, decoded in enumerate(decode(model, prompt, DecodeSettings(threshold, 40))):
+    for row, decoded in enumerate(decode(model, prompt, settings_of("multi_step", threshold, 40))):
         written = rollout.response_NR[row, : len(decoded.tokens)].tolist()
         assert tuple(written) == decoded.tokens
         assert bool(rollout.trained_NR[row].any()) == decoded.ended

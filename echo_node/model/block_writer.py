@@ -1,0 +1,129 @@
+"""The forwards of a decoding: the prefill, the blocks one after another, noisy copies of all of them.
+
+Shapes: N sequences, P prompt, B block length, L tokens of a forward, S slots, A copies, K blocks,
+X = K * B tokens, D model width.
+
+Fused: every forward carries [finished block n-1 | block n], leaves the keys and values of the first in the
+cache and reads the second, so that N blocks cost N forwards instead of 2 N (ECHO, section on decoding). All
+forwards of a batch have one shape and no forward waits for another row: a row that takes a second step
+repeats its finished block, which writes the same keys and values again.
+
+A cache slot is a position. What stood in the slots of a block as noise is overwritten when the block is
+carried as finished, so that the mask needs one rule: a query sees the slots of its own and earlier blocks.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
+from torch import Tensor
+
+from echo_node.model.block_mask import block_causal
+from echo_node.model.canvas import Canvas, DecodeSettings, Step
+from echo_node.model.vlm import EchoForReportGeneration, Prompt
+
+_NEVER = torch.iinfo(torch.long).max
+_LOOKED_AT = 64  # the slots that a forward on the CPU sees grow by so many
+
+
+class BlockWriter:
+    """A network, the cache filled with the prompts, and the canvas that it writes on."""
+
+    def __init__(self, model: EchoForReportGeneration, prompt: Prompt, settings: DecodeSettings) -> None:
+        self.model, self.prompt = model, prompt
+        self.canvas = Canvas(model, prompt, settings)
+        self._block_length = self.canvas.block_length
+        self._columns = self.canvas.token_NC.shape[1]
+        self._on_cpu = prompt.embeds_NPD.device.type == "cpu"
+        # A void block of slots stands before position 0: block 0 has no finished block to be carried with.
+        self._void = self._block_length
+        longest = int(self.canvas.start_N.max())
+        self.slots = self._void + longest + self._columns
+        # Behind them two noisy copies of the response find room, for the check.
+        self.cache = model.new_cache(len(prompt.length_N), self.slots + 2 * self._columns)
+        device = prompt.embeds_NPD.device
+        slot_S = torch.arange(self.slots, device=device) - self._void
+        self.block_of_slot_S = (slot_S // self._block_length).masked_fill(slot_S < 0, _NEVER)
+        self._longest, self._forwards = longest, 0
+        self._prefill()
+
+    def _prefill(self) -> None:
+        if self._longest == 0:
+            return
+        position_L = torch.arange(self._longest, device=self.block_of_slot_S.device)
+        sequences = len(self.prompt.length_N)
+        self.cache.place((position_L + self._void).expand(sequences, -1), self._void + self._longest)
+        mask_LK = block_causal(self._longest, self._block_length, position_L.device)
+        self.model.hidden_states(
+            self.prompt.embeds_NPD[:, : self._longest],
+            self.prompt.position_ids(position_L),
+            F.pad(mask_LK, (self._void, 0)),
+            self.cache,
+        )
+
+    def advance(self) -> Step:
+        """Run one forward and commit what it makes confident."""
+        column_NL, position_NL = self.canvas.window()
+        seen = self._seen()
+        self.cache.place(position_NL + self._void, seen)
+        block_NL = (position_NL // self._block_length).clamp(min=0)
+        mask_NLS = self.block_of_slot_S[:seen] <= block_NL[..., None]
+        hidden_NLD = self.model.hidden_states(
+            self.embed(column_NL, self.canvas.token_NC.gather(1, column_NL.clamp(min=0))),
+            self.prompt.position_ids(position_NL),
+            mask_NLS,
+            self.cache,
+        )
+        return self.canvas.commit(self.model.lm_head(hidden_NLD[:, -self._block_length :]))
+
+    def embed(self, column_NL: Tensor, token_NL: Tensor) -> Tensor:
+        """Return the embeddings of tokens at columns: the prompt's own where a column belongs to it."""
+        position_NL = self.canvas.start_N[:, None] + column_NL
+        is_prompt_NL = position_NL < self.prompt.length_N[:, None]
+        place_NL1 = position_NL.clamp(min=0, max=self.prompt.length - 1)[..., None]
+        prompt_NLD = self.prompt.embeds_NPD.gather(
+            1, place_NL1.expand(-1, -1, self.prompt.embeds_NPD.shape[2])
+        )
+        return torch.where(is_prompt_NL[..., None], prompt_NLD, self.model.embed_response(token_NL))
+
+    def noisy_hidden_states(self, block_NK: Tensor, token_NAX: Tensor) -> Tensor:
+        """Run noisy copies of written blocks, all at once, over the clean blocks in the cache.
+
+        Args:
+            block_NK: which blocks, counted from the response's first, K of each row.
+            token_NAX: A copies of their X = K * B tokens, with masks in them.
+
+        Returns:
+            The hidden states (N, A, X, D): what a block's tokens say given the earlier blocks and their own
+            unmasked ones.
+        """
+        sequences, copies, length = token_NAX.shape
+        column_NX = self.columns(block_NK)
+        column_NL = column_NX.repeat(1, copies)
+        position_NL = self.canvas.start_N[:, None] + column_NL
+        clean = self._void + self._longest + (int(block_NK.max()) + 1) * self._block_length
+        slot_L = torch.arange(clean, clean + copies * length, device=column_NL.device)
+        self.cache.place(slot_L.expand(sequences, -1), clean + copies * length)
+        earlier_NLS = self.block_of_slot_S[:clean] < (position_NL // self._block_length)[..., None]
+        own_L = torch.arange(copies * length, device=column_NL.device) // self._block_length
+        own_LL = own_L[:, None] == own_L
+        hidden_NLD = self.model.hidden_states(
+            self.embed(column_NL, token_NAX.reshape(sequences, -1)),
+            self.prompt.position_ids(position_NL),
+            torch.cat([earlier_NLS, own_LL.expand(sequences, -1, -1)], 2),
+            self.cache,
+        )
+        return hidden_NLD.view(sequences, copies, length, -1)
+
+    def columns(self, block_NK: Tensor) -> Tensor:
+        """Return the columns (N, X) of blocks."""
+        within_B = torch.arange(self._block_length, device=block_NK.device)
+        return (block_NK[..., None] * self._block_length + within_B).flatten(1)
+
+    def _seen(self) -> int:
+        """Return how many slots the next forward must see: all, or on the CPU no more than can be in use."""
+        self._forwards += 1
+        if not self._on_cpu:
+            return self.slots
+        reached = self._void + self._longest + self._forwards * self._block_length
+        return min(self.slots, -(-reached // _LOOKED_AT) * _LOOKED_AT)

@@ -1,0 +1,96 @@
+"""Check and repair of a whole draft, in parallel (after the blocks have been written one after another).
+
+Shapes: N sequences, C columns of the response, K blocks of a row that are looked at, B block length,
+X = K * B tokens, D model width, V vocabulary.
+
+One-step decoding chooses the tokens of a block independently of each other, so that a block can mix two
+wordings. The check asks how probable each token is given the earlier blocks AND the other half of its own:
+two noisy copies of the draft, the even columns masked in one and the odd ones in the other, one forward.
+Repair masks the improbable tokens anew and denoises all their blocks at once by confidence, each on the
+clean blocks before it as they were first written.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from echo_node.model.block_writer import BlockWriter
+from echo_node.model.canvas import DecodeSettings, most_probable, reached
+
+_TRUSTED = 1.1  # a token committed with at least this probability is not asked again
+
+
+def check(writer: BlockWriter) -> None:
+    """Replace each token's probability by the one that it has beside the rest of its block; one forward.
+
+    A block all of whose tokens were committed with near certainty is not asked again.
+    """
+    canvas = writer.canvas
+    chosen = _choose(writer, (canvas.probability_NC < _TRUSTED) & canvas.is_text)
+    if chosen is None:
+        return
+    block_NK, asked_N = chosen
+    column_NX = writer.columns(block_NK)
+    token_NX = canvas.token_NC.gather(1, column_NX)
+    is_odd_NX = column_NX % 2 == 1
+    mask = writer.model.config.mask
+    copies = [token_NX.masked_fill(~is_odd_NX, mask), token_NX.masked_fill(is_odd_NX, mask)]
+    hidden_NAXD = writer.noisy_hidden_states(block_NK, torch.stack(copies, 1))
+    hidden_NXD = torch.where(is_odd_NX[..., None], hidden_NAXD[:, 1], hidden_NAXD[:, 0])
+    log_prob_NXV = torch.log_softmax(_logits(writer, hidden_NXD), -1)
+    checked_NX = log_prob_NXV.gather(2, token_NX[..., None])[..., 0].exp()
+    canvas.probability_NC.scatter_(1, column_NX, checked_NX)
+    canvas.forwards_N += asked_N
+
+
+def repair(writer: BlockWriter, settings: DecodeSettings) -> None:
+    """Write anew what the check found improbable; the probabilities become those of the new tokens.
+
+    The end of sequence stays where it is, and what stands behind it is left alone.
+    """
+    canvas, eos = writer.canvas, writer.model.config.end_of_sequence
+    open_NC = (canvas.probability_NC < settings.improbable) & canvas.is_text & (canvas.token_NC != eos)
+    chosen = _choose(writer, open_NC)
+    if chosen is None:
+        return
+    block_NK, _ = chosen
+    column_NX = writer.columns(block_NK)
+    token_NX = canvas.token_NC.gather(1, column_NX)
+    probability_NX = canvas.probability_NC.gather(1, column_NX)
+    open_NX = open_NC.gather(1, column_NX)
+    while open_NX.any():
+        noisy_NX = token_NX.masked_fill(open_NX, writer.model.config.mask)
+        logits_NXV = _logits(writer, writer.noisy_hidden_states(block_NK, noisy_NX[:, None])[:, 0])
+        logits_NXV[..., eos] = -torch.inf
+        best_NX, choice_NX = most_probable(logits_NXV)
+        commit_NX = _reached_by_block(best_NX, open_NX, canvas.block_length, settings.confidence_threshold)
+        canvas.forwards_N += open_NX.any(1)
+        token_NX = torch.where(commit_NX, choice_NX, token_NX)
+        probability_NX = torch.where(commit_NX, best_NX, probability_NX)
+        open_NX = open_NX & ~commit_NX
+    canvas.token_NC.scatter_(1, column_NX, token_NX)
+    canvas.probability_NC.scatter_(1, column_NX, probability_NX)
+
+
+def _reached_by_block(best_NX: Tensor, open_NX: Tensor, block_length: int, threshold: float) -> Tensor:
+    blocks = (-1, block_length)
+    return reached(best_NX.reshape(blocks), open_NX.reshape(blocks), threshold).view_as(open_NX)
+
+
+def _choose(writer: BlockWriter, wanted_NC: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Return blocks (N, K) among which are all that hold a wanted column, and which rows have such; or None.
+
+    K is the most that any row has; a row with fewer gets some of its others in addition.
+    """
+    wanted_NK = wanted_NC.view(len(wanted_NC), -1, writer.canvas.block_length).any(-1)
+    most = int(wanted_NK.sum(1).max())
+    if not most:
+        return None
+    return wanted_NK.int().topk(most, 1).indices, wanted_NK.any(1)
+
+
+def _logits(writer: BlockWriter, hidden_NXD: Tensor) -> Tensor:
+    logits_NXV: Tensor = writer.model.lm_head(hidden_NXD).float()
+    logits_NXV[..., writer.model.config.mask] = -torch.inf
+    return logits_NXV

@@ -1,0 +1,104 @@
+"""The check of a draft is what it says, and repair leaves what was sure."""
+
+import pytest
+import torch
+from support.small_model import EOS, MASK, make_model, make_prompt
+
+from echo_node.model.block_mask import rad_layout
+from echo_node.model.block_writer import BlockWriter
+from echo_node.model.canvas import DecodeSettings
+from echo_node.model.check import check
+from echo_node.model.decode import decode
+from echo_node.model.vlm import EchoForReportGeneration, Prompt
+
+
+@torch.no_grad()
+def _asked_without_cache(model: EchoForReportGeneration, one: Prompt, text: list[int]) -> list[float]:
+    """Each token's probability, masked with the other tokens of its parity, in the layout of RAD."""
+    block, tail = model.config.block_length, one.length % model.config.block_length
+    filled = text + [EOS] * (-(one.length + len(text)) % block)
+    layout = rad_layout(one.length, len(filled), block)
+    found = []
+    for place in range(len(text)):
+        masked = [MASK if (tail + i) % 2 == (tail + place) % 2 else t for i, t in enumerate(filled)]
+        embeds = torch.cat(
+            [
+                one.embeds_NPD,
+                model.embed_response(torch.tensor([filled])),
+                one.embeds_NPD[:, layout.noisy_start :],
+                model.embed_response(torch.tensor([masked])),
+            ],
+            1,
+        )
+        hidden = model.hidden_states(embeds, one.position_ids(layout.position_S), layout.mask_SS)
+        logits = model.lm_head(hidden[0, -len(filled) + place])
+        logits[MASK] = -torch.inf
+        found.append(float(logits.softmax(-1)[filled[place]]))
+    return found
+
+
+@pytest.mark.parametrize("block", [2, 4, 8])
+@pytest.mark.parametrize("text_tokens", [0, 3, 9])
+def test_the_check_is_one_forward_that_asks_each_token_beside_the_other_half(
+    block: int, text_tokens: int
+) -> None:
+    model = make_model(block, seed=block)
+    prompt = make_prompt(model, text_tokens, sequences=3)
+    plain = decode(model, prompt, DecodeSettings(0.0, 1, 24))
+    marked = decode(model, prompt, DecodeSettings(0.0, 1, 24, check="mark"))
+    for row, (before, after) in enumerate(zip(plain, marked, strict=True)):
+        assert after.tokens == before.tokens
+        assert after.forwards == before.forwards + 1
+        text = [*before.tokens, *([EOS] if before.ended else [])]
+        asked = _asked_without_cache(model, prompt.row(row), _whole_blocks(model, prompt, row, text))
+        assert after.probabilities == pytest.approx(asked[: len(before.tokens)], abs=1e-4)
+
+
+def _whole_blocks(model: EchoForReportGeneration, prompt: Prompt, row: int, text: list[int]) -> list[int]:
+    """The text with what its last block holds behind the end of sequence."""
+    writer = BlockWriter(model, prompt, DecodeSettings(0.0, 1, 24))
+    with torch.inference_mode():
+        while not writer.canvas.finished:
+            writer.advance()
+    block, start = model.config.block_length, int(prompt.length_N[row]) % model.config.block_length
+    whole: list[int] = writer.canvas.token_NC[row, start : -(-(start + len(text)) // block) * block].tolist()
+    assert whole[: len(text)] == text
+    return whole
+
+
+def test_repair_rewrites_the_improbable_and_leaves_the_rest() -> None:
+    model = make_model(8, seed=5)
+    prompt = make_prompt(model, 5, sequences=6)
+    marked = decode(model, prompt, DecodeSettings(0.0, 1, 40, check="mark"))
+    repaired = decode(model, prompt, DecodeSettings(0.0, 1, 40, check="repair", improbable=0.3))
+    rewritten = 0
+    for before, after in zip(marked, repaired, strict=True):
+        assert len(after.tokens) == len(before.tokens)
+        assert after.ending == before.ending
+        assert EOS not in after.tokens
+        assert MASK not in after.tokens
+        for at, probability in enumerate(before.probabilities):
+            if probability >= 0.3:
+                assert after.tokens[at] == before.tokens[at]
+            rewritten += after.tokens[at] != before.tokens[at]
+    assert rewritten
+
+
+def test_a_draft_without_improbable_words_costs_nothing_to_repair() -> None:
+    model = make_model(8, seed=5)
+    prompt = make_prompt(model, 5)
+    marked = decode(model, prompt, DecodeSettings(0.0, 1, 40, check="mark"))
+    least = min(min(d.probabilities) for d in marked)
+    repaired = decode(model, prompt, DecodeSettings(0.0, 1, 40, check="repair", improbable=least / 2))
+    assert repaired == marked
+
+
+def test_the_canvas_of_a_check_is_the_one_that_was_written() -> None:
+    model = make_model(8, seed=5)
+    writer = BlockWriter(model, make_prompt(model, 5), DecodeSettings(0.0, 1, 40))
+    with torch.inference_mode():
+        while not writer.canvas.finished:
+            writer.advance()
+        before = writer.canvas.token_NC.clone()
+        check(writer)
+    assert torch.equal(before, writer.canvas.token_NC)
