@@ -36,6 +36,7 @@ class Measured:
     """Drafts of one decoder on one set: the texts and what they cost."""
 
     texts: tuple[str, ...]
+    decoded: tuple[Decoded, ...]
     tokens: int
     forwards: int
     ended: float
@@ -125,6 +126,7 @@ def draft(
     texts = loaded.tokenizer.batch_decode([list(d.tokens) for d in decoded], skip_special_tokens=True)
     return Measured(
         texts=tuple(texts),
+        decoded=tuple(decoded),
         tokens=sum(d.written for d in decoded),
         forwards=sum(d.forwards for d in decoded),
         ended=sum(d.ended for d in decoded) / len(decoded),
@@ -134,7 +136,7 @@ def draft(
 
 def _always_normal(count: int) -> Measured:
     texts = tuple(write_report(Findings.normal(), np.random.default_rng(i)).text for i in range(count))
-    return Measured(texts, tokens=0, forwards=0, ended=1.0, seconds=0.0)
+    return Measured(texts, (), tokens=0, forwards=0, ended=1.0, seconds=0.0)
 
 
 def _row(name: str, measured: Measured, truths: Sequence[Findings]) -> Row:

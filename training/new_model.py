@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from echo_node.inference.prompt import IMAGE_TOKEN, MASK_TOKEN
-from echo_node.model.config import EchoConfig
+from echo_node.inference.prompt import IMAGE_TOKEN
+from echo_node.model.config import MASK_TOKEN, EchoConfig
 from echo_node.model.vlm import EchoForReportGeneration
 from training.recipe import NewModelRecipe
 from training.tokenizer import VISION_END, VISION_START

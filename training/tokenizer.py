@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from echo_node.inference.prompt import IMAGE_TOKEN, MASK_TOKEN, PROMPT
+from echo_node.inference.prompt import IMAGE_TOKEN, PROMPT
+from echo_node.model.config import MASK_TOKEN
 
 END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"

@@ -9,6 +9,7 @@ import torch
 from echo_node.domain.report import Generation, ModelIdentity, Report, Sentence
 from echo_node.domain.study import GreyImage
 from echo_node.errors import PermanentError, TransientError
+from echo_node.inference.confidence import Calibration, likelihoods
 from echo_node.inference.image import ImagePreparation
 from echo_node.inference.prompt import prompt_ids
 from echo_node.inference.sections import Span, split_sections
@@ -26,15 +27,23 @@ def load_generator(settings: ModelSettings) -> EchoGenerator:
         CheckpointError: the checkpoint cannot be used; the message names what is wrong with it.
         PermanentError: `device = "cuda"` and there is no GPU.
     """
-    device = settings.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    elif device == "cuda" and not torch.cuda.is_available():
-        raise PermanentError("model.device is 'cuda', but PyTorch sees no GPU; 'auto' takes what is there")
+    loaded = checkpoint.load(settings.name, device_of(settings))
+    return EchoGenerator(loaded, ImagePreparation.load(loaded.folder), settings)
+
+
+def device_of(settings: ModelSettings) -> str:
+    """Return `cpu` or `cuda` as configured, and give PyTorch as many threads as configured.
+
+    Raises:
+        PermanentError: `device = "cuda"` and there is no GPU.
+    """
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    loaded = checkpoint.load(settings.name, device)
-    return EchoGenerator(loaded, ImagePreparation.load(loaded.folder), settings)
+    if settings.device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise PermanentError("model.device is 'cuda', but PyTorch sees no GPU; 'auto' takes what is there")
+    return settings.device
 
 
 class EchoGenerator:
@@ -45,6 +54,7 @@ class EchoGenerator:
         self._identity = ModelIdentity(facts.name, facts.version, loaded.digest, facts.demonstration)
         self._language = facts.language
         self._model, self._tokenizer, self._preparation = loaded.model, loaded.tokenizer, preparation
+        self._calibration = Calibration.load(loaded.folder) if settings.check != "off" else None
         self._decoder = settings.decoder
         self._decoding = settings_of(
             settings.decoder, settings.confidence_threshold, settings.max_new_tokens, settings.check
@@ -91,13 +101,17 @@ class EchoGenerator:
         if not sections.findings and not sections.impression:
             raise PermanentError("the model wrote an empty report")
         return Report(
-            findings=_sentences(sections.findings),
-            impression=_sentences(sections.impression),
+            findings=self._sentences(sections.findings, text, decoded),
+            impression=self._sentences(sections.impression, text, decoded),
             language=self._language,
             model=self._identity,
             generation=Generation(self._decoder, decoded.written, decoded.forwards, seconds),
         )
 
-
-def _sentences(spans: tuple[Span, ...]) -> tuple[Sentence, ...]:
-    return tuple(Sentence(span.text) for span in spans)
+    def _sentences(self, spans: tuple[Span, ...], text: str, decoded: Decoded) -> tuple[Sentence, ...]:
+        """Return sentences with what the check found of them, where the model has a calibration for it."""
+        if self._calibration is None:
+            return tuple(Sentence(span.text) for span in spans)
+        found = likelihoods(spans, text, decoded.tokens, decoded.probabilities, self._tokenizer)
+        calibrated = map(self._calibration, found)
+        return tuple(Sentence(s.text, confidence) for s, confidence in zip(spans, calibrated, strict=True))

@@ -6,7 +6,6 @@ from typing import Any
 
 PROMPT = "Review this chest X-ray and write a report. Use this format: Findings: {}, Impression: {}."
 IMAGE_TOKEN = "<|image_pad|>"  # noqa: S105 - a token of the vocabulary, no secret
-MASK_TOKEN = "<|MASK|>"  # noqa: S105 - likewise
 
 
 def prompt_ids(tokenizer: Any, image_tokens: int) -> list[int]:

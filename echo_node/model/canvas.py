@@ -42,6 +42,7 @@ class DecodeSettings:
         check: of the finished draft: `mark` gives every token the probability that it has beside the rest of
             its block; `repair` also writes improbable ones anew.
         improbable: what `repair` takes as improbable.
+        forced_length: go on to the longest response whatever is written, as benchmarks need it.
     """
 
     confidence_threshold: float
@@ -50,6 +51,7 @@ class DecodeSettings:
     reading: Literal["fused", "unfused", "next_token"] = "fused"
     check: Check = "off"
     improbable: float = 0.2
+    forced_length: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +139,12 @@ class Canvas:
     @property
     def is_text(self) -> Tensor:
         """True (N, C) where a column holds a written token up to the end of sequence, itself included."""
-        is_eos_NC = (self.token_NC == self._eos_id) & self.response_NC & ~self._open_NC
+        written_NC = self.response_NC & ~self._open_NC
+        if self._settings.forced_length:
+            return written_NC
+        is_eos_NC = (self.token_NC == self._eos_id) & written_NC
         behind_NC = is_eos_NC.cumsum(1) - is_eos_NC.long() > 0
-        return self.response_NC & ~self._open_NC & ~behind_NC
+        return written_NC & ~behind_NC
 
     def window(self) -> tuple[Tensor, Tensor]:
         """Return columns and absolute positions (N, L) of the next forward; negative before the prompt."""
@@ -175,8 +180,10 @@ class Canvas:
         return step
 
     def _end(self, full_N: Tensor, holds_eos_N: Tensor) -> None:
-        ending_N = torch.where(self._loops(), 3, torch.where(self._block_N == self._last_N, 2, 0))
-        ending_N = torch.where(holds_eos_N, 1, ending_N)
+        ending_N = torch.where(self._block_N == self._last_N, 2, 0)
+        if not self._settings.forced_length:
+            ending_N = torch.where(self._loops(), 3, ending_N)
+            ending_N = torch.where(holds_eos_N, 1, ending_N)
         self._ending_N = torch.where(full_N & (self._ending_N == 0), ending_N, self._ending_N)
 
     def _loops(self) -> Tensor:

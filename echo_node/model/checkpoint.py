@@ -9,20 +9,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from echo_node.errors import CheckpointError
-from echo_node.model.config import EchoConfig
+from echo_node.model.config import MASK_TOKEN, EchoConfig
 from echo_node.model.vlm import EchoForReportGeneration
 
 FACTS_FILE = "model.json"
+_OLDER_NAMES = {  # as transformers named the tensors before 4.52
+    r"^visual": "model.visual",
+    r"^model(?!\.(language_model|visual))": "model.language_model",
+}
 SHIPPED = Path(__file__).resolve().parent.parent / "models"
 
 
@@ -36,6 +42,9 @@ class ModelFacts:
         demonstration: true if drafts must say that they are not for clinical use.
         language: of the reports, RFC 5646.
         teacher: name or folder of the model that this one was distilled from; empty if none.
+        block_length: of a model whose config.json does not say it; else 0.
+        licence: under which the weights may be used, as their publisher states it; empty if not known.
+        origin: where the weights came from, such as a hub's id and revision.
     """
 
     name: str
@@ -43,6 +52,9 @@ class ModelFacts:
     demonstration: bool = False
     language: str = "en"
     teacher: str = ""
+    block_length: int = 0
+    licence: str = ""
+    origin: str = ""
 
     def save(self, folder: Path) -> None:
         """Write model.json."""
@@ -60,18 +72,33 @@ class Checkpoint:
     tokenizer: Any
 
 
+def library() -> Path:
+    """Return the folder of the models that were added: ECHO_NODE_MODELS, or the user's data folder."""
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(os.environ.get("ECHO_NODE_MODELS") or f"{data}/echo-node/models").expanduser()
+
+
+def known() -> dict[str, Path]:
+    """Return the folders of the shipped models and of those that were added, by name."""
+    folders = [p.parent for place in (library(), SHIPPED) for p in sorted(place.glob("[!.]*/config.json"))]
+    return {folder.name: folder for folder in folders}
+
+
 def find(name: str) -> Path:
-    """Return the folder of a checkpoint given by a shipped model's name or by its path.
+    """Return the folder of a checkpoint given by a model's name or by its path.
 
     Raises:
         CheckpointError: there is neither.
     """
-    for folder in (SHIPPED / name if "/" not in name else None, Path(name).expanduser()):
-        if folder is not None and (folder / "config.json").is_file():
-            return folder
-    shipped = ", ".join(sorted(p.parent.name for p in SHIPPED.glob("*/config.json"))) or "none"
+    models = known()
+    if name in models:
+        return models[name]
+    folder = Path(name).expanduser()
+    if (folder / "config.json").is_file():
+        return folder
     raise CheckpointError(
-        f"no model '{name}': neither a shipped one ({shipped}) nor a folder with a config.json"
+        f"no model '{name}': neither one of {', '.join(sorted(models)) or 'none'} nor a folder with a "
+        "config.json; `echo-node model add` brings one"
     )
 
 
@@ -86,25 +113,74 @@ def digest(folder: Path) -> str:
     return total.hexdigest()
 
 
-def load(name: str, device: str = "cpu") -> Checkpoint:
+def load(name: str, device: str = "cpu", *, adopt_block_length: int = 0) -> Checkpoint:
     """Load a checkpoint for inference or as the start of a training stage.
 
     On the CPU the weights become float32, whatever they are stored as; on a GPU bfloat16.
+
+    Args:
+        name: of a model, or its folder.
+        device: `cpu` or `cuda`.
+        adopt_block_length: takes an autoregressive Qwen2.5-VL too, as the start of RAD: it is given this
+            block length and a mask token.
 
     Raises:
         CheckpointError: naming the file, tensor or setting that is missing, truncated or of another kind.
     """
     folder = find(name)
-    model = _load_weights(folder, device)
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    facts = facts_of(folder)
+    tokenizer = _load_tokenizer(folder)
+    config = _load_config(folder, facts, tokenizer, adopt_block_length)
+    model = _load_weights(folder, config, device)
+    if config.mask >= config.text.vocab_size:
+        model.resize_token_embeddings(config.mask + 1)
+    model.to(torch.device(device))  # type: ignore[arg-type]
+    return Checkpoint(folder, facts, digest(folder), model, tokenizer)
+
+
+def _load_tokenizer(folder: Path) -> Any:
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{folder} has no usable tokeniser") from error
-    model.to(torch.device(device))  # type: ignore[arg-type]
-    return Checkpoint(folder, _load_facts(folder), digest(folder), model, tokenizer)
 
 
-def _load_facts(folder: Path) -> ModelFacts:
+def _load_config(folder: Path, facts: ModelFacts, tokenizer: Any, adopt_block_length: int) -> EchoConfig:
+    """Return the configuration, completed from the tokeniser and from what we know of the checkpoint."""
+    try:
+        config: EchoConfig = EchoConfig.from_pretrained(folder)
+    except (OSError, ValueError, TypeError, StrictDataclassError) as error:
+        raise CheckpointError(f"{folder / 'config.json'} is not a configuration of Qwen2.5-VL") from error
+    if not isinstance(config.text.eos_token_id, int):
+        config.text.eos_token_id = tokenizer.eos_token_id
+    if config.text.eos_token_id is None:
+        raise CheckpointError(f"{folder}: neither config.json nor the tokeniser has an end of sequence")
+    if config.mask_token_id is None and MASK_TOKEN not in tokenizer.get_vocab() and adopt_block_length:
+        tokenizer.add_special_tokens({"additional_special_tokens": [MASK_TOKEN]})
+    if config.mask_token_id is None:
+        config.mask_token_id = tokenizer.get_vocab().get(MASK_TOKEN)
+    if config.mask_token_id is None:
+        raise CheckpointError(
+            f"{folder} has no {MASK_TOKEN} in its vocabulary: an autoregressive model, which RAD can adapt "
+            "(model.start of a recipe for `echo-node train rad`)"
+        )
+    config.block_length = config.block_length or facts.block_length or adopt_block_length
+    if config.block_length < 1:
+        raise CheckpointError(
+            f"{folder}: config.json names no block_length; `echo-node model add {folder} --block-length N` "
+            "keeps the number that the model was trained with"
+        )
+    return config
+
+
+def facts_of(folder: Path) -> ModelFacts:
+    """Return what a checkpoint says of itself; of one that says nothing, its folder's name.
+
+    Raises:
+        CheckpointError: model.json is not what `ModelFacts.save` writes.
+    """
     path = folder / FACTS_FILE
     if not path.is_file():
         return ModelFacts(name=folder.name, version="unknown")
@@ -114,15 +190,11 @@ def _load_facts(folder: Path) -> ModelFacts:
         raise CheckpointError(f"{path} cannot be read: {error}") from error
 
 
-def _load_weights(folder: Path, device: str) -> EchoForReportGeneration:
+def _load_weights(folder: Path, config: EchoConfig, device: str) -> EchoForReportGeneration:
     if not any(folder.glob("*.safetensors")):
         raise CheckpointError(f"{folder} has no .safetensors file; other formats are not loaded")
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
-        config = EchoConfig.from_pretrained(folder)
-        _ = config.mask, config.end_of_sequence
         loaded: Any = EchoForReportGeneration.from_pretrained(
             folder,
             config=config,
@@ -130,6 +202,7 @@ def _load_weights(folder: Path, device: str) -> EchoForReportGeneration:
             use_safetensors=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,
+            key_mapping=_OLDER_NAMES,
         )
         model, info = loaded
     except (SafetensorError, OSError, RuntimeError, ValueError, KeyError) as error:

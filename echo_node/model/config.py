@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from huggingface_hub.dataclasses import strict
-from transformers import Qwen2_5_VLConfig
+from transformers import AutoConfig, Qwen2_5_VLConfig
+
+MASK_TOKEN = "<|MASK|>"  # noqa: S105 - a token of the vocabulary, no secret
 
 
 @strict
@@ -13,13 +15,13 @@ class EchoConfig(Qwen2_5_VLConfig):  # type: ignore[no-untyped-call]
     """What a checkpoint must say about itself.
 
     Attributes:
-        block_length: how many tokens one denoising forward writes (B in the paper).
+        block_length: how many tokens one denoising forward writes (B in the paper); 0 if it is not known.
         mask_token_id: the id of `<|MASK|>`, the token that stands for what is not yet written.
     """
 
     model_type = "echo"
 
-    block_length: int = 8
+    block_length: int = 0
     mask_token_id: int | None = None
 
     @property
@@ -44,6 +46,9 @@ class EchoConfig(Qwen2_5_VLConfig):  # type: ignore[no-untyped-call]
             ValueError: the configuration has none: not a block-diffusion model.
         """
         return _required(self.mask_token_id, "mask_token_id")
+
+
+AutoConfig.register(EchoConfig.model_type, EchoConfig)
 
 
 def _required(token_id: int | list[int] | None, name: str) -> int:

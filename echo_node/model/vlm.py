@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLTextModel
+from transformers import (
+    AutoModelForImageTextToText,
+    GenerationConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2_5_VLTextModel,
+)
 
 from echo_node.model.config import EchoConfig
 from echo_node.model.kv_cache import SlotCache
@@ -19,6 +25,13 @@ from echo_node.model.kv_cache import SlotCache
 _TAKES_CACHE_AS = (  # transformers 5.24 renamed it
     "cache" if "cache" in inspect.signature(Qwen2_5_VLTextModel.forward).parameters else "past_key_values"
 )
+
+_GENERATION: dict[str, Any] = {
+    "denoising_steps": 2,
+    "confidence_threshold": 0.7,
+    "refine": "off",
+    "max_new_tokens": 320,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +80,43 @@ class EchoForReportGeneration(Qwen2_5_VLForConditionalGeneration):  # type: igno
 
     config_class = EchoConfig
     config: EchoConfig
+
+    @torch.inference_mode()
+    def generate(
+        self,
+        input_ids: Tensor,
+        pixel_values: Tensor,
+        image_grid_thw: Tensor,
+        generation_config: GenerationConfig | None = None,
+        **changes: Any,
+    ) -> Tensor:
+        """Write reports by block diffusion; return ids (N, longest), filled up with EOS, the prompt left out.
+
+        Args:
+            input_ids: prompts of equal length, (N, P).
+            pixel_values: patches of all images.
+            image_grid_thw: patches of each image along time, height and width.
+            generation_config: `denoising_steps` (the most that a block may take; 0: as many as it needs),
+                `confidence_threshold`, `refine` (`off`, `mark` or `repair`) and `max_new_tokens`; the
+                checkpoint's own by default.
+            changes: single values of the same.
+        """
+        from echo_node.model.canvas import DecodeSettings
+        from echo_node.model.decode import decode
+
+        given = {**_GENERATION, **vars(generation_config or self.generation_config), **changes}
+        settings = DecodeSettings(
+            given["confidence_threshold"],
+            given["denoising_steps"],
+            given["max_new_tokens"] or _GENERATION["max_new_tokens"],
+            check=given["refine"],
+        )
+        decoded = decode(self, self.embed_prompt(input_ids, pixel_values, image_grid_thw), settings)
+        return torch.nn.utils.rnn.pad_sequence(
+            [torch.tensor([*d.tokens, *[self.config.end_of_sequence] * d.ended]) for d in decoded],
+            batch_first=True,
+            padding_value=self.config.end_of_sequence,
+        ).to(input_ids.device)
 
     def embed_prompt(
         self, ids_NP: Tensor, pixel_values: Tensor, grid_thw: Tensor, length_N: Tensor | None = None
@@ -125,3 +175,6 @@ class EchoForReportGeneration(Qwen2_5_VLForConditionalGeneration):  # type: igno
         head_dim = text.hidden_size // text.num_attention_heads
         like = self.lm_head.weight
         return SlotCache(text.num_hidden_layers, sequences, text.num_key_value_heads, slots, head_dim, like)
+
+
+AutoModelForImageTextToText.register(EchoConfig, EchoForReportGeneration)

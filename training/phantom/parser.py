@@ -110,6 +110,21 @@ def score(text: str, truth: Findings) -> ReportScore:
     )
 
 
+def is_true_finding(sentence: str, truth: Findings) -> bool:
+    """Return whether a sentence of the Findings section is coherent and states what is so."""
+    return _states_only(_read_finding(sentence), truth)
+
+
+def is_true_impression(sentence: str, truth: Findings) -> bool:
+    """Return whether an impression is coherent and states what is so; a normal one, that nothing is found."""
+    read = _read_impression(sentence)
+    return _states_only(read, truth) and (bool(read.statements) or truth == Findings.normal())
+
+
+def _states_only(read: ParsedSentence, truth: Findings) -> bool:
+    return read.coherent and all(getattr(truth, fact) == value for fact, value in read.statements)
+
+
 def _cut(text: str, header: str) -> tuple[str, str | None]:
     before, found, after = text.partition(header)
     return before, after if found else None

@@ -69,12 +69,15 @@ def test_a_tensor_of_another_shape_is_refused(folder: Path) -> None:
         checkpoint.load(str(folder))
 
 
-@pytest.mark.parametrize(("part", "key"), [(None, "mask_token_id"), ("text_config", "eos_token_id")])
-def test_a_configuration_without_a_needed_token_is_refused(folder: Path, part: str | None, key: str) -> None:
-    config = json.loads((folder / "config.json").read_text())
-    (config[part] if part else config)[key] = None
-    (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(CheckpointError, match=key):
+def test_without_an_end_of_sequence_anywhere_it_is_refused(folder: Path) -> None:
+    for name, part, key in (
+        ("config.json", "text_config", "eos_token_id"),
+        ("tokenizer_config.json", None, "eos_token"),
+    ):
+        stored = json.loads((folder / name).read_text())
+        (stored[part] if part else stored)[key] = None
+        (folder / name).write_text(json.dumps(stored))
+    with pytest.raises(CheckpointError, match="end of sequence"):
         checkpoint.load(str(folder))
 
 

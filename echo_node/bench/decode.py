@@ -1,0 +1,202 @@
+"""How fast are drafts written? Every way of decoding, on the same weights and images, in turns.
+
+Tokens count up to the end of sequence only. The autoregressive rows run the same network with a causal mask:
+their text means nothing, their speed is that of an autoregressive model of these dimensions, and they write
+as many tokens as the longest draft of the block decoders.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from transformers import GenerationMixin
+
+from echo_node.bench.inputs import Inputs
+from echo_node.model.block_writer import BlockWriter
+from echo_node.model.canvas import Decoded, DecodeSettings
+from echo_node.model.check import check, repair
+from echo_node.model.decode import settings_of
+from echo_node.model.vlm import EchoForReportGeneration, Prompt
+
+Row = dict[str, object]
+
+_BASE = "ar"
+_EAGER = "ar_eager"
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """One draft batch and what it took, in seconds."""
+
+    vision: float
+    prefill: float
+    decode: float
+    check: float
+    tokens: int
+    forwards: float
+
+
+def modes(threshold: float, max_new_tokens: int, *, forced_length: bool) -> dict[str, DecodeSettings]:
+    """Return the block decoders to measure, by name."""
+    one_step = replace(settings_of("one_step", threshold, max_new_tokens), forced_length=forced_length)
+    adaptive = replace(settings_of("adaptive", threshold, max_new_tokens), forced_length=forced_length)
+    return {
+        "multi_step": replace(one_step, confidence_threshold=0.85, most_steps=0),
+        "one_step": replace(one_step, reading="unfused"),
+        "one_step_fused": one_step,
+        "adaptive": adaptive,
+        "adaptive_mark": replace(adaptive, check="mark"),
+        "adaptive_repair": replace(adaptive, check="repair"),
+    }
+
+
+def bench_decode(
+    model: EchoForReportGeneration,
+    inputs_of: Callable[[int], Inputs],
+    batches: Sequence[int],
+    settings: dict[str, DecodeSettings],
+    rounds: int,
+    progress: Callable[[str], None],
+) -> list[Row]:
+    """Measure every mode at every batch size.
+
+    Args:
+        model: the network.
+        inputs_of: gives the prompts of a batch.
+        batches: the batch sizes.
+        settings: the block decoders, by mode.
+        rounds: how often all modes take their turn; the median counts.
+        progress: told what is being measured.
+
+    Returns:
+        A row for each mode and batch, with milliseconds for the whole batch, `tokens_per_second` of decoding
+        (the check is part of it), and its ratios to the autoregressive rows.
+    """
+    rows: list[Row] = []
+    for batch in batches:
+        inputs = inputs_of(batch)
+        taken: dict[str, list[Timed]] = {mode: [] for mode in (_EAGER, _BASE, *settings)}
+        for turn in range(rounds + 1):  # the first turn warms up
+            length = 0
+            for mode, wanted in settings.items():
+                progress(f"batch {batch}, {mode}, turn {turn} of {rounds}")
+                timed, decoded = _block_decoding(model, inputs, wanted)
+                length = max(length, *(d.written for d in decoded))
+                taken[mode].append(timed)
+            progress(f"batch {batch}, autoregressive, turn {turn} of {rounds}")
+            one_by_one = DecodeSettings(0.0, 0, length, "next_token", forced_length=True)
+            taken[_BASE].append(_block_decoding(model, inputs, one_by_one)[0])
+            taken[_EAGER].append(_eager(model, inputs, length))
+        medians = {mode: _median(turns[1:]) for mode, turns in taken.items()}
+        rows += [_row(mode, batch, timed, medians) for mode, timed in medians.items()]
+    return rows
+
+
+def forward_times(model: EchoForReportGeneration, inputs: Inputs, rounds: int) -> dict[int, float]:
+    """Return the milliseconds of a cached forward of 1, B and 2 B tokens of one sequence."""
+    length = model.config.block_length
+    prompt = _embed(model, inputs)
+    found: dict[int, float] = {}
+    for width in (1, length, 2 * length):
+        position = torch.arange(prompt.length, prompt.length + width, device=prompt.embeds_NPD.device)
+        embeds = model.embed_response(torch.zeros_like(position)[None])
+        cache = model.new_cache(1, prompt.length + width)
+        cache.place(position[None], cache.slots)
+        mask = torch.ones((width, cache.slots), dtype=torch.bool, device=position.device)
+        times = []
+        for _ in range(rounds):
+            started = _now()
+            with torch.inference_mode():
+                model.lm_head(model.hidden_states(embeds, prompt.row(0).position_ids(position), mask, cache))
+            times.append(_now() - started)
+        found[width] = statistics.median(times) * 1e3
+    return found
+
+
+def _embed(model: EchoForReportGeneration, inputs: Inputs) -> Prompt:
+    with torch.inference_mode():
+        return model.embed_prompt(inputs.ids_NP, inputs.pixel_values, inputs.grid_thw)
+
+
+def _block_decoding(
+    model: EchoForReportGeneration, inputs: Inputs, settings: DecodeSettings
+) -> tuple[Timed, list[Decoded]]:
+    started = _now()
+    prompt = _embed(model, inputs)
+    embedded = _now()
+    with torch.inference_mode():
+        writer = BlockWriter(model, prompt, settings)
+        prefilled = _now()
+        while not writer.canvas.finished:
+            writer.advance()
+        written = _now()
+        if settings.check != "off":
+            check(writer)
+        if settings.check == "repair":
+            repair(writer, settings)
+        ended = _now()
+    decoded = writer.canvas.results()
+    timed = Timed(
+        vision=embedded - started,
+        prefill=prefilled - embedded,
+        decode=ended - prefilled,
+        check=ended - written,
+        tokens=sum(d.written for d in decoded),
+        forwards=sum(d.forwards for d in decoded),
+    )
+    return timed, decoded
+
+
+def _eager(model: EchoForReportGeneration, inputs: Inputs, length: int) -> Timed:
+    """Time the loop of transformers' own `generate`; its prefill is the time to the first token."""
+    arguments: dict[str, Any] = {
+        "input_ids": inputs.ids_NP,
+        "attention_mask": torch.ones_like(inputs.ids_NP),
+        "mm_token_type_ids": (inputs.ids_NP == model.config.image_token_id).int(),
+        "pixel_values": inputs.pixel_values,
+        "image_grid_thw": inputs.grid_thw,
+        "do_sample": False,
+    }
+    took = []
+    for tokens in (1, length):
+        started = _now()
+        GenerationMixin.generate(model, **arguments, max_new_tokens=tokens, min_new_tokens=tokens)
+        took.append(_now() - started)
+    batch = len(inputs.ids_NP)
+    return Timed(0.0, took[0], took[1] - took[0], 0.0, (length - 1) * batch, (length - 1) * batch)
+
+
+def _median(turns: Sequence[Timed]) -> Timed:
+    return Timed(*(statistics.median(getattr(t, name) for t in turns) for name in Timed.__slots__))
+
+
+def _row(mode: str, batch: int, timed: Timed, all_modes: dict[str, Timed]) -> Row:
+    def speed(t: Timed) -> float:
+        return t.tokens / t.decode
+
+    return {
+        "mode": mode,
+        "batch": batch,
+        "vision_ms": None if mode == _EAGER else timed.vision * 1e3,
+        "prefill_ms": timed.prefill * 1e3,
+        "decode_ms": timed.decode * 1e3,
+        "check_ms": timed.check * 1e3,
+        "end_to_end_s": timed.vision + timed.prefill + timed.decode,
+        "tokens": timed.tokens,
+        "forwards": timed.forwards,
+        "tokens_per_forward": timed.tokens / timed.forwards,
+        "tokens_per_second": speed(timed),
+        "ratio_vs_ar": speed(timed) / speed(all_modes[_BASE]),
+        "ratio_vs_ar_eager": speed(timed) / speed(all_modes[_EAGER]),
+    }
+
+
+def _now() -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()

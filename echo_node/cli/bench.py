@@ -1,0 +1,103 @@
+"""`echo-node bench …`: how fast, beside peers, on this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from echo_node.cli import options
+from echo_node.cli.output import print_json, print_table
+
+_PANEL = "Models"
+
+_COLUMNS = {  # of the table; --json has them all
+    "mode": "mode",
+    "batch": "batch",
+    "vision": "vision_ms",
+    "prefill": "prefill_ms",
+    "decode": "decode_ms",
+    "tok/fwd": "tokens_per_forward",
+    "tok/s": "tokens_per_second",
+    "vs ar": "ratio_vs_ar",
+    "vs eager": "ratio_vs_ar_eager",
+}
+
+bench = typer.Typer(no_args_is_help=True, help="Measure speed beside peers, on this machine.")
+
+
+@bench.command()
+def decode(
+    batch: Annotated[
+        str, typer.Option("--batch", metavar="N,N,...", help="Batch sizes, separated by commas.")
+    ] = "1",
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Turns of every mode; their median.")] = 5,
+    size: Annotated[
+        str, typer.Option("--size", help="'checkpoint', or '7b' for the full dimensions with random weights.")
+    ] = "checkpoint",
+    max_new_tokens: Annotated[int, typer.Option("--tokens", min=8, help="The longest draft.")] = 160,
+    config: options.Config = None,
+    model: options.Model = None,
+    *,
+    random: Annotated[
+        bool, typer.Option("--random", help="Random weights; every draft has --tokens tokens.")
+    ] = False,
+    json: options.Json = False,
+) -> None:
+    """Time every way of writing a draft on the same weights and images.
+
+    Rows: transformers' own autoregressive loop, our autoregressive loop,
+    block diffusion in many steps, in one step, fused, adaptive, and with
+    check and repair. Tokens count up to the end of sequence.
+
+    [bold]Examples[/bold]
+
+      echo-node bench decode --batch 1,8
+      echo-node bench decode --size 7b --random --json
+    """
+    settings = options.load_settings(config, model=model).settings.model
+    if random != (size == "7b"):
+        raise typer.BadParameter("--size 7b and --random belong together", param_hint="--size")
+    try:
+        batches = [int(n) for n in batch.split(",")]
+    except ValueError:
+        raise typer.BadParameter("numbers separated by commas", param_hint="--batch") from None
+    from echo_node.bench import decode as measuring
+    from echo_node.bench import inputs as sources
+    from echo_node.inference.generator import device_of
+    from echo_node.model import checkpoint
+
+    device = device_of(settings)
+    console = Console(stderr=True)
+    with console.status("loading") as status:
+        if random:
+            network = sources.random_7b(device, block_length=8)
+            inputs_of = sources.random_7b_inputs(network)
+        else:
+            loaded = checkpoint.load(settings.name, device)
+            network, inputs_of = loaded.model, sources.phantom_inputs(loaded, seed=7)
+        modes = measuring.modes(settings.confidence_threshold, max_new_tokens, forced_length=random)
+        rows = measuring.bench_decode(network, inputs_of, batches, modes, rounds, status.update)
+        forwards = measuring.forward_times(network, inputs_of(1), 10 * rounds)
+    if json:
+        print_json(rows)
+        return
+    print_table(
+        f"{'random 7B' if random else settings.name} on {device}, milliseconds of a whole batch",
+        list(_COLUMNS),
+        [[_figure(row[column]) for column in _COLUMNS.values()] for row in rows],
+    )
+    listed = ", ".join(f"{tokens} tokens {ms:.2f} ms" for tokens, ms in forwards.items())
+    console.print(f"One forward of one sequence: {listed}.")
+
+
+def _figure(value: object) -> object:
+    if not isinstance(value, float):
+        return value
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.add_typer(bench, name="bench", rich_help_panel=_PANEL)

@@ -1,0 +1,161 @@
+"""`echo-node model …`: bring a model, list, verify and choose models."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from echo_node.cli import options
+from echo_node.cli.output import console, print_json, print_table
+from echo_node.errors import CheckpointError, ConfigError
+
+group = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+
+_NAME_LINE = re.compile(r"^#?\s*name\s*=.*$", re.MULTILINE)
+_SECTION = re.compile(r"^\[model\].*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
+
+
+@group.command()
+def add(
+    source: Annotated[str, typer.Argument(metavar="ID-or-FOLDER", help="A hub's id, or a local folder.")],
+    name: Annotated[str, typer.Option("--name", help="What to call it; its own name by default.")] = "",
+    block_length: Annotated[
+        int, typer.Option("--block-length", min=0, help="If neither its configuration nor its name tells.")
+    ] = 0,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask about the licence.")] = False,
+) -> None:
+    """Bring a model into the library: its safetensors, tokeniser and configuration, never its code.
+
+    [bold]Examples[/bold]
+
+      echo-node model add Midea-AIRC/ECHO_block8
+      echo-node model add /data/our-echo --name our-echo
+    """
+    from echo_node.model import library
+    from echo_node.model.checkpoint import load
+
+    out = console(stderr=True)
+    folder, licence, origin = Path(source).expanduser(), "", ""
+    if not folder.is_dir():
+        if "/" not in source:
+            raise CheckpointError(f"'{source}' is neither a folder nor an id of the form owner/name")
+        licence = library.licence_on_hub(source)
+        out.print(f"{source}: licence [bold]{licence or 'not stated'}[/bold]. It binds those who use it.")
+        if not yes and not typer.confirm("Fetch it?"):
+            raise typer.Exit(1)
+        folder, revision = library.fetch(source)
+        origin = f"{source}@{revision}"
+    facts = library.facts_for(folder, name or Path(source).name, block_length, licence, origin)
+    with out.status("") as status:
+        target = library.add(folder, facts, status.update)
+        status.update("loading it once")
+        loaded = load(facts.name)
+    size = sum(p.numel() for p in loaded.model.parameters())
+    typer.echo(
+        f"Added {facts.name}: {size / 1e6:,.1f} M parameters, block length {facts.block_length}\n{target}\n"
+        f"`echo-node model use {facts.name}` makes it the node's model."
+    )
+
+
+@group.command(name="list")
+def list_models(config: options.Config = None, *, json: options.Json = False) -> None:
+    """List the models: the shipped ones and those that were added."""
+    import json as parser
+
+    from echo_node.model.checkpoint import facts_of, known
+
+    used = options.load_settings(config).settings.model.name
+    rows: list[dict[str, object]] = []
+    for name, folder in known().items():
+        facts = facts_of(folder)
+        stored = parser.loads((folder / "config.json").read_text(encoding="utf-8"))
+        rows.append(
+            {
+                "name": name,
+                "used": name == used,
+                "version": facts.version,
+                "language": facts.language,
+                "block_length": facts.block_length or stored.get("block_length"),
+                "megabytes": sum(p.stat().st_size for p in folder.glob("*.safetensors")) / 1e6,
+                "licence": facts.licence,
+                "demonstration": facts.demonstration,
+                "folder": str(folder),
+            }
+        )
+    if json:
+        print_json(rows)
+        return
+    print_table(
+        "",
+        ["", "model", "version", "block", "MB", "licence", ""],
+        [
+            [
+                "→" if row["used"] else "",
+                row["name"],
+                row["version"],
+                row["block_length"],
+                f"{row['megabytes']:,.1f}",
+                row["licence"] or "not stated",
+                "demonstration, not for clinical use" if row["demonstration"] else "",
+            ]
+            for row in rows
+        ],
+    )
+
+
+@group.command()
+def verify(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help="All by default.")] = None,
+) -> None:
+    """Compare every file of models with the digests that were taken when they were added."""
+    from echo_node.model import library
+    from echo_node.model.checkpoint import find, known
+
+    failed = False
+    for name in names or list(known()):
+        with console(stderr=True).status("") as status:
+            wrong = library.verify(find(name), status.update)
+        failed = failed or bool(wrong)
+        typer.echo(f"{name}: " + ("as it was added" if not wrong else "\n  " + "\n  ".join(wrong)))
+    if failed:
+        raise typer.Exit(1)
+
+
+@group.command()
+def use(
+    name: Annotated[str, typer.Argument(metavar="MODEL", help="One of `echo-node model list`.")],
+    config: options.Config = None,
+) -> None:
+    """Make a model the node's: write model.name into node.toml."""
+    from echo_node.config.files import NODE_FILE
+    from echo_node.model.checkpoint import find
+
+    find(name)
+    loaded = options.load_settings(config)
+    path = next((file for file in loaded.files if file.name == NODE_FILE), None)
+    if path is None:
+        raise ConfigError(
+            f"no {NODE_FILE} is in force; `echo-node config init DIR` writes one to use by --config DIR"
+        )
+    text = path.read_text(encoding="utf-8")
+    line = f'name = "{name}"'
+    section = _SECTION.search(text)
+    if section is None:
+        changed = f"{text.rstrip()}\n\n[model]\n{line}\n"
+    elif _NAME_LINE.search(section[0]):
+        changed = text.replace(section[0], _NAME_LINE.sub(line, section[0], count=1))
+    else:
+        changed = text.replace(section[0], section[0].replace("\n", f"\n{line}\n", 1))
+    path.write_text(changed, encoding="utf-8")
+    typer.echo(f"{path}: model.name is now {name}; `echo-node serve` loads it when it starts.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.add_typer(
+        group, name="model", help="Bring, list, verify and choose models.", rich_help_panel="Models"
+    )

@@ -1,0 +1,106 @@
+"""How sure the model is of a sentence: from the probabilities of its tokens to a number that can be trusted.
+
+The product of its tokens' probabilities says how likely the model finds the sentence; a calibration, measured
+on held-out reports whose truth is known, says how often sentences of that likelihood were right.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from echo_node.errors import CheckpointError
+from echo_node.inference.sections import Span
+
+FILE_NAME = "calibration.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A map from likelihood to the share of right sentences, linear between its knots.
+
+    Attributes:
+        likelihoods: rising, in [0, 1].
+        shares: of sentences that were coherent and true; never falling.
+        measured_on: what the map was measured on.
+    """
+
+    likelihoods: tuple[float, ...]
+    shares: tuple[float, ...]
+    measured_on: str
+
+    def __post_init__(self) -> None:
+        rising = list(self.likelihoods) == sorted(set(self.likelihoods))
+        if not self.likelihoods or len(self.likelihoods) != len(self.shares) or not rising:
+            raise ValueError("a calibration needs rising likelihoods and a share for each")
+
+    def __call__(self, likelihood: float) -> float:
+        """Return the share of right sentences among those of this likelihood."""
+        at = bisect_right(self.likelihoods, likelihood)
+        if at == 0:
+            return self.shares[0]
+        if at == len(self.likelihoods):
+            return self.shares[-1]
+        low, high = self.likelihoods[at - 1], self.likelihoods[at]
+        part = (likelihood - low) / (high - low)
+        return self.shares[at - 1] + part * (self.shares[at] - self.shares[at - 1])
+
+    def save(self, folder: Path) -> None:
+        """Write calibration.json."""
+        stored = {
+            "likelihoods": self.likelihoods,
+            "shares": self.shares,
+            "measured_on": self.measured_on,
+        }
+        (folder / FILE_NAME).write_text(json.dumps(stored, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Calibration | None:
+        """Read calibration.json; a checkpoint without one has no confidence to give.
+
+        Raises:
+            CheckpointError: the file is not what `save` writes.
+        """
+        path = folder / FILE_NAME
+        if not path.is_file():
+            return None
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            likelihoods, shares = tuple(stored["likelihoods"]), tuple(stored["shares"])
+            return cls(likelihoods, shares, str(stored["measured_on"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{path} is not a calibration") from error
+
+
+def likelihoods(
+    spans: Sequence[Span], text: str, tokens: Sequence[int], probabilities: Sequence[float], tokenizer: Any
+) -> list[float]:
+    """Return the product of the token probabilities of each sentence.
+
+    Args:
+        spans: sentences of *text*.
+        text: what the tokens say, special tokens left out.
+        tokens: ids.
+        probabilities: of the tokens.
+        tokenizer: a byte-level one, as Qwen's: every character of a token stands for one byte.
+    """
+    special = set(tokenizer.all_special_ids)
+    pieces = tokenizer.convert_ids_to_tokens(list(tokens))
+    widths = [0 if t in special else len(piece) for t, piece in zip(tokens, pieces, strict=True)]
+    ends = list(accumulate(widths))
+    found = []
+    for span in spans:
+        first, last = (len(text[:at].encode()) for at in (span.start, span.end))
+        inside = (
+            math.log(max(p, 1e-9))
+            for p, width, end in zip(probabilities, widths, ends, strict=True)
+            if end > first and end - width < last
+        )
+        found.append(math.exp(sum(inside)))
+    return found

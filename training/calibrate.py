@@ -1,0 +1,84 @@
+"""How often are sentences right that the model finds so likely? The map from likelihood to confidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from echo_node.inference.confidence import Calibration, likelihoods
+from echo_node.inference.sections import split_sections
+from echo_node.model.canvas import Decoded
+from training.phantom.findings import Findings
+from training.phantom.parser import is_true_finding, is_true_impression
+
+_BINS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Sentences of drafts: how likely the model found each, and whether it is coherent and true."""
+
+    likelihood: tuple[float, ...]
+    right: tuple[bool, ...]
+
+
+def judge(decoded: Sequence[Decoded], truths: Sequence[Findings], tokenizer: Any) -> Judged:
+    """Take checked drafts of phantoms apart into sentences and hold each against the truth."""
+    likelihood: list[float] = []
+    right: list[bool] = []
+    for draft, truth in zip(decoded, truths, strict=True):
+        text = tokenizer.decode(list(draft.tokens), skip_special_tokens=True)
+        sections = split_sections(text)
+        spans = [*sections.findings, *sections.impression]
+        likelihood += likelihoods(spans, text, draft.tokens, draft.probabilities, tokenizer)
+        right += [is_true_finding(span.text, truth) for span in sections.findings]
+        right += [is_true_impression(span.text, truth) for span in sections.impression]
+    return Judged(tuple(likelihood), tuple(right))
+
+
+def fit(judged: Judged, measured_on: str) -> Calibration:
+    """Fit a map that never falls: shares of right sentences in bins of equal size, pooled where they fall."""
+    order = np.argsort(judged.likelihood, kind="stable")
+    bins = [part for part in np.array_split(order, _BINS) if len(part)]
+    pooled: list[tuple[float, float, int]] = []  # mean likelihood, share of right ones, sentences
+    for part in bins:
+        pooled.append(
+            (
+                float(np.mean(np.take(judged.likelihood, part))),
+                float(np.mean(np.take(judged.right, part))),
+                len(part),
+            )
+        )
+        while len(pooled) > 1 and pooled[-2][1] >= pooled[-1][1]:
+            (low, low_share, few), (high, high_share, many) = pooled[-2:]
+            count = few + many
+            merged = ((low * few + high * many) / count, (low_share * few + high_share * many) / count, count)
+            pooled[-2:] = [merged]
+    strictly = [pooled[0], *(b for a, b in pairwise(pooled) if b[0] > a[0])]
+    return Calibration(
+        tuple(round(likelihood, 6) for likelihood, _, _ in strictly),
+        tuple(round(share, 4) for _, share, _ in strictly),
+        measured_on,
+    )
+
+
+def reliability(judged: Judged, calibration: Calibration, bins: int = 10) -> list[tuple[float, float, int]]:
+    """Return mean confidence, share of right sentences and their number, for bins of confidence."""
+    confidence = np.array([calibration(likelihood) for likelihood in judged.likelihood])
+    right = np.array(judged.right)
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    return [
+        (float(confidence[place == b].mean()), float(right[place == b].mean()), int((place == b).sum()))
+        for b in range(bins)
+        if (place == b).any()
+    ]
+
+
+def expected_calibration_error(rows: Sequence[tuple[float, float, int]]) -> float:
+    """Return the mean distance of confidence and truth over the bins of a reliability diagram."""
+    total = sum(count for _, _, count in rows)
+    return sum(abs(confidence - share) * count for confidence, share, count in rows) / total
