@@ -25,8 +25,9 @@ SHORT_FORMS: dict[str, Key] = {
 PACS = "PACS"
 """`ECHO_NODE_PACS` is `--pacs`: `AE@host:port`, several separated by commas."""
 
-NOT_SETTINGS = frozenset({"CONFIG", "DEBUG"})
-"""Variables of the command itself: which configuration to read, and whether to print tracebacks."""
+NOT_SETTINGS = frozenset({"CONFIG", "DEBUG", "MODELS"})
+"""Variables of the command itself: which configuration to read, whether to print tracebacks, and where the
+models are that were added."""
 
 # Kubernetes describes a service called echo-node to every pod in variables that begin like ours.
 _SERVICE_LINK = re.compile(r"SERVICE_(HOST|PORT(_.+)?)|PORT_[0-9]+_(TCP|UDP)(_.+)?")

@@ -15,13 +15,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from echo_node.errors import CheckpointError
 from echo_node.model.checkpoint import FACTS_FILE, ModelFacts, facts_of, library
 
 SUMS_FILE = "SHA256SUMS"
 _WANTED = ("*.safetensors", "*.json", "*.jinja", "merges.txt", "vocab.json", "README.md", "LICENSE*")
+# The bases of the hub's own error are the HTTP library's, whichever it is, for a hub that cannot be reached.
+_HUB_ERRORS: tuple[type[Exception], ...] = (*HfHubHTTPError.__bases__, HFValidationError, OSError)
 _BLOCK_IN_NAME = re.compile(r"block_?(\d+)$", re.IGNORECASE)
 
 Progress = Callable[[str], None]
@@ -35,7 +37,7 @@ def licence_on_hub(model_id: str) -> str:
     """
     try:
         card = HfApi().model_info(model_id).card_data
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
+    except _HUB_ERRORS as error:
         raise CheckpointError(
             f"no model '{model_id}' could be found on the hub: {_first_line(error)}"
         ) from error
@@ -54,21 +56,20 @@ def fetch(model_id: str) -> tuple[Path, str]:
     """
     try:
         folder = Path(snapshot_download(model_id, allow_patterns=list(_WANTED)))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+    except _HUB_ERRORS as error:
         raise CheckpointError(f"{model_id} could not be fetched: {_first_line(error)}") from error
     return folder, folder.name
 
 
 def add(source: Path, facts: ModelFacts, progress: Progress) -> Path:
-    """Take a checkpoint's files into the library and write its facts and digests beside them.
+    """Copy a checkpoint's files into the library and write its facts and digests beside them.
 
-    On the same disk the files are linked, not copied. It appears under its name when all is there.
+    What a hub's cache holds already is linked where the disk is the same. The model appears under its name
+    when all is there.
 
     Raises:
-        CheckpointError: the folder is no checkpoint, or the name is taken.
+        CheckpointError: the name is taken.
     """
-    if not (source / "config.json").is_file() or not any(source.glob("*.safetensors")):
-        raise CheckpointError(f"{source} is no checkpoint: it needs a config.json and .safetensors files")
     target = library() / facts.name
     if target.exists():
         raise CheckpointError(f"there is a model '{facts.name}' already, in {target}; --name gives another")
@@ -77,7 +78,7 @@ def add(source: Path, facts: ModelFacts, progress: Progress) -> Path:
     partial.mkdir(parents=True)
     for path in _files(source):
         progress(path.name)
-        _link_or_copy(path.resolve(), partial / path.name)
+        _take(path, partial / path.name)
     (partial / FACTS_FILE).unlink(missing_ok=True)
     facts.save(partial)
     write_sums(partial, progress)
@@ -92,8 +93,10 @@ def facts_for(source: Path, name: str, block_length: int, licence: str, origin: 
     `ECHO_block8`.
 
     Raises:
-        CheckpointError: none of them says it.
+        CheckpointError: none of them says it, or the folder is no checkpoint.
     """
+    if not (source / "config.json").is_file() or not any(source.glob("*.safetensors")):
+        raise CheckpointError(f"{source} is no checkpoint: it needs a config.json and .safetensors files")
     facts = replace(facts_of(source), name=name)
     config = json.loads((source / "config.json").read_text(encoding="utf-8"))
     in_name = _BLOCK_IN_NAME.search(name) or _BLOCK_IN_NAME.search(origin.partition("@")[0])
@@ -146,11 +149,15 @@ def _digest(path: Path, progress: Progress) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
+def _take(source: Path, target: Path) -> None:
+    if source.is_symlink():  # into a hub's cache, whose blobs nobody writes to
+        try:
+            os.link(source.resolve(), target)
+        except OSError:
+            pass
+        else:
+            return
+    shutil.copy2(source, target)
 
 
 def _first_line(error: Exception) -> str:
