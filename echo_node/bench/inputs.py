@@ -10,7 +10,7 @@ from torch import Tensor
 
 from echo_node.domain.study import GreyImage
 from echo_node.inference.image import ImagePreparation
-from echo_node.inference.prompt import prompt_ids
+from echo_node.inference.processor import EchoProcessor
 from echo_node.model.checkpoint import Checkpoint
 from echo_node.model.config import EchoConfig
 from echo_node.model.vlm import EchoForReportGeneration
@@ -32,19 +32,13 @@ def phantom_inputs(loaded: Checkpoint, seed: int) -> Callable[[int], Inputs]:
     """Return a function that gives a batch of phantoms as a checkpoint wants them."""
     from training.phantom.dataset import PhantomDataset
 
-    preparation = ImagePreparation.load(loaded.folder)
-    device = loaded.model.device
+    processor = EchoProcessor(ImagePreparation.load(loaded.folder), loaded.tokenizer)
 
     def inputs_of(batch: int) -> Inputs:
-        phantoms = PhantomDataset(batch, seed)
-        resized = []
-        for index in range(batch):
-            image = phantoms[index].image
-            grey = GreyImage(image.shape[1], image.shape[0], image.tobytes())
-            resized.append(torch.from_numpy(preparation.resized(grey).copy()))
-        pixel_values, grid_thw = preparation.patches(torch.stack(resized).to(device))
-        ids = prompt_ids(loaded.tokenizer, preparation.tokens(grid_thw[0]))
-        return Inputs(torch.tensor([ids] * batch, device=device), pixel_values, grid_thw)
+        images = [case.image for case in PhantomDataset(batch, seed)]
+        greys = [GreyImage(image.shape[1], image.shape[0], image.tobytes()) for image in images]
+        inputs = processor(greys, device=loaded.model.device)
+        return Inputs(inputs["input_ids"], inputs["pixel_values"], inputs["image_grid_thw"])
 
     return inputs_of
 

@@ -11,7 +11,7 @@ from echo_node.domain.study import GreyImage
 from echo_node.errors import PermanentError, TransientError
 from echo_node.inference.confidence import Calibration, likelihoods
 from echo_node.inference.image import ImagePreparation
-from echo_node.inference.prompt import prompt_ids
+from echo_node.inference.processor import EchoProcessor
 from echo_node.inference.sections import Span, split_sections
 from echo_node.model import checkpoint
 from echo_node.model.canvas import Decoded
@@ -53,7 +53,8 @@ class EchoGenerator:
         facts = loaded.facts
         self._identity = ModelIdentity(facts.name, facts.version, loaded.digest, facts.demonstration)
         self._language = facts.language
-        self._model, self._tokenizer, self._preparation = loaded.model, loaded.tokenizer, preparation
+        self._model = loaded.model
+        self._processor = EchoProcessor(preparation, loaded.tokenizer)
         self._calibration = Calibration.load(loaded.folder) if settings.check != "off" else None
         self._decoder = settings.decoder
         self._decoding = settings_of(
@@ -87,16 +88,15 @@ class EchoGenerator:
         return self._report(decoded, seconds)
 
     def _decode(self, image: GreyImage) -> Decoded:
-        device = self._model.device
-        pixels_NHW = torch.from_numpy(self._preparation.resized(image).copy())[None].to(device)
-        pixel_values, grid_thw = self._preparation.patches(pixels_NHW)
-        ids = prompt_ids(self._tokenizer, self._preparation.tokens(grid_thw[0]))
+        inputs = self._processor(image, device=self._model.device)
         with torch.inference_mode():
-            prompt = self._model.embed_prompt(torch.tensor([ids], device=device), pixel_values, grid_thw)
+            prompt = self._model.embed_prompt(
+                inputs["input_ids"], inputs["pixel_values"].to(self._model.dtype), inputs["image_grid_thw"]
+            )
         return decode(self._model, prompt, self._decoding)[0]
 
     def _report(self, decoded: Decoded, seconds: float) -> Report:
-        text = self._tokenizer.decode(list(decoded.tokens), skip_special_tokens=True)
+        text = self._processor.decode(decoded.tokens)
         sections = split_sections(text)
         if not sections.findings and not sections.impression:
             raise PermanentError("the model wrote an empty report")
@@ -112,6 +112,6 @@ class EchoGenerator:
         """Return sentences with what the check found of them, where the model has a calibration for it."""
         if self._calibration is None:
             return tuple(Sentence(span.text) for span in spans)
-        found = likelihoods(spans, text, decoded.tokens, decoded.probabilities, self._tokenizer)
+        found = likelihoods(spans, text, decoded.tokens, decoded.probabilities, self._processor.tokenizer)
         calibrated = map(self._calibration, found)
         return tuple(Sentence(s.text, confidence) for s, confidence in zip(spans, calibrated, strict=True))

@@ -105,18 +105,16 @@ class EchoForReportGeneration(Qwen2_5_VLForConditionalGeneration):  # type: igno
         from echo_node.model.decode import decode
 
         given = {**_GENERATION, **vars(generation_config or self.generation_config), **changes}
+        longest = given["max_new_tokens"] or _GENERATION["max_new_tokens"]
         settings = DecodeSettings(
-            given["confidence_threshold"],
-            given["denoising_steps"],
-            given["max_new_tokens"] or _GENERATION["max_new_tokens"],
-            check=given["refine"],
+            given["confidence_threshold"], given["denoising_steps"], longest, check=given["refine"]
         )
         decoded = decode(self, self.embed_prompt(input_ids, pixel_values, image_grid_thw), settings)
-        return torch.nn.utils.rnn.pad_sequence(
-            [torch.tensor([*d.tokens, *[self.config.end_of_sequence] * d.ended]) for d in decoded],
-            batch_first=True,
-            padding_value=self.config.end_of_sequence,
-        ).to(input_ids.device)
+        end = self.config.end_of_sequence
+        rows = [
+            torch.tensor([*d.tokens, *[end] * d.ended][:longest], device=input_ids.device) for d in decoded
+        ]
+        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=end)
 
     def embed_prompt(
         self, ids_NP: Tensor, pixel_values: Tensor, grid_thw: Tensor, length_N: Tensor | None = None
