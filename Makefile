@@ -50,6 +50,10 @@ check: lint test ## Everything that must pass before a commit
 diagram: $(VENV)/.node ## Write the lifecycle diagram of docs/architecture.md from the table of transitions
 	$(BIN)/python docs/lifecycle_diagram.py --write
 
+.PHONY: figures
+figures: $(VENV)/.dev ## Measure and draw the figures of docs/model.md (several minutes)
+	$(BIN)/python docs/decoding_figures.py
+
 .PHONY: wheel
 wheel: $(VENV)/.test ## Build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation

@@ -87,7 +87,7 @@ def evaluate_phantoms(
 
     def measure(name: str, loaded: Checkpoint, pictures: Images, settings: DecodeSettings) -> None:
         progress(name)
-        rows.append(_row(name, draft(loaded, preparation, pictures, settings), truths))
+        rows.append(row_of(name, draft(loaded, preparation, pictures, settings), truths))
 
     one_step = settings_of("one_step", threshold, _MAX_NEW_TOKENS)
     adaptive = settings_of("adaptive", threshold, _MAX_NEW_TOKENS)
@@ -107,7 +107,7 @@ def evaluate_phantoms(
             measure("teacher_one_step", teacher, images, one_step)
     order = np.random.default_rng(seed).permutation(count)
     measure("one_step_shuffled_images", student, images[order], one_step)
-    rows.append(_row("always_normal", _always_normal(count), truths))
+    rows.append(row_of("always_normal", _always_normal(count), truths))
     return rows
 
 
@@ -139,7 +139,8 @@ def _always_normal(count: int) -> Measured:
     return Measured(texts, (), tokens=0, forwards=0, ended=1.0, seconds=0.0)
 
 
-def _row(name: str, measured: Measured, truths: Sequence[Findings]) -> Row:
+def row_of(name: str, measured: Measured, truths: Sequence[Findings]) -> Row:
+    """Return the figures of a decoder's drafts against the truth."""
     scores = [score(text, truth) for text, truth in zip(measured.texts, truths, strict=True)]
     sentences = sum(s.sentences for s in scores)
     return {

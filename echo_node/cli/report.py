@@ -17,7 +17,7 @@ from echo_node.settings import ModelSettings
 
 if TYPE_CHECKING:
     from echo_node.domain.ports import ReportGenerator
-    from echo_node.domain.report import Report
+    from echo_node.domain.report import Report, Sentence
     from echo_node.domain.study import GreyImage, Selection
 
 _PICTURE_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
@@ -49,6 +49,7 @@ class _Result:
             "file": str(self.file),
             "findings": " ".join(s.text for s in report.findings) if report else None,
             "impression": " ".join(s.text for s in report.impression) if report else None,
+            "sentences": _sentences(report) if report else None,
             "skipped": self.skipped,
             "error": self.error,
             "view": self.view,
@@ -65,6 +66,14 @@ class _Result:
             "seconds": round(report.generation.seconds, 4) if report else None,
             "sr": str(self.sr) if self.sr else None,
         }
+
+
+def _sentences(report: Report) -> list[dict[str, object]]:
+    return [
+        {"section": section, "text": sentence.text, "confidence": sentence.confidence}
+        for section, sentences in (("findings", report.findings), ("impression", report.impression))
+        for sentence in sentences
+    ]
 
 
 class _Reader:
@@ -200,7 +209,7 @@ def _print(result: _Result) -> None:
     for heading, sentences in (("Findings", draft.findings), ("Impression", draft.impression)):
         out.print(f"\n[bold]{heading}[/bold]")
         for sentence in sentences or ():
-            out.print(f"  {escape(sentence.text)}")
+            out.print(f"  {escape(sentence.text)}{_how_sure(sentence)}")
         if not sentences:
             out.print("  [dim]The model wrote none.[/dim]")
     out.print(
@@ -211,6 +220,14 @@ def _print(result: _Result) -> None:
     out.print(f"[yellow]Unverified machine draft, to be checked by a radiologist.{warning}[/yellow]")
     if result.sr:
         out.print(f"Structured Report: {escape(str(result.sr))}")
+
+
+def _how_sure(sentence: Sentence) -> str:
+    """Return the sentence's confidence as rich markup; nothing where none was measured."""
+    if sentence.confidence is None:
+        return ""
+    style = "yellow" if sentence.is_unsure else "dim"
+    return f"  [{style}]{'unsure, ' if sentence.is_unsure else ''}{sentence.confidence:.0%}[/{style}]"
 
 
 def register(app: typer.Typer) -> None:

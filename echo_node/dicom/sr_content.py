@@ -86,6 +86,10 @@ def content_tree(
     return root
 
 
+UNSURE_MARK = "[LOW CONFIDENCE]"
+"""Stands before a sentence of which the model is unsure."""
+
+
 def notice(model: ModelIdentity) -> str:
     """Return what a reader must know before anything else."""
     return f"{DEMONSTRATION_NOTICE} {DRAFT_NOTICE}" if model.demonstration else DRAFT_NOTICE
@@ -107,7 +111,8 @@ def _observer(model: ModelIdentity) -> list[ContentItem]:
 
 
 def _sentences(element: str, sentences: Sequence[Sentence], absent: str) -> list[ContentItem]:
-    texts = [text for text in (_printable(sentence.text) for sentence in sentences) if text]
+    marked = (f"{UNSURE_MARK} {s.text}" if s.is_unsure else s.text for s in sentences if s.text.strip())
+    texts = [text for text in map(_printable, marked) if text]
     return [_text(concept("element", element), text) for text in texts or [absent]]
 
 

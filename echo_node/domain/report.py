@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_UNSURE = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
@@ -28,6 +30,11 @@ class Sentence:
 
     text: str
     confidence: float | None = None
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether a sentence like this one is more often wrong than right."""
+        return self.confidence is not None and self.confidence < _UNSURE
 
 
 @dataclass(frozen=True, slots=True)

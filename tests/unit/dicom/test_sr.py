@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -230,6 +231,14 @@ def test_the_sections(stored: Store) -> None:
     (picture,) = [item for item in section(document, "Findings") if item.ValueType == "IMAGE"]
     assert picture.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == image.identity.sop_instance_uid
     assert picture.ConceptNameCodeSequence[0].CodeValue == "121080"
+
+
+def test_a_sentence_of_which_the_model_is_unsure_says_so(stored: Store) -> None:
+    draft = replace(
+        report(), findings=(Sentence("No effusion.", 0.49), Sentence("Clear.", 0.5), Sentence("Normal."))
+    )
+    document = opened(encode(selection_of(stored()), draft))
+    assert texts(document, "Findings") == ["[LOW CONFIDENCE] No effusion.", "Clear.", "Normal."]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,122 @@
+"""Measure and draw the figures of docs/model.md: `make figures`.
+
+frontier.svg: coherent sentences against tokens a forward, for every way of decoding the shipped model.
+reliability.svg: how often sentences of a confidence were right. The numbers are printed as tables.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib import pyplot as plt
+
+from echo_node.inference.confidence import Calibration
+from echo_node.inference.image import ImagePreparation
+from echo_node.model import checkpoint
+from echo_node.model.canvas import DecodeSettings
+from echo_node.model.checkpoint import Checkpoint
+from echo_node.model.decode import settings_of
+from training.calibrate import expected_calibration_error, judge, reliability
+from training.data import PhantomExamples
+from training.evaluate import draft, row_of
+
+_IMAGES = Path(__file__).resolve().parent / "images"
+_COUNT, _SEED = 512, 9
+_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
+_IMPROBABLE = (0.1, 0.2, 0.3)
+_INK, _GREY = "#1a1a2e", "#8a8a9a"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way of decoding: the curve that it belongs to, its label, and which model decodes."""
+
+    curve: str
+    label: str
+    settings: DecodeSettings
+    teacher: bool = False
+
+
+def ways() -> list[Way]:
+    """Return every way that is measured."""
+    one = settings_of("one_step", 0.7, 160)
+    found = [Way("one step", "one step", one)]
+    found += [
+        Way("one step + repair", f"improbable {p}", replace(one, check="repair", improbable=p))
+        for p in _IMPROBABLE
+    ]
+    for steps, curve in ((2, "adaptive: at most 2 steps"), (3, "at most 3 steps"), (0, "multi-step")):
+        found += [Way(curve, f"threshold {t}", DecodeSettings(t, steps, 160)) for t in _THRESHOLDS]
+    adaptive = settings_of("adaptive", 0.7, 160)
+    found += [
+        Way("adaptive + check", "threshold 0.7", replace(adaptive, check="mark")),
+        Way("adaptive + check, repair", "threshold 0.7", replace(adaptive, check="repair")),
+        Way("teacher, multi-step", "threshold 0.85", settings_of("multi_step", 0.85, 160), teacher=True),
+    ]
+    return found
+
+
+def main() -> None:
+    """Measure, print the tables, write the figures."""
+    mpl.rcParams.update(
+        {"svg.hashsalt": "echo-node", "font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
+    )
+    _IMAGES.mkdir(exist_ok=True)
+    student = checkpoint.load("echo-demo")
+    teacher = checkpoint.load(student.facts.teacher)
+    preparation = ImagePreparation.load(student.folder)
+    examples = PhantomExamples(_COUNT, _SEED, preparation.side)
+    images = examples.images(range(_COUNT))
+    points: dict[str, list[tuple[float, float, str]]] = {}
+    print("| decoder | | coherent | facts | tokens a forward |\n|---|---|---|---|---|")
+    for way in ways():
+        loaded: Checkpoint = teacher if way.teacher else student
+        row = row_of(way.curve, draft(loaded, preparation, images, way.settings), examples.truths)
+        coherent, speed = float(str(row["coherent_sentences"])), float(str(row["tokens_per_forward"]))
+        points.setdefault(way.curve, []).append((speed, coherent, way.label))
+        print(f"| {way.curve} | {way.label} | {coherent:.3f} | {row['facts']:.3f} | {speed:.2f} |")
+        sys.stdout.flush()
+    _draw_frontier(points)
+    calibration = Calibration.load(student.folder)
+    if calibration is None:
+        print("no reliability diagram: `echo-node calibrate` has not been run")
+        return
+    marked = draft(student, preparation, images, replace(settings_of("adaptive", 0.7, 160), check="mark"))
+    _draw_reliability(reliability(judge(marked.decoded, examples.truths, student.tokenizer), calibration))
+
+
+def _draw_frontier(points: dict[str, list[tuple[float, float, str]]]) -> None:
+    figure, axes = plt.subplots(figsize=(7.5, 4.5))
+    for curve, measured in points.items():
+        speeds, shares = [p[0] for p in measured], [p[1] for p in measured]
+        axes.plot(speeds, shares, marker="o", markersize=4, linewidth=1.2, label=curve)
+    axes.set_xlabel("tokens a forward (faster to the right)")
+    axes.set_ylabel("coherent sentences")
+    axes.grid(color=_GREY, alpha=0.25)
+    axes.legend(frameon=False, fontsize=8)
+    axes.set_title(f"The demonstration model on {_COUNT} held-out phantoms", fontsize=10, color=_INK)
+    figure.tight_layout()
+    figure.savefig(_IMAGES / "frontier.svg", metadata={"Date": None})
+
+
+def _draw_reliability(rows: list[tuple[float, float, int]]) -> None:
+    figure, axes = plt.subplots(figsize=(4.5, 4.5))
+    axes.plot([0, 1], [0, 1], color=_GREY, linewidth=1, linestyle="--")
+    sizes = [12 + 3 * count**0.5 for _, _, count in rows]
+    axes.scatter([r[0] for r in rows], [r[1] for r in rows], s=sizes, color=_INK)
+    axes.set_xlabel("confidence of a sentence")
+    axes.set_ylabel("share that is coherent and true")
+    error = expected_calibration_error(rows)
+    axes.set_title(f"Expected calibration error {error:.3f}", fontsize=10, color=_INK)
+    figure.tight_layout()
+    figure.savefig(_IMAGES / "reliability.svg", metadata={"Date": None})
+    print(f"\nexpected calibration error {error:.4f} over {sum(r[2] for r in rows)} sentences")
+    for confidence, share, count in rows:
+        print(f"| {confidence:.3f} | {share:.3f} | {count} |")
+
+
+if __name__ == "__main__":
+    main()
