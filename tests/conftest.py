@@ -1,21 +1,22 @@
-"""What all tests share: the marker `peer_dies`."""
-
-import gc
-from collections.abc import Iterator
+"""What all tests share: DICOM peers, made of pynetdicom, that close the sockets of lost connections."""
 
 import pytest
+from pynetdicom.transport import AssociationSocket
+
+_as_it_is = AssociationSocket._shutdown_socket
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Allow for pynetdicom, which closes no socket whose peer has gone: it ends with its last reference."""
-    for item in items:
-        if item.get_closest_marker("peer_dies"):
-            item.add_marker(pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"))
-            item.add_marker(pytest.mark.usefixtures("_collected"))
+def _and_close(self: AssociationSocket) -> None:
+    connection = self.socket
+    _as_it_is(self)
+    if connection is not None:
+        connection.close()
+
+
+AssociationSocket._shutdown_socket = _and_close
 
 
 @pytest.fixture
-def _collected() -> Iterator[None]:
-    """Collect what is left while the warning is still ignored, so that no later test is blamed."""
-    yield
-    gc.collect()
+def bare_pynetdicom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave pynetdicom as it is, to see what the node's own sockets do."""
+    monkeypatch.setattr(AssociationSocket, "_shutdown_socket", _as_it_is)

@@ -157,7 +157,12 @@ def _objective(plan: Recipe, model: EchoForReportGeneration, image_tokens: int) 
         return RadObjective(model, plan.rad, values)
     if not plan.model.start:
         raise ConfigError("dcd needs model.start: the teacher to distil")
-    return DcdObjective(model, checkpoint.load(plan.model.start).model, plan.dcd, plan.rad)
+    teacher = checkpoint.load(_teacher(plan)).model
+    return DcdObjective(model, teacher, plan.dcd, plan.rad)
+
+
+def _teacher(plan: Recipe) -> str:
+    return plan.dcd.teacher or plan.model.start
 
 
 def _image_tokens(preparation: ImagePreparation) -> int:
@@ -187,5 +192,5 @@ def _write(
     model.train(mode=False).to(torch.float16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     preparation.save(folder)
-    teacher = plan.model.start if plan.stage == "dcd" else ""
+    teacher = _teacher(plan) if plan.stage == "dcd" else ""
     ModelFacts(plan.model.name, plan.model.version, plan.model.demonstration, "en", teacher).save(folder)

@@ -9,11 +9,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch import Tensor, nn
 
+from echo_node.model.decode import decode, settings_of
 from echo_node.model.vlm import EchoForReportGeneration
-from training.collate import Batch
+from training.collate import Batch, pad_responses
 from training.rad import Loss, noisy_hidden_states, rad_loss
 from training.recipe import DcdRecipe, RadRecipe
-from training.teacher import roll_out
+from training.teacher import Rollout, continue_text, roll_out
 
 
 class DcdObjective:
@@ -34,16 +35,11 @@ class DcdObjective:
         """Return the weighted divergence over the teacher's rollouts, with the EOS term."""
         inputs = (batch.prompt_NP, batch.pixel_values, batch.grid_thw)
         with torch.no_grad():
-            rollout = roll_out(
-                self._teacher,
-                self._teacher.embed_prompt(*inputs),
-                self._recipe.teacher_threshold,
-                self._recipe.max_new_tokens,
-            )
+            rollout = self._roll_out(*inputs)
         prompt = self._student.embed_prompt(*inputs)
-        trained_NR, label_NR = rollout.trained_NR, rollout.response_NR
+        prefix_NR, label_NR, trained_NR = rollout.prefix_NR, rollout.response_NR, rollout.trained_NR
         all_masked_NR = torch.full_like(label_NR, self._student.config.mask)
-        hidden_NRD = noisy_hidden_states(self._student, prompt, label_NR, all_masked_NR)
+        hidden_NRD = noisy_hidden_states(self._student, prompt, prefix_NR, all_masked_NR)
         logits_MV = self._student.lm_head(hidden_NRD[trained_NR]).float()
         label_M = label_NR[trained_NR]
         divergence_M = self._divergence(logits_MV, rollout.log_prob_NRV[trained_NR], label_M)
@@ -51,10 +47,27 @@ class DcdObjective:
         loss = (weight_M * divergence_M).sum() / weight_M.sum()
         loss = loss + self._recipe.eos_weight * self._end_of_sequence(logits_MV, label_M)
         if self._recipe.rad_weight:
-            extra, _ = rad_loss(self._student, prompt, label_NR, trained_NR, self._rad.min_noise, generator)
+            extra, _ = rad_loss(
+                self._student, prompt, prefix_NR, label_NR, trained_NR, self._rad.min_noise, generator
+            )
             loss = loss + self._recipe.rad_weight * extra
         agreement = float((logits_MV.argmax(-1) == label_M).float().mean())
         return loss, {"agreement": agreement, "rollouts_ended": float(trained_NR.any(1).float().mean())}
+
+    def _roll_out(self, *inputs: Tensor) -> Rollout:
+        prompt = self._teacher.embed_prompt(*inputs)
+        threshold, longest = self._recipe.teacher_threshold, self._recipe.max_new_tokens
+        if self._recipe.prefix == "teacher":
+            return roll_out(self._teacher, prompt, threshold, longest)
+        drafts = decode(
+            self._student, self._student.embed_prompt(*inputs), settings_of("one_step", threshold, longest)
+        )
+        config = self._student.config
+        text_NR, trained_NR = pad_responses(
+            [draft.tokens for draft in drafts], prompt.length, config.block_length, config.end_of_sequence
+        )
+        device = prompt.embeds_NPD.device
+        return continue_text(self._teacher, prompt, text_NR.to(device), trained_NR.to(device), threshold)
 
     def _divergence(self, logits_MV: Tensor, teacher_MV: Tensor, label_M: Tensor) -> Tensor:
         if self._recipe.divergence == "cross_entropy":

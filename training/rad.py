@@ -69,8 +69,9 @@ class RadObjective:
     def loss(self, batch: Batch, generator: torch.Generator) -> Loss:
         """Return the RAD loss, with the loss of reading the findings where the recipe asks for it."""
         prompt = self._model.embed_prompt(batch.prompt_NP, batch.pixel_values, batch.grid_thw)
+        response_NR = batch.response_NR
         loss, hit = rad_loss(
-            self._model, prompt, batch.response_NR, batch.trained_NR, self._recipe.min_noise, generator
+            self._model, prompt, response_NR, response_NR, batch.trained_NR, self._recipe.min_noise, generator
         )
         figures = {"masked_accuracy": hit()}
         if self._recipe.findings_weight:
@@ -84,12 +85,23 @@ class RadObjective:
 def rad_loss(
     model: EchoForReportGeneration,
     prompt: Prompt,
+    clean_NR: Tensor,
     response_NR: Tensor,
     trained_NR: Tensor,
     min_noise: float,
     generator: torch.Generator,
 ) -> tuple[Tensor, Callable[[], float]]:
-    """Return the RAD loss, and a function that gives the accuracy at masked positions."""
+    """Return the RAD loss, and a function that gives the accuracy at masked positions.
+
+    Args:
+        model: the network.
+        prompt: embedded prompts.
+        clean_NR: the text before each block; the response itself, unless another one is to be continued.
+        response_NR: what is to be restored.
+        trained_NR: where.
+        min_noise: the least level of a block's noise.
+        generator: of the noise.
+    """
     mask_id = model.config.mask
     device = response_NR.device
     block_R = block_numbers(prompt.length, response_NR.shape[1], model.config.block_length).to(device)
@@ -98,7 +110,7 @@ def rad_loss(
     masked_NR = torch.rand(response_NR.shape, generator=generator).to(device) < level_NR
     noisy_NR = response_NR.masked_fill(masked_NR, mask_id)
     scored_NR = masked_NR & trained_NR
-    hidden_MD = noisy_hidden_states(model, prompt, response_NR, noisy_NR)[scored_NR]
+    hidden_MD = noisy_hidden_states(model, prompt, clean_NR, noisy_NR)[scored_NR]
     logits_MV = model.lm_head(hidden_MD).float()
     target_M = response_NR[scored_NR]
     entropy_M = F.cross_entropy(logits_MV, target_M, reduction="none")

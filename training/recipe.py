@@ -113,6 +113,10 @@ class RadRecipe(_Part):
 class DcdRecipe(_Part):
     """Direct Conditional Distillation."""
 
+    teacher: str = ""
+    """The checkpoint to distil; empty takes `model.start`, from which the student starts."""
+    prefix: Literal["teacher", "student"] = "teacher"
+    """Whose text the teacher continues: the paper's rollouts of its own, or the student's one-step draft."""
     teacher_threshold: float = Field(default=0.85, gt=0, le=1)
     """The teacher commits a token when its probability is at least this."""
     max_new_tokens: int = Field(default=160, gt=0)

@@ -1,6 +1,10 @@
-"""The teacher's rollouts: what it wrote, and how probable everything was when it wrote it (ECHO, alg. 1).
+"""What the teacher would write, and how probable everything was when it wrote it (ECHO, alg. 1).
 
-Shapes: N examples, R response in whole blocks, B block, V vocabulary.
+Either its own rollouts, block after block; or its continuation of a text that the student wrote, all blocks
+at once: what the student must learn to write behind its own words.
+
+Shapes: N examples, C columns of the response with the prompt's tail, R response in whole blocks, B block,
+V vocabulary.
 """
 
 from __future__ import annotations
@@ -8,9 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch import Tensor
 
-from echo_node.model.canvas import Step
+from echo_node.model.block_writer import BlockWriter
+from echo_node.model.canvas import Step, most_probable, reached_by_block
 from echo_node.model.decode import decode, settings_of
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
 
@@ -20,13 +26,15 @@ class Rollout:
     """Rollouts of a batch.
 
     Attributes:
-        response_NR: the tokens that the teacher committed.
+        prefix_NR: the text; what stands in it before a block is what the teacher went by in that block.
+        response_NR: the tokens that the teacher committed; the same as the text, if that is its own.
         log_prob_NRV: its distribution at the step at which each was committed.
         step_NR: that step, counted from 1 in each block.
-        trained_NR: true up to the end of the block that holds the first EOS; nowhere in a rollout
-            that never ended (a repetition loop), which is thereby discarded.
+        trained_NR: true up to the end of the block that holds the text's first EOS; nowhere in a rollout
+            of the teacher that never ended (a repetition loop), which is thereby discarded.
     """
 
+    prefix_NR: Tensor
     response_NR: Tensor
     log_prob_NRV: Tensor
     step_NR: Tensor
@@ -59,4 +67,43 @@ def roll_out(
     block_end_N = ((tail + first_N) // length + 1) * length - tail
     position_R = torch.arange(response_NR.shape[1], device=response_NR.device)
     trained_NR = (position_R[None] < block_end_N[:, None]) & (first_N >= 0)[:, None]
-    return Rollout(response_NR, log_prob_NRV, step_NR, trained_NR)
+    return Rollout(response_NR, response_NR, log_prob_NRV, step_NR, trained_NR)
+
+
+@torch.no_grad()
+def continue_text(
+    teacher: EchoForReportGeneration, prompt: Prompt, text_NR: Tensor, trained_NR: Tensor, threshold: float
+) -> Rollout:
+    """Let the teacher write each block of a text anew, by confidence, behind the text's earlier blocks.
+
+    The blocks do not wait for each other: all of them take their next step in one forward, and there are as
+    many forwards as the slowest block has steps.
+
+    Args:
+        teacher: the network.
+        prompt: prompts of one length, embedded by it.
+        text_NR: the text.
+        trained_NR: up to the end of which block it counts.
+        threshold: the teacher commits a token when its probability is at least this.
+    """
+    length, mask = teacher.config.block_length, teacher.config.mask
+    tail = prompt.length % length
+    writer = BlockWriter(teacher, prompt, settings_of("multi_step", threshold, text_NR.shape[1]))
+    token_NC = F.pad(text_NR, (tail, 0))
+    writer.recite(token_NC)
+    block_K = torch.arange(token_NC.shape[1] // length, device=token_NC.device)
+    block_NK = block_K.expand(len(token_NC), -1)
+    open_NC = writer.canvas.response_NC.clone()
+    step_NC = torch.zeros_like(token_NC)
+    log_prob_NCV = torch.zeros((*token_NC.shape, teacher.config.text.vocab_size), device=token_NC.device)
+    while open_NC.any():
+        step_NC += open_NC
+        hidden_NACD = writer.noisy_hidden_states(block_NK, token_NC.masked_fill(open_NC, mask)[:, None])
+        logits_NCV = teacher.lm_head(hidden_NACD[:, 0]).float()
+        logits_NCV[..., mask] = -torch.inf
+        best_NC, choice_NC = most_probable(logits_NCV)
+        commit_NC = reached_by_block(best_NC, open_NC, length, threshold)
+        token_NC = torch.where(commit_NC, choice_NC, token_NC)
+        log_prob_NCV[commit_NC] = torch.log_softmax(logits_NCV[commit_NC], -1)
+        open_NC &= ~commit_NC
+    return Rollout(text_NR, token_NC[:, tail:], log_prob_NCV[:, tail:], step_NC[:, tail:], trained_NR)

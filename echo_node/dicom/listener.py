@@ -18,7 +18,9 @@ from typing import Any, cast
 
 import structlog
 from pynetdicom.association import Association
-from pynetdicom.transport import AssociationServer, AssociationSocket, RequestHandler
+from pynetdicom.transport import AssociationServer, RequestHandler
+
+from echo_node.dicom.transport import ClosingSocket
 
 _log = structlog.get_logger()
 
@@ -35,7 +37,7 @@ class _Waiting:
     deadline: float
 
 
-class _BoundedSocket(AssociationSocket):
+class _BoundedSocket(ClosingSocket):
     """Reads a PDU in few large pieces, and none that is longer than was negotiated."""
 
     def recv(self, nr_bytes: int) -> bytearray:

@@ -17,13 +17,13 @@ from pathlib import Path
 from pydicom import dcmread
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import evt
-from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 
 from echo_node.dicom.contexts import contexts
 from echo_node.dicom.header import PARSE_ERRORS, instance_from_file
 from echo_node.dicom.statuses import Verdict, classify, describe
+from echo_node.dicom.transport import Requestor
 from echo_node.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.report import EncodedDocument
@@ -283,7 +283,7 @@ def _associated(
         TransientError: there is none to be had; the message says how far it got.
         PermanentError: the peer takes nothing of what is proposed.
     """
-    entity = ApplicationEntity(calling_ae_title)
+    entity = Requestor(calling_ae_title)
     entity.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
     entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     entity.connection_timeout = entity.acse_timeout = timeout_s

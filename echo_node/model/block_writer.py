@@ -63,18 +63,25 @@ class BlockWriter:
 
     def advance(self) -> Step:
         """Run one forward and commit what it makes confident."""
-        column_NL, position_NL = self.canvas.window()
-        seen = self._seen()
+        hidden_NLD = self._write(self.canvas.window(), self._seen())
+        return self.canvas.commit(self.model.lm_head(hidden_NLD[:, -self._block_length :]))
+
+    def recite(self, token_NC: Tensor) -> None:
+        """Read a whole response into the cache, in one forward, as if it had been written block by block."""
+        self.canvas.token_NC = token_NC
+        self._write(torch.arange(self._columns, device=token_NC.device).expand_as(token_NC), self.slots)
+
+    def _write(self, column_NL: Tensor, seen: int) -> Tensor:
+        position_NL = self.canvas.start_N[:, None] + column_NL
         self.cache.place(position_NL + self._void, seen)
         block_NL = (position_NL // self._block_length).clamp(min=0)
         mask_NLS = self.block_of_slot_S[:seen] <= block_NL[..., None]
-        hidden_NLD = self.model.hidden_states(
+        return self.model.hidden_states(
             self.embed(column_NL, self.canvas.token_NC.gather(1, column_NL.clamp(min=0))),
             self.prompt.position_ids(position_NL),
             mask_NLS,
             self.cache,
         )
-        return self.canvas.commit(self.model.lm_head(hidden_NLD[:, -self._block_length :]))
 
     def embed(self, column_NL: Tensor, token_NL: Tensor) -> Tensor:
         """Return the embeddings of tokens at columns: the prompt's own where a column belongs to it."""

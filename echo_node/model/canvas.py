@@ -146,10 +146,9 @@ class Canvas:
         behind_NC = is_eos_NC.cumsum(1) - is_eos_NC.long() > 0
         return written_NC & ~behind_NC
 
-    def window(self) -> tuple[Tensor, Tensor]:
-        """Return columns and absolute positions (N, L) of the next forward; negative before the prompt."""
-        column_NL = (self._block_N * self.block_length)[:, None] + self._window_L
-        return column_NL, self.start_N[:, None] + column_NL
+    def window(self) -> Tensor:
+        """Return the columns (N, L) of the next forward; negative before the response's first block."""
+        return (self._block_N * self.block_length)[:, None] + self._window_L
 
     def commit(self, logits_NBV: Tensor) -> Step:
         """Take a forward's logits of the block being written; where that is full, go on to the next."""
@@ -221,3 +220,9 @@ def reached(best_NB: Tensor, open_NB: Tensor, threshold: float) -> Tensor:
     most_NB = torch.zeros_like(open_NB).scatter_(1, best_NB.argmax(1, keepdim=True), value=True)
     reached_NB = best_NB >= threshold
     return open_NB & (reached_NB | (most_NB & ~reached_NB.any(1, keepdim=True)))
+
+
+def reached_by_block(best_NX: Tensor, open_NX: Tensor, block_length: int, threshold: float) -> Tensor:
+    """Return the same for rows of several blocks, each of which has its own most probable token."""
+    blocks = (-1, block_length)
+    return reached(best_NX.reshape(blocks), open_NX.reshape(blocks), threshold).view_as(open_NX)

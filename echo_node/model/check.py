@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from echo_node.model.block_writer import BlockWriter
-from echo_node.model.canvas import DecodeSettings, most_probable, reached
+from echo_node.model.canvas import DecodeSettings, most_probable, reached_by_block
 
 _TRUSTED = 1.1  # a token committed with at least this probability is not asked again
 
@@ -64,18 +64,13 @@ def repair(writer: BlockWriter, settings: DecodeSettings) -> None:
         logits_NXV = _logits(writer, writer.noisy_hidden_states(block_NK, noisy_NX[:, None])[:, 0])
         logits_NXV[..., eos] = -torch.inf
         best_NX, choice_NX = most_probable(logits_NXV)
-        commit_NX = _reached_by_block(best_NX, open_NX, canvas.block_length, settings.confidence_threshold)
+        commit_NX = reached_by_block(best_NX, open_NX, canvas.block_length, settings.confidence_threshold)
         canvas.forwards_N += open_NX.any(1)
         token_NX = torch.where(commit_NX, choice_NX, token_NX)
         probability_NX = torch.where(commit_NX, best_NX, probability_NX)
         open_NX = open_NX & ~commit_NX
     canvas.token_NC.scatter_(1, column_NX, token_NX)
     canvas.probability_NC.scatter_(1, column_NX, probability_NX)
-
-
-def _reached_by_block(best_NX: Tensor, open_NX: Tensor, block_length: int, threshold: float) -> Tensor:
-    blocks = (-1, block_length)
-    return reached(best_NX.reshape(blocks), open_NX.reshape(blocks), threshold).view_as(open_NX)
 
 
 def _choose(writer: BlockWriter, wanted_NC: Tensor) -> tuple[Tensor, Tensor] | None:

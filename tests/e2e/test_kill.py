@@ -22,7 +22,6 @@ from training.phantom.dicom_study import write_study
 pytestmark = [
     pytest.mark.external,
     pytest.mark.slow,
-    pytest.mark.peer_dies,
     pytest.mark.skipif(PROGRAM is None, reason="Orthanc is not installed: make tools"),
 ]
 

@@ -205,7 +205,6 @@ def test_a_japanese_page_is_readable(tmp_path: Path) -> None:
     assert "肺転移の疑い。" in page
 
 
-@pytest.mark.peer_dies
 def test_the_pacs_keeps_it_in_the_same_study_and_once() -> None:
     document = encode(sample("RG1_J2KR"))
     with Orthanc() as pacs:

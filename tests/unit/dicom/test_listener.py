@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import gc
 import socket
 import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 from pynetdicom import AE
@@ -66,6 +68,22 @@ def test_idle_connections_keep_nobody_out_and_start_no_threads() -> None:
         assert time.monotonic() - started < 5
         _wait_for(lambda: threading.active_count() <= before)
         assert len(idle) == 60
+
+
+@pytest.mark.usefixtures("bare_pynetdicom")
+def test_senders_that_die_cost_no_file_descriptors() -> None:
+    with listening() as port:
+        gc.disable()
+        try:
+            before = _descriptors()
+            for _ in range(5):
+                with connect(port) as dying:
+                    dying.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    dying.sendall(_association_request())
+                    assert dying.recv(1) == b"\x02"  # A-ASSOCIATE-AC; then a reset
+            _wait_for(lambda: _descriptors() == before)
+        finally:
+            gc.enable()
 
 
 def test_further_connections_displace_the_oldest() -> None:
@@ -158,3 +176,7 @@ def _wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true in 10 s"
         time.sleep(0.01)
+
+
+def _descriptors() -> int:
+    return len([*Path("/dev/fd").iterdir()])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import io
 import socket
 from collections.abc import Callable, Iterator
@@ -168,13 +169,28 @@ def test_an_unknown_called_ae_title_is_transient_and_named(
                 attempt()
 
 
-@pytest.mark.peer_dies
 def test_a_dead_peer_is_transient_and_named(document: EncodedDocument) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         peer = Peer(ae_title="PACS", host="127.0.0.1", port=free.getsockname()[1])
         with pytest.raises(TransientError, match="cannot be reached: Connection refused"):
             sender(peer).send(document, "pacs")
+
+
+@pytest.mark.usefixtures("bare_pynetdicom")
+def test_a_dead_peer_costs_no_file_descriptors(document: EncodedDocument) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        peer = Peer(ae_title="PACS", host="127.0.0.1", port=free.getsockname()[1])
+        gc.disable()
+        try:
+            before = _descriptors()
+            for _ in range(5):
+                with pytest.raises(TransientError):
+                    sender(peer).send(document, "pacs")
+            assert _descriptors() == before
+        finally:
+            gc.enable()
 
 
 def test_a_host_that_does_not_resolve_is_transient_and_named(document: EncodedDocument) -> None:
@@ -256,7 +272,6 @@ def test_a_lost_association_is_opened_again(archive: Archive, stored: Store) -> 
     assert archive.associations == 2
 
 
-@pytest.mark.peer_dies
 def test_every_file_has_its_line_when_the_peer_is_dead(stored: Store) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -264,3 +279,7 @@ def test_every_file_has_its_line_when_the_peer_is_dead(stored: Store) -> None:
         results = send_files([stored().path, stored().path], peer, "ECHO_NODE", timeout_s=5)
     assert [result.stored for result in results] == [False, False]
     assert all("Connection refused" in result.message for result in results)
+
+
+def _descriptors() -> int:
+    return len([*Path("/dev/fd").iterdir()])

@@ -5,10 +5,11 @@ import torch
 from support.small_model import EOS, MASK, make_model, make_prompt
 
 from echo_node.model.decode import decode, settings_of
+from echo_node.model.vlm import EchoForReportGeneration
 from training.collate import Batch
 from training.dcd import DcdObjective
 from training.recipe import DcdRecipe, RadRecipe
-from training.teacher import roll_out
+from training.teacher import continue_text, roll_out
 
 
 @pytest.mark.parametrize("threshold", [0.2, 1.0])
@@ -42,6 +43,34 @@ def test_a_rollout_that_never_ends_is_discarded() -> None:
     assert not rollout.trained_NR.any()
 
 
+@pytest.mark.parametrize("prompt_length", [3, 5])  # P = 9, 11: the prompt ends within a block of 8 or 4
+@pytest.mark.parametrize("block_length", [4, 8])
+def test_continuing_its_own_rollout_the_teacher_writes_it_again(
+    block_length: int, prompt_length: int
+) -> None:
+    model = _teacher(block_length)
+    prompt = make_prompt(model, prompt_length, sequences=6)
+    own = roll_out(model, prompt, 0.9, 40)
+    again = continue_text(model, prompt, own.response_NR, own.trained_NR, 0.9)
+    kept = own.trained_NR
+    assert kept.any()
+    assert torch.equal(again.prefix_NR, own.response_NR)
+    assert torch.equal(again.response_NR[kept], own.response_NR[kept])
+    assert torch.equal(again.step_NR[kept], own.step_NR[kept])
+    torch.testing.assert_close(again.log_prob_NRV[kept], own.log_prob_NRV[kept], atol=1e-4, rtol=1e-4)
+
+
+def test_a_block_goes_by_the_text_before_it_alone() -> None:
+    model = make_model(4, seed=2)
+    prompt = make_prompt(model, 2)
+    text = torch.randint(12, 40, (2, 16), generator=torch.Generator().manual_seed(0))
+    everywhere = torch.ones_like(text, dtype=torch.bool)
+    before = continue_text(model, prompt, text, everywhere, 0.5).response_NR
+    text[:, 8:] = 13
+    after = continue_text(model, prompt, text, everywhere, 0.5).response_NR
+    assert torch.equal(before[:, :12], after[:, :12])
+
+
 def _batch(sequences: int) -> Batch:
     generator = torch.Generator().manual_seed(0)
     prompt = torch.tensor([[6, 5, 5, 5, 5, 7, 9, 10, 11]] * sequences)
@@ -50,23 +79,32 @@ def _batch(sequences: int) -> Batch:
     return Batch(prompt, pixels, torch.tensor([[1, 4, 4]] * sequences), nothing, nothing.bool(), nothing)
 
 
-def _teacher() -> torch.nn.Module:
+def _teacher(block_length: int = 4) -> EchoForReportGeneration:
     """A model that ends every report within a few blocks."""
-    model = make_model(4, seed=4)
+    model = make_model(block_length, seed=4)
     with torch.no_grad():
         model.lm_head.weight[EOS] *= 2
     return model
 
 
-@pytest.mark.parametrize("divergence", ["forward_kl", "cross_entropy"])
-def test_distilling_brings_the_student_s_one_step_to_the_teacher_s_text(divergence: str) -> None:
+@pytest.mark.parametrize(
+    ("divergence", "prefix", "updates"),
+    [
+        ("forward_kl", "teacher", 70),
+        ("cross_entropy", "teacher", 70),
+        ("cross_entropy", "student", 220),  # what is to be learned changes with what the student writes
+    ],
+)
+def test_distilling_brings_the_student_s_one_step_to_the_teacher_s_text(
+    divergence: str, prefix: str, updates: int
+) -> None:
     teacher, student = _teacher(), _teacher()
-    recipe = DcdRecipe(teacher_threshold=0.9, max_new_tokens=32, divergence=divergence)
+    recipe = DcdRecipe(teacher_threshold=0.9, max_new_tokens=32, divergence=divergence, prefix=prefix)
     objective = DcdObjective(student, teacher, recipe, RadRecipe())
     batch = _batch(8)
     optimiser = torch.optim.Adam(student.parameters(), 3e-3)
     agreements = []
-    for _ in range(70):
+    for _ in range(updates):
         loss, figures = objective.loss(batch, torch.Generator())
         optimiser.zero_grad()
         loss.backward()

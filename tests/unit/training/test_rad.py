@@ -82,10 +82,16 @@ def test_the_loss_weighs_every_block_by_its_own_noise() -> None:
     prompt = make_prompt(model, 2)
     response, trained = pad_responses([[9] * 11, [10] * 11], prompt.length, 4, EOS)
     losses = [
-        float(rad_loss(model, prompt, response, trained, 0.1, torch.Generator().manual_seed(s))[0].detach())
+        float(
+            rad_loss(model, prompt, response, response, trained, 0.1, torch.Generator().manual_seed(s))[
+                0
+            ].detach()
+        )
         for s in range(200)
     ]
-    everything = float(rad_loss(model, prompt, response, trained, 1.0, torch.Generator())[0].detach())
+    everything = float(
+        rad_loss(model, prompt, response, response, trained, 1.0, torch.Generator())[0].detach()
+    )
     # The 1/t weights make the expected number of weighted tokens equal to the number of tokens.
     assert sum(losses) / len(losses) == pytest.approx(everything, rel=0.25)
 
