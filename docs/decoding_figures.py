@@ -48,7 +48,7 @@ def ways() -> list[Way]:
         Way("one step + repair", f"improbable {p}", replace(one, check="repair", improbable=p))
         for p in _IMPROBABLE
     ]
-    for steps, curve in ((2, "adaptive: at most 2 steps"), (3, "at most 3 steps"), (0, "multi-step")):
+    for steps, curve in ((2, "at most 2 steps"), (3, "adaptive: at most 3 steps"), (0, "multi-step")):
         found += [Way(curve, f"threshold {t}", DecodeSettings(t, steps, 160)) for t in _THRESHOLDS]
     adaptive = settings_of("adaptive", 0.7, 160)
     found += [

@@ -71,7 +71,7 @@ def train(
         TextColumn("{task.fields[figures]}"),
     )
     metrics_path = folder / METRICS_FILE
-    with Progress(*columns) as progress, metrics_path.open("a", encoding="utf-8") as metrics:
+    with Progress(*columns) as progress, metrics_path.open("a", 1, encoding="utf-8") as metrics:
         bar = progress.add_task("training", total=recipe.steps, completed=first, figures="")
         for step in range(first, recipe.steps):
             started = time.monotonic()

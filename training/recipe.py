@@ -126,7 +126,7 @@ class DcdRecipe(_Part):
     eos_weight: float = Field(default=0.5, ge=0)
     """Lambda of the end-of-sequence term."""
     divergence: Literal["forward_kl", "cross_entropy"] = "forward_kl"
-    """The paper's forward KL, or the control: cross-entropy on the teacher's tokens."""
+    """The paper's forward KL, or cross-entropy on the tokens that the teacher committed."""
     rad_weight: float = Field(default=0.0, ge=0)
     """How much of the RAD loss on the rollouts is mixed in, so that the student keeps refining."""
 

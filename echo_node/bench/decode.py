@@ -75,9 +75,11 @@ def bench_decode(
 
     Returns:
         A row for each mode and batch, with milliseconds for the whole batch, `tokens_per_second` of decoding
-        (the check is part of it), and its ratios to the autoregressive rows.
+        (the check is part of it), its ratios to the autoregressive rows, and on a GPU `bandwidth_fraction`:
+        how long reading all weights once takes there, as a fraction of the time of a forward.
     """
     rows: list[Row] = []
+    least_forward_s = _least_forward_s(model)
     for batch in batches:
         inputs = inputs_of(batch)
         taken: dict[str, list[Timed]] = {mode: [] for mode in (_EAGER, _BASE, *settings)}
@@ -93,7 +95,7 @@ def bench_decode(
             taken[_BASE].append(_block_decoding(model, inputs, one_by_one)[0])
             taken[_EAGER].append(_eager(model, inputs, length))
         medians = {mode: _median(turns[1:]) for mode, turns in taken.items()}
-        rows += [_row(mode, batch, timed, medians) for mode, timed in medians.items()]
+        rows += [_row(mode, batch, timed, medians, least_forward_s) for mode, timed in medians.items()]
     return rows
 
 
@@ -175,7 +177,31 @@ def _median(turns: Sequence[Timed]) -> Timed:
     return Timed(*(statistics.median(getattr(t, name) for t in turns) for name in Timed.__slots__))
 
 
-def _row(mode: str, batch: int, timed: Timed, all_modes: dict[str, Timed]) -> Row:
+def _least_forward_s(model: EchoForReportGeneration) -> float | None:
+    """Return the seconds in which a GPU can read the language model's weights, by its speed of copying."""
+    device = model.lm_head.weight.device
+    if device.type != "cuda":
+        return None
+    read = [*model.model.language_model.layers.parameters(), model.lm_head.weight]
+    weights: int = sum(p.numel() * p.element_size() for p in read)
+    return weights / copy_bandwidth(device)
+
+
+def copy_bandwidth(device: torch.device, size: int = 2**30) -> float:
+    """Return the bytes a second that a copy of *size* bytes within the device reads and writes together."""
+    source = torch.zeros(size, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    times = []
+    for _ in range(10):
+        started = _now()
+        target.copy_(source)
+        times.append(_now() - started)
+    return 2 * size / min(times)
+
+
+def _row(
+    mode: str, batch: int, timed: Timed, all_modes: dict[str, Timed], least_forward_s: float | None
+) -> Row:
     def speed(t: Timed) -> float:
         return t.tokens / t.decode
 
@@ -193,6 +219,7 @@ def _row(mode: str, batch: int, timed: Timed, all_modes: dict[str, Timed]) -> Ro
         "tokens_per_second": speed(timed),
         "ratio_vs_ar": speed(timed) / speed(all_modes[_BASE]),
         "ratio_vs_ar_eager": speed(timed) / speed(all_modes[_EAGER]),
+        "bandwidth_fraction": least_forward_s and least_forward_s * timed.forwards / batch / timed.decode,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,8 +21,8 @@ _COLUMNS = {  # of the table; --json has them all
     "decode": "decode_ms",
     "tok/fwd": "tokens_per_forward",
     "tok/s": "tokens_per_second",
-    "vs ar": "ratio_vs_ar",
-    "vs eager": "ratio_vs_ar_eager",
+    "x ar": "ratio_vs_ar",
+    "x eager": "ratio_vs_ar_eager",
 }
 
 bench = typer.Typer(no_args_is_help=True, help="Measure speed beside peers, on this machine.")
@@ -43,6 +44,10 @@ def decode(
     random: Annotated[
         bool, typer.Option("--random", help="Random weights; every draft has --tokens tokens.")
     ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE", help="Draw the speeds, as PNG, SVG or PDF by the name's end."),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Time every way of writing a draft on the same weights and images.
@@ -53,7 +58,7 @@ def decode(
 
     [bold]Examples[/bold]
 
-      echo-node bench decode --batch 1,8
+      echo-node bench decode --batch 1,8 --plot speeds.png
       echo-node bench decode --size 7b --random --json
     """
     settings = options.load_settings(config, model=model).settings.model
@@ -65,9 +70,12 @@ def decode(
         raise typer.BadParameter("numbers separated by commas", param_hint="--batch") from None
     from echo_node.bench import decode as measuring
     from echo_node.bench import inputs as sources
+    from echo_node.bench import plot as plotting
     from echo_node.inference.generator import device_of
     from echo_node.model import checkpoint
 
+    if plot is not None:
+        plotting.check_target(plot)
     device = device_of(settings)
     console = Console(stderr=True)
     with console.status("loading") as status:
@@ -80,11 +88,14 @@ def decode(
         modes = measuring.modes(settings.confidence_threshold, max_new_tokens, forced_length=random)
         rows = measuring.bench_decode(network, inputs_of, batches, modes, rounds, status.update)
         forwards = measuring.forward_times(network, inputs_of(1), 10 * rounds)
+    measured = f"{'random 7B' if random else settings.name} on {device}"
+    if plot is not None:
+        plotting.plot_speeds(rows, measured, plot)
     if json:
         print_json(rows)
         return
     print_table(
-        f"{'random 7B' if random else settings.name} on {device}, milliseconds of a whole batch",
+        f"{measured}, milliseconds of a whole batch",
         list(_COLUMNS),
         [[_figure(row[column]) for column in _COLUMNS.values()] for row in rows],
     )
