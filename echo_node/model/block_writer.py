@@ -20,21 +20,39 @@ from torch import Tensor
 
 from echo_node.model.block_mask import block_causal
 from echo_node.model.canvas import Canvas, DecodeSettings, Step
+from echo_node.model.step_graph import CudaGraph, Graph, recorded
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
 
 _NEVER = torch.iinfo(torch.long).max
-_LOOKED_AT = 64  # the slots that a forward on the CPU sees grow by so many
+_LOOKED_AT = 64  # the slots that a forward sees grow by so many, where its shape may change
 
 
 class BlockWriter:
     """A network, the cache filled with the prompts, and the canvas that it writes on."""
 
-    def __init__(self, model: EchoForReportGeneration, prompt: Prompt, settings: DecodeSettings) -> None:
+    def __init__(
+        self,
+        model: EchoForReportGeneration,
+        prompt: Prompt,
+        settings: DecodeSettings,
+        graph: Graph | None = None,
+    ) -> None:
+        """Read the prompts into the cache.
+
+        Args:
+            model: the network.
+            prompt: embedded prompts.
+            settings: how to decode.
+            graph: records the step; on a GPU a CUDA graph by default.
+        """
         self.model, self.prompt = model, prompt
         self.canvas = Canvas(model, prompt, settings)
         self._block_length = self.canvas.block_length
         self._columns = self.canvas.token_NC.shape[1]
-        self._on_cpu = prompt.embeds_NPD.device.type == "cpu"
+        if graph is None and prompt.embeds_NPD.device.type == "cuda":
+            graph = CudaGraph()
+        self._one_shape = graph is not None
+        self._step = self._advance if graph is None else recorded(self._advance, graph)
         # A void block of slots stands before position 0: block 0 has no finished block to be carried with.
         self._void = self._block_length
         longest = int(self.canvas.start_N.max())
@@ -62,7 +80,10 @@ class BlockWriter:
         )
 
     def advance(self) -> Step:
-        """Run one forward and commit what it makes confident."""
+        """Run one forward and commit what it makes confident; the result holds until the next call."""
+        return self._step()
+
+    def _advance(self) -> Step:
         hidden_NLD = self._write(self.canvas.window(), self._seen())
         return self.canvas.commit(self.model.lm_head(hidden_NLD[:, -self._block_length :]))
 
@@ -128,9 +149,9 @@ class BlockWriter:
         return (block_NK[..., None] * self._block_length + within_B).flatten(1)
 
     def _seen(self) -> int:
-        """Return how many slots the next forward must see: all, or on the CPU no more than can be in use."""
+        """Return how many slots the next forward must see: no more than can be in use, or all for a graph."""
         self._forwards += 1
-        if not self._on_cpu:
+        if self._one_shape:
             return self.slots
         reached = self._void + self._longest + self._forwards * self._block_length
         return min(self.slots, -(-reached // _LOOKED_AT) * _LOOKED_AT)

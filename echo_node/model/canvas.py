@@ -5,7 +5,8 @@ for a loop, D model width, V vocabulary.
 
 Column c of a row stands at the absolute position `start + c`, where `start` is the first position of the
 block in which its prompt ends: the first columns may be the prompt's tail. Each row goes at its own pace; no
-method reads anything back to the host but `finished` and `results`.
+method reads anything back to the host but `finished` and `results`, and `commit` changes all state in place,
+so that a step can be recorded as a graph.
 """
 
 from __future__ import annotations
@@ -183,7 +184,7 @@ class Canvas:
         if not self._settings.forced_length:
             ending_N = torch.where(self._loops(), 3, ending_N)
             ending_N = torch.where(holds_eos_N, 1, ending_N)
-        self._ending_N = torch.where(full_N & (self._ending_N == 0), ending_N, self._ending_N)
+        self._ending_N.copy_(torch.where(full_N & (self._ending_N == 0), ending_N, self._ending_N))
 
     def _loops(self) -> Tensor:
         """Return which rows end in the same tokens, three times or more and at least 24 of them."""

@@ -1,0 +1,86 @@
+"""A step that was recorded once and replayed writes what the step itself writes."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from support.recorder import RecordedGraph
+from support.small_model import make_model, make_prompt
+
+from echo_node.model.block_writer import BlockWriter
+from echo_node.model.canvas import Decoded, DecodeSettings
+from echo_node.model.decode import decode
+from echo_node.model.step_graph import recorded
+
+WAYS = {
+    "one step": DecodeSettings(0.0, 1, 40),
+    "at most three steps": DecodeSettings(0.6, 3, 40),
+    "as many as it takes": DecodeSettings(0.6, 0, 40),
+    "unfused": DecodeSettings(0.6, 2, 40, "unfused"),
+    "next token": DecodeSettings(0.0, 0, 24, "next_token"),
+    "forced length": DecodeSettings(0.0, 1, 40, forced_length=True),
+}
+
+
+@torch.inference_mode()
+def _replayed(settings: DecodeSettings, seed: int, text_tokens: int) -> tuple[list[Decoded], int]:
+    model, graph = make_model(4, seed), RecordedGraph()
+    writer = BlockWriter(model, make_prompt(model, text_tokens, 3, seed), settings, graph)
+    while not writer.canvas.finished:
+        writer.advance()
+    return writer.canvas.results(), graph.replays
+
+
+@pytest.mark.parametrize("settings", WAYS.values(), ids=WAYS.keys())
+@pytest.mark.parametrize("text_tokens", [0, 3])
+def test_replayed_steps_write_the_same(settings: DecodeSettings, text_tokens: int) -> None:
+    replays = 0
+    for seed in range(4):
+        model = make_model(4, seed)
+        eager = decode(model, make_prompt(model, text_tokens, 3, seed), settings)
+        replayed, times = _replayed(settings, seed, text_tokens)
+        assert [d.tokens for d in replayed] == [d.tokens for d in eager]
+        assert [(d.forwards, d.ending) for d in replayed] == [(d.forwards, d.ending) for d in eager]
+        replays += times
+    assert replays > 4
+
+
+def test_a_step_runs_from_python_twice() -> None:
+    calls = []
+    total = torch.zeros(())
+
+    def step() -> torch.Tensor:
+        calls.append(1)
+        total.add_(1)
+        return total * 2
+
+    run = recorded(step, RecordedGraph())
+    assert [float(run()) for _ in range(5)] == [2, 4, 6, 8, 10]
+    assert len(calls) == 2
+
+
+def test_a_step_that_reads_back_cannot_be_recorded() -> None:
+    run = recorded(lambda: torch.ones(1).add_(1).item(), RecordedGraph())
+    run()
+    with pytest.raises(AssertionError, match="read back"):
+        run()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("settings", WAYS.values(), ids=WAYS.keys())
+def test_a_cuda_graph_writes_what_eager_steps_write(settings: DecodeSettings) -> None:
+    model = make_model(4).to("cuda")
+    prompt = make_prompt(make_model(4), 3, 3)
+    there = replace(
+        prompt,
+        embeds_NPD=prompt.embeds_NPD.cuda(),
+        position_3NP=prompt.position_3NP.cuda(),
+        offset_N=prompt.offset_N.cuda(),
+        length_N=prompt.length_N.cuda(),
+    )
+    graphed = decode(model, there, settings)
+    with torch.inference_mode():
+        writer = BlockWriter(model, there, settings)
+        while not writer.canvas.finished:
+            writer._advance()
+    assert [d.tokens for d in graphed] == [d.tokens for d in writer.canvas.results()]
