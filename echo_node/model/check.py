@@ -7,7 +7,8 @@ One-step decoding chooses the tokens of a block independently of each other, so 
 wordings. The check asks how probable each token is given the earlier blocks AND the other half of its own:
 two noisy copies of the draft, the even columns masked in one and the odd ones in the other, one forward.
 Repair masks the improbable tokens anew and denoises all their blocks at once by confidence, each on the
-clean blocks before it as they were first written.
+clean blocks before it as they were first written. The network is its own judge: a block is replaced only by
+one that the check finds likelier.
 """
 
 from __future__ import annotations
@@ -18,47 +19,37 @@ from torch import Tensor
 from echo_node.model.block_writer import BlockWriter
 from echo_node.model.canvas import DecodeSettings, most_probable, reached_by_block
 
-_TRUSTED = 1.1  # a token committed with at least this probability is not asked again
+_LEAST = 1e-9  # a token that is less probable counts as this
 
 
 def check(writer: BlockWriter) -> None:
-    """Replace each token's probability by the one that it has beside the rest of its block; one forward.
-
-    A block all of whose tokens were committed with near certainty is not asked again.
-    """
+    """Replace each token's probability by the one that it has beside the rest of its block; one forward."""
     canvas = writer.canvas
-    chosen = _choose(writer, (canvas.probability_NC < _TRUSTED) & canvas.is_text)
+    chosen = _choose(writer, canvas.is_text)
     if chosen is None:
         return
     block_NK, asked_N = chosen
     column_NX = writer.columns(block_NK)
-    token_NX = canvas.token_NC.gather(1, column_NX)
-    is_odd_NX = column_NX % 2 == 1
-    mask = writer.model.config.mask
-    copies = [token_NX.masked_fill(~is_odd_NX, mask), token_NX.masked_fill(is_odd_NX, mask)]
-    hidden_NAXD = writer.noisy_hidden_states(block_NK, torch.stack(copies, 1))
-    hidden_NXD = torch.where(is_odd_NX[..., None], hidden_NAXD[:, 1], hidden_NAXD[:, 0])
-    log_prob_NXV = torch.log_softmax(_logits(writer, hidden_NXD), -1)
-    checked_NX = log_prob_NXV.gather(2, token_NX[..., None])[..., 0].exp()
+    checked_NX = _beside_the_rest(writer, block_NK, canvas.token_NC.gather(1, column_NX))
     canvas.probability_NC.scatter_(1, column_NX, checked_NX)
     canvas.forwards_N += asked_N
 
 
 def repair(writer: BlockWriter, settings: DecodeSettings) -> None:
-    """Write anew what the check found improbable; the probabilities become those of the new tokens.
+    """Write anew what the check found improbable, and keep the blocks that it now finds likelier.
 
-    The end of sequence stays where it is, and what stands behind it is left alone.
+    The probabilities become those of the check. The end of sequence stays where it is, and what stands behind
+    it is left alone.
     """
     canvas, eos = writer.canvas, writer.model.config.end_of_sequence
     open_NC = (canvas.probability_NC < settings.improbable) & canvas.is_text & (canvas.token_NC != eos)
     chosen = _choose(writer, open_NC)
     if chosen is None:
         return
-    block_NK, _ = chosen
+    block_NK, asked_N = chosen
     column_NX = writer.columns(block_NK)
-    token_NX = canvas.token_NC.gather(1, column_NX)
-    probability_NX = canvas.probability_NC.gather(1, column_NX)
-    open_NX = open_NC.gather(1, column_NX)
+    before_NX, was_NX = canvas.token_NC.gather(1, column_NX), canvas.probability_NC.gather(1, column_NX)
+    token_NX, open_NX = before_NX, open_NC.gather(1, column_NX)
     while open_NX.any():
         noisy_NX = token_NX.masked_fill(open_NX, writer.model.config.mask)
         logits_NXV = _logits(writer, writer.noisy_hidden_states(block_NK, noisy_NX[:, None])[:, 0])
@@ -67,10 +58,15 @@ def repair(writer: BlockWriter, settings: DecodeSettings) -> None:
         commit_NX = reached_by_block(best_NX, open_NX, canvas.block_length, settings.confidence_threshold)
         canvas.forwards_N += open_NX.any(1)
         token_NX = torch.where(commit_NX, choice_NX, token_NX)
-        probability_NX = torch.where(commit_NX, best_NX, probability_NX)
         open_NX = open_NX & ~commit_NX
-    canvas.token_NC.scatter_(1, column_NX, token_NX)
-    canvas.probability_NC.scatter_(1, column_NX, probability_NX)
+    is_NX = _beside_the_rest(writer, block_NK, token_NX)
+    canvas.forwards_N += asked_N
+    is_text_NX = canvas.is_text.gather(1, column_NX)
+    gain_NX = (is_NX.clamp(min=_LEAST).log() - was_NX.clamp(min=_LEAST).log()).masked_fill(~is_text_NX, 0.0)
+    likelier_NK = gain_NX.view(*block_NK.shape, -1).sum(-1) > 0
+    kept_NX = likelier_NK.repeat_interleave(canvas.block_length, 1)
+    canvas.token_NC.scatter_(1, column_NX, torch.where(kept_NX, token_NX, before_NX))
+    canvas.probability_NC.scatter_(1, column_NX, torch.where(kept_NX, is_NX, was_NX))
 
 
 def _choose(writer: BlockWriter, wanted_NC: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -83,6 +79,17 @@ def _choose(writer: BlockWriter, wanted_NC: Tensor) -> tuple[Tensor, Tensor] | N
     if not most:
         return None
     return wanted_NK.int().topk(most, 1).indices, wanted_NK.any(1)
+
+
+def _beside_the_rest(writer: BlockWriter, block_NK: Tensor, token_NX: Tensor) -> Tensor:
+    """Return how probable (N, X) each token is given the other half of its block; one forward."""
+    is_odd_NX = writer.columns(block_NK) % 2 == 1
+    mask = writer.model.config.mask
+    copies = [token_NX.masked_fill(~is_odd_NX, mask), token_NX.masked_fill(is_odd_NX, mask)]
+    hidden_NAXD = writer.noisy_hidden_states(block_NK, torch.stack(copies, 1))
+    hidden_NXD = torch.where(is_odd_NX[..., None], hidden_NAXD[:, 1], hidden_NAXD[:, 0])
+    log_prob_NXV = torch.log_softmax(_logits(writer, hidden_NXD), -1)
+    return log_prob_NXV.gather(2, token_NX[..., None])[..., 0].exp()
 
 
 def _logits(writer: BlockWriter, hidden_NXD: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from support.small_model import EOS, MASK, make_model, make_prompt
 from echo_node.model.block_mask import rad_layout
 from echo_node.model.block_writer import BlockWriter
 from echo_node.model.canvas import DecodeSettings
-from echo_node.model.check import check
+from echo_node.model.check import check, repair
 from echo_node.model.decode import decode
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
 
@@ -82,6 +82,31 @@ def test_repair_rewrites_the_improbable_and_leaves_the_rest() -> None:
                 assert after.tokens[at] == before.tokens[at]
             rewritten += after.tokens[at] != before.tokens[at]
     assert rewritten
+
+
+def test_a_repaired_draft_is_likelier_and_says_how_likely() -> None:
+    """A check of what repair has left finds the probabilities that repair says; no block is less likely."""
+    model, settings = make_model(8, seed=5), DecodeSettings(0.5, 1, 40, check="repair", improbable=0.3)
+    prompt = make_prompt(model, 5, sequences=6)
+    writer = BlockWriter(model, prompt, settings)
+    with torch.inference_mode():
+        while not writer.canvas.finished:
+            writer.advance()
+        check(writer)
+        before = writer.canvas.probability_NC.log().view(6, -1, 8).sum(-1)
+        first = writer.canvas.token_NC.clone()
+        repair(writer, settings)
+        tokens, said = writer.canvas.token_NC, writer.canvas.probability_NC.clone()
+        assert (said.log().view(6, -1, 8).sum(-1) >= before - 1e-4).all()
+        changed = (tokens != first).view(6, -1, 8).any(-1)
+        assert changed.any()
+        again = BlockWriter(model, prompt, settings)
+        again.canvas._block_N.copy_(writer.canvas._block_N)
+        again.canvas._open_NC.copy_(writer.canvas._open_NC)
+        again.recite(first)
+        again.canvas.token_NC = tokens
+        check(again)
+    assert torch.allclose(again.canvas.probability_NC, said, atol=1e-5)
 
 
 def test_a_draft_without_improbable_words_costs_nothing_to_repair() -> None:
