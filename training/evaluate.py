@@ -18,7 +18,7 @@ from echo_node.inference.image import ImagePreparation
 from echo_node.model import checkpoint
 from echo_node.model.canvas import Decoded, DecodeSettings
 from echo_node.model.checkpoint import Checkpoint
-from echo_node.model.decode import decode, settings_of
+from echo_node.model.decode import Decoder, settings_of
 from training.collate import prepare_prompts
 from training.data import Images, PhantomExamples
 from training.phantom.findings import Findings
@@ -116,12 +116,12 @@ def draft(
 ) -> Measured:
     """Draft a report for each image and time it."""
     started = time.perf_counter()
-    decoded: list[Decoded] = []
+    decoder, decoded = Decoder(loaded.model, settings), list[Decoded]()
     for at in range(0, len(images), _BATCH):
         inputs = prepare_prompts(images[at : at + _BATCH], preparation, loaded.tokenizer)
         with torch.inference_mode():
             prompt = loaded.model.embed_prompt(*inputs)
-        decoded += decode(loaded.model, prompt, settings)
+        decoded += decoder.write(prompt)
     seconds = time.perf_counter() - started
     texts = loaded.tokenizer.batch_decode([list(d.tokens) for d in decoded], skip_special_tokens=True)
     return Measured(

@@ -93,7 +93,7 @@ def continue_text(
     writer.recite(token_NC)
     block_K = torch.arange(token_NC.shape[1] // length, device=token_NC.device)
     block_NK = block_K.expand(len(token_NC), -1)
-    open_NC = writer.canvas.response_NC.clone()
+    open_NC = writer.canvas.response_NC[:, : token_NC.shape[1]].clone()
     step_NC = torch.zeros_like(token_NC)
     log_prob_NCV = torch.zeros((*token_NC.shape, teacher.config.text.vocab_size), device=token_NC.device)
     while open_NC.any():

@@ -17,10 +17,8 @@ import torch
 from transformers import GenerationMixin
 
 from echo_node.bench.inputs import Inputs
-from echo_node.model.block_writer import BlockWriter
 from echo_node.model.canvas import Decoded, DecodeSettings
-from echo_node.model.check import check, repair
-from echo_node.model.decode import settings_of
+from echo_node.model.decode import Decoder, settings_of
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
 
 Row = dict[str, object]
@@ -83,16 +81,19 @@ def bench_decode(
     for batch in batches:
         inputs = inputs_of(batch)
         taken: dict[str, list[Timed]] = {mode: [] for mode in (_EAGER, _BASE, *settings)}
+        decoders = {mode: Decoder(model, wanted) for mode, wanted in settings.items()}
+        length = 0
         for turn in range(rounds + 1):  # the first turn warms up
-            length = 0
-            for mode, wanted in settings.items():
+            for mode, decoder in decoders.items():
                 progress(f"batch {batch}, {mode}, turn {turn} of {rounds}")
-                timed, decoded = _block_decoding(model, inputs, wanted)
+                timed, decoded = _decoding(model, inputs, decoder)
                 length = max(length, *(d.written for d in decoded))
                 taken[mode].append(timed)
             progress(f"batch {batch}, autoregressive, turn {turn} of {rounds}")
-            one_by_one = DecodeSettings(0.0, 0, length, "next_token", forced_length=True)
-            taken[_BASE].append(_block_decoding(model, inputs, one_by_one)[0])
+            if turn == 0:
+                one_by_one = DecodeSettings(0.0, 0, length, "next_token", forced_length=True)
+                base = Decoder(model, one_by_one)
+            taken[_BASE].append(_decoding(model, inputs, base)[0])
             taken[_EAGER].append(_eager(model, inputs, length))
         medians = {mode: _median(turns[1:]) for mode, turns in taken.items()}
         rows += [_row(mode, batch, timed, medians, least_forward_s) for mode, timed in medians.items()]
@@ -125,22 +126,19 @@ def _embed(model: EchoForReportGeneration, inputs: Inputs) -> Prompt:
         return model.embed_prompt(inputs.ids_NP, inputs.pixel_values, inputs.grid_thw)
 
 
-def _block_decoding(
-    model: EchoForReportGeneration, inputs: Inputs, settings: DecodeSettings
+def _decoding(
+    model: EchoForReportGeneration, inputs: Inputs, decoder: Decoder
 ) -> tuple[Timed, list[Decoded]]:
     started = _now()
     prompt = _embed(model, inputs)
     embedded = _now()
     with torch.inference_mode():
-        writer = BlockWriter(model, prompt, settings)
+        writer = decoder.begin(prompt)
         prefilled = _now()
         while not writer.canvas.finished:
             writer.advance()
         written = _now()
-        if settings.check != "off":
-            check(writer)
-        if settings.check == "repair":
-            repair(writer, settings)
+        decoder.finish(writer)
         ended = _now()
     decoded = writer.canvas.results()
     timed = Timed(

@@ -16,7 +16,7 @@ from echo_node.inference.sections import Span, split_sections
 from echo_node.model import checkpoint
 from echo_node.model.canvas import Decoded
 from echo_node.model.checkpoint import Checkpoint
-from echo_node.model.decode import decode, settings_of
+from echo_node.model.decode import Decoder, settings_of
 from echo_node.settings import ModelSettings
 
 
@@ -56,10 +56,11 @@ class EchoGenerator:
         self._model = loaded.model
         self._processor = EchoProcessor(preparation, loaded.tokenizer)
         self._calibration = Calibration.load(loaded.folder) if settings.check != "off" else None
-        self._decoder = settings.decoder
-        self._decoding = settings_of(
+        self._decoder_name, self._max_new_tokens = settings.decoder, settings.max_new_tokens
+        decoding = settings_of(
             settings.decoder, settings.confidence_threshold, settings.max_new_tokens, settings.check
         )
+        self._decoder = Decoder(loaded.model, decoding)
 
     @property
     def model(self) -> ModelIdentity:
@@ -82,9 +83,7 @@ class EchoGenerator:
         if decoded.ending == "loop":
             raise PermanentError(f"the model repeats itself after {decoded.written} tokens")
         if decoded.ending == "length":
-            raise PermanentError(
-                f"the model did not end its report within {self._decoding.max_new_tokens} tokens"
-            )
+            raise PermanentError(f"the model did not end its report within {self._max_new_tokens} tokens")
         return self._report(decoded, seconds)
 
     def _decode(self, image: GreyImage) -> Decoded:
@@ -93,7 +92,7 @@ class EchoGenerator:
             prompt = self._model.embed_prompt(
                 inputs["input_ids"], inputs["pixel_values"].to(self._model.dtype), inputs["image_grid_thw"]
             )
-        return decode(self._model, prompt, self._decoding)[0]
+        return self._decoder.write(prompt)[0]
 
     def _report(self, decoded: Decoded, seconds: float) -> Report:
         text = self._processor.decode(decoded.tokens)
@@ -105,7 +104,7 @@ class EchoGenerator:
             impression=self._sentences(sections.impression, text, decoded),
             language=self._language,
             model=self._identity,
-            generation=Generation(self._decoder, decoded.written, decoded.forwards, seconds),
+            generation=Generation(self._decoder_name, decoded.written, decoded.forwards, seconds),
         )
 
     def _sentences(self, spans: tuple[Span, ...], text: str, decoded: Decoded) -> tuple[Sentence, ...]:

@@ -23,12 +23,16 @@ from echo_node.model.canvas import Canvas, DecodeSettings, Step
 from echo_node.model.step_graph import CudaGraph, Graph, recorded
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
 
+_ROOM = 256  # the room for prompts grows by so many tokens
 _NEVER = torch.iinfo(torch.long).max
 _LOOKED_AT = 64  # the slots that a forward sees grow by so many, where its shape may change
 
 
 class BlockWriter:
-    """A network, the cache filled with the prompts, and the canvas that it writes on."""
+    """A network, the cache filled with the prompts, and the canvas that it writes on.
+
+    All of it can serve the next batch of as many prompts: memory is taken once, and a recorded step holds.
+    """
 
     def __init__(
         self,
@@ -37,7 +41,7 @@ class BlockWriter:
         settings: DecodeSettings,
         graph: Graph | None = None,
     ) -> None:
-        """Read the prompts into the cache.
+        """Make room and begin.
 
         Args:
             model: the network.
@@ -45,36 +49,44 @@ class BlockWriter:
             settings: how to decode.
             graph: records the step; on a GPU a CUDA graph by default.
         """
-        self.model, self.prompt = model, prompt
-        self.canvas = Canvas(model, prompt, settings)
+        self.model = model
+        self.prompt = prompt.in_room(-(-prompt.length // _ROOM) * _ROOM)
+        self.canvas = Canvas(model, self.prompt, settings)
         self._block_length = self.canvas.block_length
         self._columns = self.canvas.token_NC.shape[1]
-        if graph is None and prompt.embeds_NPD.device.type == "cuda":
-            graph = CudaGraph()
-        self._one_shape = graph is not None
-        self._step = self._advance if graph is None else recorded(self._advance, graph)
         # A void block of slots stands before position 0: block 0 has no finished block to be carried with.
         self._void = self._block_length
-        longest = int(self.canvas.start_N.max())
-        self.slots = self._void + longest + self._columns
+        self.slots = self._void + self.prompt.length + self._columns
         # Behind them two noisy copies of the response find room, for the check.
         self.cache = model.new_cache(len(prompt.length_N), self.slots + 2 * self._columns)
         device = prompt.embeds_NPD.device
         slot_S = torch.arange(self.slots, device=device) - self._void
         self.block_of_slot_S = (slot_S // self._block_length).masked_fill(slot_S < 0, _NEVER)
-        self._longest, self._forwards = longest, 0
-        self._prefill()
+        if graph is None and device.type == "cuda":
+            graph = CudaGraph()
+        self._one_shape = graph is not None
+        self._step = self._advance if graph is None else recorded(self._advance, graph)
+        self.begin(prompt)
 
-    def _prefill(self) -> None:
+    def fits(self, prompt: Prompt) -> bool:
+        """Tell whether there is room for these prompts."""
+        same_number = len(prompt.length_N) == len(self.prompt.length_N)
+        return same_number and prompt.length <= self.prompt.length
+
+    def begin(self, prompt: Prompt) -> None:
+        """Read prompts that fit into the cache and wipe the canvas."""
+        self.prompt.take(prompt)
+        self.canvas.begin()
+        self._longest, self._forwards = int(self.canvas.start_N.max()), 0
         if self._longest == 0:
             return
         position_L = torch.arange(self._longest, device=self.block_of_slot_S.device)
-        sequences = len(self.prompt.length_N)
+        sequences = len(prompt.length_N)
         self.cache.place((position_L + self._void).expand(sequences, -1), self._void + self._longest)
         mask_LK = block_causal(self._longest, self._block_length, position_L.device)
         self.model.hidden_states(
-            self.prompt.embeds_NPD[:, : self._longest],
-            self.prompt.position_ids(position_L),
+            prompt.embeds_NPD[:, : self._longest],
+            prompt.position_ids(position_L),
             F.pad(mask_LK, (self._void, 0)),
             self.cache,
         )
@@ -89,8 +101,9 @@ class BlockWriter:
 
     def recite(self, token_NC: Tensor) -> None:
         """Read a whole response into the cache, in one forward, as if it had been written block by block."""
-        self.canvas.token_NC = token_NC
-        self._write(torch.arange(self._columns, device=token_NC.device).expand_as(token_NC), self.slots)
+        columns = token_NC.shape[1]
+        self.canvas.token_NC[:, :columns] = token_NC
+        self._write(torch.arange(columns, device=token_NC.device).expand_as(token_NC), self.slots)
 
     def _write(self, column_NL: Tensor, seen: int) -> Tensor:
         position_NL = self.canvas.start_N[:, None] + column_NL

@@ -105,32 +105,44 @@ class Canvas:
     """The responses of a batch in the making."""
 
     def __init__(self, model: EchoForReportGeneration, prompt: Prompt, settings: DecodeSettings) -> None:
+        """Make room for the responses to as many prompts as *prompt* has; `begin` comes before writing."""
         self._settings, self._prompt = settings, prompt
         one_by_one = settings.reading == "next_token"
         self.block_length = 1 if one_by_one else model.config.block_length
         self._eos_id = model.config.end_of_sequence
         self._mask_id = self._eos_id if one_by_one else model.config.mask
-        self.start_N = prompt.length_N // self.block_length * self.block_length
-        tail_N = prompt.length_N - self.start_N
-        self._last_N = (tail_N + settings.max_new_tokens - 1) // self.block_length
-        columns = int(self._last_N.max() + 1) * self.block_length
-        shape, device = (len(tail_N), columns), prompt.embeds_NPD.device
-        column_C = torch.arange(columns, device=device)
-        self.response_NC = column_C >= tail_N[:, None]
-        self.token_NC = torch.full(shape, self._mask_id, device=device)
-        self.probability_NC = torch.ones(shape, device=device)
-        self._open_NC = self.response_NC.clone()
-        self._block_N = torch.zeros_like(tail_N)
-        self._step_N = torch.zeros_like(tail_N)
-        self._ending_N = torch.zeros_like(tail_N)
-        self.forwards_N = torch.zeros_like(tail_N)
-        self._column_B = column_C[: self.block_length]
+        longest_tail = self.block_length - 1
+        blocks = (longest_tail + settings.max_new_tokens - 1) // self.block_length + 1
+        shape, device = (len(prompt.length_N), blocks * self.block_length), prompt.embeds_NPD.device
+        self._column_C = torch.arange(shape[1], device=device)
+        self.response_NC = torch.empty(shape, dtype=torch.bool, device=device)
+        self._open_NC = torch.empty_like(self.response_NC)
+        self.token_NC = torch.empty(shape, dtype=torch.long, device=device)
+        self.probability_NC = torch.empty(shape, device=device)
+        self.start_N = torch.empty_like(prompt.length_N)
+        self._last_N = torch.empty_like(self.start_N)
+        self._block_N = torch.empty_like(self.start_N)
+        self._step_N = torch.empty_like(self.start_N)
+        self._ending_N = torch.empty_like(self.start_N)
+        self.forwards_N = torch.empty_like(self.start_N)
         lead = 0 if settings.reading == "unfused" else self.block_length
         width = self.block_length if settings.reading != "fused" else 2 * self.block_length
         self._window_L = torch.arange(width, device=device) - lead
         self._period_P1 = torch.arange(1, _LONGEST_PERIOD + 1, device=device)[:, None]
         looked_at = torch.arange(_REPEATS * _LONGEST_PERIOD, device=device)
         self._looked_at_W = looked_at - len(looked_at)
+
+    def begin(self) -> None:
+        """Wipe everything out, for the prompts that now stand in their place."""
+        self.start_N.copy_(self._prompt.length_N // self.block_length * self.block_length)
+        tail_N = self._prompt.length_N - self.start_N
+        self._last_N.copy_((tail_N + self._settings.max_new_tokens - 1) // self.block_length)
+        self.response_NC.copy_(self._column_C >= tail_N[:, None])
+        self._open_NC.copy_(self.response_NC)
+        self.token_NC.fill_(self._mask_id)
+        self.probability_NC.fill_(1.0)
+        for state_N in (self._block_N, self._step_N, self._ending_N, self.forwards_N):
+            state_N.zero_()
 
     @property
     def finished(self) -> bool:
@@ -153,7 +165,7 @@ class Canvas:
 
     def commit(self, logits_NBV: Tensor) -> Step:
         """Take a forward's logits of the block being written; where that is full, go on to the next."""
-        column_NB = (self._block_N * self.block_length)[:, None] + self._column_B
+        column_NB = (self._block_N * self.block_length)[:, None] + self._column_C[: self.block_length]
         open_NB = self._open_NC.gather(1, column_NB)
         writing_N = self._ending_N == 0
         was_full_N = ~open_NB.any(1)

@@ -17,12 +17,12 @@ from echo_node.model.canvas import Check, Decoded, DecodeSettings, Step
 from echo_node.model.check import check, repair
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
 
-Decoder = Literal["one_step", "adaptive", "multi_step"]
+DecoderName = Literal["one_step", "adaptive", "multi_step"]
 StepListener = Callable[[Step], None]
 
 
 def settings_of(
-    decoder: Decoder, confidence_threshold: float, max_new_tokens: int, check: Check = "off"
+    decoder: DecoderName, confidence_threshold: float, max_new_tokens: int, check: Check = "off"
 ) -> DecodeSettings:
     """Return the settings of a decoder by its name.
 
@@ -38,28 +38,54 @@ def settings_of(
     return DecodeSettings(confidence_threshold, most_steps, max_new_tokens, check=check)
 
 
-@torch.inference_mode()
+class Decoder:
+    """Writes responses, a batch after another, in the same memory as long as the next batch fits into it."""
+
+    def __init__(self, model: EchoForReportGeneration, settings: DecodeSettings) -> None:
+        self._model, self._settings = model, settings
+        self._writer: BlockWriter | None = None
+
+    @torch.inference_mode()
+    def write(self, prompt: Prompt, on_step: StepListener | None = None) -> list[Decoded]:
+        """Write the responses to N prompts.
+
+        Args:
+            prompt: embedded prompts, of any lengths.
+            on_step: called after each forward, for streaming and for a teacher's rollouts; what it is given
+                holds until it returns.
+        """
+        writer = self.begin(prompt)
+        while not writer.canvas.finished:
+            step = writer.advance()
+            if on_step is not None:
+                on_step(step)
+        self.finish(writer)
+        return writer.canvas.results()
+
+    @torch.inference_mode()
+    def begin(self, prompt: Prompt) -> BlockWriter:
+        """Return what writes the responses, the prompts read."""
+        if self._writer is not None and self._writer.fits(prompt):
+            self._writer.begin(prompt)
+        else:
+            self._writer = None  # its memory first
+            self._writer = BlockWriter(self._model, prompt, self._settings)
+        return self._writer
+
+    @torch.inference_mode()
+    def finish(self, writer: BlockWriter) -> None:
+        """Check and repair what was written, as the settings say."""
+        if self._settings.check != "off":
+            check(writer)
+        if self._settings.check == "repair":
+            repair(writer, self._settings)
+
+
 def decode(
     model: EchoForReportGeneration,
     prompt: Prompt,
     settings: DecodeSettings,
     on_step: StepListener | None = None,
 ) -> list[Decoded]:
-    """Write the responses to N prompts.
-
-    Args:
-        model: the network.
-        prompt: embedded prompts, of any lengths.
-        settings: how to decode.
-        on_step: called after each forward, for streaming and for a teacher's rollouts.
-    """
-    writer = BlockWriter(model, prompt, settings)
-    while not writer.canvas.finished:
-        step = writer.advance()
-        if on_step is not None:
-            on_step(step)
-    if settings.check != "off":
-        check(writer)
-    if settings.check == "repair":
-        repair(writer, settings)
-    return writer.canvas.results()
+    """Write the responses to one batch of prompts; see `Decoder.write`."""
+    return Decoder(model, settings).write(prompt, on_step)

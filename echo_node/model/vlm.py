@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch import Tensor
 from transformers import (
     AutoModelForImageTextToText,
@@ -52,7 +53,7 @@ class Prompt:
 
     @property
     def length(self) -> int:
-        """P, the tokens of the longest prompt."""
+        """P, the tokens of the longest prompt, or the room for them."""
         return self.embeds_NPD.shape[1]
 
     def row(self, index: int) -> Prompt:
@@ -65,6 +66,23 @@ class Prompt:
             self.offset_N[one],
             self.length_N[one],
         )
+
+    def in_room(self, length: int) -> Prompt:
+        """Return a copy with room for prompts of *length* tokens, so that others can take its place."""
+        longer = length - self.length
+        return Prompt(
+            F.pad(self.embeds_NPD, (0, 0, 0, longer)),
+            F.pad(self.position_3NP, (0, longer)),
+            self.offset_N.clone(),
+            self.length_N.clone(),
+        )
+
+    def take(self, other: Prompt) -> None:
+        """Put as many prompts, none longer than there is room for, in the place of these."""
+        self.embeds_NPD[:, : other.length] = other.embeds_NPD
+        self.position_3NP[..., : other.length] = other.position_3NP
+        self.offset_N.copy_(other.offset_N)
+        self.length_N.copy_(other.length_N)
 
     def position_ids(self, position_NL: Tensor) -> Tensor:
         """Return the M-RoPE ids (3, N, L) of absolute positions (N, L) or (L,), in the prompt or after it."""

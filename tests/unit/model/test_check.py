@@ -104,7 +104,7 @@ def test_a_repaired_draft_is_likelier_and_says_how_likely() -> None:
         again.canvas._block_N.copy_(writer.canvas._block_N)
         again.canvas._open_NC.copy_(writer.canvas._open_NC)
         again.recite(first)
-        again.canvas.token_NC = tokens
+        again.canvas.token_NC.copy_(tokens)
         check(again)
     assert torch.allclose(again.canvas.probability_NC, said, atol=1e-5)
 

@@ -10,7 +10,7 @@ from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from echo_node.model.block_mask import block_causal
 from echo_node.model.canvas import Check, Decoded, DecodeSettings, Step
-from echo_node.model.decode import decode
+from echo_node.model.decode import Decoder, decode
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
 
 TAILS = [0, 1, 3, 6]  # text tokens behind six others: P mod B takes many values
@@ -153,6 +153,21 @@ def test_next_token_reading_is_the_greedy_decoding_of_stock_qwen(text_tokens: in
     decoded = decode(model, prompt, DecodeSettings(0.0, 0, 20, "next_token"))
     for row, ours in zip(wanted, decoded, strict=True):
         assert list(ours.tokens) == (row[: row.index(EOS)] if EOS in row else row)
+
+
+@pytest.mark.parametrize("check", ["off", "mark", "repair"])
+def test_a_decoder_writes_batch_after_batch_what_a_new_one_writes(check: Check) -> None:
+    model = make_model(8, seed=5)
+    wanted = DecodeSettings(0.6, 3, 40, check=check, improbable=0.3)
+    decoder, longest = Decoder(model, wanted), 300
+    for seed, (text_tokens, sequences) in enumerate([(5, 3), (0, 3), (7, 3), (2, 1), (longest, 1), (3, 1)]):
+        prompt = make_prompt(model, text_tokens, sequences, seed)
+        fresh, kept = decode(model, prompt, wanted), decoder.write(prompt)
+        assert [d.tokens for d in kept] == [d.tokens for d in fresh]
+        for one, other in zip(kept, fresh, strict=True):
+            assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
+            assert (one.forwards, one.ending) == (other.forwards, other.ending)
+    assert decoder.begin(make_prompt(model, 1, 1)).fits(make_prompt(model, longest, 1))
 
 
 def test_a_draft_that_repeats_itself_is_stopped() -> None:
