@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -70,7 +70,7 @@ def sheet(
     if unknown := set(finding or []) - set(wanted):
         kinds = ", ".join(CLASSES)
         raise ConfigError(f"--finding {min(unknown)}: there is no such finding; choose one of {kinds}")
-    shown = view.value if view else None
+    shown: Literal["PA", "AP", "LATERAL"] | None = view.value if view else None
     pictures = list(cases(count, seed, size, view=shown, kinds=wanted, language=language.value))
     if not pictures:
         raise ConfigError("no case shows all of these findings together in this view; ask for fewer")

@@ -7,25 +7,25 @@ from collections.abc import Iterable
 from itertools import product
 from types import MappingProxyType
 
+from training.thorax.chinese_names import (
+    ALARMS,
+    AMOUNT,
+    COLLAPSES,
+    LEADS,
+    LESION,
+    LOBE,
+    SIDE,
+    ZONE,
+    merged,
+    phrases,
+    site_name,
+)
 from training.thorax.findings import FACTS, SIDES
-from training.thorax.phrasebook import NounPhrase, Phrasebook, Statement, Values, Wordings, one_sided
-
-_SIDE = {"right": "右", "left": "左"}
-_LOBE = {"upper": "上叶", "middle": "中叶", "lower": "下叶", "lingula": "舌段"}
-_ZONE = {"upper": "上肺野", "middle": "中肺野", "lower": "下肺野"}
-_LESION = {"nodule": "结节", "mass": "肿块"}
-_AMOUNT = {"small": "少量", "moderate": "中量", "large": "大量"}
-_OEDEMA = {"interstitial": "间质性", "alveolar": "肺泡性"}
-_DEGREE = {"mild": "轻度", "marked": "明显"}
-_LEADS = {"single": "单腔", "dual": "双腔"}
+from training.thorax.phrasebook import Phrasebook, Values, Wordings, one_sided
 
 
 def _filled(frames: Iterable[str], **words: str) -> tuple[str, ...]:
     return tuple(frame.format(**words) for frame in frames)
-
-
-def _site(side: str, lobe: str) -> str:
-    return f"{_SIDE[side]}肺{_LOBE[lobe]}"
 
 
 _DEVICES: dict[str, Wordings] = {
@@ -70,7 +70,7 @@ _DEVICES: dict[str, Wordings] = {
         ),
     },
     "central_line": {
-        (f"{side}_{tip}",): _filled(frames, side=_SIDE[side])
+        (f"{side}_{tip}",): _filled(frames, side=SIDE[side])
         for side in SIDES
         for tip, frames in {
             "svc": (
@@ -95,8 +95,8 @@ _DEVICES: dict[str, Wordings] = {
                 "{leads}起搏器位于{side}上胸壁。",
                 "{side}侧胸壁植入{leads}起搏装置。",
             ),
-            side=_SIDE[side],
-            leads=_LEADS[leads],
+            side=SIDE[side],
+            leads=LEADS[leads],
         )
         for side in SIDES
         for leads in ("single", "dual")
@@ -108,7 +108,7 @@ def _consolidation() -> Wordings:
     wordings: dict[Values, tuple[str, ...]] = {}
     rights, lefts = FACTS["consolidation_right"], FACTS["consolidation_left"]
     for right, left in product(rights, lefts):
-        sites = [_site(s, v) for s, v in (("right", right), ("left", left)) if v != "none"]
+        sites = [site_name(s, v) for s, v in (("right", right), ("left", left)) if v != "none"]
         if len(sites) == 1:
             frames: tuple[str, ...] = (
                 "{site}可见实变影。",
@@ -125,7 +125,7 @@ def _consolidation() -> Wordings:
                 "两肺{lobe}实变。",
                 "两侧肺{lobe}均呈实变改变。",
             )
-            wordings[right, left] = _filled(frames, lobe=_LOBE[right])
+            wordings[right, left] = _filled(frames, lobe=LOBE[right])
         elif sites:
             frames = (
                 "{one}及{other}可见实变影。",
@@ -137,9 +137,6 @@ def _consolidation() -> Wordings:
     return wordings
 
 
-_COLLAPSES = {"upper_lobe": "右肺上叶不张", "lower_lobe": "左肺下叶不张"}
-
-
 def _atelectasis() -> Wordings:
     linear = (
         "{side}肺底见线状不张。",
@@ -148,7 +145,7 @@ def _atelectasis() -> Wordings:
         "{side}肺基底部可见亚段性不张。",
     )
     wordings: dict[Values, tuple[str, ...]] = {
-        one_sided(side, "linear"): _filled(linear, side=_SIDE[side]) for side in SIDES
+        one_sided(side, "linear"): _filled(linear, side=SIDE[side]) for side in SIDES
     }
     wordings["linear", "linear"] = (
         "双肺底见线状不张。",
@@ -170,7 +167,7 @@ def _atelectasis() -> Wordings:
     )
     for values in (("upper_lobe", "linear"), ("linear", "lower_lobe"), ("upper_lobe", "lower_lobe")):
         one, other = (
-            _COLLAPSES.get(value, f"{_SIDE[side]}肺底线状不张")
+            COLLAPSES.get(value, f"{SIDE[side]}肺底线状不张")
             for side, value in zip(SIDES, values, strict=True)
         )
         frames = ("{one}，另见{other}。", "{one}及{other}。", "可见{one}和{other}。", "{one}，伴{other}。")
@@ -189,9 +186,9 @@ def _nodule() -> Wordings:
                 "{side}侧{zone}内见边界清楚的{size}。",
                 "{side}{zone}有孤立性{size}影。",
             ),
-            side=_SIDE[side],
-            zone=_ZONE[zone],
-            size=_LESION[size],
+            side=SIDE[side],
+            zone=ZONE[zone],
+            size=LESION[size],
         )
     return wordings
 
@@ -252,13 +249,13 @@ def _effusion() -> Wordings:
             "胸膜腔内未见液体。",
         )
     }
-    for size, words in _AMOUNT.items():
+    for size, words in AMOUNT.items():
         for side in SIDES:
-            wordings[one_sided(side, size)] = _filled(single, side=_SIDE[side], size=words)
+            wordings[one_sided(side, size)] = _filled(single, side=SIDE[side], size=words)
         wordings[size, size] = _filled(same, size=words)
-    for right, left in product(_AMOUNT, _AMOUNT):
+    for right, left in product(AMOUNT, AMOUNT):
         if right != left:
-            wordings[right, left] = _filled(different, right=_AMOUNT[right], left=_AMOUNT[left])
+            wordings[right, left] = _filled(different, right=AMOUNT[right], left=AMOUNT[left])
     return wordings
 
 
@@ -274,8 +271,8 @@ _PLEURA: dict[str, Wordings] = {
                     "{side}侧可见脏层胸膜线，为{size}气胸。",
                     "{side}侧胸膜腔内见{size}游离气体。",
                 ),
-                side=_SIDE[side],
-                size=_AMOUNT[size],
+                side=SIDE[side],
+                size=AMOUNT[size],
             )
             for side in SIDES
             for size in ("small", "large")
@@ -322,7 +319,7 @@ _BONES: dict[str, Wordings] = {
                     "{side}侧肋骨可见移位性骨折。",
                     "{side}侧多根肋骨断裂。",
                 ),
-                side=_SIDE[side],
+                side=SIDE[side],
             )
             for side in SIDES
         },
@@ -334,101 +331,6 @@ _BONES: dict[str, Wordings] = {
         ),
     }
 }
-
-_ALARMS: dict[Statement, tuple[str, ...]] = {
-    ("endotracheal_tube", "high"): ("气管插管应适当推进。", "气管插管过高，建议推进。"),
-    ("endotracheal_tube", "right_bronchus"): (
-        "气管插管误入右主支气管，应后撤。",
-        "右主支气管插管，建议后撤导管。",
-    ),
-    ("gastric_tube", "oesophagus"): ("胃管末端位于食管，应推进。", "胃管过短，建议推进。"),
-    ("gastric_tube", "right_bronchus"): ("胃管误入右肺，须立即拔除。", "胃管错位于右侧支气管，建议拔除。"),
-    **{
-        ("central_line", f"{side}_atrium"): (
-            f"{_SIDE[side]}侧中心静脉导管进入右心房，应后撤。",
-            f"{_SIDE[side]}侧中心静脉导管过深，建议后撤。",
-        )
-        for side in SIDES
-    },
-}
-
-
-def _nouns(*texts: str) -> tuple[NounPhrase, ...]:
-    return tuple(NounPhrase(text) for text in texts)
-
-
-def _phrases() -> dict[tuple[str, Values], tuple[NounPhrase, ...]]:
-    named: dict[tuple[str, Values], tuple[NounPhrase, ...]] = {}
-    for right, left in _consolidation():
-        sites = [_site(s, v) for s, v in (("right", right), ("left", left)) if v != "none"]
-        if len(sites) == 1:
-            words = _nouns(f"{sites[0]}实变", f"{sites[0]}炎性实变")
-        elif right == left:
-            words = _nouns(f"双肺{_LOBE[right]}实变", f"两肺{_LOBE[right]}炎性实变")
-        else:
-            words = _nouns(f"{sites[0]}与{sites[1]}实变", f"双肺多发实变（{sites[0]}与{sites[1]}）")
-        named["consolidation", (right, left)] = words
-    for values in _atelectasis():
-        parts = [
-            _COLLAPSES.get(value, f"{_SIDE[side]}肺底线状不张")
-            for side, value in zip(SIDES, values, strict=True)
-            if value != "none"
-        ]
-        named["atelectasis", values] = _nouns("与".join(parts))
-    named["atelectasis", ("linear", "linear")] = _nouns("双肺底线状不张", "双肺底盘状不张")
-    for value in FACTS["nodule"][1:]:
-        side, zone, size = value.split("_")
-        where, what = f"{_SIDE[side]}{_ZONE[zone]}", _LESION[size]
-        named["nodule", (value,)] = _nouns(f"{where}{what}", f"{where}孤立性{what}")
-    for kind, adjective in _OEDEMA.items():
-        named["oedema", (kind,)] = _nouns(f"{adjective}肺水肿", f"双肺{adjective}水肿")
-    named["hyperinflation", ("present",)] = _nouns("肺过度充气", "双肺过度充气")
-    for size, amount in _AMOUNT.items():
-        for side in SIDES:
-            where = _SIDE[side]
-            named["effusion", one_sided(side, size)] = _nouns(
-                f"{where}侧{amount}积液", f"{where}侧胸腔{amount}积液"
-            )
-        named["effusion", (size, size)] = _nouns(f"双侧{amount}积液", f"双侧胸腔{amount}积液")
-    for right, left in product(_AMOUNT, _AMOUNT):
-        if right != left:
-            named["effusion", (right, left)] = _nouns(
-                f"右侧{_AMOUNT[right]}与左侧{_AMOUNT[left]}积液",
-                f"双侧胸腔积液（右侧{_AMOUNT[right]}而左侧{_AMOUNT[left]}）",
-            )
-    for size, side in product(("small", "large"), SIDES):
-        where, amount = _SIDE[side], _AMOUNT[size]
-        named["pneumothorax", one_sided(side, size)] = _nouns(
-            f"{where}侧{amount}气胸", f"{where}侧气胸（{amount}）"
-        )
-    for degree, much in _DEGREE.items():
-        named["heart", (f"{degree}ly_enlarged",)] = _nouns(f"心影{much}增大", f"心脏{much}增大")
-    for side in SIDES:
-        words = _nouns(f"{_SIDE[side]}侧肋骨骨折", f"{_SIDE[side]}侧多发肋骨骨折")
-        named["rib_fracture", one_sided(side, "present")] = words
-    named["rib_fracture", ("present", "present")] = _nouns("双侧肋骨骨折", "双侧多发肋骨骨折")
-    return named
-
-
-def _merged() -> dict[tuple[str, Values, str, Values], tuple[NounPhrase, ...]]:
-    named: dict[tuple[str, Values, str, Values], tuple[NounPhrase, ...]] = {}
-    for side in SIDES:
-        for size in ("small", "large"):
-            key = ("pneumothorax", one_sided(side, size), "rib_fracture", one_sided(side, "present"))
-            where, amount = _SIDE[side], _AMOUNT[size]
-            named[key] = _nouns(
-                f"{where}侧{amount}气胸合并同侧肋骨骨折", f"{where}侧肋骨骨折并发{amount}气胸"
-            )
-        for lobe, size in product(FACTS[f"consolidation_{side}"][1:], _AMOUNT):
-            pair = ("consolidation", one_sided(side, lobe), "effusion", one_sided(side, size))
-            site, amount = _site(side, lobe), _AMOUNT[size]
-            named[pair] = _nouns(f"{site}肺炎合并{amount}胸腔积液", f"{site}实变合并同侧{amount}积液")
-    for (kind, words), (degree, much) in product(_OEDEMA.items(), _DEGREE.items()):
-        named["oedema", (kind,), "heart", (f"{degree}ly_enlarged",)] = _nouns(
-            f"{words}肺水肿合并心影{much}增大提示心力衰竭", f"心力衰竭改变（心影{much}增大合并{words}肺水肿）"
-        )
-    return named
-
 
 CHINESE = Phrasebook(
     findings_header="所见：",
@@ -462,9 +364,9 @@ CHINESE = Phrasebook(
         }
     ),
     topics=MappingProxyType({**_DEVICES, **_LUNGS, **_PLEURA, **_HEART, **_BONES}),
-    phrases=MappingProxyType(_phrases()),
-    merged=MappingProxyType(_merged()),
-    alarms=MappingProxyType(_ALARMS),
+    phrases=MappingProxyType(phrases()),
+    merged=MappingProxyType(merged()),
+    alarms=MappingProxyType(ALARMS),
     frames=MappingProxyType(
         {
             1: ("{0}。", "可见{0}。", "考虑{0}。", "主要异常为{0}。"),

@@ -16,9 +16,9 @@ from training.thorax.camera import Array, Camera
 from training.thorax.findings import SIDES, Findings
 from training.thorax.solids import ramp
 
-_MENISCUS_CM = {"small": 1.3, "moderate": 2.2, "large": 2.4}
+_MENISCUS_CM = {"small": 1.5, "moderate": 2.2, "large": 2.4}
 _RISE_CM = {"small": 3.4, "moderate": 6.5, "large": 7.0}
-_LEVELS = {"small": (1.2, 2.0), "moderate": (3.6, 5.0), "large": (9.5, 12.0)}
+_LEVELS = {"small": (1.5, 2.3), "moderate": (3.6, 5.0), "large": (9.5, 12.0)}
 """effusion -> the height of its level over the costophrenic angle; the meniscus rises above."""
 
 _PLEURA_CM = 0.13

@@ -1,7 +1,8 @@
 """What a book of phrases for one language holds, and the topics that its sentences are about.
 
-Data types only: `english` and `chinese` fill them, `grammar` chooses among the phrases, `parser` reads them
-back. A topic is what one sentence is about: mostly one fact of each side, so that a sentence may say "both".
+Data types only: `english` and `chinese` fill them, with the `_names` beside them; `grammar` chooses among
+the phrases, `parser` reads them back. A topic is what one sentence is about: mostly one fact of each side, so
+that a sentence may say "both".
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from training.thorax.phrasebook import Language
 from training.thorax.prevalence import sample_findings
 from training.thorax.radiograph import render
 
-_LINES = 4
+_LINES = 5
 _MARGIN = 3
 _LOOKED_AT = 100_000
 
