@@ -76,7 +76,7 @@ class Anatomy:
             heart_tilt=rng.uniform(-0.08, 0.08) + 0.28 * inflated,
             aorta=rng.uniform(0.9, 1.1) + 0.35 * elderly,
             markings=rng.uniform(0.8, 1.15) * (0.75 if inflated else 1.0),
-            lung_density=rng.uniform(0.31, 0.37) * (0.75 if inflated else 1.0) + 0.03 * portable,
+            lung_density=rng.uniform(0.28, 0.34) * (0.75 if inflated else 1.0) + 0.03 * portable,
             bone_density=rng.uniform(0.9, 1.1) - 0.22 * elderly,
             kyphosis=rng.uniform(0.0, 1.0) + 1.6 * elderly,
             rib_phase=rng.uniform(-0.5, 0.5),
@@ -92,7 +92,7 @@ class Anatomy:
 
     def width_at(self, z: Array) -> Array:
         """Return the inner half width of the cage at a height; 0 above the apex."""
-        width: Array = self.half_width * (1.0 - self.depth_below_apex(z) ** 2.4) ** 0.62
+        width: Array = self.half_width * (1.0 - self.depth_below_apex(z) ** 3.0) ** 0.52
         return width
 
     def depth_at(self, z: Array) -> Array:

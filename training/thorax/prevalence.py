@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from training.thorax.findings import FACTS, Findings, Habitus, Patient, Sex
+from training.thorax.findings import FACTS, SIDES, Findings, Habitus, Patient, Sex, Side
 
 NORMAL_SHARE = 0.10
 """The share of studies that are wholly normal by decree; others are so by chance."""
@@ -70,29 +70,6 @@ _HABITUS: tuple[tuple[Habitus, float], ...] = (("slim", 0.25), ("average", 0.5),
 
 def is_plausible(findings: Findings) -> bool:
     """Tell whether every finding of this combination can be, and would be visible beside the others."""
-    for side in ("right", "left"):
-        lobe, collapse = (findings.value(f"{fact}_{side}") for fact in ("consolidation", "atelectasis"))
-        fluid, air = (findings.value(f"{fact}_{side}") for fact in ("effusion", "pneumothorax"))
-        # Fluid over the lower half of a lung hides what is there; with air it would be another disease.
-        if fluid in ("moderate", "large") and (
-            lobe in ("lower", "middle", "lingula") or collapse in ("linear", "lower_lobe") or air != "none"
-        ):
-            return False
-        if fluid == "large" and (lobe != "none" or f"{side}_lower" in findings.nodule):
-            return False
-        if fluid == "moderate" and f"{side}_lower" in findings.nodule:
-            return False
-        # A collapsed lung is small and dense: what it holds cannot be told.
-        if air == "large" and (lobe != "none" or collapse != "none" or findings.nodule.startswith(side)):
-            return False
-        if air == "small" and (
-            lobe == "upper" or collapse == "upper_lobe" or f"{side}_upper" in findings.nodule
-        ):
-            return False
-        if lobe != "none" and (collapse != "none" or findings.nodule.startswith(side)):
-            return False
-        if collapse in ("upper_lobe", "lower_lobe") and findings.nodule.startswith(side):
-            return False
     both_sided = findings.pneumothorax_right != "none" and findings.pneumothorax_left != "none"
     drowned = findings.oedema == "alveolar" and (
         findings.consolidation_right != "none"
@@ -114,7 +91,30 @@ def is_plausible(findings: Findings) -> bool:
         or findings.consolidation_left == "lingula"
         or "left_lower" in findings.nodule
     )
-    return not (both_sided or drowned or inflated or hidden_heart or behind_heart)
+    one_sided = all(_is_plausible_on(side, findings) for side in SIDES)
+    return one_sided and not (both_sided or drowned or inflated or hidden_heart or behind_heart)
+
+
+def _is_plausible_on(side: Side, findings: Findings) -> bool:
+    lobe, collapse = (findings.value(f"{fact}_{side}") for fact in ("consolidation", "atelectasis"))
+    fluid, air = (findings.value(f"{fact}_{side}") for fact in ("effusion", "pneumothorax"))
+    # Fluid over the lower half of a lung hides what is there; with air it would be another disease.
+    if fluid in ("moderate", "large") and (
+        lobe in ("lower", "middle", "lingula") or collapse in ("linear", "lower_lobe") or air != "none"
+    ):
+        return False
+    if fluid == "large" and (lobe != "none" or f"{side}_middle" in findings.nodule):
+        return False
+    if fluid in ("moderate", "large") and f"{side}_lower" in findings.nodule:
+        return False
+    # A collapsed lung is small and dense: what it holds cannot be told.
+    if air == "large" and (lobe != "none" or collapse != "none" or findings.nodule.startswith(side)):
+        return False
+    if air == "small" and (lobe == "upper" or collapse == "upper_lobe" or f"{side}_upper" in findings.nodule):
+        return False
+    if lobe != "none" and (collapse != "none" or findings.nodule.startswith(side)):
+        return False
+    return not (collapse in ("upper_lobe", "lower_lobe") and findings.nodule.startswith(side))
 
 
 def sample_patient(rng: np.random.Generator) -> Patient:

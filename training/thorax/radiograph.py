@@ -126,7 +126,7 @@ def _body(anatomy: Anatomy, camera: Camera) -> Array:
         depths = [depth - less for less in (0.0, 0.0, 0.0, 0.0, 0.2, 0.6, 1.2, 2.0, 4.0)]
     else:
         sides = [trunk - 0.5, trunk, trunk + 0.6, shoulder, shoulder, 16.0, 9.5, 6.6, 6.0]
-        depths = [depth, depth, depth - 0.4, 8.8, 7.6, 6.8, 6.2, 6.0, 6.0]
+        depths = [depth, depth, depth - 0.2, 10.5, 9.6, 8.4, 7.0, 6.4, 6.0]
     across_H: Array = np.interp(z_H, heights, sides).astype(np.float32)
     deep_H: Array = np.interp(z_H, heights, depths).astype(np.float32)
     middle_H = anatomy.middle_y(z_H)
@@ -136,7 +136,10 @@ def _body(anatomy: Anatomy, camera: Camera) -> Array:
     else:
         part_HW = u_W / across_H[:, None]
         along_H = 2.0 * deep_H
-    body_HW: Array = along_H[:, None] * np.sqrt(np.maximum(1.0 - part_HW * part_HW, 0.0))
+    square_HW = part_HW * part_HW
+    if not camera.lateral:  # flanks are fuller than an ellipse
+        square_HW *= square_HW
+    body_HW: Array = along_H[:, None] * np.sqrt(np.maximum(1.0 - square_HW, 0.0))
     for sign in (-1.0, 1.0):
         if anatomy.breast:
             size = anatomy.breast

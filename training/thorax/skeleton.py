@@ -49,9 +49,9 @@ def rib_curve(anatomy: Anatomy, side: str, rib: int, angle_N: Array) -> Array:
     """Return points (N, 3) of a rib's middle at angles around the cage: 0 at the spine, pi at the sternum."""
     sign = 1.0 if side == "left" else -1.0
     start = anatomy.apex_z - 0.3 - _RIB_SPACING * (rib + 0.12 * anatomy.rib_phase)
-    drop = (2.6 + 0.95 * min(rib, 7)) * anatomy.rib_drop
+    drop = (3.0 + 1.2 * min(rib, 7)) * anatomy.rib_drop
     share_N = angle_N / np.pi
-    z_N = start + 0.9 * np.sin(np.minimum(share_N * 6.0, np.pi)) * 0.4 - drop * (share_N**1.35) * 1.15
+    z_N = start + 0.7 * np.sin(np.minimum(share_N * 5.0, np.pi)) - drop * share_N**1.35 * 1.15
     height_N = np.minimum(z_N, anatomy.apex_z - 1.1)
     x_N = sign * (anatomy.width_at(height_N) + 0.45) * np.sin(angle_N)
     y_N = anatomy.middle_y(height_N) + (anatomy.depth_at(height_N) + 0.35) * np.cos(angle_N)
