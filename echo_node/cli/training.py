@@ -15,15 +15,18 @@ _PANEL = "Models"
 
 
 class Stage(StrEnum):
-    """A stage of training: the vision tower of a new network, block diffusion, one-step distillation."""
+    """A stage of training: a new vision tower, next tokens, block diffusion, one-step distillation."""
 
     VISION = "vision"
+    AR = "ar"
     RAD = "rad"
     DCD = "dcd"
 
 
 def train(
-    stage: Annotated[Stage, typer.Argument(help="vision, rad (block diffusion) or dcd (one step).")],
+    stage: Annotated[
+        Stage, typer.Argument(help="vision, ar (next tokens), rad (block diffusion), dcd (one step).")
+    ],
     recipe: Annotated[
         str, typer.Option("--recipe", metavar="NAME-or-FILE", help="A shipped recipe or a TOML file.")
     ],
@@ -45,9 +48,9 @@ def train(
       echo-node train rad --recipe demo-rad --out runs/demo-rad
       echo-node train dcd --recipe demo-dcd --out runs/demo-dcd --set optimiser.steps=50
     """
-    from training import commands
+    from training import run
 
-    commands.train(stage.value, recipe, out, overrides or [])
+    run.train(stage.value, recipe, out, overrides or [])
 
 
 def evaluate(
