@@ -176,10 +176,23 @@ def rad_sum(
         noised: the same with masks in it.
         row_tokens: packs the examples into rows of so many tokens; 0 gives each a row.
     """
-    scored_NR = noised.scored_NR
     hidden_NRD = noisy_hidden_states(model, prompt, clean_NR, noised.noisy_NR, noised.trained_NR, row_tokens)
-    hidden_MD = hidden_NRD[scored_NR]
-    logits_MV = model.lm_head(hidden_MD).float()
+    return restoration(model, hidden_NRD, response_NR, noised)
+
+
+def restoration(
+    model: EchoForReportGeneration, hidden_NRD: Tensor, response_NR: Tensor, noised: Noised
+) -> tuple[Tensor, tuple[float, float]]:
+    """Return the sum of CE / t over the masked tokens, and how many of them are right of how many.
+
+    Args:
+        model: gives the head.
+        hidden_NRD: the noisy stream's states.
+        response_NR: what is to be restored.
+        noised: where, and of which noise.
+    """
+    scored_NR = noised.scored_NR
+    logits_MV = model.lm_head(hidden_NRD[scored_NR]).float()
     target_M = response_NR[scored_NR]
     entropy_M = F.cross_entropy(logits_MV, target_M, reduction="none")
     hits = float((logits_MV.argmax(-1) == target_M).sum())

@@ -85,4 +85,4 @@ def _tensorboard(folder: Path, first: int, note: Callable[[str], None]) -> Any:
     except ModuleNotFoundError:
         note(f"no TensorBoard (pip install 'echo-node[train]'): figures go to {METRICS_FILE} only")
         return None
-    return SummaryWriter(str(folder / "tensorboard"), purge_step=first + 1)  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=first + 1)

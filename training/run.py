@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from echo_node.errors import ConfigError, TransientError
+from echo_node.inference.prompt import prompt_ids
 from echo_node.model import checkpoint
 from echo_node.model.checkpoint import ModelFacts
 from echo_node.model.vlm import EchoForReportGeneration
@@ -23,7 +24,7 @@ from training.card import FILE_NAME as CARD
 from training.card import model_card
 from training.collate import Batch, collate
 from training.data import Examples, Images, PhantomExamples, batch_indices, jitter
-from training.dcd import DcdObjective, streamed_targets
+from training.dcd import DcdObjective, TargetsOf, streamed_targets
 from training.features import KeptFeatures
 from training.loop import Run
 from training.loop import train as run_loop
@@ -35,6 +36,7 @@ from training.phantom.findings import FACTS
 from training.rad import RadObjective
 from training.recipe import Recipe, load_recipe
 from training.record import Record, figures_of
+from training.rollouts import KeptRollouts, folder_name
 from training.sharding import shard
 from training.start import Start, examples_of, start, teacher_of
 from training.state import StateFolder
@@ -97,7 +99,7 @@ def _train(plan: Recipe, folder: Path, world: World, console: Console) -> None:
     prepare(model, plan)
     model.to(world.device)  # type: ignore[arg-type]
     torch.manual_seed(plan.optimiser.seed)
-    objective = _objective(plan, started, world)
+    objective = _objective(plan, started, world, folder)
     learner = Learner(model, objective).to(world.device)
     if world.size > 1:
         shard(learner, plan, world)
@@ -163,7 +165,7 @@ def _digest(plan: Recipe) -> str:
     return hashlib.sha256(plan.model_dump_json(exclude={"hardware"}).encode()).hexdigest()
 
 
-def _objective(plan: Recipe, started: Start, world: World) -> Objective:
+def _objective(plan: Recipe, started: Start, world: World, folder: Path) -> Objective:
     values = [len(values) for values in FACTS.values()]
     model, rows = started.model, plan.hardware.row_tokens
     if plan.stage == "vision":
@@ -172,8 +174,21 @@ def _objective(plan: Recipe, started: Start, world: World) -> Objective:
         return ArObjective(model, rows)
     if plan.stage == "rad":
         return RadObjective(model, plan.rad, values, rows)
-    teacher = checkpoint.load(teacher_of(plan)).model.to(world.device)  # type: ignore[arg-type]
-    return DcdObjective(model, streamed_targets(model, teacher, plan.dcd), plan.dcd, plan.rad, rows)
+    return DcdObjective(model, _targets(plan, started, world, folder), plan.dcd, plan.rad, rows)
+
+
+def _targets(plan: Recipe, started: Start, world: World, folder: Path) -> TargetsOf:
+    """Return what gives the teacher's rollouts: the teacher, or what was kept of it."""
+    teacher = checkpoint.load(teacher_of(plan))
+    network = teacher.model.to(world.device)  # type: ignore[arg-type]
+    streamed = streamed_targets(started.model, network, plan.dcd)
+    if not plan.dcd.cache:
+        return streamed
+    data = plan.data.model_dump_json() + repr(started.preparation)
+    kept = folder / "rollouts" / folder_name(teacher.digest, plan.dcd, data)
+    prompt = len(prompt_ids(started.tokenizer, _image_tokens(started)))
+    least = plan.model.block_length - prompt % plan.model.block_length
+    return KeptRollouts(streamed, kept, started.model.config.end_of_sequence, least)
 
 
 def _image_tokens(started: Start) -> int:
