@@ -110,5 +110,5 @@ def _jitter(image_HW: Images, rng: np.random.Generator, shift: int, gain: float)
     y, x = rng.integers(0, 2 * shift + 1, 2)
     moved = np.pad(image_HW, shift, mode="edge")[y : y + height, x : x + width]
     scale, offset = rng.uniform(1 - gain, 1 + gain), rng.uniform(-gain, gain) * 128
-    exposed = np.clip((moved - 128.0) * scale + 128.0 + offset, 0, 255)
-    return exposed.astype(np.uint8)
+    exposed: Images = np.clip((moved - 128.0) * scale + 128.0 + offset, 0, 255).astype(np.uint8)
+    return exposed

@@ -169,7 +169,7 @@ def _objective(plan: Recipe, started: Start, world: World, folder: Path) -> Obje
     values = [len(values) for values in FACTS.values()]
     model, rows = started.model, plan.hardware.row_tokens
     if plan.stage == "vision":
-        return VisionObjective(model, _image_tokens(started), values)
+        return VisionObjective(model, _image_tokens(plan, started), values)
     if plan.stage == "ar":
         return ArObjective(model, rows)
     if plan.stage == "rad":
@@ -180,22 +180,22 @@ def _objective(plan: Recipe, started: Start, world: World, folder: Path) -> Obje
 def _targets(plan: Recipe, started: Start, world: World, folder: Path) -> TargetsOf:
     """Return what gives the teacher's rollouts: the teacher, or what was kept of it."""
     teacher = checkpoint.load(teacher_of(plan))
-    network = teacher.model.to(world.device)  # type: ignore[arg-type]
+    half = torch.bfloat16 if plan.hardware.precision == "bfloat16" else torch.float32
+    network = teacher.model.to(world.device, half)  # type: ignore[arg-type]
     streamed = streamed_targets(started.model, network, plan.dcd)
     if not plan.dcd.cache:
         return streamed
     data = plan.data.model_dump_json() + repr(started.preparation)
     kept = folder / "rollouts" / folder_name(teacher.digest, plan.dcd, data)
-    prompt = len(prompt_ids(started.tokenizer, _image_tokens(started)))
+    prompt = len(prompt_ids(started.tokenizer, _image_tokens(plan, started)))
     least = plan.model.block_length - prompt % plan.model.block_length
     return KeptRollouts(streamed, kept, started.model.config.end_of_sequence, least)
 
 
-def _image_tokens(started: Start) -> int:
+def _image_tokens(plan: Recipe, started: Start) -> int:
     """Return how many tokens one image of the recipe's size becomes."""
-    preparation = started.preparation
-    _, grid_thw = preparation.patches(torch.zeros(1, preparation.side, preparation.side))
-    return preparation.tokens(grid_thw[0])
+    _, grid_thw = started.preparation.patches(torch.zeros(1, plan.data.side, plan.data.side))
+    return started.preparation.tokens(grid_thw[0])
 
 
 def _batch(

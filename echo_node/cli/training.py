@@ -37,19 +37,28 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the recipe; may be repeated."),
     ] = None,
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what the run will need: parameters, tokens, memory.")
+    ] = False,
 ) -> None:
     """Train one stage, show its progress and write a checkpoint.
 
-    An interrupted run in the same folder goes on.
+    An interrupted run in the same folder goes on. Under torchrun the run is
+    spread over its processes.
 
     [bold]Examples[/bold]
 
       echo-node train vision --recipe demo-vision --out runs/demo-vision
       echo-node train rad --recipe demo-rad --out runs/demo-rad
       echo-node train dcd --recipe demo-dcd --out runs/demo-dcd --set optimiser.steps=50
+      echo-node train rad --recipe 7b-lora-rad --dry-run
     """
     from training import run
 
+    if dry_run:
+        _print_needs(stage, recipe, overrides or [])
+        return
     run.train(stage.value, recipe, out, overrides or [])
 
 
@@ -122,6 +131,27 @@ def calibrate(
         ["confidence", "right", "sentences", ""],
         [[f"{c:.2f}", f"{r:.2f}", n, "█" * round(20 * r)] for c, r, n in rows],
     )
+
+
+def _print_needs(stage: Stage, recipe: str, overrides: list[str]) -> None:
+    from training.estimate import estimate
+    from training.run import plan_of
+
+    plan = plan_of(stage.value, recipe, overrides)
+    by_size = {n: estimate(plan, n) for n in (1, 8)}
+    print_table(
+        f"{recipe}: an estimate; leave a tenth of the memory for what it does not count",
+        ["", *(f"{n} process{'es' * (n > 1)}" for n in by_size)],
+        [
+            [name.replace("_", " "), *(_amount(name, need[name]) for need in by_size.values())]
+            for name in by_size[1]
+        ],
+    )
+
+
+def _amount(name: str, value: float) -> str:
+    is_counted = "parameters" in name or "tokens" in name
+    return f"{value:,.0f}" if is_counted else f"{value / 1e9:.3g} GB"
 
 
 def _figure(value: object) -> object:

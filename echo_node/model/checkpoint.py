@@ -150,7 +150,8 @@ def _embed_mask(model: EchoForReportGeneration, words: int) -> None:
     mask = model.config.mask
     if mask >= model.config.text.vocab_size:
         model.resize_token_embeddings(mask + 1, mean_resizing=False)
-    for table in (model.get_input_embeddings().weight, model.lm_head.weight):
+    for module in (model.get_input_embeddings(), model.lm_head):
+        table: Any = module.weight
         table[mask] = table[:words].float().mean(0).to(table.dtype)
 
 

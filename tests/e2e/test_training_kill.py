@@ -1,10 +1,12 @@
 """Training that is killed goes on to the weights of a run that was not, bit for bit, in every stage."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,13 +21,16 @@ from training.record import figures_of
 _ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
-def _start(stage: str, recipe: Path, out: Path) -> "subprocess.Popen[str]":
+def _start(
+    stage: str, recipe: Path, out: Path, before: Callable[[], None] | None = None
+) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "echo_node", "train", stage, "--recipe", str(recipe), "--out", str(out)],
         env=ENVIRONMENT | _ONE_THREAD,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=before,
     )
 
 
@@ -40,6 +45,24 @@ def _kill_after(updates: int, process: "subprocess.Popen[str]", out: Path) -> No
         time.sleep(0.005)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
+
+
+def _small_disk() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+
+
+@pytest.mark.slow
+def test_a_full_disk_stops_a_run_cleanly_and_it_goes_on_when_there_is_space(tmp_path: Path) -> None:
+    recipe, out = tmp_path / "tiny.toml", tmp_path / "out"
+    recipe.write_text(tiny_recipes.AR)
+    stopped = _start("ar", recipe, out, before=_small_disk)
+    _, errors = stopped.communicate(timeout=300)
+    assert stopped.returncode == 1
+    assert "could not be written" in errors
+    assert "run the same command again" in errors
+    assert "defect" not in errors
+    _finish(_start("ar", recipe, out))
+    assert [row["step"] for row in figures_of(out)] == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.slow
