@@ -52,8 +52,8 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
-        moved = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{n: None if value is None else value.to(device) for n, value in moved.items()})
+        own: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Batch(**{name: None if t is None else t.to(device) for name, t in own.items()})
 
 
 def prepare_prompts(

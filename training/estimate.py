@@ -75,7 +75,8 @@ def tokens_of_an_example(plan: Recipe) -> int:
 def _outline(plan: Recipe) -> EchoForReportGeneration:
     """Return the network without its weights."""
     if not plan.model.start:
-        return start(plan).model.to("meta")  # type: ignore[arg-type]
+        outline: EchoForReportGeneration = start(plan).model.to("meta")  # type: ignore[arg-type]
+        return outline
     folder = checkpoint.find(plan.model.start)
     try:
         config = EchoConfig.from_pretrained(folder)
@@ -96,10 +97,10 @@ def _inner_values(plan: Recipe, config: EchoConfig, processes: int) -> int:
     heads = text.num_key_value_heads / text.num_attention_heads
     of_a_layer = int(tokens * (6 * width + 2 * heads * width + 3 * inner)) * size
     layers = text.num_hidden_layers
-    kept = (
+    kept: int = (
         tokens * width * size * layers + of_a_layer
         if plan.hardware.gradient_checkpointing
         else of_a_layer * layers
     )
-    logits = 0 if plan.stage == "vision" else examples * RESPONSE * text.vocab_size * 3 * _FLOAT
+    logits: int = 0 if plan.stage == "vision" else examples * RESPONSE * text.vocab_size * 3 * _FLOAT
     return kept + logits

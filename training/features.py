@@ -6,6 +6,7 @@ Shapes: N images, T tokens of an image, D width.
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import torch
@@ -63,7 +64,7 @@ class KeptFeatures:
     def _make(self, batch: Batch, indices: list[int], rows: list[int]) -> None:
         device = self._model.lm_head.weight.device
         patches_N = batch.grid_thw.prod(1).tolist()
-        pixels = batch.pixel_values.split(patches_N)
+        pixels = torch.split(batch.pixel_values, patches_N)
         for at in range(0, len(rows), _MADE_AT_ONCE):
             part = rows[at : at + _MADE_AT_ONCE]
             made = self._model.get_image_features(
@@ -76,7 +77,7 @@ class KeptFeatures:
         self._kept[index] = features_TD
         if self._folder is None:
             return
-        partial = self._folder / f"{index}.part"
+        partial = self._folder / f"{index}.{os.getpid()}.part"
         try:
             torch.save(features_TD, partial)
         except (OSError, RuntimeError) as error:

@@ -145,7 +145,7 @@ class LoraRecipe(_Part):
 
     rank: int = Field(gt=0)
     """Of the adapters."""
-    alpha: float = Field(default=32.0, gt=0)
+    alpha: int = Field(default=32, gt=0)
     """Their outputs are scaled by alpha / rank."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Of the adapters' inputs."""

@@ -9,6 +9,7 @@ Shapes: N examples, R response, L trained tokens of one example, K kept tokens o
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -59,8 +60,8 @@ class KeptRollouts:
         if not all(path.is_file() for path in paths):
             for path, kept in zip(paths, taken_apart(self._write(batch)), strict=True):
                 _save(kept, path)
-        kept = [torch.load(path, weights_only=True) for path in paths]
-        return put_together(kept, self._eos_id, self._least, batch.prompt_NP.device)
+        read = [torch.load(path, weights_only=True) for path in paths]
+        return put_together(read, self._eos_id, self._least, batch.prompt_NP.device)
 
 
 def taken_apart(targets: Targets) -> list[Kept]:
@@ -68,7 +69,8 @@ def taken_apart(targets: Targets) -> list[Kept]:
     if targets.token_MK is None:
         raise ValueError("whole distributions are not kept: dcd.top_k must be less than the vocabulary")
     lengths = targets.trained_NR.sum(1).tolist()
-    log_probs, tokens = targets.log_prob_MK.split(lengths), targets.token_MK.split(lengths)
+    log_probs = torch.split(targets.log_prob_MK, lengths)
+    tokens = torch.split(targets.token_MK, lengths)
     return [
         {
             "response_L": targets.response_NR[n, :length].cpu().clone(),
@@ -104,7 +106,7 @@ def put_together(kept: Sequence[Kept], eos_id: int, least: int, device: torch.de
 
 
 def _save(kept: Kept, path: Path) -> None:
-    partial = path.with_suffix(".part")
+    partial = path.with_suffix(f".{os.getpid()}.part")
     try:
         torch.save(kept, partial)
     except (OSError, RuntimeError) as error:

@@ -25,6 +25,7 @@ def check_shardable(plan: Recipe) -> None:
     refused = {
         "optimiser.muon": plan.optimiser.muon,
         "lora": plan.lora is not None,
+        "hardware.keep_vision": plan.hardware.keep_vision != "no",
         "dcd.prefix = 'student'": plan.stage == "dcd" and plan.dcd.prefix == "student",
     }
     for name, is_set in refused.items():

@@ -168,10 +168,9 @@ class EchoForReportGeneration(Qwen2_5_VLForConditionalGeneration):  # type: igno
                 K = L, or the seen slots of *cache*. A block mask is computed by FlexAttention.
             cache: where keys and values are written and read; `place` was called for this input.
         """
-        is_tensor = isinstance(mask_NLK, Tensor)
-        kernel = "sdpa" if is_tensor else "flex_attention"
+        kernel = "sdpa" if isinstance(mask_NLK, Tensor) else "flex_attention"
         self.model.language_model.config._attn_implementation = kernel  # noqa: SLF001 - read by each layer
-        if is_tensor:
+        if isinstance(mask_NLK, Tensor):
             mask_NLK = mask_NLK[:, None] if mask_NLK.ndim == 3 else mask_NLK[None, None]
         output = self.model.language_model(
             inputs_embeds=embeds_NLD,
