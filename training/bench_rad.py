@@ -73,8 +73,9 @@ def bench_rad(case: Case, rounds: int, progress: Callable[[str], None]) -> dict[
         progress: told what is being measured.
 
     Returns:
-        The case; for each layout `loss`, `language_model_ms` (forward and backward), `step_ms`, `peak_mb`
-        (on the CPU the growth of the resident set) and `tokens`; the differences and ratios of both.
+        The case; for each layout `loss`, `language_model_ms` (forward and backward), `step_ms`, `peak_mb` and
+        `tokens`; the differences and ratios of both. On the CPU the times are the processor's, which other
+        programs do not lengthen, and the memory is the growth of the resident set.
 
     Raises:
         PermanentError: a measuring process died.
@@ -201,8 +202,9 @@ def measure(layout: str, case: Case) -> Callable[[], dict[str, float]]:
 
 
 def _now(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+    if device.type != "cuda":
+        return time.process_time()
+    torch.cuda.synchronize()
     return time.perf_counter()
 
 

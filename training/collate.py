@@ -52,8 +52,9 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
-        own: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Batch(**{name: None if t is None else t.to(device) for name, t in own.items()})
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved: dict[str, Any] = {name: None if t is None else t.to(device) for name, t in own.items()}
+        return Batch(**moved)
 
 
 def prepare_prompts(

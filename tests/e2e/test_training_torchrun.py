@@ -1,52 +1,57 @@
 """Two processes under torchrun learn what one learns."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from support import tiny_recipes
-from support.console import ENVIRONMENT
 from support.small_checkpoint import write_checkpoint
+from support.training_runs import ALONE, TWO_PROCESSES, finish, kill_after, start
 
 from training.record import figures_of
 
-_TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-_VALIDATION = "validation={count=4, seed=9, every=3, patience=5}"
+VALIDATION = "validation={count=4, seed=9, every=3, patience=5}"
 
 
-def _train(stage: str, recipe: Path, out: Path, launcher: list[str]) -> None:
-    arguments = ["train", stage, "--recipe", recipe, "--out", out, "--set", _VALIDATION]
-    done = subprocess.run(
-        [*launcher, "-m", "echo_node", *map(str, arguments)],
-        env=ENVIRONMENT | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+@pytest.fixture
+def recipes(tmp_path: Path) -> dict[str, Path]:
+    origin = write_checkpoint(tmp_path / "start", block_length=4, side=140)
+    texts = {"rad": tiny_recipes.RAD, "dcd": tiny_recipes.dcd(origin).replace("prefix = 'student'", "")}
+    for stage, text in texts.items():
+        (tmp_path / f"{stage}.toml").write_text(text)
+    return {stage: tmp_path / f"{stage}.toml" for stage in texts}
+
+
+def _assert_same(one: Path, two: Path) -> None:
+    for name in ("loss", "gradient_norm", "tokens", "validation_loss"):
+        expected, found = ([r[name] for r in figures_of(each) if name in r] for each in (one, two))
+        assert len(expected) == (2 if name == "validation_loss" else 6)
+        assert found == pytest.approx(expected, rel=1e-5, abs=1e-5)
+    expected, found = (load_file(each / "model.safetensors") for each in (one, two))
+    assert expected.keys() == found.keys()
+    for name, weight in expected.items():
+        torch.testing.assert_close(found[name].float(), weight.float(), atol=2e-3, rtol=1e-2, msg=name)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["rad", "dcd"])
-def test_two_processes_give_the_losses_and_weights_of_one(stage: str, tmp_path: Path) -> None:
-    start = write_checkpoint(tmp_path / "start", block_length=4, side=140)
-    recipe = tmp_path / "tiny.toml"
-    text = {"rad": tiny_recipes.RAD, "dcd": tiny_recipes.dcd(start)}[stage]
-    recipe.write_text(text.replace("prefix = 'student'", ""))
-    _train(stage, recipe, tmp_path / "one", [sys.executable])
-    _train(stage, recipe, tmp_path / "two", _TORCHRUN)
-    one, two = figures_of(tmp_path / "one"), figures_of(tmp_path / "two")
-    assert len(one) == len(two) == 6
-    for name in ("loss", "gradient_norm", "tokens"):
-        assert [row[name] for row in two] == pytest.approx([row[name] for row in one], rel=1e-5, abs=1e-5)
-    assert [row["validation_loss"] for row in two if "validation_loss" in row] == pytest.approx(
-        [row["validation_loss"] for row in one if "validation_loss" in row], abs=1e-5
-    )
-    expected, found = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
-    assert expected.keys() == found.keys()
-    for name, weight in expected.items():
-        torch.testing.assert_close(found[name].float(), weight.float(), atol=2e-3, rtol=1e-2, msg=name)
+def test_two_processes_give_the_losses_and_weights_of_one(
+    stage: str, tmp_path: Path, recipes: dict[str, Path]
+) -> None:
+    finish(start(stage, recipes[stage], tmp_path / "one", [VALIDATION]))
+    finish(start(stage, recipes[stage], tmp_path / "two", [VALIDATION], launcher=TWO_PROCESSES))
+    _assert_same(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("first", "then"), [(TWO_PROCESSES, ALONE), (ALONE, TWO_PROCESSES)])
+def test_a_killed_run_goes_on_with_another_number_of_processes(
+    first: tuple[str, ...], then: tuple[str, ...], tmp_path: Path, recipes: dict[str, Path]
+) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    finish(start("rad", recipes["rad"], whole, [VALIDATION]))
+    kill_after(3, start("rad", recipes["rad"], broken, [VALIDATION], launcher=first), broken)
+    assert (broken / "state.pt").is_file()
+    finish(start("rad", recipes["rad"], broken, [VALIDATION], launcher=then))
+    _assert_same(whole, broken)
