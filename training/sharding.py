@@ -16,30 +16,25 @@ from training.recipe import Recipe
 from training.world import World
 
 
-def check_shardable(plan: Recipe) -> None:
-    """See that a recipe can run on several processes.
-
-    Raises:
-        ConfigError: it asks for what needs the whole network in one process.
-    """
-    refused = {
+def needs_one_process(plan: Recipe) -> str:
+    """Return what a recipe asks for that needs the whole network in one process; empty if nothing does."""
+    wanted = {
         "optimiser.muon": plan.optimiser.muon,
         "lora": plan.lora is not None,
         "hardware.keep_vision": plan.hardware.keep_vision != "no",
         "dcd.prefix = 'student'": plan.stage == "dcd" and plan.dcd.prefix == "student",
     }
-    for name, is_set in refused.items():
-        if is_set:
-            raise ConfigError(f"{name} needs the whole network in one process; run it without torchrun")
+    return next((name for name, is_set in wanted.items() if is_set), "")
 
 
 def shard(learner: Learner, plan: Recipe, world: World) -> None:
     """Spread a learner over all processes, in place; all must hold the same one.
 
     Raises:
-        ConfigError: see `check_shardable`.
+        ConfigError: the recipe asks for what needs the whole network in one process.
     """
-    check_shardable(plan)
+    if reason := needs_one_process(plan):
+        raise ConfigError(f"{reason} needs the whole network in one process; run it without torchrun")
     mesh = init_device_mesh(world.device.type, (world.size,))
     is_half = plan.hardware.precision == "bfloat16"
     policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32) if is_half else MixedPrecisionPolicy()
