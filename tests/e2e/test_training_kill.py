@@ -31,6 +31,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(stage: str, tmp_path: Path) ->
     assert [row["step"] for row in figures_of(out)] == [1, 2, 3, 4, 5, 6]
     losses = [[row["loss"] for row in figures_of(folder)] for folder in (whole, out)]
     assert losses[0] == losses[1]
+    assert min(losses[0]) > 0
     assert not (out / "state.pt").exists()
     assert "<svg" in (out / "training.svg").read_text()
 
