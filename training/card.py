@@ -9,6 +9,7 @@ from training.recipe import Recipe
 FILE_NAME = "README.md"
 _STAGES = {
     "vision": "A vision tower that can see, with a language model that has learnt nothing yet",
+    "ar": "Next-token training on reports: the start of RAD, it writes no blocks",
     "rad": "RAD (Response-Asymmetric Diffusion): denoises a block in several steps",
     "dcd": "DCD (Direct Conditional Distillation): writes a block in one forward",
 }

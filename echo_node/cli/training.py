@@ -15,15 +15,18 @@ _PANEL = "Models"
 
 
 class Stage(StrEnum):
-    """A stage of training: the vision tower of a new network, block diffusion, one-step distillation."""
+    """A stage of training: a new vision tower, next tokens, block diffusion, one-step distillation."""
 
     VISION = "vision"
+    AR = "ar"
     RAD = "rad"
     DCD = "dcd"
 
 
 def train(
-    stage: Annotated[Stage, typer.Argument(help="vision, rad (block diffusion) or dcd (one step).")],
+    stage: Annotated[
+        Stage, typer.Argument(help="vision, ar (next tokens), rad (block diffusion), dcd (one step).")
+    ],
     recipe: Annotated[
         str, typer.Option("--recipe", metavar="NAME-or-FILE", help="A shipped recipe or a TOML file.")
     ],
@@ -34,20 +37,29 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the recipe; may be repeated."),
     ] = None,
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what the run will need: parameters, tokens, memory.")
+    ] = False,
 ) -> None:
     """Train one stage, show its progress and write a checkpoint.
 
-    An interrupted run in the same folder goes on.
+    An interrupted run in the same folder goes on. Under torchrun the run is
+    spread over its processes.
 
     [bold]Examples[/bold]
 
       echo-node train vision --recipe demo-vision --out runs/demo-vision
       echo-node train rad --recipe demo-rad --out runs/demo-rad
       echo-node train dcd --recipe demo-dcd --out runs/demo-dcd --set optimiser.steps=50
+      echo-node train rad --recipe 7b-lora-rad --dry-run
     """
-    from training import commands
+    from training import run
 
-    commands.train(stage.value, recipe, out, overrides or [])
+    if dry_run:
+        _print_needs(stage, recipe, overrides or [])
+        return
+    run.train(stage.value, recipe, out, overrides or [])
 
 
 def evaluate(
@@ -119,6 +131,28 @@ def calibrate(
         ["confidence", "right", "sentences", ""],
         [[f"{c:.2f}", f"{r:.2f}", n, "█" * round(20 * r)] for c, r, n in rows],
     )
+
+
+def _print_needs(stage: Stage, recipe: str, overrides: list[str]) -> None:
+    from training.estimate import estimate
+    from training.run import plan_of
+    from training.sharding import needs_one_process
+
+    plan = plan_of(stage.value, recipe, overrides)
+    by_size = {n: estimate(plan, n) for n in ((1,) if needs_one_process(plan) else (1, 8))}
+    print_table(
+        f"{recipe}: an estimate; leave a tenth of the memory for what it does not count",
+        ["", *(f"{n} process{'es' * (n > 1)}" for n in by_size)],
+        [
+            [name.replace("_", " "), *(_amount(name, need[name]) for need in by_size.values())]
+            for name in by_size[1]
+        ],
+    )
+
+
+def _amount(name: str, value: float) -> str:
+    is_counted = "parameters" in name or "tokens" in name
+    return f"{value:,.0f}" if is_counted else f"{value / 1e9:.3g} GB"
 
 
 def _figure(value: object) -> object:
