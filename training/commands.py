@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def train(stage: str, recipe: str, out: Path | None = None, overrides: list[str]
     (folder / "recipe.json").write_text(plan.model_dump_json(indent=2) + "\n", encoding="utf-8")
     console = Console(stderr=True)
     model, tokenizer, preparation = _start(plan)
-    examples = _examples(plan.data)
+    examples = _examples(plan.data, preparation)
     console.print(
         f"{stage}: {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, "
         f"{len(examples)} images, {plan.optimiser.steps} updates of {plan.optimiser.batch}"
@@ -125,14 +126,22 @@ def _start(plan: Recipe) -> tuple[EchoForReportGeneration, Any, ImagePreparation
         return started.model, started.tokenizer, ImagePreparation.load(started.folder)
     if plan.model.new is None:
         raise ConfigError("a recipe needs model.start or a section model.new")
-    words = PhantomDataset(4000, plan.data.seed)
-    tokenizer = train_tokenizer(
-        (words.truth(index)[1].text for index in range(len(words))), plan.model.new.vocabulary
-    )
+    preparation = ImagePreparation(resize="square", side=plan.data.side)
+    tokenizer = train_tokenizer(_words(plan.data, preparation), plan.model.new.vocabulary)
     model = new_model(plan.model.new, tokenizer, plan.model.block_length, plan.optimiser.seed)
     if plan.model.start_vision:
         _take_vision_tower(model, plan.model.start_vision)
-    return model, tokenizer, ImagePreparation(resize="square", side=plan.data.side)
+    return model, tokenizer, preparation
+
+
+def _words(recipe: DataRecipe, preparation: ImagePreparation) -> Iterator[str]:
+    """Yield reports for a tokeniser to be trained on."""
+    if recipe.source == "folder":
+        folder = _examples(recipe, preparation)
+        yield from (folder.report(index, epoch=0) for index in range(len(folder)))
+        return
+    phantoms = PhantomDataset(4000, recipe.seed)
+    yield from (phantoms.truth(index)[1].text for index in range(len(phantoms)))
 
 
 def _take_vision_tower(model: EchoForReportGeneration, origin: str) -> None:
@@ -143,7 +152,11 @@ def _take_vision_tower(model: EchoForReportGeneration, origin: str) -> None:
         raise ConfigError(f"the vision tower of {origin} has other dimensions than model.new") from error
 
 
-def _examples(recipe: DataRecipe) -> PhantomExamples:
+def _examples(recipe: DataRecipe, preparation: ImagePreparation) -> Examples:
+    if recipe.source == "folder":
+        from training.datasets.folder import FolderExamples
+
+        return FolderExamples(Path(recipe.path), recipe.split, preparation, recipe.count)
     with Progress(transient=True) as progress:
         bar = progress.add_task("phantoms", total=recipe.count)
         return PhantomExamples(recipe.count, recipe.seed, recipe.side, partial(progress.advance, bar))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from echo_node.errors import ConfigError
 
@@ -20,12 +20,16 @@ class _Part(BaseModel):
 class DataRecipe(_Part):
     """What to train on."""
 
-    source: Literal["phantom"] = "phantom"
-    """Phantom chest radiographs, made on the spot."""
-    count: int = Field(gt=0)
-    """How many different images."""
-    seed: int = Field(ge=0)
-    """Which ones; evaluation must use another seed."""
+    source: Literal["phantom", "folder"] = "phantom"
+    """Phantom chest radiographs, made on the spot, or a data set on disk (docs/datasets.md)."""
+    path: str = ""
+    """The data set's folder."""
+    split: str = "train"
+    """Which rows of the data set."""
+    count: int = Field(default=0, ge=0)
+    """How many different images; 0 takes all of a folder."""
+    seed: int = Field(default=0, ge=0)
+    """Which phantoms; evaluation must use another seed."""
     side: int = Field(default=224, ge=56)
     """Pixels of the square that the model gets; a multiple of 28."""
 
@@ -142,6 +146,19 @@ class Recipe(_Part):
     rad: RadRecipe = RadRecipe()
     dcd: DcdRecipe = DcdRecipe()
 
+    @model_validator(mode="after")
+    def _has_data_to_learn_from(self) -> Self:
+        if self.data.source == "phantom":
+            if self.data.count == 0:
+                raise ValueError("data.count says how many phantoms to make: more than 0")
+        elif not self.data.path:
+            raise ValueError("data.source is 'folder': data.path must name the data set")
+        elif self.stage == "vision" or self.rad.findings_weight:
+            raise ValueError(
+                "the stage vision and rad.findings_weight need phantoms: only they know their findings"
+            )
+        return self
+
 
 def load_recipe(name: str, overrides: list[str]) -> Recipe:
     """Read a shipped recipe by name or any recipe by path, and change single values.
@@ -167,8 +184,8 @@ def load_recipe(name: str, overrides: list[str]) -> Recipe:
         return Recipe.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {where}: {first['msg']}") from error
+        where = "".join(f"{part}." for part in first["loc"]).rstrip(".")
+        raise ConfigError(": ".join(filter(None, (str(path), where, first["msg"])))) from error
 
 
 def _apply(content: dict[str, Any], override: str) -> None:

@@ -13,7 +13,20 @@ from typing import Annotated
 import typer
 
 from echo_node import __version__, logs
-from echo_node.cli import bench, config, database, demo, doctor, model, queue, report, send, serve, training
+from echo_node.cli import (
+    bench,
+    config,
+    database,
+    dataset,
+    demo,
+    doctor,
+    model,
+    queue,
+    report,
+    send,
+    serve,
+    training,
+)
 from echo_node.cli.output import complain
 from echo_node.errors import ConfigError, EchoNodeError
 
@@ -25,7 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (serve, demo, queue, report, send, doctor, config, database, training, model, bench):
+for module in (serve, demo, queue, report, send, doctor, config, database, training, dataset, model, bench):
     module.register(app)
 
 
