@@ -20,6 +20,7 @@ from echo_node.cli import (
     dataset,
     demo,
     doctor,
+    export,
     model,
     queue,
     report,
@@ -38,7 +39,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (serve, demo, queue, report, send, doctor, config, database, training, dataset, model, bench):
+for module in (
+    serve,
+    demo,
+    queue,
+    report,
+    send,
+    doctor,
+    config,
+    database,
+    training,
+    dataset,
+    export,
+    model,
+    bench,
+):
     module.register(app)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -78,7 +79,7 @@ def build(
     print_facts(facts, out, json=json)
 
 
-def print_facts(facts: Facts, out: Path, *, json: bool) -> None:
+def print_facts(facts: Facts, out: Path, *, json: bool, verb: str = "set aside") -> None:
     """Print what a data set holds and what was set aside."""
     if json:
         print_json(
@@ -88,7 +89,7 @@ def print_facts(facts: Facts, out: Path, *, json: bool) -> None:
     screen = console()
     screen.print(f"{out}: {facts.rows} rows in {len(facts.shards)} shards")
     for reason, count in facts.rejected.items():
-        screen.print(f"  [yellow]{count}[/yellow] set aside: {reason}")
+        screen.print(f"  [yellow]{count}[/yellow] {verb}: {reason}")
 
 
 @group.command()
@@ -120,6 +121,74 @@ def check(
         raise typer.Exit(1)
     if not json:
         console().print(f"{folder}: {facts.rows} rows in {len(facts.shards)} shards, all whole")
+
+
+@group.command()
+def card(
+    folder: Annotated[Path, typer.Argument(help="A data set.")],
+) -> None:
+    """Write the data card of a data set: README.md with counts and lengths, and a sheet of its pictures.
+
+    [bold]Example[/bold]
+
+      echo-node dataset card data/mine
+    """
+    from training.datasets.card import write_card
+
+    console().print(f"wrote {write_card(folder)}")
+
+
+class Mode(StrEnum):
+    """Who words the findings: the rules, or a model behind an endpoint with the rules to fall back on."""
+
+    RULES = "rules"
+    ENDPOINT = "endpoint"
+
+
+@group.command()
+def normalise(
+    folder: Annotated[Path, typer.Argument(help="A data set.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Folder of the new one; an earlier run goes on.")
+    ],
+    mode: Annotated[Mode, typer.Option("--mode", help="Who words the findings.")] = Mode.RULES,
+    endpoint: Annotated[
+        str, typer.Option("--endpoint", metavar="URL", help="OpenAI-compatible, as http://localhost:8000/v1.")
+    ] = "",
+    model: Annotated[str, typer.Option("--model", metavar="NAME", help="As the endpoint calls it.")] = "",
+    concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="Requests at a time.")] = 8,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Make every region of the chest explicit in every report; no finding is lost or invented.
+
+    A model's wording is taken only where the rule labeller finds the same
+    findings in it. The API key is read from the variable ECHO_ENDPOINT_KEY.
+    The reports are sent to the endpoint that you name.
+
+    [bold]Examples[/bold]
+
+      echo-node dataset normalise data/mine data/explicit
+      echo-node dataset normalise data/mine data/explicit --mode endpoint \
+        --endpoint http://localhost:8000/v1 --model NAME
+    """
+    if (mode is Mode.ENDPOINT) is not bool(endpoint and model):
+        raise typer.BadParameter("--mode endpoint goes with --endpoint and --model", param_hint="--mode")
+    from rich.progress import Progress
+
+    from training.datasets.endpoint import KEY_VARIABLE, Endpoint
+    from training.datasets.normalise import normalise as run_normalise
+    from training.datasets.shards import load_facts
+
+    rows = load_facts(folder).rows
+    asked = None
+    if mode is Mode.ENDPOINT:
+        out.mkdir(parents=True, exist_ok=True)
+        asked = Endpoint(endpoint, model, out / "answers.jsonl", api_key=os.environ.get(KEY_VARIABLE, ""))
+    with Progress(console=console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("reports", total=rows)
+        facts = run_normalise(folder, out, asked, concurrency, lambda n: progress.advance(bar, n))
+    print_facts(facts, out, json=json, verb="not worded as asked")
 
 
 def register(app: typer.Typer) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from echo_node.errors import PermanentError
+from echo_node.errors import ConfigError, PermanentError
 from training.datasets.duplicates import SeenImages
 from training.datasets.example import Candidate, Example, Found, Rejected, language_of
 from training.datasets.pictures import decode_png, encode_png, frontal, image_hash, read_image
@@ -23,6 +23,7 @@ from training.label_phrases import NO_FINDING
 from training.labeller import label
 
 REJECTED_FILE = "rejected.jsonl"
+KEY_FILE = "key-fingerprint.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,11 @@ def build(
         advance: is told of each row.
 
     Raises:
+        ConfigError: the folder was begun with another key.
         PermanentError: the source or the folder fails as a whole; the shards written so far are safe.
     """
     writer = Writer(out)
+    _keep_to_one_key(writer, out / KEY_FILE, options.pseudonyms)
     splits, seen, known = Splits(), SeenImages(), set[str]()
     for example in writer.existing():
         splits.remember(example.patient_id, example.split)
@@ -90,6 +93,20 @@ def build(
     lines = "".join(json.dumps({"row": r.key, "reason": r.reason}) + "\n" for r in rejected)
     writer.write_beside(REJECTED_FILE, lines.encode())
     return writer.finish(options.name, options.source, counted(r.reason for r in rejected), options.notes)
+
+
+def _keep_to_one_key(writer: Writer, path: Path, pseudonyms: Pseudonyms) -> None:
+    """Refuse to go on with another key: the same patient would get another name and another split.
+
+    Raises:
+        ConfigError: the folder was begun with another key.
+    """
+    if not path.exists():
+        writer.write_beside(path.name, pseudonyms.fingerprint.encode())
+    elif path.read_bytes() != pseudonyms.fingerprint.encode():
+        raise ConfigError(
+            f"{path.parent} was begun with another key: give the same --key-file, or another folder"
+        )
 
 
 def _example(

@@ -7,8 +7,12 @@ from collections import defaultdict
 
 from training.datasets.pictures import HASH_BYTES
 
-NEAR_BITS = 7
-"""Two hashes that differ in at most so many of 256 bits are of the same image."""
+NEAR_BITS = 15
+"""Two hashes that differ in at most so many of 256 bits are of the same image.
+
+Of 120 phantom chests no two differ in fewer than 28; copies of them in another size, compressed and
+brightened, differ in 18 at most.
+"""
 
 _BANDS = NEAR_BITS + 1
 _BAND_BYTES = HASH_BYTES // _BANDS
@@ -17,7 +21,7 @@ _BAND_BYTES = HASH_BYTES // _BANDS
 class SeenImages:
     """Remembers hashes with split and report, and says whether a new one repeats an old one.
 
-    Two hashes within NEAR_BITS agree wholly in one of the 8 bands at least, so only those that share a
+    Two hashes within NEAR_BITS agree wholly in one of the 16 bands at least, so only those that share a
     band are compared.
     """
 

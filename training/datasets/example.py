@@ -71,6 +71,7 @@ class Example:
         uncertain: the classes that it holds possible.
         source: the reader's name.
         header: technical attributes of the DICOM header as JSON; empty where there are none.
+        wording: who worded the findings: `author`, `rules` or `endpoint`.
         image_hash: the perceptual hash, 32 bytes.
         image: a PNG, 8-bit grey.
     """
@@ -89,6 +90,7 @@ class Example:
     labels: tuple[str, ...] = ()
     uncertain: tuple[str, ...] = ()
     header: str = ""
+    wording: str = "author"
 
     @property
     def report(self) -> str:

@@ -62,13 +62,18 @@ def parse_report(text: str) -> ReportSections:
     """
     headings = [match for match in _HEADING.finditer(text) if not _name(match)[0].islower()]
     found: dict[str, list[str]] = {"findings": [], "impression": [], "": []}
-    ends = [match.start() for match in headings[1:]] + [len(text)]
-    for match, end in zip(headings, ends, strict=True):
+    ends = [*(match.start() for match in headings), len(text)]
+    for match, end in zip(headings, ends[1:], strict=True):
         found[_ROLES[_name(match).casefold()]].append(" ".join(text[match.end() : end].split()))
     findings, impression = (
         " ".join(part for part in found[role] if part) for role in ("findings", "impression")
     )
     return ReportSections(findings, impression)
+
+
+def section_of(heading: str) -> str:
+    """Return `findings` or `impression` for a heading of that section; empty for others."""
+    return _ROLES.get(heading.strip().casefold(), "")
 
 
 def _name(match: re.Match[str]) -> str:

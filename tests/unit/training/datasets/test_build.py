@@ -9,7 +9,7 @@ from support.datasets import build_manifest, manifest_rows, picture, write_csv, 
 
 from echo_node.errors import ConfigError, PermanentError
 from training.datasets import shards
-from training.datasets.build import REJECTED_FILE, BuildOptions, build
+from training.datasets.build import KEY_FILE, REJECTED_FILE, BuildOptions, build
 from training.datasets.check import check
 from training.datasets.pictures import decode_png
 from training.datasets.readers import built, manifest
@@ -153,7 +153,7 @@ def test_a_full_disk_stops_with_a_clear_message_and_leaves_no_half_file(tmp_path
     )
     assert done.returncode == 1
     assert "cannot be written: File too large; 0 rows are safe" in done.stderr
-    assert list(out.iterdir()) == []
+    assert [path.name for path in out.iterdir()] == [KEY_FILE]
 
 
 class TestCheck:
