@@ -65,6 +65,7 @@ def build(
 
     from training.datasets.build import BuildOptions
     from training.datasets.build import build as run_build
+    from training.datasets.card import write_card
     from training.datasets.pseudonyms import PUBLIC, load_key
     from training.datasets.sources import READERS, detect
 
@@ -76,6 +77,7 @@ def build(
     with Progress(*columns, console=console(stderr=True), transient=True) as progress:
         bar = progress.add_task("", total=None)
         facts = run_build(READERS[name](source), out, chosen, lambda n: progress.advance(bar, n))
+    write_card(out)
     print_facts(facts, out, json=json)
 
 
@@ -127,7 +129,7 @@ def check(
 def card(
     folder: Annotated[Path, typer.Argument(help="A data set.")],
 ) -> None:
-    """Write the data card of a data set: README.md with counts and lengths, and a sheet of its pictures.
+    """Write a data set's card anew: README.md with counts and lengths, and a sheet of its pictures.
 
     [bold]Example[/bold]
 
@@ -176,6 +178,7 @@ def normalise(
         raise typer.BadParameter("--mode endpoint goes with --endpoint and --model", param_hint="--mode")
     from rich.progress import Progress
 
+    from training.datasets.card import write_card
     from training.datasets.endpoint import KEY_VARIABLE, Endpoint
     from training.datasets.normalise import normalise as run_normalise
     from training.datasets.shards import load_facts
@@ -188,6 +191,7 @@ def normalise(
     with Progress(console=console(stderr=True), transient=True) as progress:
         bar = progress.add_task("reports", total=rows)
         facts = run_normalise(folder, out, asked, concurrency, lambda n: progress.advance(bar, n))
+    write_card(out)
     print_facts(facts, out, json=json, verb="not worded as asked")
 
 

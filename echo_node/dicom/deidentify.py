@@ -27,7 +27,8 @@ _NAMES = (
 )  # fmt: skip
 _IDENTIFIERS = (
     "PatientID", "OtherPatientIDs", "AccessionNumber", "StudyID", "AdmissionID", "StudyInstanceUID",
-    "SeriesInstanceUID", "SOPInstanceUID", "PlacerOrderNumberImagingServiceRequest",
+    "SeriesInstanceUID", "SOPInstanceUID", "RequestedProcedureID", "ScheduledProcedureStepID",
+    "PlacerOrderNumberImagingServiceRequest",
     "FillerOrderNumberImagingServiceRequest", "PatientTelephoneNumbers", "DeviceSerialNumber",
 )  # fmt: skip
 _PLACES = (

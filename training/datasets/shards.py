@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from echo_node.errors import ConfigError, PermanentError
-from echo_node.storage.durable import make_folder_durably, write_durably
+from echo_node.storage.durable import clear_leftovers, make_folder_durably, write_durably
 from training.datasets.example import Example
 
 try:
@@ -31,8 +31,9 @@ except ImportError as error:
 
 SCHEMA_VERSION = 1
 FACTS_FILE = "dataset.json"
+_SHARD_FILES = f"data-{'[0-9]' * 5}.parquet"
 SHARD_ROWS = 256
-SHARD_BYTES = 256 * 1024 * 1024
+SHARD_BYTES = 128 * 1024 * 1024
 
 _TEXT = pa.string()
 _SCHEMA = pa.schema(
@@ -92,9 +93,8 @@ class Writer:
         self._pending_bytes = 0
         try:
             make_folder_durably(folder)
-            for leftover in folder.glob("*.part"):
-                leftover.unlink()
-            self._shards = [_existing_shard(path) for path in sorted(folder.glob("data-*.parquet"))]
+            clear_leftovers(folder)
+            self._shards = [_existing_shard(path) for path in sorted(folder.glob(_SHARD_FILES))]
         except OSError as error:
             raise PermanentError(f"{folder} cannot be written to: {error.strerror}") from error
 
@@ -120,7 +120,9 @@ class Writer:
         if not self._pending:
             return
         content = _encoded(self._pending)
-        name = f"data-{len(self._shards):05}.parquet"
+        # Not their count: a shard that was taken away leaves a gap, and no other may be written over.
+        number = 1 + max((int(shard.file[5:-8]) for shard in self._shards), default=-1)
+        name = f"data-{number:05}.parquet"
         self._write(name, content)
         self._shards.append(Shard(name, len(self._pending), hashlib.sha256(content).hexdigest()))
         self._pending, self._pending_bytes = [], 0
@@ -232,7 +234,9 @@ def open_shard(path: Path) -> pq.ParquetFile:
     except FileNotFoundError:
         raise PermanentError(f"the shard {path} is missing") from None
     except (pa.ArrowException, OSError) as error:
-        raise PermanentError(f"the shard {path} is truncated or damaged; build it again") from error
+        raise PermanentError(
+            f"the shard {path} is truncated or damaged: remove it and build again"
+        ) from error
 
 
 def read_rows(path: Path, columns: Sequence[str] = tuple(_SCHEMA.names)) -> Iterator[Example]:
@@ -249,7 +253,7 @@ def read_rows(path: Path, columns: Sequence[str] = tuple(_SCHEMA.names)) -> Iter
                 stored = {name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}
                 yield Example(**(absent | stored))
     except (pa.ArrowException, OSError) as error:
-        raise PermanentError(f"the shard {path} is damaged; build it again") from error
+        raise PermanentError(f"the shard {path} is damaged: remove it and build again") from error
 
 
 def counted(reasons: Iterable[str]) -> dict[str, int]:

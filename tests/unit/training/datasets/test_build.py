@@ -105,6 +105,21 @@ def test_a_second_run_adds_what_is_new(tmp_path: Path):
     assert build_manifest(tmp_path, tmp_path / "out", rows) == facts
 
 
+def test_a_damaged_shard_that_was_removed_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(shards, "SHARD_ROWS", 2)
+    rows = manifest_rows(tmp_path, 6)
+    build_manifest(tmp_path, tmp_path / "out", rows)
+    shard = tmp_path / "out" / "data-00001.parquet"
+    shard.write_bytes(b"PAR1")
+    with pytest.raises(PermanentError, match=r"data-00001\.parquet is truncated or damaged: remove it"):
+        build_manifest(tmp_path, tmp_path / "out", rows)
+    shard.unlink()
+    facts = build_manifest(tmp_path, tmp_path / "out", rows)
+    assert [shard.file for shard in facts.shards] == [f"data-0000{n}.parquet" for n in (0, 2, 3)]
+    assert len({row.example_id for row in Dataset(tmp_path / "out").rows}) == 6
+    assert check(tmp_path / "out") == []
+
+
 def test_patients_are_split_by_their_pseudonym(tmp_path: Path):
     rows = [{**row, "split": ""} for row in manifest_rows(tmp_path, 40)]
     for row in rows[20:]:

@@ -283,6 +283,7 @@ def test_the_commands_build_normalise_and_write_cards(tmp_path: Path):
         assert done.returncode == 0, done.stderr
         assert set(server.keys) == {"Bearer k"}
     assert json.loads(done.stdout)["rejected"] == {"by rules: the model's wording lost": 2}
+    (tmp_path / "out" / "README.md").unlink()
     assert echo_node("dataset", "card", "out", cwd=tmp_path).returncode == 0
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert "| rules | 2 | 0 | 0 | 2 |" in card
