@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from echo_node.errors import ConfigError
@@ -27,10 +27,6 @@ class Pseudonyms:
         """Return by how many whole days a patient's dates are moved back, 1 to 3650; weeks apart stay so."""
         days = int.from_bytes(self._digest("date", patient)[:8]) % _LONGEST_SHIFT_DAYS + 1
         return timedelta(days=-days)
-
-    def shifted(self, patient: str, day: date) -> date:
-        """Return a day of a patient, moved by the patient's shift."""
-        return day + self.shift(patient)
 
     @property
     def fingerprint(self) -> str:
