@@ -10,11 +10,11 @@ import torch
 
 from echo_node.errors import ConfigError
 from training.collate import Batch, collate
-from training.data import Examples, Images, PhantomExamples, batch_indices, jitter
+from training.data import Examples, Images, batch_indices, jitter
 from training.features import KeptFeatures
 from training.noise import Noise
 from training.recipe import Recipe
-from training.start import Start
+from training.start import Start, examples_of
 from training.validation import HeldOut
 from training.world import World
 
@@ -67,7 +67,10 @@ def held_out(plan: Recipe, started: Start, world: World) -> HeldOut | None:
         return None
     if recipe.count % world.size:
         raise ConfigError(f"validation.count of {recipe.count} cannot be dealt out to {world.size} processes")
-    examples = PhantomExamples(recipe.count, recipe.seed, plan.data.side)
+    held_out_data = plan.data.model_copy(
+        update={"count": recipe.count, "seed": recipe.seed, "split": recipe.split}
+    )
+    examples = examples_of(held_out_data, started.preparation)
     share = recipe.count // world.size
     mine = range(world.rank * share, (world.rank + 1) * share)
     size = plan.hardware.micro_batch or -(-plan.optimiser.batch // world.size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -22,12 +22,16 @@ class _Part(BaseModel):
 class DataRecipe(_Part):
     """What to train on."""
 
-    source: Literal["phantom"] = "phantom"
-    """Phantom chest radiographs, made on the spot."""
-    count: int = Field(gt=0)
-    """How many different images."""
-    seed: int = Field(ge=0)
-    """Which ones; evaluation must use another seed."""
+    source: Literal["phantom", "folder"] = "phantom"
+    """Phantom chest radiographs, made on the spot, or a data set on disk (docs/datasets.md)."""
+    path: str = ""
+    """The data set's folder."""
+    split: str = "train"
+    """Which rows of the data set."""
+    count: int = Field(default=0, ge=0)
+    """How many different images; 0 takes all of a folder."""
+    seed: int = Field(default=0, ge=0)
+    """Which phantoms; evaluation must use another seed."""
     side: int = Field(default=224, ge=56)
     """Pixels of the square that the model gets; a multiple of 28."""
     jitter: bool = True
@@ -156,8 +160,10 @@ class ValidationRecipe(_Part):
 
     count: int = Field(gt=0)
     """How many."""
-    seed: int = Field(ge=0)
-    """Which ones; another seed than the data's."""
+    seed: int = Field(default=0, ge=0)
+    """Which phantoms; another seed than the data's."""
+    split: str = "validation"
+    """Which rows of a data set on disk; another split than the data's."""
     every: int = Field(default=100, gt=0)
     """Updates from one validation to the next."""
     patience: int = Field(default=0, ge=0)
@@ -200,7 +206,7 @@ class Recipe(_Part):
     hardware: HardwareRecipe = HardwareRecipe()
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Recipe:
+    def _fits_together(self) -> Self:
         kept = {"dcd.cache": self.dcd.cache, "hardware.keep_vision": self.hardware.keep_vision != "no"}
         for name, is_set in kept.items():
             if is_set and self.data.jitter:
@@ -213,8 +219,24 @@ class Recipe(_Part):
             raise ValueError("optimiser.muon is for whole matrices, not for the adapters of lora")
         if self.hardware.row_tokens and (self.rad.findings_weight or self.stage == "vision"):
             raise ValueError("hardware.row_tokens: the read-outs of findings need one example a row")
-        if self.validation is not None and self.validation.seed == self.data.seed:
-            raise ValueError("validation.seed is data.seed: these examples would not be held out")
+        held_out = "seed" if self.data.source == "phantom" else "split"
+        if self.validation and getattr(self.validation, held_out) == getattr(self.data, held_out):
+            raise ValueError(
+                f"validation.{held_out} is data.{held_out}: these examples would not be held out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_data_to_learn_from(self) -> Self:
+        if self.data.source == "phantom":
+            if self.data.count == 0:
+                raise ValueError("data.count says how many phantoms to make: more than 0")
+        elif not self.data.path:
+            raise ValueError("data.source is 'folder': data.path must name the data set")
+        elif self.stage == "vision" or self.rad.findings_weight:
+            raise ValueError(
+                "the stage vision and rad.findings_weight need phantoms: only they know their findings"
+            )
         return self
 
 
@@ -242,8 +264,8 @@ def load_recipe(name: str, overrides: list[str]) -> Recipe:
         return Recipe.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = "".join(f"{part}." for part in first["loc"]).removesuffix(".")
-        raise ConfigError(f"{path}: {where}{': ' if where else ''}{first['msg']}") from error
+        where = "".join(f"{part}." for part in first["loc"]).rstrip(".")
+        raise ConfigError(": ".join(filter(None, (str(path), where, first["msg"])))) from error
 
 
 def _apply(content: dict[str, Any], override: str) -> None:

@@ -100,7 +100,7 @@ def _train(plan: Recipe, folder: Path, world: World, console: Console) -> None:
         shard(learner, plan, world)
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("phantoms", total=plan.data.count)
-        examples = examples_of(plan, partial(progress.advance, bar))
+        examples = examples_of(plan.data, started.preparation, partial(progress.advance, bar))
     parameters = sum(p.numel() for p in model.parameters())
     console.print(
         f"{plan.stage}: {parameters / 1e6:.2f} M parameters, "

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from echo_node.errors import ConfigError
 from echo_node.inference.image import ImagePreparation
 from echo_node.model import checkpoint
 from echo_node.model.vlm import EchoForReportGeneration
-from training.data import PhantomExamples
+from training.data import Examples, PhantomExamples
 from training.new_model import new_model
 from training.phantom.dataset import PhantomDataset
-from training.recipe import Recipe
+from training.recipe import DataRecipe, Recipe
 from training.tokenizer import train_tokenizer
 
 
@@ -43,14 +44,22 @@ def start(plan: Recipe) -> Start:
         return Start(started.model, started.tokenizer, ImagePreparation.load(started.folder))
     if plan.model.new is None:
         raise ConfigError("a recipe needs model.start or a section model.new")
-    words = PhantomDataset(4000, plan.data.seed)
-    tokenizer = train_tokenizer(
-        (words.truth(index)[1].text for index in range(len(words))), plan.model.new.vocabulary
-    )
+    preparation = ImagePreparation(resize="square", side=plan.data.side)
+    tokenizer = train_tokenizer(_words(plan.data, preparation), plan.model.new.vocabulary)
     model = new_model(plan.model.new, tokenizer, plan.model.block_length, plan.optimiser.seed)
     if plan.model.start_vision:
         _take_vision_tower(model, plan.model.start_vision)
-    return Start(model, tokenizer, ImagePreparation(resize="square", side=plan.data.side))
+    return Start(model, tokenizer, preparation)
+
+
+def _words(recipe: DataRecipe, preparation: ImagePreparation) -> Iterator[str]:
+    """Yield reports for a tokeniser to be trained on."""
+    if recipe.source == "folder":
+        folder = examples_of(recipe, preparation)
+        yield from (folder.report(index, epoch=0) for index in range(len(folder)))
+        return
+    phantoms = PhantomDataset(4000, recipe.seed)
+    yield from (phantoms.truth(index)[1].text for index in range(len(phantoms)))
 
 
 def _take_vision_tower(model: EchoForReportGeneration, origin: str) -> None:
@@ -72,6 +81,21 @@ def teacher_of(plan: Recipe) -> str:
     return plan.dcd.teacher or plan.model.start
 
 
-def examples_of(plan: Recipe, advance: Callable[[int], None] | None = None) -> PhantomExamples:
-    """Return the examples of a recipe."""
-    return PhantomExamples(plan.data.count, plan.data.seed, plan.data.side, advance)
+def examples_of(
+    recipe: DataRecipe, preparation: ImagePreparation, advance: Callable[[int], None] | None = None
+) -> Examples:
+    """Return the examples that a recipe names.
+
+    Args:
+        recipe: names them.
+        preparation: brings images on disk to the size that the model gets.
+        advance: told how many phantoms have been added.
+
+    Raises:
+        ConfigError: the folder is no whole data set, or has none.
+    """
+    if recipe.source == "folder":
+        from training.datasets.folder import FolderExamples
+
+        return FolderExamples(Path(recipe.path), recipe.split, preparation, recipe.count)
+    return PhantomExamples(recipe.count, recipe.seed, recipe.side, advance)
