@@ -11,20 +11,35 @@ from echo_node.model.decode import settings_of
 from echo_node.settings import ModelSettings
 from training.calibrate import fit, judge, reliability
 from training.data import PhantomExamples
-from training.evaluate import Row, draft, evaluate_phantoms, parse_data
+from training.drafting import draft
+from training.evaluate import Evaluation, Plan
+from training.evaluate import evaluate as measure
+from training.metrics.scorers import load_scorers
+from training.open_cases import open_cases, parse_phantoms
 
 
-def evaluate(data: str, seed: int, model: str, threshold: float = 0.85) -> list[Row]:
-    """Measure a model on held-out data; see training.evaluate for the rows.
+def evaluate(data: str, seed: int, model: str, threshold: float, scorers: list[str]) -> Evaluation:
+    """Measure a model on held-out data beside its controls.
+
+    Args:
+        data: `phantom:N`, or a JSONL file of images and reports.
+        seed: which phantoms, the order of shuffled images, and the resamples of the intervals.
+        model: a shipped model's name or a folder.
+        threshold: the adaptive decoder's confidence threshold.
+        scorers: metrics to add, as `training.metrics.scorers.load_scorers` takes them.
 
     Raises:
-        ConfigError: *data* is not `phantom:N`.
-        CheckpointError: the model cannot be loaded.
+        ConfigError: *data* or a scorer is not of a known form.
+        CheckpointError: the model or the weights of a scorer cannot be loaded.
+        PermanentError: an image cannot be read.
     """
-    count = parse_data(data)
+    loaded_scorers = load_scorers(scorers)
+    student = checkpoint.load(model)
     console = Console(stderr=True)
-    with console.status("") as status:
-        return evaluate_phantoms(model, count, seed, threshold, status.update, console.print)
+    with console.status("reading images") as status:
+        cases = open_cases(data, seed, ImagePreparation.load(student.folder))
+        plan = Plan(seed, threshold, loaded_scorers)
+        return measure(student, cases, plan, status.update, console.print)
 
 
 def calibrate(data: str, seed: int, settings: ModelSettings) -> list[tuple[float, float, int]]:
@@ -39,7 +54,7 @@ def calibrate(data: str, seed: int, settings: ModelSettings) -> list[tuple[float
     """
     if settings.check == "off":
         raise ConfigError("model.check is 'off': there is nothing to calibrate; take 'mark' or 'repair'")
-    count = parse_data(data)
+    count = parse_phantoms(data)
     loaded = checkpoint.load(settings.name)
     preparation = ImagePreparation.load(loaded.folder)
     decoding = settings_of(

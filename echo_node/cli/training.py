@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,18 @@ from echo_node.cli import options
 from echo_node.cli.output import print_json, print_table
 
 _PANEL = "Models"
+
+_COLUMNS = {  # of the table; --json has them all
+    "decoder": "decoder",
+    "coherent": "coherent_sentences",
+    "facts": "facts",
+    "F1": "f1_micro",
+    "garbled": "garbled",
+    "ROUGE-L": "rouge_l",
+    "tok/fwd": "tokens_per_forward",
+    "ended": "ended",
+    "seconds": "seconds",
+}
 
 
 class Stage(StrEnum):
@@ -64,9 +77,21 @@ def train(
 
 def evaluate(
     data: Annotated[
-        str, typer.Option("--data", metavar="phantom:COUNT", help="What to evaluate on.")
+        str, typer.Option("--data", metavar="phantom:COUNT|FOLDER|FILE.jsonl", help="What to evaluate on.")
     ] = "phantom:256",
     seed: Annotated[int, typer.Option("--seed", help="Which cases.")] = 7,
+    scorers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scorer",
+            metavar="NAME=DIR",
+            help="Add ratescore, chexbert or radgraph from a local folder, or meteor; may be repeated.",
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="DIR", help="Write report.md and report.html there."),
+    ] = None,
     config: options.Config = None,
     model: options.Model = None,
     *,
@@ -74,25 +99,31 @@ def evaluate(
 ) -> None:
     """Measure a model beside its controls.
 
-    Coherent sentences, right facts, tokens a forward; and the same of its
-    teacher, of shuffled images and of an always-normal answer.
+    Coherent sentences, right facts, F1 of findings, garble, overlap of
+    words, tokens a forward; and the same of its teacher, of shuffled
+    images and of an always-normal answer.
 
-    [bold]Example[/bold]
+    [bold]Examples[/bold]
 
       echo-node evaluate --data phantom:256 --seed 7 --json
+      echo-node evaluate --data studies.jsonl --scorer chexbert=weights/chexbert --report out
     """
     settings = options.load_settings(config, model=model).settings.model
     from training import commands
+    from training.report_page.write import prepare_folder, write_report
 
-    rows = commands.evaluate(data, seed, settings.name, settings.confidence_threshold)
+    if report is not None:
+        prepare_folder(report)
+    evaluation = commands.evaluate(data, seed, settings.name, settings.confidence_threshold, scorers or [])
+    if report is not None:
+        write_report(evaluation, report, date=f"{datetime.now(tz=UTC):%Y-%m-%d}")
     if json:
-        print_json(rows)
+        print_json(evaluation.rows)
         return
-    columns = list(dict.fromkeys(column for row in rows for column in row))
     print_table(
         f"{settings.name} on {data}, seed {seed}",
-        [column.replace("_", " ") for column in columns],
-        [[_figure(row.get(column)) for column in columns] for row in rows],
+        list(_COLUMNS),
+        [[_figure(row.get(column)) for column in _COLUMNS.values()] for row in evaluation.rows],
     )
 
 
