@@ -26,7 +26,7 @@ from training.drafting import draft
 _IMAGES = Path(__file__).resolve().parent / "images"
 _COUNT, _SEED = 512, 9
 _THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
-_IMPROBABLE = (0.1, 0.2, 0.3)
+_IMPROBABLE = (0.02, 0.05, 0.2)
 _INK, _GREY = "#1a1a2e", "#8a8a9a"
 
 

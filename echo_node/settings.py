@@ -101,11 +101,11 @@ class ModelSettings(Section):
     """Where it runs; `auto` takes the GPU if there is one."""
     threads: int = Field(default=0, ge=0)
     """CPU threads for the model; 0 leaves it to PyTorch."""
-    decoder: Literal["one_step", "adaptive", "multi_step"] = "one_step"
-    """How blocks are written: one forward each, a second one where it is needed, or as many as it takes."""
+    decoder: Literal["one_step", "adaptive", "multi_step"] = "adaptive"
+    """How blocks are written: one forward each, up to three where needed, or as many as it takes."""
     confidence_threshold: float = Field(default=0.7, gt=0, le=1)
     """Adaptive and multi-step: a token is committed when its probability is at least this."""
-    check: Literal["off", "mark", "repair"] = "off"
+    check: Literal["off", "mark", "repair"] = "mark"
     """Whether the finished draft is checked, and improbable words are marked or written anew."""
     max_new_tokens: int = Field(default=320, ge=8, le=4096)
     """The longest draft; one that has not ended by then is not sent."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,7 +16,8 @@ from echo_node.model.canvas import Decoded
 from training.phantom.findings import Findings
 from training.phantom.parser import is_true_finding, is_true_impression
 
-_BINS = 24
+_SMALLEST_BIN = 12
+_GROWTH = 1.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,14 @@ def judge(decoded: Sequence[Decoded], truths: Sequence[Findings], tokenizer: Any
 
 
 def fit(judged: Judged, measured_on: str) -> Calibration:
-    """Fit a map that never falls: shares of right sentences in bins of equal size, pooled where they fall."""
+    """Fit a map that never falls: shares of right sentences in bins of likelihood, pooled where they fall.
+
+    The bins of the least likely sentences are the smallest: that is where a reader wants to be warned, and a
+    good model has few of them.
+    """
     order = np.argsort(judged.likelihood, kind="stable")
-    bins = [part for part in np.array_split(order, _BINS) if len(part)]
+    sizes = _SMALLEST_BIN * _GROWTH ** np.arange(1 + math.log(1 + len(order), _GROWTH))
+    bins = [part for part in np.split(order, np.cumsum(sizes.astype(int))) if len(part)]
     pooled: list[tuple[float, float, int]] = []  # mean likelihood, share of right ones, sentences
     for part in bins:
         pooled.append(

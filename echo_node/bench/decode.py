@@ -2,7 +2,7 @@
 
 Tokens count up to the end of sequence only. The autoregressive rows run the same network with a causal mask:
 their text means nothing, their speed is that of an autoregressive model of these dimensions, and they write
-as many tokens as the longest draft of the block decoders.
+as many tokens as the longest draft of the block decoders' first turn.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Timed:
     prefill: float
     decode: float
     check: float
-    tokens: int
+    tokens: float
     forwards: float
 
 
@@ -55,7 +55,7 @@ def modes(threshold: float, max_new_tokens: int, *, forced_length: bool) -> dict
 
 def bench_decode(
     model: EchoForReportGeneration,
-    inputs_of: Callable[[int], Inputs],
+    inputs_of: Callable[[int, int], Inputs],
     batches: Sequence[int],
     settings: dict[str, DecodeSettings],
     rounds: int,
@@ -65,25 +65,26 @@ def bench_decode(
 
     Args:
         model: the network.
-        inputs_of: gives the prompts of a batch.
+        inputs_of: gives the prompts of a batch of so many in a turn.
         batches: the batch sizes.
         settings: the block decoders, by mode.
-        rounds: how often all modes take their turn; the median counts.
+        rounds: how often all modes take their turn, each time on other images.
         progress: told what is being measured.
 
     Returns:
-        A row for each mode and batch, with milliseconds for the whole batch, `tokens_per_second` of decoding
-        (the check is part of it), its ratios to the autoregressive rows, and on a GPU `bandwidth_fraction`:
-        how long reading all weights once takes there, as a fraction of the time of a forward.
+        A row for each mode and batch, with the median milliseconds for the whole batch, `tokens_per_second`
+        of decoding (the check is part of it), its ratios to the autoregressive rows, and on a GPU
+        `bandwidth_fraction`: how long reading all weights once takes there, as a fraction of the time of a
+        forward.
     """
     rows: list[Row] = []
     least_forward_s = _least_forward_s(model)
     for batch in batches:
-        inputs = inputs_of(batch)
         taken: dict[str, list[Timed]] = {mode: [] for mode in (_EAGER, _BASE, *settings)}
         decoders = {mode: Decoder(model, wanted) for mode, wanted in settings.items()}
         length = 0
-        for turn in range(rounds + 1):  # the first turn warms up
+        images = [inputs_of(batch, turn) for turn in range(rounds + 1)]
+        for turn, inputs in enumerate(images):  # the first turn warms up
             for mode, decoder in decoders.items():
                 progress(f"batch {batch}, {mode}, turn {turn} of {rounds}")
                 timed, decoded = _decoding(model, inputs, decoder)
@@ -95,8 +96,8 @@ def bench_decode(
                 base = Decoder(model, one_by_one)
             taken[_BASE].append(_decoding(model, inputs, base)[0])
             taken[_EAGER].append(_eager(model, inputs, length))
-        medians = {mode: _median(turns[1:]) for mode, turns in taken.items()}
-        rows += [_row(mode, batch, timed, medians, least_forward_s) for mode, timed in medians.items()]
+        typical = {mode: _typical(turns[1:]) for mode, turns in taken.items()}
+        rows += [_row(mode, batch, timed, typical, least_forward_s) for mode, timed in typical.items()]
     return rows
 
 
@@ -171,8 +172,20 @@ def _eager(model: EchoForReportGeneration, inputs: Inputs, length: int) -> Timed
     return Timed(0.0, took[0], took[1] - took[0], 0.0, (length - 1) * batch, (length - 1) * batch)
 
 
-def _median(turns: Sequence[Timed]) -> Timed:
-    return Timed(*(statistics.median(getattr(t, name) for t in turns) for name in Timed.__slots__))
+def _typical(turns: Sequence[Timed]) -> Timed:
+    """Return the median times, which a disturbed turn does not move, and the mean of what was written."""
+
+    def median(name: str) -> float:
+        return float(statistics.median(getattr(turn, name) for turn in turns))
+
+    return Timed(
+        vision=median("vision"),
+        prefill=median("prefill"),
+        decode=median("decode"),
+        check=median("check"),
+        tokens=statistics.fmean(turn.tokens for turn in turns),
+        forwards=statistics.fmean(turn.forwards for turn in turns),
+    )
 
 
 def _least_forward_s(model: EchoForReportGeneration) -> float | None:

@@ -28,14 +28,14 @@ class Inputs:
     grid_thw: Tensor
 
 
-def phantom_inputs(loaded: Checkpoint, seed: int) -> Callable[[int], Inputs]:
-    """Return a function that gives a batch of phantoms as a checkpoint wants them."""
+def phantom_inputs(loaded: Checkpoint, seed: int) -> Callable[[int, int], Inputs]:
+    """Return a function that gives a batch of phantoms as a checkpoint wants them, others in every turn."""
     from training.phantom.dataset import PhantomDataset
 
     processor = EchoProcessor(ImagePreparation.load(loaded.folder), loaded.tokenizer)
 
-    def inputs_of(batch: int) -> Inputs:
-        images = [case.image for case in PhantomDataset(batch, seed)]
+    def inputs_of(batch: int, turn: int) -> Inputs:
+        images = [case.image for case in PhantomDataset(batch * (turn + 1), seed)[batch * turn :]]
         greys = [GreyImage(image.shape[1], image.shape[0], image.tobytes()) for image in images]
         inputs = processor(greys, device=loaded.model.device)
         return Inputs(inputs["input_ids"], inputs["pixel_values"], inputs["image_grid_thw"])
@@ -71,12 +71,12 @@ def random_7b(device: str, block_length: int) -> EchoForReportGeneration:
     return model
 
 
-def random_7b_inputs(model: EchoForReportGeneration) -> Callable[[int], Inputs]:
+def random_7b_inputs(model: EchoForReportGeneration) -> Callable[[int, int], Inputs]:
     """Return a function that gives a batch of images of 2.25 megapixels of noise, with a prompt."""
     preparation = ImagePreparation()
 
-    def inputs_of(batch: int) -> Inputs:
-        generator = torch.Generator().manual_seed(0)
+    def inputs_of(batch: int, turn: int) -> Inputs:
+        generator = torch.Generator().manual_seed(turn)
         grey = torch.randint(0, 256, _7B_IMAGE, generator=generator, dtype=torch.uint8)
         image = GreyImage(_7B_IMAGE[1], _7B_IMAGE[0], grey.numpy().tobytes())
         resized = torch.from_numpy(preparation.resized(image).copy()).to(model.device)

@@ -87,7 +87,7 @@ def decode(
             network, inputs_of = loaded.model, sources.phantom_inputs(loaded, seed=7)
         modes = measuring.modes(settings.confidence_threshold, max_new_tokens, forced_length=random)
         rows = measuring.bench_decode(network, inputs_of, batches, modes, rounds, status.update)
-        forwards = measuring.forward_times(network, inputs_of(1), 10 * rounds)
+        forwards = measuring.forward_times(network, inputs_of(1, 0), 10 * rounds)
     measured = f"{'random 7B' if random else settings.name} on {device}"
     if plot is not None:
         plotting.plot_speeds(rows, measured, plot)

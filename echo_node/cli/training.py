@@ -130,7 +130,7 @@ def evaluate(
 def calibrate(
     data: Annotated[
         str, typer.Option("--data", metavar="phantom:COUNT", help="What to measure on; half is held out.")
-    ] = "phantom:1024",
+    ] = "phantom:4096",
     seed: Annotated[int, typer.Option("--seed", help="Which cases; others than evaluation's.")] = 8,
     config: options.Config = None,
     model: options.Model = None,

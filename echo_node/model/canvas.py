@@ -51,7 +51,7 @@ class DecodeSettings:
     max_new_tokens: int
     reading: Literal["fused", "unfused", "next_token"] = "fused"
     check: Check = "off"
-    improbable: float = 0.2
+    improbable: float = 0.05
     forced_length: bool = False
 
 

@@ -5,7 +5,8 @@ X = K * B tokens, D model width, V vocabulary.
 
 One-step decoding chooses the tokens of a block independently of each other, so that a block can mix two
 wordings. The check asks how probable each token is given the earlier blocks AND the other half of its own:
-two noisy copies of the draft, the even columns masked in one and the odd ones in the other, one forward.
+two noisy copies of the draft, the even columns masked in one and the odd ones in the other, one forward. A
+block of which nothing was in doubt when it was written is not asked: its wording was all but certain.
 Repair masks the improbable tokens anew and denoises all their blocks at once by confidence, each on the
 clean blocks before it as they were first written. The network is its own judge: a block is replaced only by
 one that the check finds likelier.
@@ -19,20 +20,23 @@ from torch import Tensor
 from echo_node.model.block_writer import BlockWriter
 from echo_node.model.canvas import DecodeSettings, most_probable, reached_by_block
 
+_CERTAIN = 0.99  # a block of tokens that were all committed with this probability is not asked
 _LEAST = 1e-9  # a token that is less probable counts as this
 
 
 def check(writer: BlockWriter) -> None:
-    """Replace each token's probability by the one that it has beside the rest of its block; one forward."""
+    """Replace tokens' probabilities by those that they have beside the rest of their block; one forward."""
     canvas = writer.canvas
-    chosen = _choose(writer, canvas.is_text)
+    chosen = _choose(writer, canvas.is_text & (canvas.probability_NC < _CERTAIN))
     if chosen is None:
         return
-    block_NK, asked_N = chosen
+    block_NK, wanted_NK = chosen
     column_NX = writer.columns(block_NK)
     checked_NX = _beside_the_rest(writer, block_NK, canvas.token_NC.gather(1, column_NX))
-    canvas.probability_NC.scatter_(1, column_NX, checked_NX)
-    canvas.forwards_N += asked_N
+    was_NX = canvas.probability_NC.gather(1, column_NX)
+    asked_NX = wanted_NK.repeat_interleave(canvas.block_length, 1)
+    canvas.probability_NC.scatter_(1, column_NX, torch.where(asked_NX, checked_NX, was_NX))
+    canvas.forwards_N += wanted_NK.any(1)
 
 
 def repair(writer: BlockWriter, settings: DecodeSettings) -> None:
@@ -46,7 +50,7 @@ def repair(writer: BlockWriter, settings: DecodeSettings) -> None:
     chosen = _choose(writer, open_NC)
     if chosen is None:
         return
-    block_NK, asked_N = chosen
+    block_NK, wanted_NK = chosen
     column_NX = writer.columns(block_NK)
     before_NX, was_NX = canvas.token_NC.gather(1, column_NX), canvas.probability_NC.gather(1, column_NX)
     token_NX, open_NX = before_NX, open_NC.gather(1, column_NX)
@@ -60,17 +64,17 @@ def repair(writer: BlockWriter, settings: DecodeSettings) -> None:
         token_NX = torch.where(commit_NX, choice_NX, token_NX)
         open_NX = open_NX & ~commit_NX
     is_NX = _beside_the_rest(writer, block_NK, token_NX)
-    canvas.forwards_N += asked_N
+    canvas.forwards_N += wanted_NK.any(1)
     is_text_NX = canvas.is_text.gather(1, column_NX)
     gain_NX = (is_NX.clamp(min=_LEAST).log() - was_NX.clamp(min=_LEAST).log()).masked_fill(~is_text_NX, 0.0)
-    likelier_NK = gain_NX.view(*block_NK.shape, -1).sum(-1) > 0
+    likelier_NK = wanted_NK & (gain_NX.view(*block_NK.shape, -1).sum(-1) > 0)
     kept_NX = likelier_NK.repeat_interleave(canvas.block_length, 1)
     canvas.token_NC.scatter_(1, column_NX, torch.where(kept_NX, token_NX, before_NX))
     canvas.probability_NC.scatter_(1, column_NX, torch.where(kept_NX, is_NX, was_NX))
 
 
 def _choose(writer: BlockWriter, wanted_NC: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Return blocks (N, K) among which are all that hold a wanted column, and which rows have such; or None.
+    """Return blocks (N, K) among which are all that hold a wanted column, and which of them do; or None.
 
     K is the most that any row has; a row with fewer gets some of its others in addition.
     """
@@ -78,7 +82,8 @@ def _choose(writer: BlockWriter, wanted_NC: Tensor) -> tuple[Tensor, Tensor] | N
     most = int(wanted_NK.sum(1).max())
     if not most:
         return None
-    return wanted_NK.int().topk(most, 1).indices, wanted_NK.any(1)
+    wanted, block_NK = wanted_NK.int().topk(most, 1)
+    return block_NK, wanted.bool()
 
 
 def _beside_the_rest(writer: BlockWriter, block_NK: Tensor, token_NX: Tensor) -> Tensor:

@@ -105,8 +105,10 @@ def test_a_repaired_draft_is_likelier_and_says_how_likely() -> None:
         again.canvas._open_NC.copy_(writer.canvas._open_NC)
         again.recite(first)
         again.canvas.token_NC.copy_(tokens)
+        again.canvas.probability_NC.zero_()  # so that every block is asked
         check(again)
-    assert torch.allclose(again.canvas.probability_NC, said, atol=1e-5)
+    text = writer.canvas.is_text
+    assert torch.allclose(again.canvas.probability_NC[text], said[text], atol=1e-5)
 
 
 def test_a_draft_without_improbable_words_costs_nothing_to_repair() -> None:
@@ -116,6 +118,32 @@ def test_a_draft_without_improbable_words_costs_nothing_to_repair() -> None:
     least = min(min(d.probabilities) for d in marked)
     repaired = decode(model, prompt, DecodeSettings(0.0, 1, 40, check="repair", improbable=least / 2))
     assert repaired == marked
+
+
+def test_blocks_without_a_doubt_are_not_asked() -> None:
+    model = make_model(8, seed=5)
+    prompt = make_prompt(model, 5, sequences=4)
+    with torch.no_grad():
+        model.lm_head.weight *= 20
+    plain = decode(model, prompt, DecodeSettings(0.0, 1, 40))
+    marked = decode(model, prompt, DecodeSettings(0.0, 1, 40, check="mark"))
+    first = [-prompt.length % 8 or 8] * len(plain)  # tokens of the first block
+    certain, asked = 0, 0
+    for before, after, tokens in zip(plain, marked, first, strict=True):
+        for at in range(0, len(before.tokens), 8):
+            block = slice(max(0, at - 8 + tokens), at + tokens)
+            if min(before.probabilities[block], default=1.0) >= 0.99:
+                assert after.probabilities[block] == before.probabilities[block]
+                certain += 1
+            elif after.probabilities[block] != before.probabilities[block]:
+                asked += 1
+    assert certain
+    assert asked
+    with torch.no_grad():
+        model.lm_head.weight *= 1000
+    assert decode(model, prompt, DecodeSettings(0.0, 1, 40, check="mark")) == decode(
+        model, prompt, DecodeSettings(0.0, 1, 40)
+    )
 
 
 def test_the_canvas_of_a_check_is_the_one_that_was_written() -> None:
