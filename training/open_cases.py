@@ -1,4 +1,4 @@
-"""From `--data` to the studies that it names: phantoms, a data set on disk, or a file of images and reports."""
+"""From `--data` to the studies that it names: phantoms, a data set on disk, a file of images and reports."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ def open_cases(data: str, seed: int, preparation: ImagePreparation) -> Cases:
     """Return the studies that *data* names, their images as *preparation* wants them.
 
     Args:
-        data: `phantom:N`; the folder of a data set, of which the split `test` is taken; or a file with a JSON object in each line: `image`, a path from the file's folder,
-            `report`, and in every line or in none `normalised`, the report in the wording of training.
+        data: `phantom:N`; the folder of a data set, of which the split `test` is taken; or a file with a JSON
+            object in each line: `image`, a path from the file's folder, `report`, and in every line or in
+            none `normalised`, the report in the wording of training.
         seed: which phantoms.
         preparation: the model's.
 
