@@ -20,8 +20,8 @@ from echo_node.model.canvas import DecodeSettings
 from echo_node.model.checkpoint import Checkpoint
 from echo_node.model.decode import settings_of
 from training.calibrate import expected_calibration_error, judge, reliability
-from training.data import PhantomExamples
-from training.evaluate import draft, row_of
+from training.cases import PhantomCases
+from training.drafting import draft
 
 _IMAGES = Path(__file__).resolve().parent / "images"
 _COUNT, _SEED = 512, 9
@@ -68,24 +68,26 @@ def main() -> None:
     student = checkpoint.load("echo-demo")
     teacher = checkpoint.load(student.facts.teacher)
     preparation = ImagePreparation.load(student.folder)
-    examples = PhantomExamples(_COUNT, _SEED, preparation.side)
-    images = examples.images(range(_COUNT))
+    cases = PhantomCases(_COUNT, _SEED, preparation.side)
     points: dict[str, list[tuple[float, float, str]]] = {}
     print("| decoder | | coherent | facts | tokens a forward |\n|---|---|---|---|---|")
     for way in ways():
         loaded: Checkpoint = teacher if way.teacher else student
-        row = row_of(way.curve, draft(loaded, preparation, images, way.settings), examples.truths)
-        coherent, speed = float(str(row["coherent_sentences"])), float(str(row["tokens_per_forward"]))
+        drafts = draft(loaded, preparation, cases.pictures, way.settings)
+        figures, speed = cases.truth_of(drafts.texts), drafts.tokens_per_forward or 0.0
+        coherent = figures["coherent_sentences"] or 0.0
         points.setdefault(way.curve, []).append((speed, coherent, way.label))
-        print(f"| {way.curve} | {way.label} | {coherent:.3f} | {row['facts']:.3f} | {speed:.2f} |")
+        print(f"| {way.curve} | {way.label} | {coherent:.3f} | {figures['facts']:.3f} | {speed:.2f} |")
         sys.stdout.flush()
     _draw_frontier(points)
     calibration = Calibration.load(student.folder)
     if calibration is None:
         print("no reliability diagram: `echo-node calibrate` has not been run")
         return
-    marked = draft(student, preparation, images, replace(settings_of("adaptive", 0.7, 160), check="mark"))
-    _draw_reliability(reliability(judge(marked.decoded, examples.truths, student.tokenizer), calibration))
+    marked = draft(
+        student, preparation, cases.pictures, replace(settings_of("adaptive", 0.7, 160), check="mark")
+    )
+    _draw_reliability(reliability(judge(marked.decoded, cases.truths, student.tokenizer), calibration))
 
 
 def _draw_frontier(points: dict[str, list[tuple[float, float, str]]]) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.recipe import Recipe
+from training.recipe import DataRecipe, Recipe
 
 FILE_NAME = "README.md"
 _STAGES = {
     "vision": "A vision tower that can see, with a language model that has learnt nothing yet",
+    "ar": "Next-token training on reports: the start of RAD, it writes no blocks",
     "rad": "RAD (Response-Asymmetric Diffusion): denoises a block in several steps",
     "dcd": "DCD (Direct Conditional Distillation): writes a block in one forward",
 }
@@ -16,6 +17,19 @@ _WARNING = """
 > **Demonstration model, not for clinical use.** It has seen nothing but synthetic phantom chests and knows
 > a few dozen sentences. On a radiograph of a patient it writes fluent text that means nothing.
 """
+_DEMONSTRATION = "\n> **Demonstration model, not for clinical use.**\n"
+
+
+def _warning(plan: Recipe) -> str:
+    if not plan.model.demonstration:
+        return ""
+    return _WARNING if plan.data.source == "phantom" else _DEMONSTRATION
+
+
+def _data(data: DataRecipe) -> str:
+    if data.source == "folder":
+        return f"split {data.split} of the data set {Path(data.path).name}"
+    return f"{data.count} phantom chests, seed {data.seed}, {data.side} x {data.side} pixels"
 
 
 def model_card(plan: Recipe, parameters: int, last: dict[str, float]) -> str:
@@ -34,7 +48,7 @@ pipeline_tag: image-to-text
 tags: [chest-x-ray, block-diffusion]
 ---
 # {plan.model.name} {plan.model.version}
-{_WARNING if plan.model.demonstration else ""}
+{_warning(plan)}
 A block-diffusion vision-language model on the Qwen2.5-VL architecture, {parameters / 1e6:.2f} M parameters,
 block length {plan.model.block_length}. {_STAGES[plan.stage]}.
 
@@ -42,7 +56,7 @@ block length {plan.model.block_length}. {_STAGES[plan.stage]}.
 |---|---|
 | stage | {plan.stage} |
 | started from | {origin} |
-| data | {plan.data.count} phantom chests, seed {plan.data.seed}, {plan.data.side} x {plan.data.side} pixels |
+| data | {_data(plan.data)} |
 | updates | {plan.optimiser.steps} of {plan.optimiser.batch}, learning rate {plan.optimiser.learning_rate:g} |
 {figures}
 

@@ -6,7 +6,7 @@ Shapes: N examples, P prompt tokens, R response tokens (the longest of the batch
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from echo_node.inference.image import ImagePreparation
 from echo_node.inference.prompt import prompt_ids
+from echo_node.model.vlm import EchoForReportGeneration, Prompt
 from training.data import Images
 
 
@@ -28,6 +29,8 @@ class Batch:
         response_NR: token ids, each filled up with EOS.
         trained_NR: true up to the end of the block that holds a response's first EOS.
         findings_NF: the value of each kind of finding, where the data tell; else (N, 0).
+        index_N: which examples these are, where somebody keeps something about them.
+        features: what a frozen vision tower makes of the patches, if that is known.
     """
 
     prompt_NP: Tensor
@@ -36,6 +39,22 @@ class Batch:
     response_NR: Tensor
     trained_NR: Tensor
     findings_NF: Tensor
+    index_N: Tensor | None = None
+    features: Tensor | None = None
+
+    def embed(self, model: EchoForReportGeneration) -> Prompt:
+        """Return the prompts as *model* embeds them, whose tower the features are of."""
+        return model.embed_prompt(self.prompt_NP, self.pixel_values, self.grid_thw, features=self.features)
+
+    def with_features(self, features: Tensor) -> Batch:
+        """Return the batch with what the vision tower makes of its patches."""
+        return replace(self, features=features)
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device."""
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved: dict[str, Any] = {name: None if t is None else t.to(device) for name, t in own.items()}
+        return Batch(**moved)
 
 
 def prepare_prompts(

@@ -91,16 +91,24 @@ def batch_indices(count: int, batch: int, step: int, seed: int) -> tuple[list[in
     return order[place * batch : (place + 1) * batch].tolist(), epoch
 
 
-def jitter(images: Images, seed: Sequence[int], *, shift: int = 8, gain: float = 0.15) -> Images:
+def jitter(images: Images, seeds: Sequence[Sequence[int]], *, shift: int = 8, gain: float = 0.15) -> Images:
     """Return images (N, H, W) moved by up to *shift* pixels and with exposure changed by up to *gain*.
 
-    The patient's sides stay where they are: a mirrored chest would be another truth.
+    Each image has a seed of its own. The patient's sides stay where they are: a mirrored chest would be
+    another truth.
     """
-    rng = np.random.default_rng(list(seed))
-    count, height, width = images.shape
-    padded = np.pad(images, ((0, 0), (shift, shift), (shift, shift)), mode="edge")
-    places = rng.integers(0, 2 * shift + 1, (count, 2))
-    moved = np.stack([p[y : y + height, x : x + width] for p, (y, x) in zip(padded, places, strict=True)])
-    scale = rng.uniform(1 - gain, 1 + gain, (count, 1, 1))
-    offset = rng.uniform(-gain, gain, (count, 1, 1)) * 128
-    return np.clip((moved - 128.0) * scale + 128.0 + offset, 0, 255).astype(np.uint8)
+    return np.stack(
+        [
+            _jitter(image, np.random.default_rng(seed), shift, gain)
+            for image, seed in zip(images, seeds, strict=True)
+        ]
+    )
+
+
+def _jitter(image_HW: Images, rng: np.random.Generator, shift: int, gain: float) -> Images:
+    height, width = image_HW.shape
+    y, x = rng.integers(0, 2 * shift + 1, 2)
+    moved = np.pad(image_HW, shift, mode="edge")[y : y + height, x : x + width]
+    scale, offset = rng.uniform(1 - gain, 1 + gain), rng.uniform(-gain, gain) * 128
+    exposed: Images = np.clip((moved - 128.0) * scale + 128.0 + offset, 0, 255).astype(np.uint8)
+    return exposed

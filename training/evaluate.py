@@ -1,154 +1,227 @@
-"""How good is a model? Coherence and truth of its drafts on held-out phantoms, beside what it must beat.
+"""How good is a model? Its drafts on held-out studies, beside the controls that it must beat.
 
 Coherent: the sentence is one that the grammar can produce for its section. Fact: one of the phantom's
-findings, right if the draft's coherent sentences state it and nothing else about it.
+findings, right if the draft's coherent sentences state it and nothing else about it. Both need phantoms;
+everything else is measured on reports in free text too. The controls, shuffled images and an answer that is
+always normal, tell fluent blindness from sight.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
-import torch
 
-from echo_node.errors import CheckpointError, ConfigError
+from echo_node.errors import CheckpointError
+from echo_node.inference.confidence import Calibration
 from echo_node.inference.image import ImagePreparation
 from echo_node.model import checkpoint
-from echo_node.model.canvas import Decoded, DecodeSettings
+from echo_node.model.canvas import DecodeSettings
 from echo_node.model.checkpoint import Checkpoint
-from echo_node.model.decode import Decoder, settings_of
-from training.collate import prepare_prompts
-from training.data import Images, PhantomExamples
-from training.phantom.findings import Findings
-from training.phantom.grammar import write_report
-from training.phantom.parser import score
+from echo_node.model.decode import settings_of
+from training.calibrate import judge, reliability
+from training.cases import Cases, PhantomCases
+from training.drafting import Measured, draft
+from training.metrics.findings import FindingScores, finding_scores
+from training.metrics.garble import Garble, garble
+from training.metrics.overlap import overlap
+from training.metrics.scorers import Scorer
 
-Row = dict[str, object]
-_BATCH = 32
+Row: TypeAlias = dict[str, object]
 _MAX_NEW_TOKENS = 160
 _TEACHER_THRESHOLD = 0.85
+_NOT_NORMALISED = ""
+_NORMALISED = "_normalised"
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """Drafts of one decoder on one set: the texts and what they cost."""
+class Plan:
+    """What to measure, and how.
 
-    texts: tuple[str, ...]
-    decoded: tuple[Decoded, ...]
-    tokens: int
-    forwards: int
-    ended: float
-    seconds: float
-
-
-def parse_data(data: str) -> int:
-    """Return the number of cases in `phantom:N`.
-
-    Raises:
-        ConfigError: it is not of that form.
+    Attributes:
+        seed: of the order of shuffled images and of the confidence intervals.
+        threshold: the adaptive decoder's confidence threshold.
+        scorers: learned metrics and those that take long, by name.
     """
-    source, _, count = data.partition(":")
-    if source != "phantom" or not count.isdigit() or int(count) < 1:
-        raise ConfigError(f"--data '{data}' is not of the form phantom:N")
-    return int(count)
+
+    seed: int
+    threshold: float
+    scorers: tuple[Scorer, ...] = ()
 
 
-def evaluate_phantoms(
-    model: str,
-    count: int,
-    seed: int,
-    threshold: float,
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One decoder or control: its drafts and its figures."""
+
+    row: Row
+    measured: Measured
+    findings: FindingScores
+    garble: Garble
+
+    @property
+    def name(self) -> str:
+        """The decoder's name."""
+        return str(self.row["decoder"])
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A model measured on studies.
+
+    Attributes:
+        model: name and version, as the checkpoint gives them.
+        digest: of the checkpoint.
+        cases: what it was measured on.
+        plan: how.
+        results: decoders first, then the controls.
+        of_references: garble of the references themselves: what a perfect writer would get.
+        reliability: mean confidence, share of right sentences and their number, by bins of confidence; empty
+            where the model is not calibrated or the truth is not known.
+        left_out: what was not measured, and why.
+    """
+
+    model: str
+    digest: str
+    cases: Cases
+    plan: Plan
+    results: tuple[Result, ...]
+    of_references: Garble
+    reliability: tuple[tuple[float, float, int], ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def rows(self) -> list[Row]:
+        """One row of figures for each decoder and control."""
+        return [result.row for result in self.results]
+
+
+def evaluate(
+    student: Checkpoint,
+    cases: Cases,
+    plan: Plan,
     progress: Callable[[str], None],
     note: Callable[[str], None],
-) -> list[Row]:
-    """Measure a model on *count* phantoms.
+) -> Evaluation:
+    """Measure a model, its teacher if it names one, and the controls.
 
     Args:
-        model: a shipped model's name or a folder; its teacher, if it names one, is measured beside it.
-        count: how many phantoms.
-        seed: which ones; not a seed that the model was trained on.
-        threshold: the adaptive decoder's confidence threshold.
+        student: the model.
+        cases: studies that it was not trained on.
+        plan: how to measure.
         progress: told what is being measured.
         note: told what is left out, and why.
-
-    Returns:
-        One row for each decoder and baseline, with `decoder`, `coherent_sentences`, `facts`,
-        `contradictions` (impressions that the findings do not state, per draft), `tokens_per_forward`,
-        `ended`, `seconds` (per draft).
     """
-    student = checkpoint.load(model)
+    left_out: dict[str, None] = {}
+
+    def leave_out(line: str) -> None:
+        if line not in left_out:
+            left_out[line] = None
+            note(line)
+
+    results = []
+    for name, measured in _drafts(student, cases, plan, progress, leave_out):
+        progress(f"{name}: metrics")
+        results.append(result_of(name, measured, cases, plan, leave_out))
+    marked = next((r.measured for r in results if r.name == "adaptive_mark"), None)
+    return Evaluation(
+        model=f"{student.facts.name} {student.facts.version}",
+        digest=student.digest,
+        cases=cases,
+        plan=plan,
+        results=tuple(results),
+        of_references=garble(cases.references, cases.vocabulary),
+        reliability=_reliability(student, cases, marked),
+        left_out=tuple(left_out),
+    )
+
+
+def _drafts(
+    student: Checkpoint,
+    cases: Cases,
+    plan: Plan,
+    progress: Callable[[str], None],
+    leave_out: Callable[[str], None],
+) -> Iterator[tuple[str, Measured]]:
+    """Yield the drafts of each decoder and control."""
     preparation = ImagePreparation.load(student.folder)
-    progress("rendering phantoms")
-    examples = PhantomExamples(count, seed, preparation.side)
-    images, truths = examples.images(range(count)), examples.truths
-    rows: list[Row] = []
-
-    def measure(name: str, loaded: Checkpoint, pictures: Images, settings: DecodeSettings) -> None:
-        progress(name)
-        rows.append(row_of(name, draft(loaded, preparation, pictures, settings), truths))
-
-    one_step = settings_of("one_step", threshold, _MAX_NEW_TOKENS)
-    adaptive = settings_of("adaptive", threshold, _MAX_NEW_TOKENS)
+    one_step = settings_of("one_step", plan.threshold, _MAX_NEW_TOKENS)
+    adaptive = settings_of("adaptive", plan.threshold, _MAX_NEW_TOKENS)
     multi_step = settings_of("multi_step", _TEACHER_THRESHOLD, _MAX_NEW_TOKENS)
-    measure("one_step", student, images, one_step)
-    measure("adaptive", student, images, adaptive)
-    measure("adaptive_mark", student, images, replace(adaptive, check="mark"))
-    measure("adaptive_repair", student, images, replace(adaptive, check="repair"))
-    measure("multi_step", student, images, multi_step)
+
+    def write(name: str, model: Checkpoint, settings: DecodeSettings) -> tuple[str, Measured]:
+        progress(name)
+        return name, draft(model, preparation, cases.pictures, settings)
+
+    yield write("one_step", student, one_step)
+    yield write("adaptive", student, adaptive)
+    yield write("adaptive_mark", student, replace(adaptive, check="mark"))
+    yield write("adaptive_repair", student, replace(adaptive, check="repair"))
+    yield write("multi_step", student, multi_step)
     if student.facts.teacher:
         try:
             teacher = checkpoint.load(student.facts.teacher)
         except CheckpointError as error:
-            note(f"the teacher is not measured: {error}")
+            leave_out(f"the teacher is not measured: {error}")
         else:
-            measure("teacher_multi_step", teacher, images, multi_step)
-            measure("teacher_one_step", teacher, images, one_step)
-    order = np.random.default_rng(seed).permutation(count)
-    measure("one_step_shuffled_images", student, images[order], one_step)
-    rows.append(row_of("always_normal", _always_normal(count), truths))
-    return rows
+            yield write("teacher_multi_step", teacher, multi_step)
+            yield write("teacher_one_step", teacher, one_step)
+    progress("one_step_shuffled_images")
+    order = np.random.default_rng(plan.seed).permutation(len(cases.pictures))
+    shuffled = [cases.pictures[index] for index in order]
+    yield "one_step_shuffled_images", draft(student, preparation, shuffled, one_step)
+    yield "always_normal", Measured(tuple(cases.always_normal()))
 
 
-def draft(
-    loaded: Checkpoint, preparation: ImagePreparation, images: Images, settings: DecodeSettings
-) -> Measured:
-    """Draft a report for each image and time it."""
-    started = time.perf_counter()
-    decoder, decoded = Decoder(loaded.model, settings), list[Decoded]()
-    for at in range(0, len(images), _BATCH):
-        inputs = prepare_prompts(images[at : at + _BATCH], preparation, loaded.tokenizer)
-        with torch.inference_mode():
-            prompt = loaded.model.embed_prompt(*inputs)
-        decoded += decoder.write(prompt)
-    seconds = time.perf_counter() - started
-    texts = loaded.tokenizer.batch_decode([list(d.tokens) for d in decoded], skip_special_tokens=True)
-    return Measured(
-        texts=tuple(texts),
-        decoded=tuple(decoded),
-        tokens=sum(d.written for d in decoded),
-        forwards=sum(d.forwards for d in decoded),
-        ended=sum(d.ended for d in decoded) / len(decoded),
-        seconds=seconds / len(decoded),
-    )
-
-
-def _always_normal(count: int) -> Measured:
-    texts = tuple(write_report(Findings.normal(), np.random.default_rng(i)).text for i in range(count))
-    return Measured(texts, (), tokens=0, forwards=0, ended=1.0, seconds=0.0)
-
-
-def row_of(name: str, measured: Measured, truths: Sequence[Findings]) -> Row:
-    """Return the figures of a decoder's drafts against the truth."""
-    scores = [score(text, truth) for text, truth in zip(measured.texts, truths, strict=True)]
-    sentences = sum(s.sentences for s in scores)
-    return {
+def result_of(
+    name: str, measured: Measured, cases: Cases, plan: Plan, leave_out: Callable[[str], None]
+) -> Result:
+    """Return the figures of a decoder's drafts."""
+    drafts = measured.texts
+    findings = finding_scores([cases.labels_of(text) for text in drafts], cases.labels, plan.seed)
+    faults = garble(drafts, cases.vocabulary)
+    row: Row = {
         "decoder": name,
-        "coherent_sentences": sum(s.coherent for s in scores) / max(1, sentences),
-        "facts": sum(s.facts_right for s in scores) / sum(s.facts for s in scores),
-        "contradictions": sum(s.contradictions for s in scores) / len(scores),
-        "tokens_per_forward": measured.tokens / measured.forwards if measured.forwards else None,
+        **cases.truth_of(drafts),
+        "tokens_per_forward": measured.tokens_per_forward,
         "ended": measured.ended,
         "seconds": measured.seconds,
+        "garbled": faults.garbled,
+        "garble_per_100_words": faults.per_100_words,
+        "words": float(faults.words_N.mean()),
+        "f1_micro": findings.micro.f1.as_dict()["point"],
+        "f1_macro": findings.macro.f1.as_dict()["point"],
+        **_against(drafts, cases.references, plan.scorers, _NOT_NORMALISED, leave_out),
     }
+    if cases.normalised is not None:
+        row |= _against(drafts, cases.normalised, plan.scorers, _NORMALISED, leave_out)
+    row["findings"] = findings.as_dict()
+    row["garble"] = {
+        kind: {"per_100_words": per_100, "drafts": share}
+        for kind, (per_100, share) in faults.by_kind().items()
+    }
+    return Result(row, measured, findings, faults)
+
+
+def _against(
+    drafts: Sequence[str],
+    references: Sequence[str],
+    scorers: Sequence[Scorer],
+    suffix: str,
+    leave_out: Callable[[str], None],
+) -> dict[str, float]:
+    """Return what is measured against one wording of the references; the suffix keeps the wordings apart."""
+    figures = overlap(drafts, references, leave_out)
+    for scorer in scorers:
+        figures |= scorer(drafts, references)
+    return {f"{name}{suffix}": figure for name, figure in figures.items()}
+
+
+def _reliability(
+    student: Checkpoint, cases: Cases, marked: Measured | None
+) -> tuple[tuple[float, float, int], ...]:
+    calibration = Calibration.load(student.folder)
+    if calibration is None or marked is None or not isinstance(cases, PhantomCases):
+        return ()
+    return tuple(reliability(judge(marked.decoded, cases.truths, student.tokenizer), calibration))

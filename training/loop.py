@@ -1,4 +1,4 @@
-"""The one training loop: any objective, exact resume, progress, metrics.
+"""The one training loop: any objective, on one process or many, with exact resume.
 
 Order and noise of an update are functions of (seed, update), and the state is saved whole, so that a run
 that was killed goes on to the same weights.
@@ -6,114 +6,154 @@ that was killed goes on to the same weights.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Protocol
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor, nn
+from torch import Tensor
+from torch.distributed.tensor import DTensor
 
-from echo_node.model.vlm import EchoForReportGeneration
+from training import snapshot
 from training.collate import Batch
-from training.optimiser import optimisers
-from training.recipe import OptimiserRecipe
+from training.noise import Noise
+from training.objective import Figures, Learner, Objective, Share, total
+from training.recipe import OptimiserRecipe, Recipe
+from training.record import Record
+from training.state import StateFolder
+from training.validation import HeldOut, Patience
+from training.world import World
 
-STATE_FILE = "state.pt"
-METRICS_FILE = "metrics.jsonl"
+BatchAt = Callable[[int, range], Batch]
+"""Gives rows of an update's batch, by the update's number."""
 
 
-class Objective(Protocol):
-    """What is minimised.
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What goes on in one run.
 
     Attributes:
-        own: what the objective learns for itself, beside the model; it is not part of the checkpoint.
+        recipe: all that was decided.
+        world: the processes.
+        learner: what is trained, in place.
+        objective: gives the loss.
+        steppers: the optimisers.
+        batch_at: gives the examples.
+        states: where to go on from.
+        held_out: looked at now and then, if the recipe says so.
     """
 
-    own: nn.ModuleDict
+    recipe: Recipe
+    world: World
+    learner: Learner
+    objective: Objective
+    steppers: list[torch.optim.Optimizer]
+    batch_at: BatchAt
+    states: StateFolder
+    held_out: HeldOut | None = None
 
-    def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        """Return the loss of a batch and figures worth logging."""
-        ...
 
+def train(run: Run, record_from: Callable[[int], Record | None]) -> None:
+    """Run the updates that are still to do, and leave the learner with the final weights.
 
-def train(
-    model: EchoForReportGeneration,
-    objective: Objective,
-    batch_at: Callable[[int], Batch],
-    recipe: OptimiserRecipe,
-    folder: Path,
-    *,
-    save_every: int = 200,
-) -> None:
-    """Run the updates that are still to do, and leave the model with the final weights.
+    The last state stays on disk, since the checkpoint is not written yet.
 
     Args:
-        model: trained in place.
-        objective: gives the loss.
-        batch_at: gives the batch of an update, by its number.
-        recipe: updates, learning rate, clipping.
-        folder: gets `metrics.jsonl` and the state to resume from.
-        save_every: updates between two saved states.
+        run: what goes on.
+        record_from: opens the record, given how many updates are done; none on processes that do not lead.
+
+    Raises:
+        ConfigError: the state on disk is another recipe's.
+        TransientError: a state cannot be written.
     """
-    model.model.visual.requires_grad_(recipe.train_vision)
-    learner = nn.ModuleList([model, objective.own])
-    steppers = optimisers(learner, recipe)
-    first = _resume(learner, steppers, folder)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[figures]}"),
-    )
-    metrics_path = folder / METRICS_FILE
-    with Progress(*columns) as progress, metrics_path.open("a", 1, encoding="utf-8") as metrics:
-        bar = progress.add_task("training", total=recipe.steps, completed=first, figures="")
-        for step in range(first, recipe.steps):
+    patience = Patience()
+    first = _resume(run, patience)
+    steps, every = run.recipe.optimiser.steps, run.recipe.hardware.save_every
+    record = record_from(first)
+    with record or nullcontext():
+        for step in range(first, steps):
+            if patience.stopped:
+                break
             started = time.monotonic()
-            figures = _update(learner, objective, batch_at(step), steppers, recipe, step)
+            figures = update(run, step)
             figures["seconds"] = time.monotonic() - started
-            metrics.write(json.dumps({"step": step + 1, **figures}) + "\n")
-            shown = "  ".join(f"{name} {value:.3g}" for name, value in figures.items())
-            progress.update(bar, advance=1, figures=shown)
-            if (step + 1) % save_every == 0 and step + 1 < recipe.steps:
-                metrics.flush()
-                _save(learner, steppers, folder, step + 1)
-    (folder / STATE_FILE).unlink(missing_ok=True)
+            _validate(run, step + 1, patience, figures)
+            if record is not None:
+                record.update(step + 1, figures)
+            if (step + 1) % every == 0 or step + 1 == steps or patience.stopped:
+                _save(run, step + 1, patience)
+    if run.recipe.validation is not None and run.recipe.validation.patience and patience.best < math.inf:
+        snapshot.load_weights(run.learner, run.states.load_best())
 
 
-def last_figures(folder: Path) -> dict[str, float]:
-    """Return the figures of the last update that a run logged."""
-    lines = (folder / METRICS_FILE).read_text(encoding="utf-8").splitlines()
-    figures: dict[str, float] = json.loads(lines[-1])
-    return figures
-
-
-def _update(
-    learner: nn.Module,
-    objective: Objective,
-    batch: Batch,
-    steppers: list[torch.optim.Optimizer],
-    recipe: OptimiserRecipe,
-    step: int,
-) -> dict[str, float]:
-    learner.train()
-    for stepper in steppers:
+def update(run: Run, step: int) -> dict[str, float]:
+    """Make one update; return its figures."""
+    optimiser, hardware, world = run.recipe.optimiser, run.recipe.hardware, run.world
+    run.learner.train()
+    rate = learning_rate(optimiser, step)
+    for stepper in run.steppers:
         for group in stepper.param_groups:
-            group["lr"] = learning_rate(recipe, step)
-    generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
-    loss, figures = objective.loss(batch, generator)
-    learner.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    parameters = [p for p in learner.parameters() if p.requires_grad]
-    norm = torch.nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
-    for stepper in steppers:
+            group["lr"] = rate
+        stepper.zero_grad(set_to_none=True)
+    torch.manual_seed(optimiser.seed * 1_000_003 + step)  # of dropout
+    noise = Noise(optimiser.seed, step)
+    with _forward_precision(run):
+        shares = [
+            run.objective.share(run.batch_at(step, rows).to(world.device), noise.behind(rows.start))
+            for rows in world.rows(optimiser.batch, hardware.micro_batch)
+        ]
+    counts = world.add_up(_added(share.counts for share in shares))
+    loss, tokens, figures = 0.0, 0.0, []
+    for share in shares:
+        part, seen = _backward(run, share, counts)
+        loss, tokens = loss + part, tokens + share.tokens
+        figures.append(seen)
+    norm = _clip(run, optimiser)
+    for stepper in run.steppers:
         stepper.step()
-    return {"loss": loss.item(), **figures, "gradient_norm": norm.item()}
+    averages = _averages(world, {"loss": loss, "tokens": tokens}, figures)
+    return {**averages, "gradient_norm": norm, "learning_rate": rate}
+
+
+def _backward(run: Run, share: Share, counts: dict[str, float]) -> tuple[float, Figures]:
+    with _forward_precision(run):
+        sums, figures = run.learner(share)
+        loss = total(sums, counts)
+    # Sharded gradients are averaged over the processes; here they are parts of one sum.
+    (loss * run.world.size).backward()  # type: ignore[no-untyped-call]
+    return loss.item(), figures
+
+
+def _forward_precision(run: Run) -> Any:
+    is_half = run.recipe.hardware.precision == "bfloat16"
+    return torch.autocast(run.world.device.type, torch.bfloat16, enabled=is_half)
+
+
+def _clip(run: Run, recipe: OptimiserRecipe) -> float:
+    parameters = list(snapshot.trained(run.learner).values())
+    norm: Tensor = torch.nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
+    return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
+
+
+def _added(parts: Any) -> dict[str, float]:
+    added: dict[str, float] = {}
+    for part in parts:
+        for name, value in part.items():
+            added[name] = added.get(name, 0.0) + value
+    return added
+
+
+def _averages(world: World, sums: dict[str, float], figures: list[Figures]) -> dict[str, float]:
+    """Return sums over all processes, and figures divided by their counts."""
+    above = _added({name: pair[0] for name, pair in each.items()} for each in figures)
+    below = _added({f"/{name}": pair[1] for name, pair in each.items()} for each in figures)
+    added = world.add_up({**sums, **above, **below})
+    return {name: added[name] for name in sums} | {
+        name: added[name] / max(1.0, added[f"/{name}"]) for name in above
+    }
 
 
 def learning_rate(recipe: OptimiserRecipe, step: int) -> float:
@@ -125,19 +165,33 @@ def learning_rate(recipe: OptimiserRecipe, step: int) -> float:
     return recipe.learning_rate * (recipe.final_fraction + (1 - recipe.final_fraction) * cosine)
 
 
-def _save(learner: nn.Module, steppers: list[torch.optim.Optimizer], folder: Path, step: int) -> None:
-    partial = folder / f"{STATE_FILE}.part"
-    optimisers_state = [stepper.state_dict() for stepper in steppers]
-    torch.save({"step": step, "learner": learner.state_dict(), "optimisers": optimisers_state}, partial)
-    partial.replace(folder / STATE_FILE)
+def _validate(run: Run, done: int, patience: Patience, figures: dict[str, float]) -> None:
+    recipe = run.recipe.validation
+    if recipe is None or run.held_out is None or done % recipe.every:
+        return
+    with _forward_precision(run):
+        figures["validation_loss"] = run.held_out.loss(run.learner, run.objective)
+    if patience.see(figures["validation_loss"], recipe) and recipe.patience:
+        best = snapshot.weights_of(run.learner)
+        if run.world.leads:
+            run.states.save_best(best)
 
 
-def _resume(learner: nn.Module, steppers: list[torch.optim.Optimizer], folder: Path) -> int:
-    path = folder / STATE_FILE
-    if not path.is_file():
+def _save(run: Run, done: int, patience: Patience) -> None:
+    weights, optimisers = snapshot.weights_of(run.learner), snapshot.optimisers_of(run.steppers)
+    if run.world.leads:
+        run.states.save(
+            {"step": done, "weights": weights, "optimisers": optimisers, "patience": patience.as_dict()}
+        )
+    run.world.wait()
+
+
+def _resume(run: Run, patience: Patience) -> int:
+    state = run.states.load()
+    if state is None:
         return 0
-    state = torch.load(path, weights_only=True)
-    learner.load_state_dict(state["learner"])
-    for stepper, saved in zip(steppers, state["optimisers"], strict=True):
-        stepper.load_state_dict(saved)
+    snapshot.load_weights(run.learner, state["weights"])
+    snapshot.load_optimisers(run.steppers, state["optimisers"])
+    for name, value in state["patience"].items():
+        setattr(patience, name, value)
     return int(state["step"])

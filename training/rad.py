@@ -6,7 +6,8 @@ V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
@@ -15,14 +16,22 @@ from torch import Tensor, nn
 from echo_node.model.block_mask import rad_layout
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
 from training.collate import Batch
-from training.readout import HalfwayReadOut, reading_loss
+from training.noise import Noise
+from training.objective import Figures, Share
+from training.packing import packed_hidden_states
+from training.readout import HalfwayReadOut, reading_sum
 from training.recipe import RadRecipe
 
-Loss = tuple[Tensor, dict[str, float]]
+_LEVELS, _MASKS = 0, 1  # streams of random numbers
 
 
 def noisy_hidden_states(
-    model: EchoForReportGeneration, prompt: Prompt, clean_NR: Tensor, noisy_NR: Tensor
+    model: EchoForReportGeneration,
+    prompt: Prompt,
+    clean_NR: Tensor,
+    noisy_NR: Tensor,
+    trained_NR: Tensor | None = None,
+    row_tokens: int = 0,
 ) -> Tensor:
     """Run the RAD layout and return the noisy stream's hidden states (N, R, D), the prompt's tail cut off.
 
@@ -31,7 +40,16 @@ def noisy_hidden_states(
         prompt: embedded prompts.
         clean_NR: the clean stream's response.
         noisy_NR: the same with masks in it.
+        trained_NR: up to where each response is wanted; needed for packing.
+        row_tokens: packs the examples into rows of so many tokens; 0 gives each a row.
     """
+    if row_tokens and trained_NR is not None:
+        responses = [model.embed_response(clean_NR), model.embed_response(noisy_NR)]
+        sources_NCD = torch.cat([prompt.embeds_NPD, *responses], 1)
+        length = model.config.block_length
+        return packed_hidden_states(
+            model, prompt, sources_NCD, trained_NR, row_tokens, block_length=length, noisy=True
+        )
     layout = rad_layout(prompt.length, clean_NR.shape[1], model.config.block_length, clean_NR.device)
     embeds_NSD = torch.cat(
         [
@@ -52,67 +70,130 @@ def block_numbers(prompt_length: int, response_length: int, block_length: int) -
     return position_R // block_length - prompt_length // block_length
 
 
+@dataclass(frozen=True, slots=True)
+class Noised:
+    """Responses with masks in them.
+
+    Attributes:
+        noisy_NR: the tokens.
+        level_NR: the level of noise of each token's block.
+        trained_NR: which tokens count.
+        scored_NR: which of these are masked.
+    """
+
+    noisy_NR: Tensor
+    level_NR: Tensor
+    trained_NR: Tensor
+    scored_NR: Tensor
+
+
+def add_noise(
+    model: EchoForReportGeneration,
+    prompt_length: int,
+    response_NR: Tensor,
+    trained_NR: Tensor,
+    min_noise: float,
+    noise: Noise,
+) -> Noised:
+    """Mask each block of the responses at a level of its own.
+
+    Args:
+        model: gives block length and mask token.
+        prompt_length: P, which decides where blocks begin.
+        response_NR: what is to be restored.
+        trained_NR: where.
+        min_noise: the least level of a block's noise.
+        noise: of the levels and the masks.
+    """
+    rows, length = response_NR.shape
+    device = response_NR.device
+    block_R = block_numbers(prompt_length, length, model.config.block_length)
+    level_NK = noise.uniform(_LEVELS, rows, int(block_R[-1]) + 1)
+    level_NR = (min_noise + (1 - min_noise) * level_NK)[:, block_R].to(device)
+    masked_NR = noise.uniform(_MASKS, rows, length).to(device) < level_NR
+    noisy_NR = response_NR.masked_fill(masked_NR, model.config.mask)
+    return Noised(noisy_NR, level_NR, trained_NR, masked_NR & trained_NR)
+
+
 class RadObjective:
     """Denoise each block from its own level of noise, given the clean blocks before it."""
 
-    def __init__(self, model: EchoForReportGeneration, recipe: RadRecipe, values: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        model: EchoForReportGeneration,
+        recipe: RadRecipe,
+        values: Sequence[int] = (),
+        row_tokens: int = 0,
+    ) -> None:
         """Prepare the objective.
 
         Args:
             model: the network.
             recipe: the noise, and how much reading the findings counts beside it.
             values: how many values each kind of finding has; needed if reading them counts.
+            row_tokens: packs the examples into rows of so many tokens; 0 gives each a row.
         """
-        self._model, self._recipe = model, recipe
+        self._model, self._recipe, self._row_tokens = model, recipe, row_tokens
         self.own = nn.ModuleDict({"halfway": HalfwayReadOut(model, values)} if recipe.findings_weight else {})
 
-    def loss(self, batch: Batch, generator: torch.Generator) -> Loss:
+    def share(self, batch: Batch, noise: Noise) -> Share:
         """Return the RAD loss, with the loss of reading the findings where the recipe asks for it."""
-        prompt = self._model.embed_prompt(batch.prompt_NP, batch.pixel_values, batch.grid_thw)
-        response_NR = batch.response_NR
-        loss, hit = rad_loss(
-            self._model, prompt, response_NR, response_NR, batch.trained_NR, self._recipe.min_noise, generator
-        )
-        figures = {"masked_accuracy": hit()}
+        length, response_NR = batch.prompt_NP.shape[1], batch.response_NR
+        noised = add_noise(self._model, length, response_NR, batch.trained_NR, self._recipe.min_noise, noise)
+        counts = {"rad": float(batch.trained_NR.sum())}
         if self._recipe.findings_weight:
-            found, figures["halfway_accuracy"] = reading_loss(
-                self.own["halfway"](prompt.length), batch.findings_NF
-            )
-            loss = loss + self._recipe.findings_weight * found
-        return loss, figures
+            counts["findings"] = float(len(response_NR))
+
+        def sums() -> tuple[dict[str, Tensor], Figures]:
+            prompt = batch.embed(self._model)
+            restored, hits = rad_sum(self._model, prompt, response_NR, response_NR, noised, self._row_tokens)
+            terms, figures = {"rad": restored}, {"masked_accuracy": hits}
+            if self._recipe.findings_weight:
+                logits = self.own["halfway"](prompt.length)
+                found, figures["halfway_accuracy"] = reading_sum(logits, batch.findings_NF)
+                terms["findings"] = self._recipe.findings_weight * found
+            return terms, figures
+
+        tail = length % self._model.config.block_length
+        return Share(counts, len(response_NR) * (length + tail + 2 * response_NR.shape[1]), sums)
 
 
-def rad_loss(
+def rad_sum(
     model: EchoForReportGeneration,
     prompt: Prompt,
     clean_NR: Tensor,
     response_NR: Tensor,
-    trained_NR: Tensor,
-    min_noise: float,
-    generator: torch.Generator,
-) -> tuple[Tensor, Callable[[], float]]:
-    """Return the RAD loss, and a function that gives the accuracy at masked positions.
+    noised: Noised,
+    row_tokens: int = 0,
+) -> tuple[Tensor, tuple[float, float]]:
+    """Return the sum of CE / t over the masked tokens, and how many of them are right of how many.
 
     Args:
         model: the network.
         prompt: embedded prompts.
         clean_NR: the text before each block; the response itself, unless another one is to be continued.
         response_NR: what is to be restored.
-        trained_NR: where.
-        min_noise: the least level of a block's noise.
-        generator: of the noise.
+        noised: the same with masks in it.
+        row_tokens: packs the examples into rows of so many tokens; 0 gives each a row.
     """
-    mask_id = model.config.mask
-    device = response_NR.device
-    block_R = block_numbers(prompt.length, response_NR.shape[1], model.config.block_length).to(device)
-    level_NK = torch.rand((len(response_NR), int(block_R[-1]) + 1), generator=generator).to(device)
-    level_NR = (min_noise + (1 - min_noise) * level_NK)[:, block_R]
-    masked_NR = torch.rand(response_NR.shape, generator=generator).to(device) < level_NR
-    noisy_NR = response_NR.masked_fill(masked_NR, mask_id)
-    scored_NR = masked_NR & trained_NR
-    hidden_MD = noisy_hidden_states(model, prompt, clean_NR, noisy_NR)[scored_NR]
-    logits_MV = model.lm_head(hidden_MD).float()
+    hidden_NRD = noisy_hidden_states(model, prompt, clean_NR, noised.noisy_NR, noised.trained_NR, row_tokens)
+    return restoration(model, hidden_NRD, response_NR, noised)
+
+
+def restoration(
+    model: EchoForReportGeneration, hidden_NRD: Tensor, response_NR: Tensor, noised: Noised
+) -> tuple[Tensor, tuple[float, float]]:
+    """Return the sum of CE / t over the masked tokens, and how many of them are right of how many.
+
+    Args:
+        model: gives the head.
+        hidden_NRD: the noisy stream's states.
+        response_NR: what is to be restored.
+        noised: where, and of which noise.
+    """
+    scored_NR = noised.scored_NR
+    logits_MV = model.lm_head(hidden_NRD[scored_NR]).float()
     target_M = response_NR[scored_NR]
     entropy_M = F.cross_entropy(logits_MV, target_M, reduction="none")
-    loss = (entropy_M / level_NR[scored_NR]).sum() / trained_NR.sum()
-    return loss, lambda: float((logits_MV.argmax(-1) == target_M).float().mean())
+    hits = float((logits_MV.argmax(-1) == target_M).sum())
+    return (entropy_M / noised.level_NR[scored_NR]).sum(), (hits, len(target_M))

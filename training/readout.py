@@ -75,8 +75,12 @@ class HalfwayReadOut(nn.Module):
         return [logits(found_NFD[:, kind]) for kind, logits in enumerate(self.logits)]
 
 
-def reading_loss(logits: Sequence[Tensor], findings_NF: Tensor) -> tuple[Tensor, float]:
-    """Return the sum over kinds of finding of the cross-entropy, and the share that was read rightly."""
-    losses = [F.cross_entropy(each_NC, findings_NF[:, kind]) for kind, each_NC in enumerate(logits)]
-    right = [(each_NC.argmax(1) == findings_NF[:, kind]).float() for kind, each_NC in enumerate(logits)]
-    return torch.stack(losses).sum(), float(torch.stack(right).mean())
+def reading_sum(logits: Sequence[Tensor], findings_NF: Tensor) -> tuple[Tensor, tuple[float, float]]:
+    """Return the cross-entropy of all findings, summed, and how many were read rightly of how many."""
+    losses = [
+        F.cross_entropy(each_NC, findings_NF[:, kind], reduction="sum") for kind, each_NC in enumerate(logits)
+    ]
+    hits = sum(
+        float((each_NC.argmax(1) == findings_NF[:, kind]).sum()) for kind, each_NC in enumerate(logits)
+    )
+    return torch.stack(losses).sum(), (hits, findings_NF.numel())

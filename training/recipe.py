@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from echo_node.errors import ConfigError
 
 SHIPPED = Path(__file__).resolve().parent / "recipes"
+
+Divergence = Literal["forward_kl", "reverse_kl", "cross_entropy"]
 
 
 class _Part(BaseModel):
@@ -20,14 +22,20 @@ class _Part(BaseModel):
 class DataRecipe(_Part):
     """What to train on."""
 
-    source: Literal["phantom"] = "phantom"
-    """Phantom chest radiographs, made on the spot."""
-    count: int = Field(gt=0)
-    """How many different images."""
-    seed: int = Field(ge=0)
-    """Which ones; evaluation must use another seed."""
+    source: Literal["phantom", "folder"] = "phantom"
+    """Phantom chest radiographs, made on the spot, or a data set on disk (docs/datasets.md)."""
+    path: str = ""
+    """The data set's folder."""
+    split: str = "train"
+    """Which rows of the data set."""
+    count: int = Field(default=0, ge=0)
+    """How many different images; 0 takes all of a folder."""
+    seed: int = Field(default=0, ge=0)
+    """Which phantoms; evaluation must use another seed."""
     side: int = Field(default=224, ge=56)
     """Pixels of the square that the model gets; a multiple of 28."""
+    jitter: bool = True
+    """Move each image a little and change its exposure, anew in every update."""
 
 
 class NewModelRecipe(_Part):
@@ -125,22 +133,111 @@ class DcdRecipe(_Part):
     """Weight each token by the step at which the teacher committed it."""
     eos_weight: float = Field(default=0.5, ge=0)
     """Lambda of the end-of-sequence term."""
-    divergence: Literal["forward_kl", "cross_entropy"] = "forward_kl"
-    """The paper's forward KL, or cross-entropy on the tokens that the teacher committed."""
+    divergence: Divergence = "forward_kl"
+    """The paper's forward KL; reverse KL, to compare; or cross-entropy on what the teacher committed."""
+    top_k: int = Field(default=0, ge=0)
+    """Keep the probabilities of so many tokens and count the others as one; 0 keeps the whole vocabulary."""
+    cache: bool = False
+    """Let the teacher write once for each image and keep its rollouts on disk; needs `top_k`, and data
+    without jitter."""
     rad_weight: float = Field(default=0.0, ge=0)
     """How much of the RAD loss on the rollouts is mixed in, so that the student keeps refining."""
+
+
+class LoraRecipe(_Part):
+    """Low-rank adapters on every matrix of the language model's layers; merged into it at the end."""
+
+    rank: int = Field(gt=0)
+    """Of the adapters."""
+    alpha: int = Field(default=32, gt=0)
+    """Their outputs are scaled by alpha / rank."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Of the adapters' inputs."""
+
+
+class ValidationRecipe(_Part):
+    """Held-out examples, and when to stop."""
+
+    count: int = Field(gt=0)
+    """How many."""
+    seed: int = Field(default=0, ge=0)
+    """Which phantoms; another seed than the data's."""
+    split: str = "validation"
+    """Which rows of a data set on disk; another split than the data's."""
+    every: int = Field(default=100, gt=0)
+    """Updates from one validation to the next."""
+    patience: int = Field(default=0, ge=0)
+    """Stop after so many validations without a new best loss, and take the best weights; 0 never stops."""
+
+
+class HardwareRecipe(_Part):
+    """What the run computes on, and how it fits there. Nothing here changes what is learnt."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto` takes the GPU if there is one."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the forward; what is trained is kept and updated in float32."""
+    gradient_checkpointing: bool = False
+    """Compute the layers' inner values again in the backward pass instead of keeping them."""
+    micro_batch: int = Field(default=0, ge=0)
+    """Examples of one forward; an update adds up as many as its batch needs. 0: the whole batch at once."""
+    row_tokens: int = Field(default=0, ge=0)
+    """Pack several examples into rows of so many tokens; 0 gives each a row, as long as the longest needs."""
+    keep_vision: Literal["no", "memory", "disk"] = "no"
+    """Run a frozen vision tower once for each image and keep its output; needs data without jitter."""
+    save_every: int = Field(default=200, gt=0)
+    """Updates from one saved state to the next."""
 
 
 class Recipe(_Part):
     """A whole run."""
 
-    stage: Literal["vision", "rad", "dcd"]
+    stage: Literal["vision", "ar", "rad", "dcd"]
     """Which objective."""
     model: ModelRecipe
     data: DataRecipe
     optimiser: OptimiserRecipe
     rad: RadRecipe = RadRecipe()
     dcd: DcdRecipe = DcdRecipe()
+    lora: LoraRecipe | None = None
+    """Train adapters instead of the language model's own weights."""
+    validation: ValidationRecipe | None = None
+    """Look at held-out examples now and then."""
+    hardware: HardwareRecipe = HardwareRecipe()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        kept = {"dcd.cache": self.dcd.cache, "hardware.keep_vision": self.hardware.keep_vision != "no"}
+        for name, is_set in kept.items():
+            if is_set and self.data.jitter:
+                raise ValueError(f"{name} needs data.jitter = false: what is kept belongs to one picture")
+        if self.hardware.keep_vision != "no" and self.optimiser.train_vision:
+            raise ValueError("hardware.keep_vision needs a frozen tower: optimiser.train_vision = false")
+        if self.dcd.cache and (not self.dcd.top_k or self.dcd.prefix == "student"):
+            raise ValueError("dcd.cache needs dcd.top_k, and dcd.prefix = 'teacher'")
+        if self.lora is not None and self.optimiser.muon:
+            raise ValueError("optimiser.muon is for whole matrices, not for the adapters of lora")
+        if self.hardware.row_tokens and (self.rad.findings_weight or self.stage == "vision"):
+            raise ValueError("hardware.row_tokens: the read-outs of findings need one example a row")
+        held_out = "seed" if self.data.source == "phantom" else "split"
+        if self.validation and getattr(self.validation, held_out) == getattr(self.data, held_out):
+            raise ValueError(
+                f"validation.{held_out} is data.{held_out}: these examples would not be held out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_data_to_learn_from(self) -> Self:
+        if self.data.source == "phantom":
+            if self.data.count == 0:
+                raise ValueError("data.count says how many phantoms to make: more than 0")
+        elif not self.data.path:
+            raise ValueError("data.source is 'folder': data.path must name the data set")
+        elif self.stage == "vision" or self.rad.findings_weight:
+            raise ValueError(
+                "the stage vision and rad.findings_weight need phantoms: only they know their findings"
+            )
+        return self
 
 
 def load_recipe(name: str, overrides: list[str]) -> Recipe:
@@ -167,8 +264,8 @@ def load_recipe(name: str, overrides: list[str]) -> Recipe:
         return Recipe.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {where}: {first['msg']}") from error
+        where = "".join(f"{part}." for part in first["loc"]).rstrip(".")
+        raise ConfigError(": ".join(filter(None, (str(path), where, first["msg"])))) from error
 
 
 def _apply(content: dict[str, Any], override: str) -> None:

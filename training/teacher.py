@@ -9,6 +9,7 @@ V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +17,7 @@ import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch import Tensor
 
 from echo_node.model.block_writer import BlockWriter
-from echo_node.model.canvas import Step, most_probable, reached_by_block
+from echo_node.model.canvas import Decoded, Step, most_probable, reached_by_block
 from echo_node.model.decode import decode, settings_of
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
 
@@ -31,7 +32,8 @@ class Rollout:
         log_prob_NRV: its distribution at the step at which each was committed.
         step_NR: that step, counted from 1 in each block.
         trained_NR: true up to the end of the block that holds the text's first EOS; nowhere in a rollout
-            of the teacher that never ended (a repetition loop), which is thereby discarded.
+            that never ended, which is thereby discarded.
+        looped_N: which rollouts did not end because they repeat themselves.
     """
 
     prefix_NR: Tensor
@@ -39,6 +41,12 @@ class Rollout:
     log_prob_NRV: Tensor
     step_NR: Tensor
     trained_NR: Tensor
+    looped_N: Tensor
+
+
+def looped(decoded: Sequence[Decoded]) -> Tensor:
+    """Return which responses (N,) ended in a loop of repeated tokens."""
+    return torch.tensor([each.ending == "loop" for each in decoded])
 
 
 def roll_out(
@@ -58,7 +66,7 @@ def roll_out(
         log_prob_NCV[row_M, column_M] = torch.log_softmax(step.logits_NBV[row_M, place_M].float(), -1)
         step_NC[row_M, column_M] = step.step_N[row_M]
 
-    decode(teacher, prompt, settings_of("multi_step", threshold, max_new_tokens), keep)
+    decoded = decode(teacher, prompt, settings_of("multi_step", threshold, max_new_tokens), keep)
     used = int(step_NC.any(0).nonzero().max()) + 1
     log_prob_NRV, step_NR = log_prob_NCV[:, tail:used], step_NC[:, tail:used]
     response_NR = log_prob_NRV.argmax(-1).masked_fill(step_NR == 0, teacher.config.mask)
@@ -67,12 +75,18 @@ def roll_out(
     block_end_N = ((tail + first_N) // length + 1) * length - tail
     position_R = torch.arange(response_NR.shape[1], device=response_NR.device)
     trained_NR = (position_R[None] < block_end_N[:, None]) & (first_N >= 0)[:, None]
-    return Rollout(response_NR, response_NR, log_prob_NRV, step_NR, trained_NR)
+    looped_N = looped(decoded).to(trained_NR.device)
+    return Rollout(response_NR, response_NR, log_prob_NRV, step_NR, trained_NR, looped_N)
 
 
 @torch.no_grad()
 def continue_text(
-    teacher: EchoForReportGeneration, prompt: Prompt, text_NR: Tensor, trained_NR: Tensor, threshold: float
+    teacher: EchoForReportGeneration,
+    prompt: Prompt,
+    text_NR: Tensor,
+    trained_NR: Tensor,
+    looped_N: Tensor,
+    threshold: float,
 ) -> Rollout:
     """Let the teacher write each block of a text anew, by confidence, behind the text's earlier blocks.
 
@@ -84,6 +98,7 @@ def continue_text(
         prompt: prompts of one length, embedded by it.
         text_NR: the text.
         trained_NR: up to the end of which block it counts.
+        looped_N: which texts repeat themselves; nothing of them counts.
         threshold: the teacher commits a token when its probability is at least this.
     """
     length, mask = teacher.config.block_length, teacher.config.mask
@@ -106,4 +121,5 @@ def continue_text(
         token_NC = torch.where(commit_NC, choice_NC, token_NC)
         log_prob_NCV[commit_NC] = torch.log_softmax(logits_NCV[commit_NC], -1)
         open_NC &= ~commit_NC
-    return Rollout(text_NR, token_NC[:, tail:], log_prob_NCV[:, tail:], step_NC[:, tail:], trained_NR)
+    kept_NR = trained_NR & ~looped_N[:, None]
+    return Rollout(text_NR, token_NC[:, tail:], log_prob_NCV[:, tail:], step_NC[:, tail:], kept_NR, looped_N)

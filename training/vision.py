@@ -6,15 +6,17 @@ Networks that start from a pretrained model (Qwen2.5-VL) have no use for this st
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from echo_node.model.block_mask import block_causal
 from echo_node.model.vlm import EchoForReportGeneration
 from training.collate import Batch
-from training.rad import Loss
-from training.readout import HalfwayReadOut, PlacesReadOut, reading_loss
+from training.noise import Noise
+from training.objective import Figures, Share
+from training.readout import HalfwayReadOut, PlacesReadOut, reading_sum
 
 
 class VisionObjective:
@@ -33,9 +35,14 @@ class VisionObjective:
         self._halfway = HalfwayReadOut(model, values)
         self.own = nn.ModuleDict({"places": self._places, "halfway": self._halfway})
 
-    def loss(self, batch: Batch, generator: torch.Generator) -> Loss:
-        """Return the sum of both read-outs' losses."""
-        prompt = self._model.embed_prompt(batch.prompt_NP, batch.pixel_values, batch.grid_thw)
+    def share(self, batch: Batch, noise: Noise) -> Share:
+        """Return the sum of both read-outs' losses; there is no noise in it."""
+        return Share(
+            {"findings": float(len(batch.prompt_NP))}, batch.prompt_NP.numel(), partial(self._sums, batch)
+        )
+
+    def _sums(self, batch: Batch) -> tuple[dict[str, Tensor], Figures]:
+        prompt = batch.embed(self._model)
         positions_P = torch.arange(prompt.length, device=batch.prompt_NP.device)
         mask_PP = block_causal(prompt.length, self._model.config.block_length, positions_P.device)
         self._model.hidden_states(prompt.embeds_NPD, prompt.position_ids(positions_P), mask_PP)
@@ -43,6 +50,6 @@ class VisionObjective:
         image_NTD = prompt.embeds_NPD[is_image_NP].reshape(
             len(batch.prompt_NP), -1, prompt.embeds_NPD.shape[2]
         )
-        seen, seen_right = reading_loss(self._places(image_NTD), batch.findings_NF)
-        found, found_right = reading_loss(self._halfway(prompt.length), batch.findings_NF)
-        return seen + found, {"places_accuracy": seen_right, "halfway_accuracy": found_right}
+        seen, seen_right = reading_sum(self._places(image_NTD), batch.findings_NF)
+        found, found_right = reading_sum(self._halfway(prompt.length), batch.findings_NF)
+        return {"findings": seen + found}, {"places_accuracy": seen_right, "halfway_accuracy": found_right}

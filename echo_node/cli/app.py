@@ -17,8 +17,10 @@ from echo_node.cli import (
     bench,
     config,
     database,
+    dataset,
     demo,
     doctor,
+    export,
     model,
     phantom,
     queue,
@@ -38,7 +40,22 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (serve, demo, queue, report, send, doctor, config, database, training, model, phantom, bench):
+for module in (
+    serve,
+    demo,
+    queue,
+    report,
+    send,
+    doctor,
+    config,
+    database,
+    training,
+    dataset,
+    export,
+    phantom,
+    model,
+    bench,
+):
     module.register(app)
 
 

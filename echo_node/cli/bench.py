@@ -103,6 +103,50 @@ def decode(
     console.print(f"One forward of one sequence: {listed}.")
 
 
+@bench.command()
+def rad(
+    prompt: Annotated[int, typer.Option("--prompt", min=8, help="P, tokens of image and prompt.")] = 2930,
+    response: Annotated[int, typer.Option("--response", min=1, help="R, tokens of the response.")] = 160,
+    block_length: Annotated[int, typer.Option("--block-length", min=1, help="B.")] = 8,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Examples of a step.")] = 1,
+    size: Annotated[str, typer.Option("--size", help="small, or wide: four layers of the 7B.")] = "small",
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Turns of both; their median.")] = 3,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Time a training step of RAD beside one that lays everything out twice.
+
+    The loss of both, the language model's forward and backward, the whole
+    step, and the peak of memory. The response is lengthened until it ends
+    with a block.
+
+    [bold]Examples[/bold]
+
+      echo-node bench rad
+      echo-node bench rad --prompt 74 --response 54 --batch 8 --json
+    """
+    from training import bench_rad as measuring
+
+    if size not in measuring.SIZES:
+        raise typer.BadParameter(f"one of {', '.join(measuring.SIZES)}", param_hint="--size")
+    response += -(prompt + response) % block_length
+    case = measuring.Case(prompt, response, block_length, batch, size)
+    with Console(stderr=True).status("loading") as status:
+        found = measuring.bench_rad(case, rounds, status.update)
+    if json:
+        print_json(found)
+        return
+    names = list(found["rad"])
+    print_table(
+        f"P {prompt}, R {response}, B {block_length}, batch {batch}, {size}",
+        ["layout", *(name.replace("_", " ") for name in names)],
+        [[layout, *(f"{found[layout][name]:.6g}" for name in names)] for layout in measuring.LAYOUTS],
+    )
+    ratios = {name: value for name, value in found.items() if name.endswith("_ratio")}
+    console = Console(stderr=True)
+    console.print("  ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in ratios.items()))
+
+
 def _figure(value: object) -> object:
     if not isinstance(value, float):
         return value

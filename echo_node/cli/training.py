@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,17 +14,32 @@ from echo_node.cli.output import print_json, print_table
 
 _PANEL = "Models"
 
+_COLUMNS = {  # of the table; --json has them all
+    "decoder": "decoder",
+    "coherent": "coherent_sentences",
+    "facts": "facts",
+    "F1": "f1_micro",
+    "garbled": "garbled",
+    "ROUGE-L": "rouge_l",
+    "tok/fwd": "tokens_per_forward",
+    "ended": "ended",
+    "seconds": "seconds",
+}
+
 
 class Stage(StrEnum):
-    """A stage of training: the vision tower of a new network, block diffusion, one-step distillation."""
+    """A stage of training: a new vision tower, next tokens, block diffusion, one-step distillation."""
 
     VISION = "vision"
+    AR = "ar"
     RAD = "rad"
     DCD = "dcd"
 
 
 def train(
-    stage: Annotated[Stage, typer.Argument(help="vision, rad (block diffusion) or dcd (one step).")],
+    stage: Annotated[
+        Stage, typer.Argument(help="vision, ar (next tokens), rad (block diffusion), dcd (one step).")
+    ],
     recipe: Annotated[
         str, typer.Option("--recipe", metavar="NAME-or-FILE", help="A shipped recipe or a TOML file.")
     ],
@@ -34,27 +50,48 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the recipe; may be repeated."),
     ] = None,
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what the run will need: parameters, tokens, memory.")
+    ] = False,
 ) -> None:
     """Train one stage, show its progress and write a checkpoint.
 
-    An interrupted run in the same folder goes on.
+    An interrupted run in the same folder goes on. Under torchrun the run is
+    spread over its processes.
 
     [bold]Examples[/bold]
 
       echo-node train vision --recipe demo-vision --out runs/demo-vision
       echo-node train rad --recipe demo-rad --out runs/demo-rad
       echo-node train dcd --recipe demo-dcd --out runs/demo-dcd --set optimiser.steps=50
+      echo-node train rad --recipe 7b-lora-rad --dry-run
     """
-    from training import commands
+    from training import run
 
-    commands.train(stage.value, recipe, out, overrides or [])
+    if dry_run:
+        _print_needs(stage, recipe, overrides or [])
+        return
+    run.train(stage.value, recipe, out, overrides or [])
 
 
 def evaluate(
     data: Annotated[
-        str, typer.Option("--data", metavar="phantom:COUNT", help="What to evaluate on.")
+        str, typer.Option("--data", metavar="phantom:COUNT|FOLDER|FILE.jsonl", help="What to evaluate on.")
     ] = "phantom:256",
     seed: Annotated[int, typer.Option("--seed", help="Which cases.")] = 7,
+    scorers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scorer",
+            metavar="NAME=DIR",
+            help="Add ratescore, chexbert or radgraph from a local folder, or meteor; may be repeated.",
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="DIR", help="Write report.md and report.html there."),
+    ] = None,
     config: options.Config = None,
     model: options.Model = None,
     *,
@@ -62,25 +99,31 @@ def evaluate(
 ) -> None:
     """Measure a model beside its controls.
 
-    Coherent sentences, right facts, tokens a forward; and the same of its
-    teacher, of shuffled images and of an always-normal answer.
+    Coherent sentences, right facts, F1 of findings, garble, overlap of
+    words, tokens a forward; and the same of its teacher, of shuffled
+    images and of an always-normal answer.
 
-    [bold]Example[/bold]
+    [bold]Examples[/bold]
 
       echo-node evaluate --data phantom:256 --seed 7 --json
+      echo-node evaluate --data studies.jsonl --scorer chexbert=weights/chexbert --report out
     """
     settings = options.load_settings(config, model=model).settings.model
     from training import commands
+    from training.report_page.write import prepare_folder, write_report
 
-    rows = commands.evaluate(data, seed, settings.name, settings.confidence_threshold)
+    if report is not None:
+        prepare_folder(report)
+    evaluation = commands.evaluate(data, seed, settings.name, settings.confidence_threshold, scorers or [])
+    if report is not None:
+        write_report(evaluation, report, date=f"{datetime.now(tz=UTC):%Y-%m-%d}")
     if json:
-        print_json(rows)
+        print_json(evaluation.rows)
         return
-    columns = list(dict.fromkeys(column for row in rows for column in row))
     print_table(
         f"{settings.name} on {data}, seed {seed}",
-        [column.replace("_", " ") for column in columns],
-        [[_figure(row.get(column)) for column in columns] for row in rows],
+        list(_COLUMNS),
+        [[_figure(row.get(column)) for column in _COLUMNS.values()] for row in evaluation.rows],
     )
 
 
@@ -119,6 +162,28 @@ def calibrate(
         ["confidence", "right", "sentences", ""],
         [[f"{c:.2f}", f"{r:.2f}", n, "█" * round(20 * r)] for c, r, n in rows],
     )
+
+
+def _print_needs(stage: Stage, recipe: str, overrides: list[str]) -> None:
+    from training.estimate import estimate
+    from training.run import plan_of
+    from training.sharding import needs_one_process
+
+    plan = plan_of(stage.value, recipe, overrides)
+    by_size = {n: estimate(plan, n) for n in ((1,) if needs_one_process(plan) else (1, 8))}
+    print_table(
+        f"{recipe}: an estimate; leave a tenth of the memory for what it does not count",
+        ["", *(f"{n} process{'es' * (n > 1)}" for n in by_size)],
+        [
+            [name.replace("_", " "), *(_amount(name, need[name]) for need in by_size.values())]
+            for name in by_size[1]
+        ],
+    )
+
+
+def _amount(name: str, value: float) -> str:
+    is_counted = "parameters" in name or "tokens" in name
+    return f"{value:,.0f}" if is_counted else f"{value / 1e9:.3g} GB"
 
 
 def _figure(value: object) -> object:

@@ -1,14 +1,15 @@
-"""Reading a Structured Report back as sections of text, for a person at a console."""
+"""Reading a Structured Report back as text: its sections for a console, the whole of it for a data set."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from io import BytesIO
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from echo_node.dicom.header import PARSE_ERRORS
+from echo_node.dicom.header import PARSE_ERRORS, text
 from echo_node.errors import PermanentError
 
 
@@ -45,3 +46,51 @@ def _heading(item: Dataset) -> str:
 def _texts(container: Dataset) -> list[str]:
     items = container.get("ContentSequence", [])
     return [str(item.TextValue) for item in items if item.ValueType == "TEXT"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportDocument:
+    """A report that somebody wrote, as texts with their headings; patient data.
+
+    Attributes:
+        study_instance_uid: of the study that it reports.
+        accession_number: empty if it names none.
+        written_at: content date and time, DICOM's digits; sorts by time.
+        is_draft: whether this program wrote it.
+        texts: each text item, after the names of the containers that it is in and its own, outermost first.
+    """
+
+    study_instance_uid: str = field(repr=False)
+    accession_number: str = field(repr=False)
+    written_at: str = field(repr=False)
+    is_draft: bool
+    texts: tuple[tuple[tuple[str, ...], str], ...] = field(repr=False)
+
+
+def read_report(part10: bytes) -> ReportDocument:
+    """Return the texts of an SR document, its containers read to any depth.
+
+    Raises:
+        PermanentError: it is not a readable SR document.
+    """
+    from echo_node.dicom.sr_content import MANUFACTURER  # with highdicom, which the console can do without
+
+    try:
+        document = dcmread(BytesIO(part10))
+        return ReportDocument(
+            study_instance_uid=text(document, "StudyInstanceUID"),
+            accession_number=text(document, "AccessionNumber"),
+            written_at=text(document, "ContentDate") + text(document, "ContentTime"),
+            is_draft=text(document, "Manufacturer") == MANUFACTURER,
+            texts=tuple(_named_texts(document.ContentSequence, ())),
+        )
+    except PARSE_ERRORS as error:
+        raise PermanentError(f"not a readable Structured Report ({type(error).__name__})") from error
+
+
+def _named_texts(items: list[Dataset], within: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    for item in items:
+        names = (*within, _heading(item)) if item.get("ConceptNameCodeSequence") else within
+        if item.ValueType == "TEXT":
+            yield names, str(item.TextValue)
+        yield from _named_texts(item.get("ContentSequence", []), names)

@@ -31,12 +31,26 @@ class Sections:
     impression: tuple[Span, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading: `findings` or `impression`, and where it stands, as character offsets [start, end)."""
+
+    name: str
+    start: int
+    end: int
+
+
+def headings(text: str) -> list[Heading]:
+    """Return the headings of a draft in their order."""
+    return [Heading(m.lastgroup or "findings", m.start(), m.end()) for m in _HEADING.finditer(text)]
+
+
 def split_sections(text: str) -> Sections:
     """Split a draft by its headings; text without any heading is taken as findings."""
     parts: dict[str, list[Span]] = {"findings": [], "impression": []}
-    headings = list(_HEADING.finditer(text))
-    bounds = [(m.lastgroup or "findings", m.end()) for m in headings] or [("findings", 0)]
-    ends = [m.start() for m in headings[1:]] + [len(text)]
+    found = headings(text)
+    bounds = [(heading.name, heading.end) for heading in found] or [("findings", 0)]
+    ends = [heading.start for heading in found[1:]] + [len(text)]
     for (name, start), end in zip(bounds, ends, strict=True):
         parts[name].extend(_sentences(text, start, end))
     return Sections(tuple(parts["findings"]), tuple(parts["impression"]))

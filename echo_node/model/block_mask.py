@@ -4,39 +4,89 @@ Shapes: Q queries, K keys, L a whole sequence.
 
 Positions count from the prompt's first token on one absolute grid; the block of position i is i // B.
 Clean tokens attend block-causally; a noisy block attends to the clean tokens of earlier blocks and to
-the whole of itself; clean tokens never attend to noisy ones (ECHO, section on RAD).
+the whole of itself; clean tokens never attend to noisy ones (ECHO, section on RAD). Examples that are
+packed into one row never see each other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask, create_block_mask
 
 
-def visible(block_Q: Tensor, noisy_Q: Tensor, block_K: Tensor, noisy_K: Tensor) -> Tensor:
-    """Return the boolean mask (Q, K): true where the query may attend to the key.
+@dataclass(frozen=True, slots=True)
+class Elements:
+    """What the rule asks about the elements of a sequence; tensors of one shape, (L,) or (N, L).
 
-    Args:
-        block_Q: block numbers of the queries, integer.
-        noisy_Q: true where the query is in the noisy stream.
-        block_K: block numbers of the keys.
-        noisy_K: true where the key is in the noisy stream.
+    Attributes:
+        block: block numbers, integer.
+        noisy: true in the noisy stream.
+        document: which example of a packed row each belongs to, integer; none if there is but one.
     """
-    same_QK = block_Q[:, None] == block_K[None, :]
-    earlier_QK = block_Q[:, None] > block_K[None, :]
-    clean_1K = ~noisy_K[None, :]
-    from_clean_QK = clean_1K & (same_QK | earlier_QK)
-    from_noisy_QK = (clean_1K & earlier_QK) | (~clean_1K & same_QK)
-    return torch.where(noisy_Q[:, None], from_noisy_QK, from_clean_QK)
+
+    block: Tensor
+    noisy: Tensor
+    document: Tensor | None = None
+
+    def __getitem__(self, place: Any) -> Elements:
+        document = None if self.document is None else self.document[place]
+        return Elements(self.block[place], self.noisy[place], document)
+
+
+AttentionMask = Tensor | BlockMask
+
+
+def sees(query: Elements, key: Elements) -> Tensor:
+    """Tell, element by element and broadcast, whether the query may attend to the key."""
+    same, earlier = query.block == key.block, query.block > key.block
+    from_clean = ~key.noisy & (same | earlier)
+    from_noisy = (~key.noisy & earlier) | (key.noisy & same)
+    seen = torch.where(query.noisy, from_noisy, from_clean)
+    if query.document is None or key.document is None:
+        return seen
+    return seen & (query.document == key.document)
+
+
+def visible(query: Elements, key: Elements) -> Tensor:
+    """Return the boolean mask (..., Q, K): true where the query may attend to the key."""
+    return sees(query[..., :, None], key[..., None, :])
+
+
+def mask_mod(elements: Elements) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
+    """Return the rule as FlexAttention asks for it: by sequence, head, query and key."""
+
+    def attends(sequence: Tensor, _head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        if elements.block.ndim == 1:
+            return sees(elements[query], elements[key])
+        return sees(elements[sequence, query], elements[sequence, key])
+
+    return attends
+
+
+def attention_mask(elements: Elements) -> AttentionMask:
+    """Return who sees whom in the form that the elements' device computes best.
+
+    On the CPU, and for any device but CUDA, a boolean mask for PyTorch's scaled dot-product attention. On
+    CUDA a block mask, by which FlexAttention passes over what is hidden; that path has not been run on a GPU.
+    """
+    if elements.block.device.type != "cuda":
+        return visible(elements, elements)
+    length = elements.block.shape[-1]
+    sequences = len(elements.block) if elements.block.ndim == 2 else None
+    rule, device = mask_mod(elements), str(elements.block.device)
+    return create_block_mask(rule, sequences, None, length, length, device=device)
 
 
 def block_causal(length: int, block_length: int, device: torch.device | None = None) -> Tensor:
     """Return the (L, L) mask of a clean sequence: each block sees itself and all blocks before it."""
     block_L = torch.arange(length, device=device) // block_length
-    clean_L = torch.zeros(length, dtype=torch.bool, device=device)
-    return visible(block_L, clean_L, block_L, clean_L)
+    elements = Elements(block_L, torch.zeros(length, dtype=torch.bool, device=device))
+    return visible(elements, elements)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +104,7 @@ class RadLayout:
 
     position_S: Tensor
     noisy_S: Tensor
-    mask_SS: Tensor
+    mask_SS: AttentionMask
     noisy_start: int
 
 
@@ -74,5 +124,5 @@ def rad_layout(
         [torch.arange(total, device=device), torch.arange(noisy_start, total, device=device)]
     )
     noisy_S = torch.arange(len(position_S), device=device) >= total
-    block_S = position_S // block_length
-    return RadLayout(position_S, noisy_S, visible(block_S, noisy_S, block_S, noisy_S), noisy_start)
+    mask_SS = attention_mask(Elements(position_S // block_length, noisy_S))
+    return RadLayout(position_S, noisy_S, mask_SS, noisy_start)

@@ -132,12 +132,27 @@ def load(name: str, device: str = "cpu", *, adopt_block_length: int = 0) -> Chec
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     facts = facts_of(folder)
     tokenizer = _load_tokenizer(folder)
+    had_mask = MASK_TOKEN in tokenizer.get_vocab()
     config = _load_config(folder, facts, tokenizer, adopt_block_length)
     model = _load_weights(folder, config, device)
-    if config.mask >= config.text.vocab_size:
-        model.resize_token_embeddings(config.mask + 1)
+    if not had_mask and MASK_TOKEN in tokenizer.get_vocab():
+        _embed_mask(model, len(tokenizer) - 1)
     model.to(torch.device(device))  # type: ignore[arg-type]
     return Checkpoint(folder, facts, digest(folder), model, tokenizer)
+
+
+@torch.no_grad()
+def _embed_mask(model: EchoForReportGeneration, words: int) -> None:
+    """Give the mask token, new to a network of *words* tokens, the mean of their embeddings.
+
+    Its row may be there already: vocabularies are often filled up to a round number.
+    """
+    mask = model.config.mask
+    if mask >= model.config.text.vocab_size:
+        model.resize_token_embeddings(mask + 1, mean_resizing=False)
+    for module in (model.get_input_embeddings(), model.lm_head):
+        table: Any = module.weight
+        table[mask] = table[:words].float().mean(0).to(table.dtype)
 
 
 def _load_tokenizer(folder: Path) -> Any:

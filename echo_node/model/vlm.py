@@ -20,6 +20,7 @@ from transformers import (
     Qwen2_5_VLTextModel,
 )
 
+from echo_node.model.block_mask import AttentionMask
 from echo_node.model.config import EchoConfig
 from echo_node.model.kv_cache import SlotCache
 
@@ -135,7 +136,12 @@ class EchoForReportGeneration(Qwen2_5_VLForConditionalGeneration):  # type: igno
         return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=end)
 
     def embed_prompt(
-        self, ids_NP: Tensor, pixel_values: Tensor, grid_thw: Tensor, length_N: Tensor | None = None
+        self,
+        ids_NP: Tensor,
+        pixel_values: Tensor,
+        grid_thw: Tensor,
+        length_N: Tensor | None = None,
+        features: Tensor | None = None,
     ) -> Prompt:
         """Embed prompts of one image each.
 
@@ -145,9 +151,11 @@ class EchoForReportGeneration(Qwen2_5_VLForConditionalGeneration):  # type: igno
             pixel_values: patches of all images, (patches, channels * time * size * size).
             grid_thw: patches of each image along time, height and width, (N, 3).
             length_N: how many tokens of each row are prompt; all of them by default.
+            features: what the vision tower makes of the patches, (merged patches, D), if that is known.
         """
         embeds_NPD = self.get_input_embeddings()(ids_NP)
-        features = torch.cat(tuple(self.get_image_features(pixel_values, grid_thw).pooler_output))
+        if features is None:
+            features = torch.cat(tuple(self.get_image_features(pixel_values, grid_thw).pooler_output))
         is_image_NP = ids_NP == self.config.image_token_id
         embeds_NPD = embeds_NPD.masked_scatter(is_image_NP[..., None], features.to(embeds_NPD.dtype))
         position_3NP, delta_N1 = self.model.get_rope_index(
@@ -163,7 +171,11 @@ class EchoForReportGeneration(Qwen2_5_VLForConditionalGeneration):  # type: igno
         return embedded
 
     def hidden_states(
-        self, embeds_NLD: Tensor, position_3NL: Tensor, mask_NLK: Tensor, cache: SlotCache | None = None
+        self,
+        embeds_NLD: Tensor,
+        position_3NL: Tensor,
+        mask_NLK: AttentionMask,
+        cache: SlotCache | None = None,
     ) -> Tensor:
         """Run the language model under an explicit mask; return the last hidden states (N, L, D).
 
@@ -171,14 +183,17 @@ class EchoForReportGeneration(Qwen2_5_VLForConditionalGeneration):  # type: igno
             embeds_NLD: embedded input.
             position_3NL: M-RoPE ids.
             mask_NLK: boolean, true where attention is allowed, (N, L, K) or (L, K) for all sequences alike;
-                K = L, or the seen slots of *cache*.
+                K = L, or the seen slots of *cache*. A block mask is computed by FlexAttention.
             cache: where keys and values are written and read; `place` was called for this input.
         """
-        mask_N1LK = mask_NLK[:, None] if mask_NLK.ndim == 3 else mask_NLK[None, None]
+        kernel = "sdpa" if isinstance(mask_NLK, Tensor) else "flex_attention"
+        self.model.language_model.config._attn_implementation = kernel  # noqa: SLF001 - read by each layer
+        if isinstance(mask_NLK, Tensor):
+            mask_NLK = mask_NLK[:, None] if mask_NLK.ndim == 3 else mask_NLK[None, None]
         output = self.model.language_model(
             inputs_embeds=embeds_NLD,
             position_ids=position_3NL,
-            attention_mask={"full_attention": mask_N1LK},
+            attention_mask={"full_attention": mask_NLK},
             use_cache=False,
             **{_TAKES_CACHE_AS: cache},
         )

@@ -12,6 +12,7 @@ from echo_node.domain.job import RetryPolicy
 from echo_node.domain.ports import Clock
 from echo_node.settings import DeliverySettings, QueueSettings, Settings
 from echo_node.storage import migrate
+from echo_node.storage.archive import Archive
 from echo_node.storage.deliveries import DeliveryQueue
 from echo_node.storage.documents import Drafts
 from echo_node.storage.engine import Database
@@ -66,6 +67,7 @@ class Storage:
             destinations=settings.delivery.destinations,
         )
         self.queries = Queries(self.database)
+        self.archive = Archive(self.database, node.data_dir)
 
     def deliveries_to(self, destination: str | None) -> DeliveryQueue:
         """Return the queue of what goes to one destination, or of everything."""

@@ -4,8 +4,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.small_model import make_model, make_prompt
+from torch.nn.attention.flex_attention import create_block_mask, create_mask, flex_attention
+from transformers.integrations import flex_attention as integration
 
-from echo_node.model.block_mask import block_causal, rad_layout
+from echo_node.model.block_mask import Elements, block_causal, mask_mod, rad_layout, visible
 
 
 @settings(max_examples=40, deadline=None)
@@ -48,3 +51,56 @@ def test_rad_layout_follows_the_visibility_rule(prompt: int, blocks: int, block:
 def test_a_response_that_ends_inside_a_block_is_refused() -> None:
     with pytest.raises(ValueError, match="whole blocks"):
         rad_layout(5, 6, 8)
+
+
+def _packed() -> Elements:
+    """Two rows of two documents each, clean and noisy elements in each, filled up with a third."""
+    block = torch.tensor([[0, 0, 1, 1, 1, 1, 0, 1, 1, 0], [0, 1, 2, 1, 2, 0, 0, 0, 0, 0]])
+    noisy = torch.tensor([[0, 0, 0, 0, 1, 1, 0, 0, 1, 0], [0, 0, 0, 1, 1, 0, 0, 1, 1, 0]]).bool()
+    document = torch.tensor([[0, 0, 0, 0, 0, 0, 1, 1, 1, -1], [2, 2, 2, 2, 2, 3, 3, 3, 3, -1]])
+    return Elements(block, noisy, document)
+
+
+def test_documents_of_one_row_do_not_see_each_other() -> None:
+    elements = _packed()
+    mask = visible(elements, elements)
+    for row in range(2):
+        for document in elements.document[row].unique():
+            inside = elements.document[row] == document
+            alone = Elements(elements.block[row][inside], elements.noisy[row][inside])
+            assert torch.equal(mask[row][inside][:, inside], visible(alone, alone))
+            assert not mask[row][inside][:, ~inside].any()
+    assert mask.any(-1).all()  # an element that saw nothing would make the softmax of nothing
+
+
+@pytest.mark.parametrize("rows", [True, False])
+def test_flex_attention_s_rule_is_the_same_rule(*, rows: bool) -> None:
+    elements = _packed() if rows else _packed()[0]
+    asked = create_mask(mask_mod(elements), 2 if rows else 1, 1, 10, 10, device="cpu")
+    torch.testing.assert_close(asked[:, 0], visible(elements, elements).reshape(-1, 10, 10))
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+def test_the_network_computes_a_block_mask_as_it_does_a_boolean_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = make_model(4)
+    prompt = make_prompt(model, 4)
+    layout = rad_layout(prompt.length, 10, 4)
+    embeds = torch.cat([prompt.embeds_NPD, model.embed_response(torch.full((2, 22), 9))], 1)
+    positions = prompt.position_ids(layout.position_S)
+    elements = Elements(layout.position_S // 4, layout.noisy_S)
+    size = len(layout.position_S)
+    block_mask = create_block_mask(mask_mod(elements), None, None, size, size, device="cpu")
+    # Compiling a kernel takes longer than all other tests; the uncompiled one computes the same.
+    monkeypatch.setattr(integration, "compile_friendly_flex_attention", _uncompiled)
+    with torch.no_grad():
+        dense = model.hidden_states(embeds, positions, layout.mask_SS)
+        sparse = model.hidden_states(embeds, positions, block_mask)
+        again = model.hidden_states(embeds, positions, layout.mask_SS)
+    torch.testing.assert_close(sparse, dense, atol=1e-4, rtol=1e-4)
+    assert torch.equal(again, dense)
+
+
+def _uncompiled(*tensors: torch.Tensor, training: bool, **options: object) -> object:
+    return flex_attention(*tensors, **options)

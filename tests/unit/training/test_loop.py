@@ -1,86 +1,26 @@
-"""The loop: a run that was broken off ends with the weights of one that was not."""
+"""Recipes, order, learning rates, optimisers: what decides an update."""
 
 from pathlib import Path
 
 import pytest
 import torch
+from support.tiny_recipes import RAD
 from torch import nn
 
 from echo_node.errors import ConfigError
 from echo_node.model import checkpoint
 from training import loop
-from training.commands import train
 from training.data import batch_indices
 from training.optimiser import optimisers
 from training.recipe import OptimiserRecipe, load_recipe
-
-RECIPE = """
-stage = "rad"
-[model]
-name = "tiny"
-version = "1"
-block_length = 4
-[model.new]
-vocabulary = 320
-width = 32
-layers = 1
-heads = 2
-key_value_heads = 1
-feed_forward = 32
-vision_width = 32
-vision_layers = 1
-vision_heads = 2
-vision_feed_forward = 32
-[data]
-count = 8
-seed = 3
-side = 140
-[optimiser]
-steps = 6
-batch = 4
-learning_rate = 1e-3
-warmup_steps = 2
-train_vision = true
-[rad]
-findings_weight = 0.2
-"""
-
-
-class _PowerCut(Exception):
-    pass
+from training.run import train
 
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.toml"
-    path.write_text(RECIPE)
+    path.write_text(RAD)
     return path
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("muon", [False, True])
-def test_a_broken_run_goes_on_to_the_same_weights(
-    tmp_path: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch, *, muon: bool
-) -> None:
-    muons = [f"optimiser.muon={str(muon).lower()}"]
-    whole = train("rad", str(recipe), tmp_path / "whole", muons)
-    update, real_train = loop._update, loop.train
-    monkeypatch.setattr("training.commands.run_loop", lambda *a: real_train(*a, save_every=2))
-
-    def until_step_five(*args: object) -> dict[str, float]:
-        if args[-1] == 5:
-            raise _PowerCut
-        return update(*args)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(loop, "_update", until_step_five)
-    with pytest.raises(_PowerCut):
-        train("rad", str(recipe), tmp_path / "broken", muons)
-    monkeypatch.setattr(loop, "_update", update)
-    resumed = train("rad", str(recipe), tmp_path / "broken", muons)
-    first, second = checkpoint.load(str(whole)).model, checkpoint.load(str(resumed)).model
-    for (name, a), (_, b) in zip(first.state_dict().items(), second.state_dict().items(), strict=True):
-        assert torch.equal(a, b), name
-    assert checkpoint.load(str(whole)).facts.demonstration
 
 
 @pytest.mark.slow
@@ -133,6 +73,10 @@ def test_every_example_comes_once_an_epoch() -> None:
         ("optimiser.stepps=3", "optimiser.stepps"),
         ("optimiser.steps=-3", "optimiser.steps"),
         ("optimiser", "section.key=value"),
+        ("hardware.keep_vision=disk", "data.jitter = false"),
+        ("dcd.cache=true", "data.jitter = false"),
+        ("hardware.row_tokens=99", "one example a row"),
+        ("validation={count=4, seed=3}", "held out"),
     ],
 )
 def test_a_wrong_recipe_names_the_key(recipe: Path, override: str, message: str) -> None:

@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from support.one_update import loss_and_figures
 from support.small_model import EOS, MASK, make_model, make_prompt
 
-from echo_node.model.block_mask import block_causal, visible
+from echo_node.model.block_mask import Elements, block_causal, visible
 from training.collate import Batch, pad_responses
-from training.rad import RadObjective, block_numbers, noisy_hidden_states, rad_loss
+from training.noise import Noise
+from training.rad import RadObjective, add_noise, block_numbers, noisy_hidden_states, rad_sum
 from training.recipe import RadRecipe
 
 CASES = [(block, text) for block in (1, 4, 8) for text in (0, 1, 2, 5)]
@@ -27,7 +29,8 @@ def test_rad_equals_duplicating_the_whole_sequence(block: int, text_tokens: int)
     total = prompt.length + clean.shape[1]
     position = torch.arange(total).repeat(2)
     is_noisy = torch.arange(2 * total) >= total
-    mask = visible(position // block, is_noisy, position // block, is_noisy)
+    elements = Elements(position // block, is_noisy)
+    mask = visible(elements, elements)
     with torch.no_grad():
         embeds = torch.cat(
             [prompt.embeds_NPD, model.embed_response(clean), prompt.embeds_NPD, model.embed_response(noisy)],
@@ -81,17 +84,14 @@ def test_the_loss_weighs_every_block_by_its_own_noise() -> None:
     model = make_model(4)
     prompt = make_prompt(model, 2)
     response, trained = pad_responses([[9] * 11, [10] * 11], prompt.length, 4, EOS)
-    losses = [
-        float(
-            rad_loss(model, prompt, response, response, trained, 0.1, torch.Generator().manual_seed(s))[
-                0
-            ].detach()
-        )
-        for s in range(200)
-    ]
-    everything = float(
-        rad_loss(model, prompt, response, response, trained, 1.0, torch.Generator())[0].detach()
-    )
+
+    def loss(min_noise: float, seed: int) -> float:
+        noised = add_noise(model, prompt.length, response, trained, min_noise, Noise(seed))
+        with torch.no_grad():
+            return float(rad_sum(model, prompt, response, response, noised)[0] / trained.sum())
+
+    losses = [loss(0.1, seed) for seed in range(200)]
+    everything = loss(1.0, 0)
     # The 1/t weights make the expected number of weighted tokens equal to the number of tokens.
     assert sum(losses) / len(losses) == pytest.approx(everything, rel=0.25)
 
@@ -109,9 +109,21 @@ def test_reading_the_findings_is_learnt_beside_the_words_and_left_out_of_the_mod
     optimiser = torch.optim.Adam([*model.parameters(), *objective.own.parameters()], 3e-3)
     figures: dict[str, float] = {}
     for step in range(40):
-        loss, figures = objective.loss(batch, torch.Generator().manual_seed(step))
+        loss, figures = loss_and_figures(objective, batch, Noise(0, step))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
     assert figures["halfway_accuracy"] > 0.9
     assert set(model.state_dict()) == names
+
+
+def test_an_example_s_noise_is_the_same_in_any_part_of_a_batch_and_beside_any_longer_one() -> None:
+    model = make_model(4)
+    long, trained = pad_responses([[9] * 5, [9] * 30, [9] * 3], 8, 4, EOS)
+    whole = add_noise(model, 8, long, trained, 0.1, Noise(1, 2))
+    short, short_trained = pad_responses([[9] * 3], 8, 4, EOS)
+    alone = add_noise(model, 8, short, short_trained, 0.1, Noise(1, 2).behind(2))
+    assert torch.equal(alone.noisy_NR[0], whole.noisy_NR[2, : short.shape[1]])
+    assert torch.equal(alone.level_NR[0], whole.level_NR[2, : short.shape[1]])
+    assert whole.scored_NR.any()
+    assert not torch.equal(whole.level_NR, add_noise(model, 8, long, trained, 0.1, Noise(1, 3)).level_NR)

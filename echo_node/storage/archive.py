@@ -1,0 +1,107 @@
+"""What the node has kept, study by study, for whoever takes it elsewhere; nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Select, select
+
+from echo_node.domain.lifecycle import StudyState
+from echo_node.domain.study import InstanceIdentity, StoredInstance
+from echo_node.storage.engine import Database
+from echo_node.storage.tables import Instance, Study
+
+
+@dataclass(frozen=True, slots=True)
+class StudyChoice:
+    """Which studies; what is left out does not restrict.
+
+    Attributes:
+        since: received at this moment or later.
+        until: received before this moment.
+        calling_ae_title: sent by this peer.
+        study_instance_uids: of these alone.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    calling_ae_title: str | None = None
+    study_instance_uids: Collection[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptStudy:
+    """A study that is complete, with its instances in order of arrival."""
+
+    study_id: int
+    study_instance_uid: str
+    instances: tuple[StoredInstance, ...]
+
+
+class Archive:
+    """Reads complete studies; those that images still come to are left out."""
+
+    def __init__(self, database: Database, data_dir: Path) -> None:
+        self._database = database
+        self._data_dir = data_dir.resolve()
+
+    def count(self, choice: StudyChoice) -> int:
+        """Return how many studies were chosen, those of a list that are not here apart."""
+        with self._database.read() as session:
+            return sum(
+                _is_listed(uid, choice) for uid in session.scalars(_chosen(choice).with_only_columns(_UID))
+            )
+
+    def studies(self, choice: StudyChoice) -> Iterator[KeptStudy]:
+        """Yield the chosen studies by surrogate id, each in a transaction of its own."""
+        after = 0
+        while study := self._next(choice, after):
+            after = study.study_id
+            if _is_listed(study.study_instance_uid, choice):
+                yield study
+
+    def _next(self, choice: StudyChoice, after: int) -> KeptStudy | None:
+        query = _chosen(choice).where(Study.id > after).order_by(Study.id).limit(1)
+        with self._database.read() as session:
+            study = session.scalars(query).one_or_none()
+            if study is None:
+                return None
+            rows = session.scalars(
+                select(Instance).where(Instance.study_id == study.id).order_by(Instance.id)
+            )
+            instances = tuple(
+                StoredInstance(
+                    InstanceIdentity(
+                        study.study_instance_uid,
+                        row.series_instance_uid,
+                        row.sop_instance_uid,
+                        row.sop_class_uid,
+                        row.transfer_syntax_uid,
+                    ),
+                    self._data_dir / row.path,
+                    row.data_set_sha256,
+                )
+                for row in rows
+            )
+            return KeptStudy(study.id, study.study_instance_uid, instances)
+
+
+_UID = Study.study_instance_uid
+
+
+def _chosen(choice: StudyChoice) -> Select[Study]:
+    query = select(Study).where(Study.state != StudyState.RECEIVING)
+    if choice.since is not None:
+        query = query.where(Study.received_at >= choice.since)
+    if choice.until is not None:
+        query = query.where(Study.received_at < choice.until)
+    if choice.calling_ae_title is not None:
+        query = query.where(Study.calling_ae_title == choice.calling_ae_title)
+    return query
+
+
+def _is_listed(study_instance_uid: str, choice: StudyChoice) -> bool:
+    return choice.study_instance_uids is None or study_instance_uid in choice.study_instance_uids

@@ -1,0 +1,16 @@
+"""An objective's loss and figures on one batch, as the loop would put them together."""
+
+from torch import Tensor
+
+from training.collate import Batch
+from training.noise import Noise
+from training.objective import Objective, total
+
+
+def loss_and_figures(
+    objective: Objective, batch: Batch, noise: Noise | None = None
+) -> tuple[Tensor, dict[str, float]]:
+    share = objective.share(batch, noise or Noise(0))
+    sums, figures = share.sums()
+    averages = {name: above / max(1.0, below) for name, (above, below) in figures.items()}
+    return total(sums, share.counts), averages

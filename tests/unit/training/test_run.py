@@ -1,0 +1,81 @@
+"""Whole runs of a few updates: what saves memory or time changes nothing that is learnt."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from support import tiny_recipes
+
+from echo_node.model import checkpoint
+from training.record import figures_of
+from training.run import train
+
+_PLAIN = ["data.jitter=false", "optimiser.train_vision=false", "rad.findings_weight=0", "optimiser.steps=3"]
+_CONSTANT = ["optimiser.warmup_steps=0", "optimiser.final_fraction=1"]
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> str:
+    path = tmp_path / "tiny.toml"
+    path.write_text(tiny_recipes.RAD)
+    return str(path)
+
+
+def _losses(folder: Path, name: str = "loss") -> list[float]:
+    return [row[name] for row in figures_of(folder) if name in row]
+
+
+@pytest.mark.slow
+def test_an_update_is_the_same_however_it_is_computed(tmp_path: Path, recipe: str) -> None:
+    at_once = train("rad", recipe, tmp_path / "at_once", _PLAIN)
+    saving = ["micro_batch=3", "row_tokens=300", "gradient_checkpointing=true", "keep_vision=disk"]
+    in_parts = train(
+        "rad", recipe, tmp_path / "in_parts", [*_PLAIN, *(f"hardware.{each}" for each in saving)]
+    )
+    for name in ("loss", "gradient_norm", "masked_accuracy"):
+        assert _losses(in_parts, name) == pytest.approx(_losses(at_once, name), rel=1e-4, abs=1e-5)
+    assert len(list((in_parts / "features").glob("*/*.pt"))) == 8
+
+
+@pytest.mark.slow
+def test_adapters_in_half_precision_leave_a_plain_checkpoint(tmp_path: Path, recipe: str) -> None:
+    plain = train("rad", recipe, tmp_path / "plain", _PLAIN)
+    adapted = train(
+        "rad",
+        recipe,
+        tmp_path / "adapted",
+        [*_PLAIN, "lora.rank=4", "hardware.precision=bfloat16", "optimiser.learning_rate=0.1"],
+    )
+    first, second = checkpoint.load(str(plain)).model, checkpoint.load(str(adapted)).model
+    assert first.state_dict().keys() == second.state_dict().keys()
+    assert _losses(adapted)[0] == pytest.approx(_losses(plain)[0], rel=0.05)
+    stored = load_file(adapted / "model.safetensors")
+    assert {tensor.dtype for tensor in stored.values()} == {torch.bfloat16}
+
+
+@pytest.mark.slow
+def test_a_run_that_gets_worse_stops_and_keeps_its_best_weights(tmp_path: Path, recipe: str) -> None:
+    steep = [*_CONSTANT, "rad.findings_weight=0", "optimiser.learning_rate=0.5", "optimiser.clip_norm=1000"]
+    watched = [*steep, "validation={count=4, seed=9, every=1, patience=2}", "optimiser.steps=30"]
+    stopped = train("rad", recipe, tmp_path / "stopped", watched)
+    seen = _losses(stopped, "validation_loss")
+    assert len(seen) < 30
+    best = seen.index(min(seen)) + 1
+    assert len(seen) == best + 2
+    until_then = train("rad", recipe, tmp_path / "until_then", [*steep, f"optimiser.steps={best}"])
+    expected, found = (load_file(folder / "model.safetensors") for folder in (until_then, stopped))
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    assert not (stopped / "best.pt").exists()
+
+
+@pytest.mark.slow
+def test_rad_starts_from_what_ar_left(tmp_path: Path) -> None:
+    recipe = tmp_path / "ar.toml"
+    recipe.write_text(tiny_recipes.AR)
+    parent = train("ar", str(recipe), tmp_path / "parent", ["optimiser.steps=1"])
+    text = tiny_recipes.dcd(parent).replace('stage = "dcd"', 'stage = "rad"')
+    (tmp_path / "rad.toml").write_text(text)
+    overrides = ["optimiser.steps=1", "model.block_length=8"]
+    child = train("rad", str(tmp_path / "rad.toml"), tmp_path / "child", overrides)
+    assert checkpoint.load(str(child)).model.config.block_length == 8

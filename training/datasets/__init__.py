@@ -1,0 +1,1 @@
+"""Images with reports on disk: readers of what there is, one sharded format, normalisation, a card."""

@@ -1,0 +1,115 @@
+"""The data card: what a data set holds, in counts, lengths and pictures, for whoever trains on it."""
+
+from __future__ import annotations
+
+import io
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from echo_node.errors import PermanentError
+from echo_node.storage.durable import write_durably
+from training.datasets.example import SPLITS, Example
+from training.datasets.pictures import as_picture, decode_png
+from training.datasets.shards import Dataset
+from training.labeller import CLASSES
+
+CARD_FILE = "README.md"
+PICTURES_FILE = "pictures.png"
+
+_COLUMNS, _ROWS, _SIDE = 6, 4, 160
+
+
+def write_card(folder: Path) -> Path:
+    """Write README.md and a sheet of pictures into a data set's folder; return the card's path.
+
+    Raises:
+        ConfigError: the folder is no data set, or is unfinished.
+        PermanentError: a shard is damaged, or the card cannot be written.
+    """
+    dataset = Dataset(folder)
+    try:
+        write_durably(folder / PICTURES_FILE, [_pictures(dataset)], temporary_folder=folder)
+        write_durably(folder / CARD_FILE, [_card(dataset).encode()], temporary_folder=folder)
+    except OSError as error:
+        raise PermanentError(f"the card of {folder} cannot be written: {error.strerror}") from error
+    return folder / CARD_FILE
+
+
+def _card(dataset: Dataset) -> str:
+    facts, rows = dataset.facts, dataset.rows
+    size = sum((dataset.folder / shard.file).stat().st_size for shard in facts.shards)
+    notes = "".join(f"\n{note}\n" for note in facts.notes)
+    patients = len({row.patient_id for row in rows})
+    shards = f"{len(facts.shards)} Parquet shards, {size / 2**20:.1f} MiB"
+    return f"""# {facts.name}
+{notes}
+{len(rows)} frontal chest radiographs, {patients} patients, read as `{facts.source}`.
+{shards}, schema version {facts.schema_version}. Splits are by patient.
+
+![A sample of the pictures]({PICTURES_FILE})
+
+## Counts
+
+{_by_split(rows, "view", lambda row: [row.view])}
+{_by_split(rows, "language", lambda row: [row.language])}
+{_by_split(rows, "sections", _sections)}
+{_by_split(rows, "wording", lambda row: [row.wording])}
+{_by_split(rows, "stated (rule labeller, English)", lambda row: row.labels, CLASSES)}
+{_by_split(rows, "held possible", lambda row: row.uncertain, CLASSES)}
+## Lengths in words
+
+{_lengths(rows)}
+## Set aside
+
+{_table(["reason", "rows"], [[reason, count] for reason, count in facts.rejected.items()]) or "Nothing."}
+"""
+
+
+def _sections(row: Example) -> list[str]:
+    present = [name for name in ("findings", "impression") if getattr(row, name)]
+    return [" and ".join(present) or "none"]
+
+
+def _by_split(
+    rows: Sequence[Example], title: str, of: Callable[[Example], Iterable[str]], order: Sequence[str] = ()
+) -> str:
+    counts = Counter((value, row.split) for row in rows for value in of(row))
+    totals = Counter(value for row in rows for value in of(row))
+    values = [value for value in order if value in totals] or [value for value, _ in totals.most_common()]
+    cells = [[value, *(counts[value, split] for split in SPLITS), totals[value]] for value in values]
+    return _table([title, *SPLITS, "all"], cells)
+
+
+def _lengths(rows: Sequence[Example]) -> str:
+    cells: list[list[object]] = []
+    for name in ("findings", "impression"):
+        words = sorted(len(getattr(row, name).split()) for row in rows if getattr(row, name))
+        if words:
+            high = words[min(len(words) - 1, len(words) * 95 // 100)]
+            cells.append([name, words[0], statistics.median(words), high, words[-1]])
+    return _table(["section", "least", "median", "95th percentile", "most"], cells)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    if not rows:
+        return ""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
+
+
+def _pictures(dataset: Dataset) -> bytes:
+    """Return a sheet of pictures taken at even distances through the data set."""
+    count = min(len(dataset), _COLUMNS * _ROWS)
+    sheet = Image.new("L", (_COLUMNS * _SIDE, max(1, -(-count // _COLUMNS)) * _SIDE))
+    for place in range(count):
+        picture = as_picture(decode_png(dataset.image(place * len(dataset) // count)))
+        picture.thumbnail((_SIDE, _SIDE))
+        row, column = divmod(place, _COLUMNS)
+        sheet.paste(picture, (column * _SIDE, row * _SIDE))
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG")
+    return buffer.getvalue()

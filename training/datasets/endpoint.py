@@ -1,0 +1,157 @@
+"""A language model behind an OpenAI-compatible address, asked to rewrite one report at a time.
+
+The reports leave this machine for the address that the user names. Answers are kept in a file, so that an
+interrupted run asks for none of them again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from echo_node.errors import ConfigError, PermanentError, TransientError
+
+KEY_VARIABLE = "ECHO_ENDPOINT_KEY"
+"""The environment variable of the API key."""
+
+_PROMPT = (
+    "Rewrite the FINDINGS of a chest radiograph report. Write one or two short sentences for each region, "
+    "in this order: lungs; pleura; heart and mediastinum; bones; support devices. Keep every finding with "
+    "its side, size and certainty. Add no finding. Where the report says nothing of a region, say that it "
+    "is normal, or that there are no devices. Answer with the sentences alone: no headings, no list, no "
+    "comment."
+)
+_TOO_MANY, _SERVER_ERROR = 429, 500
+_LONGEST_PAUSE_S = 60.0
+
+
+class Endpoint:
+    """Rewrites findings by a chat model; safe to call from several threads.
+
+    Args:
+        url: the base, such as http://localhost:8000/v1.
+        model: the name under which it serves the model.
+        cache: the file of answers; made if need be.
+        api_key: empty sends none.
+        attempts: how often a request is tried that fails for a reason that may pass.
+        timeout_s: how long one may take.
+        sleep: waits between two attempts.
+
+    Raises:
+        ConfigError: the address is none.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        cache: Path,
+        *,
+        api_key: str = "",
+        attempts: int = 5,
+        timeout_s: float = 120.0,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise ConfigError("the endpoint must begin with http:// or https://, as http://localhost:8000/v1")
+        self._url = f"{url.rstrip('/')}/chat/completions"
+        self._model = model
+        self._api_key = api_key
+        self._attempts = attempts
+        self._timeout_s = timeout_s
+        self._sleep = sleep
+        self._cache = cache
+        self._lock = threading.Lock()
+        self._known = _load(cache)
+
+    def rewrite(self, findings: str, impression: str) -> str:
+        """Return the model's findings.
+
+        Raises:
+            ConfigError: the endpoint refuses the request: address, model or key are wrong.
+            TransientError: it did not answer in any attempt.
+            PermanentError: its answer is no chat completion, or the answers cannot be kept.
+        """
+        request = "\0".join((self._model, _PROMPT, findings, impression))
+        digest = hashlib.sha256(request.encode()).hexdigest()
+        if digest not in self._known:
+            self._keep(digest, self._ask(f"FINDINGS: {findings}\nIMPRESSION: {impression}"))
+        return self._known[digest]
+
+    def _ask(self, report: str) -> str:
+        reason = "no attempt was made"
+        for attempt in range(self._attempts):
+            try:
+                return self._answer(report)
+            except urllib.error.HTTPError as error:
+                if error.code != _TOO_MANY and error.code < _SERVER_ERROR:
+                    raise ConfigError(
+                        f"the endpoint refuses the request (HTTP {error.code}): check --endpoint, --model "
+                        f"and the variable {KEY_VARIABLE}"
+                    ) from error
+                reason = f"HTTP {error.code}"
+                pause_s = _pause_s(error.headers.get("Retry-After"), attempt)
+            except (OSError, http.client.HTTPException) as error:
+                reason, pause_s = type(error).__name__, _pause_s(None, attempt)
+            if attempt + 1 < self._attempts:
+                self._sleep(pause_s)
+        raise TransientError(
+            f"the endpoint did not answer in {self._attempts} attempts ({reason}): "
+            "run the same command again later"
+        )
+
+    def _answer(self, report: str) -> str:
+        messages = [{"role": "system", "content": _PROMPT}, {"role": "user", "content": report}]
+        body = json.dumps({"model": self._model, "messages": messages, "temperature": 0}).encode()
+        headers = {"Content-Type": "application/json"}
+        if self._api_key:
+            headers["Authorization"] = f"Bearer {self._api_key}"
+        request = urllib.request.Request(self._url, body, headers)  # noqa: S310 - the scheme was checked
+        with urllib.request.urlopen(request, timeout=self._timeout_s) as response:  # noqa: S310
+            content = response.read()
+        try:
+            text = json.loads(content)["choices"][0]["message"]["content"]
+        except (ValueError, KeyError, IndexError, TypeError) as error:
+            raise PermanentError("the endpoint's answer is no chat completion") from error
+        if not isinstance(text, str) or not text.strip():
+            raise PermanentError("the endpoint's answer is empty")
+        return " ".join(text.split())
+
+    def _keep(self, digest: str, text: str) -> None:
+        with self._lock:
+            self._known[digest] = text
+            try:
+                with self._cache.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"request": digest, "answer": text}) + "\n")
+            except OSError as error:
+                raise PermanentError(f"{self._cache} cannot be written: {error.strerror}") from error
+
+
+def _load(cache: Path) -> dict[str, str]:
+    """Return the answers of earlier runs; a last line that was cut off is asked for again."""
+    if not cache.is_file():
+        return {}
+    known = {}
+    lines = cache.read_text(encoding="utf-8", errors="replace").splitlines()
+    for line in lines:
+        try:
+            row = json.loads(line)
+            known[str(row["request"])] = str(row["answer"])
+        except (ValueError, KeyError, TypeError):
+            continue
+    whole = "".join(json.dumps({"request": key, "answer": text}) + "\n" for key, text in known.items())
+    cache.write_text(whole, encoding="utf-8")
+    return known
+
+
+def _pause_s(retry_after: str | None, attempt: int) -> float:
+    """Return how long to wait: as long as the server asks for, else doubling from a second."""
+    asked = float(retry_after) if retry_after and retry_after.isdecimal() else float(2**attempt)
+    return min(asked, _LONGEST_PAUSE_S)

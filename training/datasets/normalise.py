@@ -1,0 +1,117 @@
+"""A data set with normalised reports: every region explicit, no finding lost or invented.
+
+Incomplete reports teach a model to leave things out; naming every region is the largest gain in quality
+that the ECHO paper reports for its data. The endpoint's wording is taken only where the labeller finds
+the same in it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from echo_node.errors import ConfigError, PermanentError
+from training.datasets.endpoint import Endpoint
+from training.datasets.example import Example
+from training.datasets.faithful import difference
+from training.datasets.rules import by_rules
+from training.datasets.shards import Dataset, Facts, Writer
+
+FALLBACKS_FILE = "fallbacks.jsonl"
+
+
+def normalise(
+    source: Path,
+    out: Path,
+    endpoint: Endpoint | None = None,
+    concurrency: int = 8,
+    advance: Callable[[int], None] | None = None,
+) -> Facts:
+    """Write a data set's rows with normalised findings into another folder, or go on with that.
+
+    Args:
+        source: a data set.
+        out: another folder; made if need be.
+        endpoint: a model to word the findings; None words them by rules alone.
+        concurrency: requests at a time.
+        advance: is told of each row.
+
+    Returns:
+        Its facts; `rejected` counts why rows were not worded as asked: those are worded by rules, or stay as
+        their author wrote them, and none is left out.
+
+    Raises:
+        ConfigError: the source is no data set, *out* is the source, or the endpoint refuses.
+        TransientError: the endpoint does not answer; what was written is safe, a later run goes on.
+        PermanentError: a shard is damaged, or *out* cannot be written to.
+    """
+    if source.resolve() == out.resolve():
+        raise ConfigError("the normalised data set needs a folder of its own")
+    dataset, writer = Dataset(source), Writer(out)
+    known = {row.example_id for row in writer.existing()}
+    fallbacks = _load(out / FALLBACKS_FILE, known)
+
+    def reword(index: int) -> tuple[Example, str]:
+        return reworded(replace(dataset.rows[index], image=dataset.image(index)), endpoint)
+
+    todo = [index for index, row in enumerate(dataset.rows) if row.example_id not in known]
+    if advance is not None:
+        advance(len(dataset) - len(todo))
+    try:
+        for example, reason in _in_order(todo, reword, concurrency):
+            if reason:
+                fallbacks[example.example_id] = reason
+            writer.add(example)
+            if advance is not None:
+                advance(1)
+    finally:
+        writer.flush()
+        lines = "".join(json.dumps({"row": key, "reason": why}) + "\n" for key, why in fallbacks.items())
+        writer.write_beside(FALLBACKS_FILE, lines.encode())
+    counts = dict(Counter(fallbacks.values()).most_common())
+    how = "by rules" if endpoint is None else "by a model at an endpoint, checked, and by rules"
+    notes = (*dataset.facts.notes, f"Findings were normalised {how}.")
+    return writer.finish(f"{dataset.facts.name}, normalised", dataset.facts.source, counts, notes)
+
+
+def reworded(example: Example, endpoint: Endpoint | None) -> tuple[Example, str]:
+    """Return an example with normalised findings, and why they are not worded as asked, if they are not."""
+    if example.language != "en":
+        return example, "as written: the rules know English alone"
+    if not example.findings:
+        return example, "as written: the report has no findings"
+    reason = ""
+    if endpoint is not None:
+        try:
+            text = endpoint.rewrite(example.findings, example.impression)
+        except PermanentError as error:
+            reason = f"by rules: {error}"
+        else:
+            if not (lost := difference(example.findings, example.impression, text)):
+                return replace(example, findings=by_rules(text, example.impression), wording="endpoint"), ""
+            reason = f"by rules: the model's wording {lost.partition(':')[0]}"
+    text = by_rules(example.findings, example.impression)
+    if text == example.findings:
+        return example, reason
+    return replace(example, findings=text, wording="rules"), reason
+
+
+def _in_order(
+    todo: list[int], reword: Callable[[int], tuple[Example, str]], concurrency: int
+) -> Iterator[tuple[Example, str]]:
+    """Yield results in the order of the rows; several are worked on at a time, a round of them in memory."""
+    with ThreadPoolExecutor(concurrency) as pool:
+        for start in range(0, len(todo), concurrency * 4):
+            yield from pool.map(reword, todo[start : start + concurrency * 4])
+
+
+def _load(path: Path, known: set[str]) -> dict[str, str]:
+    """Return the fallbacks of the rows that an earlier run has written."""
+    if not path.is_file():
+        return {}
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {row["row"]: row["reason"] for row in rows if row["row"] in known}

@@ -1,0 +1,57 @@
+"""A table of your own, CSV or JSON Lines: one row for an image.
+
+Columns: `image` (a path, relative to the table's folder) and either `report` (with headings) or
+`findings` and `impression`; optional `patient`, `study`, `view` (PA, AP, frontal) and `split` (train,
+validation, test). A row without a patient counts as a patient of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from training.datasets.example import Candidate, Found, Rejected
+from training.datasets.readers.tables import Row, read_table
+from training.datasets.sections import ReportSections, parse_report
+
+SUFFIXES = (".csv", ".csv.gz", ".jsonl")
+
+
+def read(source: Path) -> Iterator[Found]:
+    """Yield the rows of a table.
+
+    Raises:
+        PermanentError: the table cannot be read, or has no column `image`.
+    """
+    for number, row in read_table(source, required=("image",)):
+        key = f"row {number}"
+        if isinstance(row, str):
+            yield Rejected(key, row)
+        else:
+            yield _candidate(key, row, source.parent)
+
+
+def _candidate(key: str, row: Row, folder: Path) -> Found:
+    if not row.get("image"):
+        return Rejected(key, "the row names no image")
+    sections = ReportSections(row.get("findings", ""), row.get("impression", ""))
+    if not sections.findings and not sections.impression and row.get("report"):
+        sections = parse_report(row["report"])
+        if not sections.findings and not sections.impression:
+            return Rejected(key, "the report has no headings of findings or impression")
+    patient = row.get("patient") or key
+    return Candidate(
+        key,
+        folder / row["image"],
+        patient,
+        row.get("study") or f"{patient} {key}",
+        sections.findings,
+        sections.impression,
+        row.get("view", ""),
+        row.get("split", ""),
+    )
+
+
+def recognises(source: Path) -> bool:
+    """Say whether *source* is a table."""
+    return source.is_file() and source.name.endswith(SUFFIXES)

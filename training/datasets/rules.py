@@ -1,0 +1,56 @@
+"""Report normalisation without a model: the author's sentences by region, silent regions made explicit.
+
+Every sentence stays as its author wrote it. A region that no sentence names gets the impression's
+sentences about it, or else a fixed normal sentence, unless something in the report contradicts that.
+"""
+
+from __future__ import annotations
+
+from training.datasets.faithful import difference
+from training.datasets.regions import REGIONS, Region
+from training.label_phrases import SUPPORT_DEVICES
+from training.labeller import is_abnormal, positives, sentences
+
+
+def by_rules(findings: str, impression: str) -> str:
+    """Return the findings with every region explicit, in the order of REGIONS; other sentences come last.
+
+    The same arguments give the same text, and a normalised text stays as it is. Findings that cannot be
+    brought into this form without a change of meaning come back in their author's words.
+    """
+    written = sentences(findings)
+    by_region: dict[str, list[str]] = {region.name: [] for region in REGIONS}
+    others: list[str] = []
+    for sentence in written:
+        region = region_of(sentence)
+        (others if region is None else by_region[region.name]).append(sentence)
+    concluded = [sentence for sentence in sentences(impression) if _is_a_finding(sentence)]
+    stated = positives(f"{findings} {impression}")
+    for region in silent_regions(findings):
+        about = [sentence for sentence in concluded if region_of(sentence) is region]
+        if about:
+            by_region[region.name] += about
+        elif not region.classes & stated and not any(region.words.search(each) for each in concluded):
+            by_region[region.name].append(region.normal)
+    ordered = [sentence for region in REGIONS for sentence in by_region[region.name]]
+    text = " ".join(_closed(sentence) for sentence in (*ordered, *others))
+    return findings if difference(findings, impression, text) else text
+
+
+def silent_regions(text: str) -> list[Region]:
+    """Return the regions that no sentence of a text names."""
+    return [region for region in REGIONS if not region.words.search(text)]
+
+
+def region_of(sentence: str) -> Region | None:
+    """Return the region that a sentence is about: the one that it names first; None if it names none."""
+    named = [(match.start(), region) for region in REGIONS if (match := region.words.search(sentence))]
+    return min(named, key=lambda each: each[0])[1] if named else None
+
+
+def _is_a_finding(sentence: str) -> bool:
+    return is_abnormal(sentence) or SUPPORT_DEVICES in positives(sentence)
+
+
+def _closed(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "!", "?")) else f"{sentence}."

@@ -1,0 +1,276 @@
+"""The format on disk: Parquet shards beside a `dataset.json` that is written last.
+
+A shard appears whole or not at all. `dataset.json` lists the shards with their digests; shards without
+it, or not in it, are those of a run that was interrupted, and the next run goes on from them. A row group
+holds one row, so that an image can be read without its neighbours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from echo_node.errors import ConfigError, PermanentError
+from echo_node.storage.durable import clear_leftovers, make_folder_durably, write_durably
+from training.datasets.example import Example
+
+try:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+except ImportError as error:
+    raise ConfigError("data sets need pyarrow: pip install 'echo-node[train]'") from error
+
+SCHEMA_VERSION = 1
+FACTS_FILE = "dataset.json"
+_SHARD_FILES = f"data-{'[0-9]' * 5}.parquet"
+SHARD_ROWS = 256
+SHARD_BYTES = 128 * 1024 * 1024
+
+_TEXT = pa.string()
+_SCHEMA = pa.schema(
+    [
+        (each.name, {"bytes": pa.binary(), "tuple[str, ...]": pa.list_(_TEXT)}.get(str(each.type), _TEXT))
+        for each in fields(Example)
+    ]
+)
+_WITHOUT_IMAGE = [name for name in _SCHEMA.names if name != "image"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One file of rows and the SHA-256 of its bytes."""
+
+    file: str
+    rows: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What dataset.json says.
+
+    Attributes:
+        name: for people.
+        source: which reader or command made it.
+        shards: in the order of their rows.
+        rejected: how many rows of the source were not taken, by reason.
+        notes: what else the card should say.
+        schema_version: of the columns.
+    """
+
+    name: str
+    source: str
+    shards: tuple[Shard, ...]
+    rejected: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def rows(self) -> int:
+        """How many examples there are."""
+        return sum(shard.rows for shard in self.shards)
+
+
+class Writer:
+    """Adds rows to a folder, shard by shard; what an earlier run left there is kept.
+
+    Raises:
+        PermanentError: the folder cannot be written to; rows of finished shards are safe.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._pending: list[Example] = []
+        self._pending_bytes = 0
+        try:
+            make_folder_durably(folder)
+            clear_leftovers(folder)
+            self._shards = [_existing_shard(path) for path in sorted(folder.glob(_SHARD_FILES))]
+        except OSError as error:
+            raise PermanentError(f"{folder} cannot be written to: {error.strerror}") from error
+
+    @property
+    def rows(self) -> int:
+        """How many rows are safe on disk."""
+        return sum(shard.rows for shard in self._shards)
+
+    def existing(self) -> Iterator[Example]:
+        """Yield what earlier runs wrote, without the images."""
+        for shard in self._shards:
+            yield from read_rows(self._folder / shard.file, _WITHOUT_IMAGE)
+
+    def add(self, example: Example) -> None:
+        """Add a row; it is safe when its shard is full or the writer finishes."""
+        self._pending.append(example)
+        self._pending_bytes += len(example.image)
+        if len(self._pending) >= SHARD_ROWS or self._pending_bytes >= SHARD_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the rows that wait as a shard."""
+        if not self._pending:
+            return
+        content = _encoded(self._pending)
+        # Not their count: a shard that was taken away leaves a gap, and no other may be written over.
+        number = 1 + max((int(shard.file[5:-8]) for shard in self._shards), default=-1)
+        name = f"data-{number:05}.parquet"
+        self._write(name, content)
+        self._shards.append(Shard(name, len(self._pending), hashlib.sha256(content).hexdigest()))
+        self._pending, self._pending_bytes = [], 0
+
+    def finish(self, name: str, source: str, rejected: dict[str, int], notes: Iterable[str] = ()) -> Facts:
+        """Write what waits and dataset.json: the data set is complete."""
+        self.flush()
+        facts = Facts(name, source, tuple(self._shards), rejected, tuple(notes))
+        self._write(FACTS_FILE, (json.dumps(asdict(facts), indent=2) + "\n").encode())
+        return facts
+
+    def write_beside(self, name: str, content: bytes) -> None:
+        """Write a file of another kind into the folder, whole or not at all."""
+        self._write(name, content)
+
+    def _write(self, name: str, content: bytes) -> None:
+        try:
+            write_durably(self._folder / name, [content], temporary_folder=self._folder)
+        except OSError as error:
+            raise PermanentError(
+                f"{self._folder / name} cannot be written: {error.strerror}; {self.rows} rows are safe "
+                "in finished shards, make room and run the same command again"
+            ) from error
+
+
+class Dataset:
+    """A complete data set, read by the number of a row.
+
+    Raises:
+        ConfigError: the folder is no data set, is unfinished, or is of another schema version.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.facts = load_facts(folder)
+        self._files: dict[int, pq.ParquetFile] = {}
+        self._ends = np.cumsum([shard.rows for shard in self.facts.shards])
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self.facts.rows
+
+    def image(self, index: int) -> bytes:
+        """Return the PNG of a row.
+
+        Raises:
+            PermanentError: its shard is missing or truncated.
+        """
+        place = int(np.searchsorted(self._ends, index, side="right"))
+        shard = self.facts.shards[place]
+        if place not in self._files:
+            self._files[place] = open_shard(self.folder / shard.file)
+        row = index - int(self._ends[place]) + shard.rows
+        try:
+            column = self._files[place].read_row_group(row, columns=["image"]).column("image")
+        except (pa.ArrowException, OSError) as error:
+            raise PermanentError(
+                f"{self.folder / shard.file} is damaged; `dataset check` tells more"
+            ) from error
+        return bytes(column[0].as_py())
+
+    @cached_property
+    def rows(self) -> Sequence[Example]:
+        """All rows without their images.
+
+        Raises:
+            PermanentError: a shard is missing or truncated.
+        """
+        return [
+            row for shard in self.facts.shards for row in read_rows(self.folder / shard.file, _WITHOUT_IMAGE)
+        ]
+
+
+def load_facts(folder: Path) -> Facts:
+    """Read dataset.json.
+
+    Raises:
+        ConfigError: it is absent, damaged, or of another schema version.
+    """
+    path = folder / FACTS_FILE
+    try:
+        stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        shards = tuple(Shard(**each) for each in stored.pop("shards"))
+        facts = Facts(shards=shards, **{**stored, "notes": tuple(stored["notes"])})
+    except FileNotFoundError:
+        left = (
+            "its building was interrupted, run it again"
+            if any(folder.glob("data-*"))
+            else "it is no data set"
+        )
+        raise ConfigError(f"{folder} has no {FACTS_FILE}: {left}") from None
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path} is damaged ({type(error).__name__}): build the data set again") from error
+    if facts.schema_version != SCHEMA_VERSION:
+        raise ConfigError(
+            f"{path} is of schema version {facts.schema_version}, this program reads {SCHEMA_VERSION}"
+        )
+    return facts
+
+
+def open_shard(path: Path) -> pq.ParquetFile:
+    """Open one shard.
+
+    Raises:
+        PermanentError: it is missing or truncated.
+    """
+    try:
+        return pq.ParquetFile(path, memory_map=True)
+    except FileNotFoundError:
+        raise PermanentError(f"the shard {path} is missing") from None
+    except (pa.ArrowException, OSError) as error:
+        raise PermanentError(
+            f"the shard {path} is truncated or damaged: remove it and build again"
+        ) from error
+
+
+def read_rows(path: Path, columns: Sequence[str] = tuple(_SCHEMA.names)) -> Iterator[Example]:
+    """Yield the rows of one shard; columns left out are empty.
+
+    Raises:
+        PermanentError: it is missing, truncated or damaged.
+    """
+    absent: dict[str, Any] = {name: b"" for name in _SCHEMA.names if name not in columns}
+    file = open_shard(path)
+    try:
+        for batch in file.iter_batches(columns=list(columns)):
+            for row in batch.to_pylist():
+                stored = {name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}
+                yield Example(**(absent | stored))
+    except (pa.ArrowException, OSError) as error:
+        raise PermanentError(f"the shard {path} is damaged: remove it and build again") from error
+
+
+def counted(reasons: Iterable[str]) -> dict[str, int]:
+    """Return how often each reason occurs, the most frequent first."""
+    return dict(Counter(reasons).most_common())
+
+
+def _encoded(examples: Sequence[Example]) -> bytes:
+    """Return a shard's bytes; a PNG is compressed already, so only its neighbours' columns are."""
+    table = pa.Table.from_pylist([asdict(example) for example in examples], schema=_SCHEMA)
+    buffer = io.BytesIO()
+    compression = dict.fromkeys(_WITHOUT_IMAGE, "zstd") | {"image": "none", "image_hash": "none"}
+    pq.write_table(table, buffer, row_group_size=1, compression=compression, write_statistics=False)
+    return buffer.getvalue()
+
+
+def _existing_shard(path: Path) -> Shard:
+    rows = open_shard(path).metadata.num_rows
+    with path.open("rb") as file:
+        return Shard(path.name, rows, hashlib.file_digest(file, "sha256").hexdigest())

@@ -1,0 +1,208 @@
+"""Which of CheXpert's 14 findings an English report states, denies or holds possible, by rules.
+
+A sentence is taken apart into clauses; a finding's words in a clause are a mention, which a cue before or
+behind it in the same clause can negate or hedge. Without a model: deterministic, explainable, and good enough
+to compare two texts of one report. It is no replacement for a learned labeller.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from training.label_phrases import (
+    FINDINGS,
+    HARMLESS_NEGATIONS,
+    HEDGES_AFTER,
+    HEDGES_BEFORE,
+    MENTIONS_OF_NO_FINDING,
+    NEGATIONS_AFTER,
+    NEGATIONS_BEFORE,
+    NO_FINDING,
+    OTHER_ABNORMALITIES,
+    STRUCTURES,
+    SUPPORT_DEVICES,
+    UNCERTAIN_NEGATIONS,
+)
+
+Status: TypeAlias = Literal["positive", "negative", "uncertain"]
+
+CLASSES: tuple[str, ...] = (NO_FINDING, *FINDINGS)
+"""The 14 classes, `No Finding` first."""
+
+_OTHER = "other abnormality"
+_STRENGTH: dict[Status, int] = {"negative": 0, "uncertain": 1, "positive": 2}
+
+
+def _words(pattern: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w)(?:{pattern})(?!\w)")
+
+
+_MENTIONS = {name: _words(pattern) for name, pattern in (*FINDINGS.items(), (_OTHER, OTHER_ABNORMALITIES))}
+_UNCERTAIN_NEGATION = _words(UNCERTAIN_NEGATIONS)
+_HARMLESS = _words(HARMLESS_NEGATIONS)
+_NEGATION_BEFORE = _words(NEGATIONS_BEFORE)
+_NEGATION_AFTER = re.compile(rf"(?:(?<!\w)|(?=:))(?:{NEGATIONS_AFTER})(?!\w)")
+_HEDGE_BEFORE = _words(HEDGES_BEFORE)
+_HEDGE_AFTER = _words(HEDGES_AFTER)
+_NO_STATEMENT = _words(MENTIONS_OF_NO_FINDING)
+_ABNORMAL_OR_NORMAL = {
+    structure: (_words(structure.subject), re.compile(rf"(?<!\w)(?:(?P<abnormal>{structure.abnormal})"
+                                                      rf"|(?P<normal>{structure.normal}))(?!\w)"))
+    for structure in STRUCTURES
+}  # fmt: skip
+
+_SENTENCE_END = re.compile(
+    r"(?<=[.!?])(?<!\bdr\.)(?<!\bvs\.)(?<!\s\d\.)\s+|\n\s*\n|\n\s*(?=[-*•]|\d+[.)])", re.IGNORECASE
+)
+_CONJUNCTION = re.compile(
+    r";|(?<!\w)(?:but|however|although|though|except(?: for)?|other than|(?:apart|aside) from"
+    r"|whereas|while|yet)(?!\w)"
+)
+_VERB = r"(?:is|are|was|were|has|have|remains?|appears?|persists?|demonstrates?|shows?)"
+_OWN_VERB = re.compile(
+    rf",\s+(?!(?:or|nor)\b)(?![^,]*\b(?:or|nor)\b[^,]*\b{_VERB}\b)(?:and\s+)?(?=[^,]*\b{_VERB}\b)"
+    rf"|\s+and\s+(?=(?:there|the|an?|both)\b[^,]*\b{_VERB}\b)"
+)
+_SAYS_SOMETHING = re.compile(rf"\b(?:{_VERB}|no|without)\b")
+_STATES_ANEW = re.compile(
+    r"(?:,\s+(?:and\s+)?|\s(?:and|with)\s+)(?:there|the|an?|with|small|moderate|large|tiny|trace|mild|minimal|severe"
+    r"|stable|unchanged|new|persistent|increas\w+|improv\w+|worsen\w+|residual|chronic|associated|bibasilar)\b"
+)
+_LIST_GOES_ON = re.compile(r",\s*(?:or|nor)\b")
+_LETTER = re.compile(r"[^\W\d]")
+_WINDOW = 8
+"""Words between a structure and the adjective that describes it, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Mention:
+    """A finding's words in a clause; `denied` where the words themselves say that it is absent."""
+
+    finding: str
+    start: int
+    end: int
+    denied: bool = False
+
+
+def label(text: str) -> dict[str, Status | None]:
+    """Return what a report says of each class; None where it says nothing.
+
+    Of several mentions a positive one counts before an uncertain one before a negative one. `No Finding` is
+    positive in a text without a positive or uncertain finding, devices apart, and otherwise None.
+    """
+    found: dict[str, Status] = {}
+    for clause in clauses(text):
+        for mention in _mentions(clause):
+            status = _status(clause, mention)
+            if status and _STRENGTH[status] >= _STRENGTH[found.get(mention.finding, "negative")]:
+                found[mention.finding] = status
+    abnormal = any(status != "negative" for finding, status in found.items() if finding != SUPPORT_DEVICES)
+    labels: dict[str, Status | None] = {NO_FINDING: "positive" if text.strip() and not abnormal else None}
+    labels.update({finding: found.get(finding) for finding in FINDINGS})
+    return labels
+
+
+def positives(text: str) -> frozenset[str]:
+    """Return the findings that a report states or holds possible, `No Finding` apart."""
+    return frozenset(
+        finding
+        for finding, status in label(text).items()
+        if finding != NO_FINDING and status in {"positive", "uncertain"}
+    )
+
+
+def is_abnormal(text: str) -> bool:
+    """Say whether a text states or holds possible anything abnormal, devices apart."""
+    return bool(text.strip()) and label(text)[NO_FINDING] is None
+
+
+def sentences(text: str) -> list[str]:
+    """Return the sentences of a report, its lines joined; an item of a list is a sentence."""
+    return [" ".join(piece.split()) for piece in _SENTENCE_END.split(text) if _LETTER.search(piece)]
+
+
+def clauses(text: str) -> Iterator[str]:
+    """Yield the parts of each sentence in which a negation holds, in lower case."""
+    for sentence in sentences(text):
+        for part in _CONJUNCTION.split(sentence.casefold().rstrip(".!?")):
+            yield from _with_own_verb(part.strip(" ,"))
+
+
+def _with_own_verb(part: str) -> Iterator[str]:
+    """Split `the heart is large, the lungs are clear` but not `no mass, nodule or cyst is seen`."""
+    start = 0
+    for cut in _OWN_VERB.finditer(part):
+        if _SAYS_SOMETHING.search(part, start, cut.start()):
+            yield part[start : cut.start()]
+            start = cut.end()
+    if part[start:]:
+        yield part[start:]
+
+
+def _mentions(clause: str) -> Iterator[_Mention]:
+    for finding, pattern in _MENTIONS.items():
+        for match in pattern.finditer(clause):
+            yield _Mention(finding, match.start(), match.end())
+    for structure, (subject, adjective) in _ABNORMAL_OR_NORMAL.items():
+        for match in subject.finditer(clause):
+            described = _described(clause, match, adjective)
+            if described is not None:
+                first, last = sorted((match.span(), described.span()))
+                yield _Mention(structure.finding, first[0], last[1], described["normal"] is not None)
+
+
+def _described(clause: str, subject: re.Match[str], adjective: re.Pattern[str]) -> re.Match[str] | None:
+    """Return the adjective just before the structure, or else the first one behind it."""
+    before = None
+    for match in adjective.finditer(clause, 0, subject.start()):
+        before = match
+    if (
+        before
+        and len(clause[before.end() : subject.start()].split()) <= 2
+        and "," not in clause[before.end() : subject.start()]
+    ):
+        return before
+    behind = adjective.search(clause, subject.end())
+    if behind and len(clause[subject.end() : behind.start()].split()) <= _WINDOW:
+        return behind
+    return None
+
+
+def _status(clause: str, mention: _Mention) -> Status | None:
+    """Return what the clause says of the mention; None if it is no statement about the image."""
+    before, behind = clause[: mention.start], clause[mention.end :]
+    if _NO_STATEMENT.search(before):
+        return None
+    if _UNCERTAIN_NEGATION.search(before) or _UNCERTAIN_NEGATION.search(behind):
+        return "uncertain"
+    if mention.denied:
+        return "negative"
+    inside = clause[mention.start : mention.end]
+    if _negated_before(clause, mention) or _NEGATION_AFTER.search(behind) or _NEGATION_BEFORE.search(inside):
+        return "negative"
+    if _HEDGE_BEFORE.search(_same_statement(before) + inside) or _HEDGE_AFTER.search(
+        behind.partition(",")[0]
+    ):
+        return "uncertain"
+    return "positive"
+
+
+def _negated_before(clause: str, mention: _Mention) -> bool:
+    before = clause[: mention.start]
+    harmless = [match.span() for match in _HARMLESS.finditer(before)]
+    for cue in _NEGATION_BEFORE.finditer(before):
+        if any(start <= cue.start() < end for start, end in harmless):
+            continue
+        anew = _STATES_ANEW.search(before, cue.end())
+        if anew is None or _LIST_GOES_ON.search(clause, anew.end()):
+            return True
+    return False
+
+
+def _same_statement(before: str) -> str:
+    """Return the part of the clause that belongs to the mention's own statement."""
+    cuts = list(_STATES_ANEW.finditer(before))
+    return before[cuts[-1].end() :] if cuts else before

@@ -1,0 +1,51 @@
+"""Low-rank adapters on the language model, through peft; merged into its weights before they are saved.
+
+So a checkpoint is plain whatever it was trained by, and the next stage can start from it as from any other.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from echo_node.errors import ConfigError
+from echo_node.model.vlm import EchoForReportGeneration
+from training.recipe import LoraRecipe
+
+_MATRICES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+def adapt(model: EchoForReportGeneration, recipe: LoraRecipe) -> None:
+    """Freeze the language model and give each matrix of its layers an adapter, kept in float32.
+
+    Raises:
+        ConfigError: peft is not installed.
+    """
+    try:
+        from peft import LoraConfig, inject_adapter_in_model
+    except ModuleNotFoundError:
+        raise ConfigError("a recipe with [lora] needs peft: pip install 'echo-node[train]'") from None
+    config = LoraConfig(
+        r=recipe.rank,
+        lora_alpha=recipe.alpha,
+        lora_dropout=recipe.dropout,
+        target_modules=_MATRICES,
+    )
+    language_model = model.model.language_model
+    language_model.requires_grad_(requires_grad=False)
+    model.lm_head.requires_grad_(requires_grad=False)
+    inject_adapter_in_model(config, language_model)
+    for name, parameter in language_model.named_parameters():
+        if "lora_" in name:
+            parameter.data = parameter.data.float()
+
+
+@torch.no_grad()
+def merge(model: EchoForReportGeneration) -> None:
+    """Add the adapters to the weights that they adapt, and take them off."""
+    from peft.tuners.lora import LoraLayer
+
+    for name, module in list(model.named_modules()):
+        if isinstance(module, LoraLayer):
+            parent, _, attribute = name.rpartition(".")
+            module.merge(safe_merge=True)
+            setattr(model.get_submodule(parent), attribute, module.get_base_layer())

@@ -1,0 +1,65 @@
+"""Which objective a recipe asks for, with all that it needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from echo_node.inference.prompt import prompt_ids
+from echo_node.model import checkpoint
+from training.ar import ArObjective
+from training.dcd import DcdObjective, TargetsOf, streamed_targets
+from training.objective import Objective
+from training.phantom.findings import FACTS
+from training.rad import RadObjective
+from training.recipe import Recipe
+from training.rollouts import KeptRollouts, folder_name
+from training.start import Start, teacher_of
+from training.vision import VisionObjective
+from training.world import World
+
+
+def objective_of(plan: Recipe, started: Start, world: World, folder: Path) -> Objective:
+    """Return what a recipe minimises.
+
+    Args:
+        plan: the recipe.
+        started: the network that is trained.
+        world: the processes.
+        folder: of the run; rollouts are kept in it.
+
+    Raises:
+        ConfigError: a `dcd` recipe has no teacher.
+        CheckpointError: the teacher cannot be loaded.
+    """
+    values = [len(values) for values in FACTS.values()]
+    model, rows = started.model, plan.hardware.row_tokens
+    if plan.stage == "vision":
+        return VisionObjective(model, _image_tokens(plan, started), values)
+    if plan.stage == "ar":
+        return ArObjective(model, rows)
+    if plan.stage == "rad":
+        return RadObjective(model, plan.rad, values, rows)
+    return DcdObjective(model, _targets(plan, started, world, folder), plan.dcd, plan.rad, rows)
+
+
+def _targets(plan: Recipe, started: Start, world: World, folder: Path) -> TargetsOf:
+    """Return what gives the teacher's rollouts: the teacher, or what was kept of it."""
+    teacher = checkpoint.load(teacher_of(plan))
+    half = torch.bfloat16 if plan.hardware.precision == "bfloat16" else torch.float32
+    network = teacher.model.to(world.device, half)  # type: ignore[arg-type]
+    streamed = streamed_targets(started.model, network, plan.dcd)
+    if not plan.dcd.cache:
+        return streamed
+    data = plan.data.model_dump_json() + repr(started.preparation)
+    kept = folder / "rollouts" / folder_name(teacher.digest, plan.dcd, data)
+    prompt = len(prompt_ids(started.tokenizer, _image_tokens(plan, started)))
+    least = plan.model.block_length - prompt % plan.model.block_length
+    return KeptRollouts(streamed, kept, started.model.config.end_of_sequence, least)
+
+
+def _image_tokens(plan: Recipe, started: Start) -> int:
+    """Return how many tokens one image of the recipe's size becomes."""
+    _, grid_thw = started.preparation.patches(torch.zeros(1, plan.data.side, plan.data.side))
+    return started.preparation.tokens(grid_thw[0])

@@ -1,0 +1,117 @@
+"""A teacher's rollouts on disk: written once for each image, read in every later epoch and run.
+
+What is kept is what a student is fitted to: committed tokens, their steps, the most probable tokens of each
+distribution. A folder belongs to one teacher, one set of data and one way of decoding, by its name.
+
+Shapes: N examples, R response, L trained tokens of one example, K kept tokens of each distribution.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from echo_node.errors import TransientError
+from training.collate import Batch
+from training.recipe import DcdRecipe
+from training.targets import Targets
+
+Kept = dict[str, Tensor]
+"""Of one example: `response_L`, `step_L`, `log_prob_LK`, `token_LK` and `looped`."""
+
+
+def folder_name(teacher_digest: str, recipe: DcdRecipe, data: str) -> str:
+    """Return the name of the folder that rollouts belong in.
+
+    Args:
+        teacher_digest: of the teacher's checkpoint.
+        recipe: how it decodes, and how much is kept.
+        data: what else decides the rollouts: data and preparation.
+    """
+    decides = f"{teacher_digest} {recipe.teacher_threshold} {recipe.max_new_tokens} {recipe.top_k} {data}"
+    return hashlib.sha256(decides.encode()).hexdigest()[:16]
+
+
+class KeptRollouts:
+    """Targets of batches: from disk, or from the teacher the first time."""
+
+    def __init__(self, write: Callable[[Batch], Targets], folder: Path, eos_id: int, least: int) -> None:
+        """Know the folder.
+
+        Args:
+            write: lets the teacher write about a batch; its targets name the tokens they keep.
+            folder: where rollouts are kept; made if need be.
+            eos_id: fills shorter responses up.
+            least: tokens of the shortest response: to the end of the prompt's last block.
+        """
+        self._write, self._folder, self._eos_id, self._least = write, folder, eos_id, least
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, batch: Batch) -> Targets:
+        """Return the targets of a batch whose examples are numbered."""
+        if batch.index_N is None:
+            raise ValueError("kept rollouts belong to numbered examples, and this batch has no numbers")
+        paths = [self._folder / f"{index}.pt" for index in batch.index_N.tolist()]
+        if not all(path.is_file() for path in paths):
+            for path, kept in zip(paths, taken_apart(self._write(batch)), strict=True):
+                _save(kept, path)
+        read = [torch.load(path, weights_only=True) for path in paths]
+        return put_together(read, self._eos_id, self._least, batch.prompt_NP.device)
+
+
+def taken_apart(targets: Targets) -> list[Kept]:
+    """Return what is kept of each example."""
+    if targets.token_MK is None:
+        raise ValueError("whole distributions are not kept: dcd.top_k must be less than the vocabulary")
+    lengths = targets.trained_NR.sum(1).tolist()
+    log_probs = torch.split(targets.log_prob_MK, lengths)
+    tokens = torch.split(targets.token_MK, lengths)
+    return [
+        {
+            "response_L": targets.response_NR[n, :length].cpu().clone(),
+            "step_L": targets.step_NR[n, :length].cpu().clone(),
+            "log_prob_LK": log_probs[n].cpu().clone(),
+            "token_LK": tokens[n].cpu().clone(),
+            "looped": targets.looped_N[n].cpu().clone(),
+        }
+        for n, length in enumerate(lengths)
+    ]
+
+
+def put_together(kept: Sequence[Kept], eos_id: int, least: int, device: torch.device) -> Targets:
+    """Return the targets of a batch of kept examples, shorter responses filled up with EOS."""
+    lengths = [len(each["response_L"]) for each in kept]
+    longest = max(least, *lengths)
+    response_NR = torch.full((len(kept), longest), eos_id)
+    step_NR = torch.zeros_like(response_NR)
+    for n, each in enumerate(kept):
+        response_NR[n, : lengths[n]] = each["response_L"]
+        step_NR[n, : lengths[n]] = each["step_L"]
+    trained_NR = torch.arange(longest)[None] < torch.tensor(lengths)[:, None]
+    response_NR = response_NR.to(device)
+    return Targets(
+        prefix_NR=response_NR,
+        response_NR=response_NR,
+        step_NR=step_NR.to(device),
+        trained_NR=trained_NR.to(device),
+        looped_N=torch.stack([each["looped"] for each in kept]).to(device),
+        log_prob_MK=torch.cat([each["log_prob_LK"] for each in kept]).to(device),
+        token_MK=torch.cat([each["token_LK"] for each in kept]).to(device),
+    )
+
+
+def _save(kept: Kept, path: Path) -> None:
+    partial = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        torch.save(kept, partial)
+    except (OSError, RuntimeError) as error:
+        partial.unlink(missing_ok=True)
+        raise TransientError(
+            f"a rollout could not be written to {path.parent}: free some space and run the same command again"
+        ) from error
+    partial.replace(path)

@@ -1,0 +1,187 @@
+"""One stage from its recipe to its checkpoint: what `echo-node train` does."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from safetensors import SafetensorError
+from torch import Tensor
+
+from echo_node.errors import ConfigError, TransientError
+from echo_node.model.checkpoint import ModelFacts
+from echo_node.model.vlm import EchoForReportGeneration
+from training import figure, snapshot
+from training.batches import Batches, features_of, held_out
+from training.card import FILE_NAME as CARD
+from training.card import model_card
+from training.loop import Run
+from training.loop import train as run_loop
+from training.lora import adapt, merge
+from training.objective import Learner
+from training.objectives import objective_of
+from training.optimiser import optimisers
+from training.recipe import Recipe, load_recipe
+from training.record import Record, figures_of
+from training.sharding import shard
+from training.start import Start, examples_of, start, teacher_of
+from training.state import StateFolder
+from training.world import World, joined
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def train(stage: str, recipe: str, out: Path | None = None, overrides: Sequence[str] = ()) -> Path:
+    """Run one stage and write its checkpoint; an interrupted run in the same folder goes on.
+
+    Under torchrun every process calls this.
+
+    Args:
+        stage: `vision`, `ar`, `rad` or `dcd`; must be the recipe's own.
+        recipe: a shipped recipe's name or a file.
+        out: the folder of the checkpoint and the run's records; `runs/<recipe>` by default.
+        overrides: `section.key=value` each.
+
+    Returns:
+        The checkpoint's folder.
+
+    Raises:
+        ConfigError: the recipe is wrong, of another stage, or takes a vision tower of other dimensions.
+        CheckpointError: the model to start from cannot be loaded.
+        TransientError: the disk is full; what was saved before is kept.
+    """
+    plan = plan_of(stage, recipe, overrides)
+    folder = out or Path("runs") / Path(recipe).stem
+    folder.mkdir(parents=True, exist_ok=True)
+    with joined(plan.hardware.device) as world:
+        console = Console(stderr=True, quiet=not world.leads)
+        try:
+            _train(plan, folder, world, console)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            raise TransientError(
+                f"{folder} cannot be written ({error.strerror}); what was saved before is kept: free some "
+                "space and run the same command again"
+            ) from error
+    return folder
+
+
+def plan_of(stage: str, recipe: str, overrides: Sequence[str]) -> Recipe:
+    """Read the recipe of a stage.
+
+    Raises:
+        ConfigError: it is wrong, or of another stage.
+    """
+    plan = load_recipe(recipe, list(overrides))
+    if plan.stage != stage:
+        raise ConfigError(f"recipe '{recipe}' is for the stage '{plan.stage}', not '{stage}'")
+    return plan
+
+
+def _train(plan: Recipe, folder: Path, world: World, console: Console) -> None:
+    if world.leads:
+        (folder / "recipe.json").write_text(plan.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    started = start(plan)
+    model = started.model
+    prepare(model, plan)
+    model.to(world.device)  # type: ignore[arg-type]
+    torch.manual_seed(plan.optimiser.seed)
+    objective = objective_of(plan, started, world, folder)
+    learner = Learner(model, objective).to(world.device)
+    if world.size > 1:
+        shard(learner, plan, world)
+    with Progress(console=console, transient=True) as progress:
+        bar = progress.add_task("phantoms", total=plan.data.count)
+        examples = examples_of(plan.data, started.preparation, partial(progress.advance, bar))
+    parameters = sum(p.numel() for p in model.parameters())
+    console.print(
+        f"{plan.stage}: {parameters / 1e6:.2f} M parameters, "
+        f"{len(examples)} images, {plan.optimiser.steps} updates of {plan.optimiser.batch}"
+    )
+    states = StateFolder(folder, _digest(plan), console.print)
+    run = Run(
+        plan,
+        world,
+        learner,
+        objective,
+        optimisers(learner, plan.optimiser),
+        Batches(plan, examples, started, features_of(plan, started, folder)),
+        states,
+        held_out(plan, started, world),
+    )
+
+    def record_from(first: int) -> Record | None:
+        if not world.leads:
+            return None
+        return Record(folder, first, plan.optimiser.steps, console=console)
+
+    run_loop(run, record_from)
+    learnt = snapshot.weights_of(learner) if world.size > 1 else {}
+    if world.leads:
+        _write(plan, _gathered(plan, learnt) if learnt else started, folder)
+        card = model_card(plan, parameters, figures_of(folder)[-1])
+        (folder / CARD).write_text(card, encoding="utf-8")
+        figure.draw(folder, f"{plan.model.name} {plan.model.version}, {plan.stage}", console.print)
+        states.clear()
+        console.print(f"wrote {folder}")
+    world.wait()
+
+
+def prepare(model: EchoForReportGeneration, plan: Recipe) -> None:
+    """Freeze what is not trained, add adapters, and save memory as the recipe says."""
+    hardware = plan.hardware
+    if plan.lora is not None:
+        if hardware.precision == "bfloat16":
+            model.to(torch.bfloat16)  # type: ignore[arg-type]
+        adapt(model, plan.lora)
+    model.model.visual.requires_grad_(plan.optimiser.train_vision)
+    if hardware.gradient_checkpointing:
+        renamed: Any = getattr(model, "activation_checkpointing_enable", None)  # in transformers 5.24
+        enable = renamed or model.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
+
+
+def _gathered(plan: Recipe, learnt: dict[str, Tensor]) -> Start:
+    """Return the whole network that several processes have trained."""
+    whole = start(plan)
+    own = {name.removeprefix("model."): value for name, value in learnt.items() if name.startswith("model.")}
+    whole.model.load_state_dict(own, strict=False)
+    return whole
+
+
+def _digest(plan: Recipe) -> str:
+    """Return what a state must belong to: the recipe, but not the machine that it runs on."""
+    return hashlib.sha256(plan.model_dump_json(exclude={"hardware"}).encode()).hexdigest()
+
+
+def _write(plan: Recipe, started: Start, folder: Path) -> None:
+    """Write the checkpoint, its weights in 16 bits to halve its size.
+
+    Raises:
+        TransientError: the disk is full.
+    """
+    model: EchoForReportGeneration = started.model
+    if plan.stage == "ar":  # not a model that writes blocks: whoever adapts it says of which length
+        model.config.block_length = 0
+    if plan.lora is not None:
+        merge(model)
+    half = torch.bfloat16 if plan.hardware.precision == "bfloat16" else torch.float16
+    try:
+        model.train(mode=False).to(half).save_pretrained(folder)
+    except SafetensorError as error:
+        raise TransientError(
+            f"the weights could not be written to {folder}; the last state is kept: free some space and "
+            "run the same command again"
+        ) from error
+    started.tokenizer.save_pretrained(folder)
+    started.preparation.save(folder)
+    teacher = teacher_of(plan) if plan.stage == "dcd" else ""
+    ModelFacts(plan.model.name, plan.model.version, plan.model.demonstration, "en", teacher).save(folder)

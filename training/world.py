@@ -1,0 +1,87 @@
+"""The processes of a run: one, or those that torchrun has started, each with its rows of every batch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+
+from echo_node.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Where this process stands.
+
+    Attributes:
+        rank: of this process; the one of rank 0 writes files and talks.
+        size: how many there are.
+        device: that this one computes on.
+    """
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes files and talks."""
+        return self.rank == 0
+
+    def rows(self, batch: int, micro_batch: int) -> list[range]:
+        """Return the rows of a batch that this process computes, in parts of *micro_batch* (0: in one).
+
+        Raises:
+            ConfigError: the batch cannot be dealt out evenly.
+        """
+        if batch % self.size:
+            raise ConfigError(
+                f"optimiser.batch of {batch} cannot be dealt out evenly to {self.size} processes"
+            )
+        share = batch // self.size
+        first, part = self.rank * share, micro_batch or share
+        return [range(at, min(at + part, first + share)) for at in range(first, first + share, part)]
+
+    def add_up(self, values: dict[str, float]) -> dict[str, float]:
+        """Return the sums over all processes; every one must name the same values in the same order."""
+        if self.size == 1:
+            return values
+        added = torch.tensor(list(values.values()), dtype=torch.float64, device=self.device)
+        dist.all_reduce(added)
+        return dict(zip(values, added.tolist(), strict=True))
+
+    def wait(self) -> None:
+        """Wait for all processes to come here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+@contextmanager
+def joined(device: str) -> Iterator[World]:
+    """Join the processes of the run, and part from them at the end.
+
+    Args:
+        device: `cpu`, `cuda`, or `auto` for the GPU if there is one.
+
+    Raises:
+        ConfigError: a GPU is asked for and there is none.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("hardware.device is 'cuda', but PyTorch sees no GPU")
+    on_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if on_gpu else torch.device("cpu")
+    if on_gpu:
+        torch.cuda.set_device(place)
+    if size == 1:
+        yield World(0, 1, place)
+        return
+    dist.init_process_group("nccl" if on_gpu else "gloo")
+    try:
+        yield World(dist.get_rank(), size, place)
+    finally:
+        dist.destroy_process_group()
