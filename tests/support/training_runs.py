@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from support.console import ENVIRONMENT
@@ -47,5 +48,20 @@ def kill_after(updates: int, process: "subprocess.Popen[str]", out: Path) -> Non
     """Kill a run, with all its processes, as soon as it has told of so many updates."""
     while process.poll() is None and len(figures_of(out)) < updates:
         time.sleep(0.005)
-    os.killpg(process.pid, signal.SIGKILL)
+    for pid in _family(process.pid):  # the launcher first: it cannot tell the others to end in peace
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     process.communicate()
+
+
+def _family(pid: int) -> list[int]:
+    """Return a process and all that descend from it; torchrun gives each of its own a session of its own."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended meanwhile
+            number, _, rest = stat.read_text(encoding="utf-8", errors="replace").partition(" ")
+            parents[int(number)] = int(rest.rpartition(")")[2].split()[1])
+    family = [pid]
+    for member in family:
+        family += [child for child, parent in parents.items() if parent == member]
+    return family
