@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from support.one_update import loss_and_figures
 from support.small_checkpoint import TEXTS, write_checkpoint
 
 from echo_node.inference.image import ImagePreparation
 from echo_node.model import checkpoint
 from echo_node.model.checkpoint import ModelFacts
 from training.collate import collate
+from training.noise import Noise
 from training.rad import RadObjective
 from training.recipe import RadRecipe
 
@@ -37,10 +39,9 @@ def _write_parrot(folder: Path) -> Path:
     )
     objective = RadObjective(model, RadRecipe(min_noise=1.0))  # every block from nothing: one-step decoding
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    noise = torch.Generator().manual_seed(0)
-    for _ in range(_MOST_UPDATES):
+    for step in range(_MOST_UPDATES):
         optimiser.zero_grad()
-        loss, _ = objective.loss(batch, noise)
+        loss, _ = loss_and_figures(objective, batch, Noise(0, step))
         loss.backward()
         optimiser.step()
         if loss.item() < _LEARNT:
