@@ -6,15 +6,14 @@ Shapes: N images, T tokens of an image, D width.
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from echo_node.errors import TransientError
 from echo_node.model.vlm import EchoForReportGeneration
 from training.collate import Batch
+from training.kept import keep
 
 _MADE_AT_ONCE = 64
 
@@ -77,13 +76,5 @@ class KeptFeatures:
         self._kept[index] = features_TD
         if self._folder is None:
             return
-        partial = self._folder / f"{index}.{os.getpid()}.part"
-        try:
-            torch.save(features_TD, partial)
-        except (OSError, RuntimeError) as error:
-            partial.unlink(missing_ok=True)
-            raise TransientError(
-                f"features could not be written to {self._folder}: free some space and run the same command "
-                "again, or take hardware.keep_vision = 'memory'"
-            ) from error
-        partial.replace(self._folder / f"{index}.pt")
+        advice = "free some space and run the same command again, or take hardware.keep_vision = 'memory'"
+        keep(features_TD, self._folder / f"{index}.pt", advice)

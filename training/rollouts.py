@@ -9,15 +9,14 @@ Shapes: N examples, R response, L trained tokens of one example, K kept tokens o
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from echo_node.errors import TransientError
 from training.collate import Batch
+from training.kept import keep
 from training.recipe import DcdRecipe
 from training.targets import Targets
 
@@ -59,7 +58,7 @@ class KeptRollouts:
         paths = [self._folder / f"{index}.pt" for index in batch.index_N.tolist()]
         if not all(path.is_file() for path in paths):
             for path, kept in zip(paths, taken_apart(self._write(batch)), strict=True):
-                _save(kept, path)
+                keep(kept, path, "free some space and run the same command again")
         read = [torch.load(path, weights_only=True) for path in paths]
         return put_together(read, self._eos_id, self._least, batch.prompt_NP.device)
 
@@ -103,15 +102,3 @@ def put_together(kept: Sequence[Kept], eos_id: int, least: int, device: torch.de
         log_prob_MK=torch.cat([each["log_prob_LK"] for each in kept]).to(device),
         token_MK=torch.cat([each["token_LK"] for each in kept]).to(device),
     )
-
-
-def _save(kept: Kept, path: Path) -> None:
-    partial = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        torch.save(kept, partial)
-    except (OSError, RuntimeError) as error:
-        partial.unlink(missing_ok=True)
-        raise TransientError(
-            f"a rollout could not be written to {path.parent}: free some space and run the same command again"
-        ) from error
-    partial.replace(path)

@@ -10,8 +10,9 @@ from pathlib import Path
 from sqlalchemy import Select, select
 
 from echo_node.domain.lifecycle import StudyState
-from echo_node.domain.study import InstanceIdentity, StoredInstance
+from echo_node.domain.study import StoredInstance
 from echo_node.storage.engine import Database
+from echo_node.storage.instances import stored_instance
 from echo_node.storage.tables import Instance, Study
 
 
@@ -72,20 +73,7 @@ class Archive:
             rows = session.scalars(
                 select(Instance).where(Instance.study_id == study.id).order_by(Instance.id)
             )
-            instances = tuple(
-                StoredInstance(
-                    InstanceIdentity(
-                        study.study_instance_uid,
-                        row.series_instance_uid,
-                        row.sop_instance_uid,
-                        row.sop_class_uid,
-                        row.transfer_syntax_uid,
-                    ),
-                    self._data_dir / row.path,
-                    row.data_set_sha256,
-                )
-                for row in rows
-            )
+            instances = tuple(stored_instance(row, study.study_instance_uid, self._data_dir) for row in rows)
             return KeptStudy(study.id, study.study_instance_uid, instances)
 
 

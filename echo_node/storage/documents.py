@@ -15,10 +15,11 @@ from echo_node.domain.job import DeliveryState, DraftJob, JobState
 from echo_node.domain.lifecycle import StudyEvent, StudyState
 from echo_node.domain.ports import Clock
 from echo_node.domain.report import EncodedDocument, ModelIdentity
-from echo_node.domain.study import InstanceIdentity, Selection, StoredInstance
+from echo_node.domain.study import Selection, StoredInstance
 from echo_node.errors import PermanentError, TransientError
 from echo_node.storage.claims import Claims
 from echo_node.storage.engine import Database
+from echo_node.storage.instances import stored_instance
 from echo_node.storage.outbox import Outbox
 from echo_node.storage.studies import insert_if_absent, lock_study, move
 from echo_node.storage.tables import Delivery, Document, Instance, Job, Study
@@ -60,18 +61,7 @@ class Drafts:
         query = select(Instance).where(Instance.study_id == job.study_id).order_by(Instance.id)
         with self._database.read() as session:
             return [
-                StoredInstance(
-                    InstanceIdentity(
-                        job.study_instance_uid,
-                        row.series_instance_uid,
-                        row.sop_instance_uid,
-                        row.sop_class_uid,
-                        row.transfer_syntax_uid,
-                    ),
-                    self._data_dir / row.path,
-                    row.data_set_sha256,
-                )
-                for row in session.scalars(query)
+                stored_instance(row, job.study_instance_uid, self._data_dir) for row in session.scalars(query)
             ]
 
     def is_drafted(self, job: DraftJob, selection: Selection) -> bool:

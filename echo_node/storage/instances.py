@@ -17,9 +17,10 @@ from pathlib import Path
 
 import structlog
 
-from echo_node.domain.study import InstanceFile, ReceivedInstance
+from echo_node.domain.study import InstanceFile, InstanceIdentity, ReceivedInstance, StoredInstance
 from echo_node.errors import InstanceRejected
 from echo_node.storage.durable import clear_leftovers, make_folder_durably, write_durably
+from echo_node.storage.tables import Instance
 
 log = structlog.get_logger()
 
@@ -92,3 +93,15 @@ class Spool:
             raise InstanceRejected(
                 OUT_OF_RESOURCES, f"only {free} bytes of disk are free: intake.minimum_free_bytes stops here"
             )
+
+
+def stored_instance(row: Instance, study_instance_uid: str, data_dir: Path) -> StoredInstance:
+    """Return what a row says of an instance, its file found below *data_dir*."""
+    identity = InstanceIdentity(
+        study_instance_uid,
+        row.series_instance_uid,
+        row.sop_instance_uid,
+        row.sop_class_uid,
+        row.transfer_syntax_uid,
+    )
+    return StoredInstance(identity, data_dir / row.path, row.data_set_sha256)
