@@ -29,7 +29,7 @@ _TAKES_CACHE_AS = (  # transformers 5.24 renamed it
 )
 
 _GENERATION: dict[str, Any] = {
-    "denoising_steps": 2,
+    "denoising_steps": 3,
     "confidence_threshold": 0.7,
     "refine": "off",
     "max_new_tokens": 320,
