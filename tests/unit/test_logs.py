@@ -32,6 +32,22 @@ def test_events_are_json_lines_with_level_and_time_when_not_on_a_terminal() -> N
     assert line == {"event": "study_complete", "level": "info", "study_id": 3, "role": "infer"}
 
 
+def test_a_line_is_one_write_so_that_processes_can_share_a_stream() -> None:
+    class Stream(io.StringIO):
+        written: list[str] = []  # noqa: RUF012 - one stream
+
+        def write(self, text: str) -> int:
+            self.written.append(text)
+            return super().write(text)
+
+    stream = Stream()
+    logs.configure(stream=stream)
+    structlog.get_logger().info("study_complete", study_id=3)
+    structlog.get_logger().warning("study_failed", study_id=4)
+    assert [text.count("\n") for text in stream.written] == [1, 1]
+    assert all(text.endswith("}\n") for text in stream.written)
+
+
 def test_keys_that_are_not_allowed_are_dropped_and_debug_says_which() -> None:
     for level, expected in (("info", None), ("debug", ["patient_name"])):
         stream = io.StringIO()
