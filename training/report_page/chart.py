@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from html import escape
 
 INK, GREY, LINE = "#1f2430", "#6b7280", "#e3e6ec"
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7f7f7f")
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7f7f7f", "#332288")
 """Okabe and Ito's colours, which people of every colour vision tell apart."""
 
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"

@@ -16,7 +16,7 @@ _TENTHS = tuple(tick / 10 for tick in range(0, 11, 2))
 _BLIND = "shuffled_images"
 _ROW = 26
 _WIDTH = 640
-_CLOSE = 14  # pixels between dots that share a line of writing
+_NAMES = 200  # pixels for the names of dots, right of the plot
 _BINS = 24
 
 
@@ -61,24 +61,18 @@ def _frontier_points(results: Sequence[Result]) -> list[tuple[str, float, float]
 def _frontier(points: Sequence[tuple[str, float, float]]) -> str:
     furthest = math.ceil(max(speed for _, speed, _ in points)) + 1
     chart = Chart(
-        (_WIDTH, 400), (36, 30, 52, 52), (0, furthest), (0, 1), "Coherent sentences against tokens a forward"
+        (_WIDTH, 400),
+        (36, _NAMES, 52, 52),
+        (0, furthest),
+        (0, 1),
+        "Coherent sentences against tokens a forward",
     )
     chart.x_axis(range(furthest + 1), "tokens a forward (faster to the right)")
     chart.y_axis(_TENTHS, "coherent sentences", "{:.1f}")
-    taken: list[float] = []
-    for place, (name, speed, coherent) in enumerate(sorted(points, key=lambda point: -point[2])):
-        control = name.startswith("teacher") or name.endswith(_BLIND)
-        chart.dot(speed, coherent, PALETTE[place % len(PALETTE)], hollow=control)
-        row = chart.y(coherent) + 4
-        while any(abs(row - other) < 13 for other in taken):
-            row += 13
-        taken.append(row)
-        near_edge = speed > 0.7 * furthest
-        beside = [
-            chart.x(s) for _, s, c in points if abs(chart.y(c) - chart.y(coherent)) < _CLOSE and s >= speed
-        ]
-        at = chart.x(speed) - 10 if near_edge else max(beside) + 10
-        chart.text(at, row, name.replace("_", " "), anchor="end" if near_edge else "start")
+    for place, (name, speed, coherent) in enumerate(points):
+        colour = PALETTE[place % len(PALETTE)]
+        chart.dot(speed, coherent, colour, hollow=name.startswith("teacher") or name.endswith(_BLIND))
+        chart.swatch(_WIDTH - _NAMES + 24, 40 + 24 * place, name.replace("_", " "), colour)
     return chart.svg()
 
 
