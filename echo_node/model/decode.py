@@ -64,13 +64,17 @@ class Decoder:
 
     @torch.inference_mode()
     def begin(self, prompt: Prompt) -> BlockWriter:
-        """Return what writes the responses, the prompts read."""
-        if self._writer is not None and self._writer.fits(prompt):
-            self._writer.begin(prompt)
-        else:
-            self._writer = None  # its memory first
-            self._writer = BlockWriter(self._model, prompt, self._settings)
-        return self._writer
+        """Return what writes the responses, the prompts read.
+
+        It serves the next batch too once `finish` has been reached: what failed on the way is given up, with
+        its memory and whatever it has recorded by half.
+        """
+        writer, self._writer = self._writer, None
+        if writer is None or not writer.fits(prompt):
+            del writer  # its memory first
+            return BlockWriter(self._model, prompt, self._settings)
+        writer.begin(prompt)
+        return writer
 
     @torch.inference_mode()
     def finish(self, writer: BlockWriter) -> None:
@@ -79,6 +83,7 @@ class Decoder:
             check(writer)
         if self._settings.check == "repair":
             repair(writer, self._settings)
+        self._writer = writer
 
 
 def decode(

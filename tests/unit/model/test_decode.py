@@ -170,6 +170,23 @@ def test_a_decoder_writes_batch_after_batch_what_a_new_one_writes(check: Check) 
     assert decoder.begin(make_prompt(model, 1, 1)).fits(make_prompt(model, longest, 1))
 
 
+def test_what_failed_on_the_way_does_not_write_the_next_draft() -> None:
+    model, wanted = make_model(8, seed=5), DecodeSettings(0.6, 3, 40)
+    decoder, prompt = Decoder(model, wanted), make_prompt(model, 5)
+    kept = [decoder.begin(prompt)]
+    decoder.finish(kept[0])
+    assert decoder.begin(prompt) is kept[0]
+    decoder.finish(kept[0])
+
+    def fail(_step: Step) -> None:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        decoder.write(prompt, fail)
+    assert decoder.begin(prompt) is not kept[0]
+    assert decoder.write(prompt) == decode(model, prompt, wanted)
+
+
 def test_a_draft_that_repeats_itself_is_stopped() -> None:
     model = make_model(8)
     with torch.no_grad():
