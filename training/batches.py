@@ -70,7 +70,7 @@ def held_out(plan: Recipe, started: Start, world: World) -> HeldOut | None:
     held_out_data = plan.data.model_copy(
         update={"count": recipe.count, "seed": recipe.seed, "split": recipe.split}
     )
-    examples = examples_of(held_out_data, started.preparation)
+    examples = examples_of(held_out_data, started.preparation, keep=plan.hardware.keep_phantoms)
     share = recipe.count // world.size
     mine = range(world.rank * share, (world.rank + 1) * share)
     size = plan.hardware.micro_batch or -(-plan.optimiser.batch // world.size)

@@ -99,7 +99,7 @@ class PhantomCases:
     def __init__(self, count: int, seed: int, side: int) -> None:
         """Render *count* phantoms of *side* pixels."""
         self.name = f"phantom:{count}"
-        examples = PhantomExamples(count, seed, side)
+        examples = PhantomExamples(ThoraxDataset(count, seed, side))
         self.truths: Sequence[Findings] = examples.truths
         self.pictures: Sequence[Picture] = list(examples.images(range(count)))
         self.references: Sequence[str] = [examples.report(index, 0) for index in range(count)]

@@ -61,7 +61,7 @@ def calibrate(data: str, seed: int, settings: ModelSettings) -> list[tuple[float
         settings.decoder, settings.confidence_threshold, settings.max_new_tokens, settings.check
     )
     with Console(stderr=True).status("rendering phantoms") as status:
-        examples = PhantomExamples(count, seed, preparation.side)
+        examples = PhantomExamples(ThoraxDataset(count, seed, preparation.side))
         status.update("drafting")
         drafts = draft(loaded, preparation, examples.images(range(count)), decoding).decoded
     half = count // 2

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.phantom.dataset import PhantomDataset
-from training.phantom.findings import FACTS, Findings
-from training.phantom.grammar import write_report
+from training import thorax as world
+from training.thorax.dataset import ThoraxDataset
+from training.thorax.findings import FACTS, Findings
+from training.thorax.grammar import write_report
 
 Images = NDArray[np.uint8]
 
@@ -39,24 +44,24 @@ class Examples(Protocol):
 
 
 class PhantomExamples:
-    """Phantoms, rendered once and kept in memory (side * side bytes each), reworded in every epoch."""
+    """Phantoms, rendered once (side * side bytes each), reworded in every epoch."""
 
     def __init__(
-        self, count: int, seed: int, side: int, advance: Callable[[int], None] | None = None
+        self,
+        dataset: ThoraxDataset,
+        advance: Callable[[int], None] | None = None,
+        keep: Path | None = None,
     ) -> None:
-        """Render *count* phantoms on all cores; *advance* is told how many have been added."""
-        self._seed = seed
-        self._dataset = PhantomDataset(count, seed, side)
-        self._images = np.empty((count, side, side), dtype=np.uint8)
-        self.truths: list[Findings] = []
-        chunks = [range(start, min(start + 64, count)) for start in range(0, count, 64)]
-        render = partial(_render, count, seed, side)
-        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-            for chunk, (images, truths) in zip(chunks, pool.map(render, chunks), strict=True):
-                self._images[chunk.start : chunk.stop] = images
-                self.truths.extend(truths)
-                if advance is not None:
-                    advance(len(chunk))
+        """Render all phantoms of a set, or find their pictures where an earlier run has kept them.
+
+        Args:
+            dataset: the phantoms.
+            advance: is told how many have been added.
+            keep: the folder where pictures are kept; none keeps them in memory alone.
+        """
+        self._seed = dataset.seed
+        self._images = _rendered(dataset, advance) if keep is None else _kept(dataset, advance, keep)
+        self.truths: list[Findings] = [dataset.truth(index)[0] for index in range(len(dataset))]
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -77,10 +82,59 @@ class PhantomExamples:
         return [values.index(stated[fact]) for fact, values in FACTS.items()]
 
 
-def _render(count: int, seed: int, side: int, chunk: range) -> tuple[Images, list[Findings]]:
-    dataset = PhantomDataset(count, seed, side)
-    cases = [dataset[index] for index in chunk]
-    return np.stack([case.image for case in cases]), [case.findings for case in cases]
+def _kept(dataset: ThoraxDataset, advance: Callable[[int], None] | None, folder: Path) -> Images:
+    """Return pictures mapped from their file, which is made first if the world has changed or it is not there."""
+    name = f"phantoms-{len(dataset)}-seed{dataset.seed}-{dataset.size}-{_world_digest()}.npy"
+    file = folder / name
+    if not file.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        part = folder / f".{name}.{os.getpid()}"
+        try:
+            with part.open("wb") as stream:
+                np.save(stream, _rendered(dataset, advance))
+            part.replace(file)
+        finally:
+            part.unlink(missing_ok=True)
+    elif advance is not None:
+        advance(len(dataset))
+    images: Images = np.load(file, mmap_mode="r")
+    return images
+
+
+def _world_digest() -> str:
+    """Return what tells one version of the phantom world from another."""
+    sources = sorted(Path(world.__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
+
+
+def _rendered(dataset: ThoraxDataset, advance: Callable[[int], None] | None) -> Images:
+    """Render a set on all cores."""
+    count = len(dataset)
+    images = np.empty((count, dataset.size, dataset.size), dtype=np.uint8)
+    chunks = [range(start, min(start + 64, count)) for start in range(0, count, 64)]
+    with _one_thread_each(), ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        for chunk, part in zip(chunks, pool.map(partial(_render, dataset), chunks), strict=True):
+            images[chunk.start : chunk.stop] = part
+            if advance is not None:
+                advance(len(chunk))
+    return images
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Let processes that start now compute on one thread each: they are as many as there are cores."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        yield
+    finally:
+        del os.environ["OMP_NUM_THREADS"]
+        if before is not None:
+            os.environ["OMP_NUM_THREADS"] = before
+
+
+def _render(dataset: ThoraxDataset, chunk: range) -> Images:
+    return np.stack([dataset[index].image for index in chunk])
 
 
 def batch_indices(count: int, batch: int, step: int, seed: int) -> tuple[list[int], int]:

@@ -6,6 +6,7 @@ Shapes: N examples, R response, M trained tokens of the batch, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from echo_node.model.decode import decode, settings_of
 from echo_node.model.vlm import EchoForReportGeneration
 from training.collate import Batch, pad_responses
+from training.features import tower_digest
 from training.noise import Noise
 from training.objective import Figures, Share
 from training.rad import Noised, add_noise, noisy_hidden_states, rad_sum
@@ -28,20 +30,30 @@ TargetsOf = Callable[[Batch], Targets]
 def streamed_targets(
     student: EchoForReportGeneration, teacher: EchoForReportGeneration, recipe: DcdRecipe
 ) -> TargetsOf:
-    """Return a function that lets the teacher write whenever a batch asks for it."""
+    """Return a function that lets the teacher write whenever a batch asks for it.
+
+    Features that are kept of the student's tower serve a teacher with the same tower.
+    """
     teacher.requires_grad_(requires_grad=False)
+    sees_alike = tower_digest(teacher) == tower_digest(student)
 
     def targets(batch: Batch) -> Targets:
-        return targets_of(_roll_out(student, teacher, recipe, batch), recipe.top_k)
+        for_teacher = batch if sees_alike else replace(batch, features=None)
+        rollout = _roll_out(student, batch, teacher, for_teacher, recipe)
+        return targets_of(rollout, recipe.top_k)
 
     return targets
 
 
 @torch.no_grad()
 def _roll_out(
-    student: EchoForReportGeneration, teacher: EchoForReportGeneration, recipe: DcdRecipe, batch: Batch
+    student: EchoForReportGeneration,
+    batch: Batch,
+    teacher: EchoForReportGeneration,
+    for_teacher: Batch,
+    recipe: DcdRecipe,
 ) -> Rollout:
-    prompt = teacher.embed_prompt(batch.prompt_NP, batch.pixel_values, batch.grid_thw)
+    prompt = for_teacher.embed(teacher)
     threshold, longest = recipe.teacher_threshold, recipe.max_new_tokens
     if recipe.prefix == "teacher":
         return roll_out(teacher, prompt, threshold, longest)

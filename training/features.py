@@ -19,10 +19,11 @@ _MADE_AT_ONCE = 64
 
 
 def tower_digest(model: EchoForReportGeneration) -> str:
-    """Return a digest of a vision tower's weights."""
+    """Return a digest of a vision tower's weights, whatever floating type they are kept in."""
     total = hashlib.sha256()
     for name, tensor in model.model.visual.state_dict().items():
-        total.update(name.encode() + tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        numbers = tensor.detach().cpu().bfloat16().contiguous()
+        total.update(name.encode() + numbers.view(torch.uint8).numpy().tobytes())
     return total.hexdigest()
 
 

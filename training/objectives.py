@@ -11,8 +11,9 @@ from echo_node.model import checkpoint
 from training.ar import ArObjective
 from training.dcd import DcdObjective, TargetsOf, streamed_targets
 from training.objective import Objective
-from training.phantom.findings import FACTS
+from training.thorax.findings import FACTS
 from training.rad import RadObjective
+from training.reading import WithReading
 from training.recipe import Recipe
 from training.rollouts import KeptRollouts, folder_name
 from training.start import Start, teacher_of
@@ -34,13 +35,20 @@ def objective_of(plan: Recipe, started: Start, world: World, folder: Path) -> Ob
         CheckpointError: the teacher cannot be loaded.
     """
     values = [len(values) for values in FACTS.values()]
-    model, rows = started.model, plan.hardware.row_tokens
     if plan.stage == "vision":
-        return VisionObjective(model, _image_tokens(plan, started), values)
+        return VisionObjective(started.model, _image_tokens(plan, started), values)
+    objective = _of_words(plan, started, world, folder)
+    if not plan.reading.weight:
+        return objective
+    return WithReading(objective, started.model, values, plan.reading.weight)
+
+
+def _of_words(plan: Recipe, started: Start, world: World, folder: Path) -> Objective:
+    model, rows = started.model, plan.hardware.row_tokens
     if plan.stage == "ar":
         return ArObjective(model, rows)
     if plan.stage == "rad":
-        return RadObjective(model, plan.rad, values, rows)
+        return RadObjective(model, plan.rad, rows)
     return DcdObjective(model, _targets(plan, started, world, folder), plan.dcd, plan.rad, rows)
 
 

@@ -6,7 +6,6 @@ V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +18,6 @@ from training.collate import Batch
 from training.noise import Noise
 from training.objective import Figures, Share
 from training.packing import packed_hidden_states
-from training.readout import HalfwayReadOut, reading_sum
 from training.recipe import RadRecipe
 
 _LEVELS, _MASKS = 0, 1  # streams of random numbers
@@ -118,41 +116,21 @@ def add_noise(
 class RadObjective:
     """Denoise each block from its own level of noise, given the clean blocks before it."""
 
-    def __init__(
-        self,
-        model: EchoForReportGeneration,
-        recipe: RadRecipe,
-        values: Sequence[int] = (),
-        row_tokens: int = 0,
-    ) -> None:
-        """Prepare the objective.
-
-        Args:
-            model: the network.
-            recipe: the noise, and how much reading the findings counts beside it.
-            values: how many values each kind of finding has; needed if reading them counts.
-            row_tokens: packs the examples into rows of so many tokens; 0 gives each a row.
-        """
+    def __init__(self, model: EchoForReportGeneration, recipe: RadRecipe, row_tokens: int = 0) -> None:
+        """Prepare the objective; *row_tokens* other than 0 packs examples into rows of so many tokens."""
         self._model, self._recipe, self._row_tokens = model, recipe, row_tokens
-        self.own = nn.ModuleDict({"halfway": HalfwayReadOut(model, values)} if recipe.findings_weight else {})
+        self.own = nn.ModuleDict()
 
     def share(self, batch: Batch, noise: Noise) -> Share:
-        """Return the RAD loss, with the loss of reading the findings where the recipe asks for it."""
+        """Return the RAD loss of the batch's responses."""
         length, response_NR = batch.prompt_NP.shape[1], batch.response_NR
         noised = add_noise(self._model, length, response_NR, batch.trained_NR, self._recipe.min_noise, noise)
         counts = {"rad": float(batch.trained_NR.sum())}
-        if self._recipe.findings_weight:
-            counts["findings"] = float(len(response_NR))
 
         def sums() -> tuple[dict[str, Tensor], Figures]:
             prompt = batch.embed(self._model)
             restored, hits = rad_sum(self._model, prompt, response_NR, response_NR, noised, self._row_tokens)
-            terms, figures = {"rad": restored}, {"masked_accuracy": hits}
-            if self._recipe.findings_weight:
-                logits = self.own["halfway"](prompt.length)
-                found, figures["halfway_accuracy"] = reading_sum(logits, batch.findings_NF)
-                terms["findings"] = self._recipe.findings_weight * found
-            return terms, figures
+            return {"rad": restored}, {"masked_accuracy": hits}
 
         tail = length % self._model.config.block_length
         return Share(counts, len(response_NR) * (length + tail + 2 * response_NR.shape[1]), sums)

@@ -78,7 +78,8 @@ class HalfwayReadOut(nn.Module):
 def reading_sum(logits: Sequence[Tensor], findings_NF: Tensor) -> tuple[Tensor, tuple[float, float]]:
     """Return the cross-entropy of all findings, summed, and how many were read rightly of how many."""
     losses = [
-        F.cross_entropy(each_NC, findings_NF[:, kind], reduction="sum") for kind, each_NC in enumerate(logits)
+        F.cross_entropy(each_NC.float(), findings_NF[:, kind], reduction="sum")
+        for kind, each_NC in enumerate(logits)
     ]
     hits = sum(
         float((each_NC.argmax(1) == findings_NF[:, kind]).sum()) for kind, each_NC in enumerate(logits)

@@ -80,6 +80,8 @@ class ModelRecipe(_Part):
     """A checkpoint of the same dimensions from which a new network takes its vision tower."""
     new: NewModelRecipe | None = None
     """Dimensions of a new network."""
+    stored: Literal["float16", "bfloat16"] = "float16"
+    """The type of the weights on disk."""
     demonstration: bool = True
     """Whether drafts say that they are not for clinical use."""
 
@@ -109,13 +111,18 @@ class OptimiserRecipe(_Part):
     """Of order, noise and initial weights."""
 
 
+class ReadingRecipe(_Part):
+    """Reading the findings straight out of the network, beside the words; for small ones from random weights."""
+
+    weight: float = Field(default=0.0, ge=0)
+    """How much reading the findings halfway up the network counts."""
+
+
 class RadRecipe(_Part):
     """Response-Asymmetric Diffusion."""
 
     min_noise: float = Field(default=0.1, gt=0, le=1)
     """The least level t of a block's noise."""
-    findings_weight: float = Field(default=0.0, ge=0)
-    """How much reading the findings halfway up the network counts; for small networks from random weights."""
 
 
 class DcdRecipe(_Part):
@@ -171,12 +178,13 @@ class ValidationRecipe(_Part):
 
 
 class HardwareRecipe(_Part):
-    """What the run computes on, and how it fits there. Nothing here changes what is learnt."""
+    """What the run computes on, and how it fits there. Nothing here changes what is learnt, but for rounding."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes the GPU if there is one."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the forward; what is trained is kept and updated in float32."""
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    """Of the forward; what is trained is kept and updated in float32. `auto` takes bfloat16 where the device
+    multiplies it faster."""
     gradient_checkpointing: bool = False
     """Compute the layers' inner values again in the backward pass instead of keeping them."""
     micro_batch: int = Field(default=0, ge=0)
@@ -185,6 +193,8 @@ class HardwareRecipe(_Part):
     """Pack several examples into rows of so many tokens; 0 gives each a row, as long as the longest needs."""
     keep_vision: Literal["no", "memory", "disk"] = "no"
     """Run a frozen vision tower once for each image and keep its output; needs data without jitter."""
+    keep_phantoms: str = ""
+    """A folder that keeps the pictures of phantoms for later runs; empty: each run renders its own."""
     save_every: int = Field(default=200, gt=0)
     """Updates from one saved state to the next."""
 
@@ -197,6 +207,7 @@ class Recipe(_Part):
     model: ModelRecipe
     data: DataRecipe
     optimiser: OptimiserRecipe
+    reading: ReadingRecipe = ReadingRecipe()
     rad: RadRecipe = RadRecipe()
     dcd: DcdRecipe = DcdRecipe()
     lora: LoraRecipe | None = None
@@ -217,7 +228,7 @@ class Recipe(_Part):
             raise ValueError("dcd.cache needs dcd.top_k, and dcd.prefix = 'teacher'")
         if self.lora is not None and self.optimiser.muon:
             raise ValueError("optimiser.muon is for whole matrices, not for the adapters of lora")
-        if self.hardware.row_tokens and (self.rad.findings_weight or self.stage == "vision"):
+        if self.hardware.row_tokens and (self.reading.weight or self.stage == "vision"):
             raise ValueError("hardware.row_tokens: the read-outs of findings need one example a row")
         held_out = "seed" if self.data.source == "phantom" else "split"
         if self.validation and getattr(self.validation, held_out) == getattr(self.data, held_out):
@@ -233,9 +244,9 @@ class Recipe(_Part):
                 raise ValueError("data.count says how many phantoms to make: more than 0")
         elif not self.data.path:
             raise ValueError("data.source is 'folder': data.path must name the data set")
-        elif self.stage == "vision" or self.rad.findings_weight:
+        elif self.stage == "vision" or self.reading.weight:
             raise ValueError(
-                "the stage vision and rad.findings_weight need phantoms: only they know their findings"
+                "the stage vision and reading.weight need phantoms: only they know their findings"
             )
         return self
 

@@ -33,7 +33,7 @@ from training.record import Record, figures_of
 from training.sharding import shard
 from training.start import Start, examples_of, start, teacher_of
 from training.state import StateFolder
-from training.world import World, joined
+from training.world import World, joined, settled
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -63,7 +63,7 @@ def train(stage: str, recipe: str, out: Path | None = None, overrides: Sequence[
     with joined(plan.hardware.device) as world:
         console = Console(stderr=True, quiet=not world.leads)
         try:
-            _train(plan, folder, world, console)
+            _train(settled(plan, world.device), folder, world, console)
         except OSError as error:
             if error.errno not in _FULL:
                 raise
@@ -100,7 +100,9 @@ def _train(plan: Recipe, folder: Path, world: World, console: Console) -> None:
         shard(learner, plan, world)
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("phantoms", total=plan.data.count)
-        examples = examples_of(plan.data, started.preparation, partial(progress.advance, bar))
+        examples = examples_of(
+            plan.data, started.preparation, partial(progress.advance, bar), plan.hardware.keep_phantoms
+        )
     parameters = sum(p.numel() for p in model.parameters())
     console.print(
         f"{plan.stage}: {parameters / 1e6:.2f} M parameters, "
@@ -173,9 +175,9 @@ def _write(plan: Recipe, started: Start, folder: Path) -> None:
         model.config.block_length = 0
     if plan.lora is not None:
         merge(model)
-    half = torch.bfloat16 if plan.hardware.precision == "bfloat16" else torch.float16
+    stored: torch.dtype = getattr(torch, plan.model.stored)
     try:
-        model.train(mode=False).to(half).save_pretrained(folder)
+        model.train(mode=False).to(stored).save_pretrained(folder)  # type: ignore[arg-type]
     except SafetensorError as error:
         raise TransientError(
             f"the weights could not be written to {folder}; the last state is kept: free some space and "

@@ -13,7 +13,7 @@ from echo_node.model import checkpoint
 from echo_node.model.vlm import EchoForReportGeneration
 from training.data import Examples, PhantomExamples
 from training.new_model import new_model
-from training.phantom.dataset import PhantomDataset
+from training.thorax.dataset import ThoraxDataset
 from training.recipe import DataRecipe, Recipe
 from training.tokenizer import train_tokenizer
 
@@ -58,7 +58,7 @@ def _words(recipe: DataRecipe, preparation: ImagePreparation) -> Iterator[str]:
         folder = examples_of(recipe, preparation)
         yield from (folder.report(index, epoch=0) for index in range(len(folder)))
         return
-    phantoms = PhantomDataset(4000, recipe.seed)
+    phantoms = ThoraxDataset(4000, recipe.seed)
     yield from (phantoms.truth(index)[1].text for index in range(len(phantoms)))
 
 
@@ -82,7 +82,10 @@ def teacher_of(plan: Recipe) -> str:
 
 
 def examples_of(
-    recipe: DataRecipe, preparation: ImagePreparation, advance: Callable[[int], None] | None = None
+    recipe: DataRecipe,
+    preparation: ImagePreparation,
+    advance: Callable[[int], None] | None = None,
+    keep: str = "",
 ) -> Examples:
     """Return the examples that a recipe names.
 
@@ -90,6 +93,7 @@ def examples_of(
         recipe: names them.
         preparation: brings images on disk to the size that the model gets.
         advance: told how many phantoms have been added.
+        keep: the folder that keeps the pictures of phantoms; empty: none does.
 
     Raises:
         ConfigError: the folder is no whole data set, or has none.
@@ -98,4 +102,5 @@ def examples_of(
         from training.datasets.folder import FolderExamples
 
         return FolderExamples(Path(recipe.path), recipe.split, preparation, recipe.count)
-    return PhantomExamples(recipe.count, recipe.seed, recipe.side, advance)
+    phantoms = ThoraxDataset(recipe.count, recipe.seed, recipe.side)
+    return PhantomExamples(phantoms, advance, Path(keep) if keep else None)

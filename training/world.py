@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 
 from echo_node.errors import ConfigError
+from training.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,15 @@ class World:
         """Wait for all processes to come here."""
         if self.size > 1:
             dist.barrier()
+
+
+def settled(plan: Recipe, device: torch.device) -> Recipe:
+    """Return the recipe with the precision that `auto` means on a device."""
+    if plan.hardware.precision != "auto":
+        return plan
+    is_fast = device.type == "cuda" or torch.cpu.get_capabilities().get("avx512_bf16", False)
+    precision = "bfloat16" if is_fast else "float32"
+    return plan.model_copy(update={"hardware": plan.hardware.model_copy(update={"precision": precision})})
 
 
 @contextmanager

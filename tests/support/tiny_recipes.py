@@ -37,7 +37,7 @@ vision_feed_forward = 32
 """
 VISION = 'stage = "vision"' + _COMMON.format(start=_NEW)
 AR = 'stage = "ar"' + _COMMON.format(start=_NEW)
-RAD = 'stage = "rad"' + _COMMON.format(start=_NEW) + "[rad]\nfindings_weight = 0.2\n"
+RAD = 'stage = "rad"' + _COMMON.format(start=_NEW) + "[reading]\nweight = 0.2\n"
 FROM_NOTHING = {"vision": VISION, "ar": AR, "rad": RAD}
 
 

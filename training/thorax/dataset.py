@@ -51,7 +51,8 @@ class ThoraxDataset(Sequence[ThoraxCase]):
         if count < 0 or seed < 0:
             message = f"count and seed must not be negative: count={count}, seed={seed}"
             raise ValueError(message)
-        self._count, self._seed, self._size, self._language = count, seed, size, language
+        self._count, self._language = count, language
+        self.seed, self.size = seed, size
 
     def __len__(self) -> int:
         """Return the number of cases."""
@@ -83,16 +84,16 @@ class ThoraxDataset(Sequence[ThoraxCase]):
 
     def truth(self, index: int) -> tuple[Findings, Report]:
         """Return the findings and the report of case `index` (not negative) without rendering its image."""
-        rng = case_generators(self._seed, index)
+        rng = case_generators(self.seed, index)
         findings = sample_findings(rng.findings)
         return findings, write_report(findings, rng.report, self._language)
 
     def view(self, index: int, view: View) -> NDArray[np.uint8]:
         """Return another view (size, size) of the body of case `index` (not negative)."""
         findings, _ = self.truth(index)
-        return render(findings, case_generators(self._seed, index).image, self._size, view)
+        return render(findings, case_generators(self.seed, index).image, self.size, view)
 
     def _make(self, place: int) -> ThoraxCase:
         findings, report = self.truth(place)
-        image = render(findings, case_generators(self._seed, place).image, self._size)
+        image = render(findings, case_generators(self.seed, place).image, self.size)
         return ThoraxCase(image, findings, report)

@@ -9,6 +9,7 @@ from echo_node.model.block_mask import Elements, block_causal, visible
 from training.collate import Batch, pad_responses
 from training.noise import Noise
 from training.rad import RadObjective, add_noise, block_numbers, noisy_hidden_states, rad_sum
+from training.reading import WithReading
 from training.recipe import RadRecipe
 
 CASES = [(block, text) for block in (1, 4, 8) for text in (0, 1, 2, 5)]
@@ -99,7 +100,7 @@ def test_the_loss_weighs_every_block_by_its_own_noise() -> None:
 def test_reading_the_findings_is_learnt_beside_the_words_and_left_out_of_the_model() -> None:
     model = make_model(4)
     names = set(model.state_dict())
-    objective = RadObjective(model, RadRecipe(findings_weight=1.0), values=[2])
+    objective = WithReading(RadObjective(model, RadRecipe()), model, values=[2], weight=1.0)
     findings = torch.tensor([[0], [1]] * 4)
     pixels = torch.randn((8, 16, 1176), generator=torch.Generator().manual_seed(2))
     prompt = torch.tensor([[6, 5, 5, 5, 5, 7, 9, 10]] * 8)

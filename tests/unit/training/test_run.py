@@ -11,7 +11,7 @@ from echo_node.model import checkpoint
 from training.record import figures_of
 from training.run import train
 
-_PLAIN = ["data.jitter=false", "optimiser.train_vision=false", "rad.findings_weight=0", "optimiser.steps=3"]
+_PLAIN = ["data.jitter=false", "optimiser.train_vision=false", "reading.weight=0", "optimiser.steps=3"]
 _CONSTANT = ["optimiser.warmup_steps=0", "optimiser.final_fraction=1"]
 
 
@@ -45,7 +45,13 @@ def test_adapters_in_half_precision_leave_a_plain_checkpoint(tmp_path: Path, rec
         "rad",
         recipe,
         tmp_path / "adapted",
-        [*_PLAIN, "lora.rank=4", "hardware.precision=bfloat16", "optimiser.learning_rate=0.1"],
+        [
+            *_PLAIN,
+            "lora.rank=4",
+            "model.stored=bfloat16",
+            "hardware.precision=bfloat16",
+            "optimiser.learning_rate=0.1",
+        ],
     )
     first, second = checkpoint.load(str(plain)).model, checkpoint.load(str(adapted)).model
     assert first.state_dict().keys() == second.state_dict().keys()
@@ -56,7 +62,7 @@ def test_adapters_in_half_precision_leave_a_plain_checkpoint(tmp_path: Path, rec
 
 @pytest.mark.slow
 def test_a_run_that_gets_worse_stops_and_keeps_its_best_weights(tmp_path: Path, recipe: str) -> None:
-    steep = [*_CONSTANT, "rad.findings_weight=0", "optimiser.learning_rate=0.5", "optimiser.clip_norm=1000"]
+    steep = [*_CONSTANT, "reading.weight=0", "optimiser.learning_rate=0.5", "optimiser.clip_norm=1000"]
     watched = [*steep, "validation={count=4, seed=9, every=1, patience=2}", "optimiser.steps=30"]
     stopped = train("rad", recipe, tmp_path / "stopped", watched)
     seen = _losses(stopped, "validation_loss")

@@ -73,7 +73,7 @@ def test_training_runs_on_a_folder(folder: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("rad.findings_weight=0.1", "only they know their findings"),
+        ("reading.weight=0.1", "only they know their findings"),
         ("data.path=", "data.path must name"),
         ("data.source=phantom", "data.count says how many"),
     ],
