@@ -21,6 +21,7 @@ from training.phantom.findings import Findings
 from training.phantom.grammar import write_report
 from training.phantom.labels import labels_of, labels_stated, vocabulary_of_grammar
 from training.phantom.parser import is_true_finding, is_true_impression, parse_report, score
+from training.thorax.dataset import ThoraxDataset
 
 Verdict: TypeAlias = Literal["right", "wrong", "incoherent", "garbled", "unknown"]
 

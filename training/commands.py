@@ -16,6 +16,7 @@ from training.evaluate import Evaluation, Plan
 from training.evaluate import evaluate as measure
 from training.metrics.scorers import load_scorers
 from training.open_cases import open_cases, parse_phantoms
+from training.thorax.dataset import ThoraxDataset
 
 
 def evaluate(data: str, seed: int, model: str, threshold: float, scorers: list[str]) -> Evaluation:

@@ -83,7 +83,7 @@ class PhantomExamples:
 
 
 def _kept(dataset: ThoraxDataset, advance: Callable[[int], None] | None, folder: Path) -> Images:
-    """Return pictures mapped from their file, which is made first if the world has changed or it is not there."""
+    """Return pictures mapped from their file, which is made first where there is none of this world."""
     name = f"phantoms-{len(dataset)}-seed{dataset.seed}-{dataset.size}-{_world_digest()}.npy"
     file = folder / name
     if not file.is_file():

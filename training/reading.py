@@ -1,4 +1,4 @@
-"""Learning to read the findings beside any other objective, so that a small network writes of what it sees."""
+"""Reading the findings beside any other objective, so that a small network writes of what it sees."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ class OptimiserRecipe(_Part):
 
 
 class ReadingRecipe(_Part):
-    """Reading the findings straight out of the network, beside the words; for small ones from random weights."""
+    """Reading the findings out of the network, beside the words; for small ones from random weights."""
 
     weight: float = Field(default=0.0, ge=0)
     """How much reading the findings halfway up the network counts."""
@@ -178,7 +178,7 @@ class ValidationRecipe(_Part):
 
 
 class HardwareRecipe(_Part):
-    """What the run computes on, and how it fits there. Nothing here changes what is learnt, but for rounding."""
+    """What the run computes on, and how it fits there. But for rounding, nothing here changes what is learnt."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes the GPU if there is one."""

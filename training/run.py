@@ -177,7 +177,7 @@ def _write(plan: Recipe, started: Start, folder: Path) -> None:
         merge(model)
     stored: torch.dtype = getattr(torch, plan.model.stored)
     try:
-        model.train(mode=False).to(stored).save_pretrained(folder)  # type: ignore[arg-type]
+        model.train(mode=False).to(stored).save_pretrained(folder)
     except SafetensorError as error:
         raise TransientError(
             f"the weights could not be written to {folder}; the last state is kept: free some space and "

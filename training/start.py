@@ -13,8 +13,8 @@ from echo_node.model import checkpoint
 from echo_node.model.vlm import EchoForReportGeneration
 from training.data import Examples, PhantomExamples
 from training.new_model import new_model
-from training.thorax.dataset import ThoraxDataset
 from training.recipe import DataRecipe, Recipe
+from training.thorax.dataset import ThoraxDataset
 from training.tokenizer import train_tokenizer
 
 
