@@ -31,7 +31,7 @@ from training.optimiser import optimisers
 from training.recipe import Recipe, load_recipe
 from training.record import Record, figures_of
 from training.sharding import shard
-from training.start import Start, examples_of, start, teacher_of
+from training.start import Start, examples_of, first_teacher_of, start
 from training.state import StateFolder
 from training.world import World, joined, settled
 
@@ -185,5 +185,5 @@ def _write(plan: Recipe, started: Start, folder: Path) -> None:
         ) from error
     started.tokenizer.save_pretrained(folder)
     started.preparation.save(folder)
-    teacher = teacher_of(plan) if plan.stage == "dcd" else ""
+    teacher = first_teacher_of(plan) if plan.stage == "dcd" else ""
     ModelFacts(plan.model.name, plan.model.version, plan.model.demonstration, "en", teacher).save(folder)

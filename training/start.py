@@ -81,6 +81,17 @@ def teacher_of(plan: Recipe) -> str:
     return plan.dcd.teacher or plan.model.start
 
 
+def first_teacher_of(plan: Recipe) -> str:
+    """Return the teacher that a chain of `dcd` recipes began with, which the last model is measured beside.
+
+    Raises:
+        ConfigError: the recipe has none.
+        CheckpointError: it cannot be found.
+    """
+    teacher = teacher_of(plan)
+    return checkpoint.facts_of(checkpoint.find(teacher)).teacher or teacher
+
+
 def examples_of(
     recipe: DataRecipe,
     preparation: ImagePreparation,

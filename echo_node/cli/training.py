@@ -14,17 +14,16 @@ from echo_node.cli.output import print_json, print_table
 
 _PANEL = "Models"
 
-_COLUMNS = {  # of the table; --json has them all
-    "decoder": "decoder",
-    "coherent": "coherent_sentences",
-    "facts": "facts",
-    "F1": "f1_micro",
-    "garbled": "garbled",
-    "ROUGE-L": "rouge_l",
+_KNOWN = {"coherent": "coherent_sentences", "facts": "facts"}
+_UNKNOWN = {"garbled": "garbled", "ROUGE-L": "rouge_l"}
+_COLUMNS = {  # of the table, beside those of cases whose truth is known or not; --json has them all
+    "micro F1": "f1_micro",
+    "macro F1": "f1_macro",
     "tok/fwd": "tokens_per_forward",
     "ended": "ended",
-    "seconds": "seconds",
 }
+_OF_CLASSES = ("adaptive_mark", "teacher_multi_step", "one_step_shuffled_images", "always_normal")
+"""The decoder that serves by default, its teacher, and the controls."""
 
 
 class Stage(StrEnum):
@@ -120,10 +119,20 @@ def evaluate(
     if json:
         print_json(evaluation.rows)
         return
+    columns = {"decoder": "decoder", **(_KNOWN if evaluation.cases.with_truth else _UNKNOWN), **_COLUMNS}
     print_table(
         f"{settings.name} on {data}, seed {seed}",
-        list(_COLUMNS),
-        [[_figure(row.get(column)) for column in _COLUMNS.values()] for row in evaluation.rows],
+        list(columns),
+        [[_figure(row.get(column)) for column in columns.values()] for row in evaluation.rows],
+    )
+    compared = [result for result in evaluation.results if result.name in _OF_CLASSES]
+    print_table(
+        "F1 by finding",
+        ["finding", "cases", *(result.name.replace("_", " ") for result in compared)],
+        [
+            [same[0].name.replace("_", " "), same[0].support, *(_figure(score.f1.point) for score in same)]
+            for same in zip(*(result.findings.all for result in compared), strict=True)
+        ],
     )
 
 

@@ -59,9 +59,14 @@ class FindingScores:
     micro: ClassScore
     macro: ClassScore
 
+    @property
+    def all(self) -> tuple[ClassScore, ...]:
+        """Every class, then `micro` and `macro`."""
+        return (*self.classes, self.micro, self.macro)
+
     def as_dict(self) -> dict[str, object]:
         """Return the figures of every class, of `micro` and of `macro`, by name."""
-        return {score.name: score.as_dict() for score in (*self.classes, self.micro, self.macro)}
+        return {score.name: score.as_dict() for score in self.all}
 
 
 def finding_scores(drafts: Sequence[Labels], references: Sequence[Labels], seed: int) -> FindingScores:
