@@ -54,6 +54,15 @@ diagram: $(VENV)/.node ## Write the lifecycle diagram of docs/architecture.md fr
 figures: $(VENV)/.dev ## Measure and draw the figures of docs/model.md (several minutes)
 	$(BIN)/python docs/decoding_figures.py
 
+.PHONY: train-small
+train-small: $(VENV)/.node ## Train a small model from nothing and evaluate it: sight, AR, RAD, DCD (about an hour on two cores)
+	$(BIN)/echo-node train vision --recipe small-vision
+	$(BIN)/echo-node train ar --recipe small-ar
+	$(BIN)/echo-node train rad --recipe small-rad
+	$(BIN)/echo-node train dcd --recipe small-dcd
+	$(BIN)/echo-node train dcd --recipe small-self
+	$(BIN)/echo-node evaluate --model runs/small-self --data phantom:512 --report runs/small-self/evaluation
+
 .PHONY: wheel
 wheel: $(VENV)/.test ## Build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation

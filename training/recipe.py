@@ -178,7 +178,7 @@ class ValidationRecipe(_Part):
 
 
 class HardwareRecipe(_Part):
-    """What the run computes on, and how it fits there. It changes nothing that is learnt, but for rounding."""
+    """What the run computes on, and how it fits there. But for rounding, it changes nothing."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes the GPU if there is one."""

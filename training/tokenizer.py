@@ -44,7 +44,9 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator([*texts, *[f"user\n{PROMPT}\nassistant\n"] * 8], trainer)
+    reports = list(texts)
+    prompts = [f"user\n{PROMPT}\nassistant\n"] * max(8, len(reports) // 8)
+    tokenizer.train_from_iterator([*reports, *prompts], trainer)
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
         eos_token=TURN_END,
