@@ -10,7 +10,7 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import ComputedRadiographyImageStorage, Verification  # type: ignore[attr-defined]
 from support.console import echo_node
 
-from training.phantom.dicom_study import write_study
+from training.thorax.dicom_study import write_study
 
 
 class Pacs:
@@ -82,7 +82,7 @@ class TestSend:
     def test_a_folder_is_searched_and_goes_over_one_association(self, pacs: Pacs, tmp_path: Path):
         (tmp_path / "study").mkdir()
         for seed in (1, 2):
-            write_study(tmp_path / "study", seed=seed, size=128)
+            write_study(tmp_path / "study", seed=seed, views=["PA"], size=128)
         assert echo_node("send", "study", "--to", f"PACS@{pacs.address}", cwd=tmp_path).returncode == 0
         assert (pacs.received, pacs.associations) == (2, 1)
 

@@ -6,8 +6,8 @@ import pytest
 from echo_node.model.canvas import Decoded
 from echo_node.model.checkpoint import load
 from training.calibrate import Judged, expected_calibration_error, fit, judge, reliability
-from training.phantom.findings import Findings
-from training.phantom.grammar import write_report
+from training.thorax.findings import Findings
+from training.thorax.grammar import write_report
 
 
 def _sentences(seed: int, count: int = 4000) -> Judged:
@@ -42,5 +42,5 @@ def test_a_true_sentence_is_right_and_a_false_or_garbled_one_is_not() -> None:
 
     assert all(judge([draft(text)], [truth], tokenizer).right)
     assert judge([draft(garbled)], [truth], tokenizer).right.count(False) == 1
-    sick = Findings(**(truth.as_dict() | {"heart": "markedly_enlarged"}))
+    sick = Findings(heart="markedly_enlarged")
     assert False in judge([draft(text)], [sick], tokenizer).right

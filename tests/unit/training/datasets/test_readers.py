@@ -13,7 +13,7 @@ from training.datasets.example import Candidate, Found, Rejected
 from training.datasets.readers import chexpert_plus, manifest, mimic_cxr, openi, rexgradient
 from training.datasets.shards import Dataset
 from training.datasets.sources import READERS, detect
-from training.phantom.dicom_study import write_study
+from training.thorax.dicom_study import write_study
 
 
 def split_found(found: list[Found]) -> tuple[list[Candidate], dict[str, str]]:
@@ -58,7 +58,7 @@ class TestManifest:
 @pytest.fixture
 def mimic(tmp_path: Path) -> Path:
     patient = tmp_path / "files" / "p10" / "p10000032"
-    (dicom,) = write_study(tmp_path, seed=3, size=128)
+    (dicom,) = write_study(tmp_path, seed=3, views=["PA"], size=128)
     (patient / "s1").mkdir(parents=True)
     dicom.rename(patient / "s1" / "aa.dcm")
     write_picture(patient / "s2" / "bb.jpg", 1)

@@ -8,6 +8,8 @@ import numpy as np
 import pydicom
 import pytest
 
+from echo_node.dicom.header import instance_from_file
+from echo_node.dicom.views import ChestImageSelector
 from training.thorax.dataset import ThoraxDataset
 from training.thorax.dicom_study import MAX_SEED, Modality, Photometric, study_truth, views_of, write_study
 
@@ -70,6 +72,15 @@ def test_the_same_arguments_give_the_same_files(tmp_path: Path) -> None:
         folder.mkdir()
     one, two = ([path.read_bytes() for path in write_study(each, seed=5, size=128)] for each in folders)
     assert one == two
+
+
+@pytest.mark.parametrize("view", ["PA", "AP"])
+def test_a_node_reads_the_frontal_image_and_says_why_not_the_lateral(tmp_path: Path, view: str) -> None:
+    paths = write_study(tmp_path, seed=seed_of(view), size=128, modality="DX")
+    selection = ChestImageSelector().select([instance_from_file(path) for path in reversed(paths)])
+    assert [(each.instance.path, each.view) for each in selection.images] == [(paths[0], view)]
+    unread = ["a lateral view, not a frontal one"] if view == "PA" else []
+    assert [each.reason for each in selection.unread] == unread
 
 
 def test_views_can_be_chosen(tmp_path: Path) -> None:
