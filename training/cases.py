@@ -17,10 +17,10 @@ from training.drafting import Picture
 from training.metrics.findings import Labels
 from training.metrics.garble import faults_of_sentence
 from training.metrics.words import words
-from training.thorax.findings import Findings, Kind, labels
-from training.thorax.grammar import write_report
-from training.thorax.parser import is_true_finding, is_true_impression, parse_report, score
-from training.thorax.vocabulary import vocabulary
+from training.phantom.findings import Findings, Kind, labels
+from training.phantom.grammar import write_report
+from training.phantom.parser import is_true_finding, is_true_impression, parse_report, score
+from training.phantom.vocabulary import vocabulary
 
 Verdict: TypeAlias = Literal["right", "wrong", "incoherent", "garbled", "unknown"]
 

@@ -11,9 +11,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from training.thorax.dataset import ThoraxDataset
-from training.thorax.findings import FACTS, Findings
-from training.thorax.grammar import write_report
+from training.phantom.dataset import PhantomDataset
+from training.phantom.findings import FACTS, Findings
+from training.phantom.grammar import write_report
 
 Images = NDArray[np.uint8]
 
@@ -46,7 +46,7 @@ class PhantomExamples:
     ) -> None:
         """Render *count* phantoms on all cores; *advance* is told how many have been added."""
         self._seed = seed
-        self._dataset = ThoraxDataset(count, seed, side)
+        self._dataset = PhantomDataset(count, seed, side)
         self._images = np.empty((count, side, side), dtype=np.uint8)
         self.truths: list[Findings] = []
         chunks = [range(start, min(start + 64, count)) for start in range(0, count, 64)]
@@ -78,7 +78,7 @@ class PhantomExamples:
 
 
 def _render(count: int, seed: int, side: int, chunk: range) -> tuple[Images, list[Findings]]:
-    dataset = ThoraxDataset(count, seed, side)
+    dataset = PhantomDataset(count, seed, side)
     cases = [dataset[index] for index in chunk]
     return np.stack([case.image for case in cases]), [case.findings for case in cases]
 

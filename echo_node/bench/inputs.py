@@ -30,12 +30,12 @@ class Inputs:
 
 def phantom_inputs(loaded: Checkpoint, seed: int) -> Callable[[int, int], Inputs]:
     """Return a function that gives a batch of phantoms as a checkpoint wants them, others in every turn."""
-    from training.thorax.dataset import ThoraxDataset
+    from training.phantom.dataset import PhantomDataset
 
     processor = EchoProcessor(ImagePreparation.load(loaded.folder), loaded.tokenizer)
 
     def inputs_of(batch: int, turn: int) -> Inputs:
-        images = [case.image for case in ThoraxDataset(batch * (turn + 1), seed)[batch * turn :]]
+        images = [case.image for case in PhantomDataset(batch * (turn + 1), seed)[batch * turn :]]
         greys = [GreyImage(image.shape[1], image.shape[0], image.tobytes()) for image in images]
         inputs = processor(greys, device=loaded.model.device)
         return Inputs(inputs["input_ids"], inputs["pixel_values"], inputs["image_grid_thw"])

@@ -196,7 +196,7 @@ def _push_and_show(node: _Node, seed: int, folder: Path, out: Console) -> None:
     """
     from echo_node.dicom.scu import send_files
     from echo_node.storage.facade import open_storage
-    from training.thorax.dicom_study import study_truth, views_of, write_study
+    from training.phantom.dicom_study import study_truth, views_of, write_study
 
     peer = Peer(ae_title=node.settings.node.ae_title, host=_ADDRESS, port=node.settings.node.port)
     findings, report = study_truth(seed)

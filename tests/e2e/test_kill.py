@@ -17,7 +17,7 @@ from support.parrot import write_parrot
 from support.proxy import AnswerSwallower
 from support.serving import ServedNode, eventually
 
-from training.thorax.dicom_study import write_study
+from training.phantom.dicom_study import write_study
 
 pytestmark = [
     pytest.mark.external,

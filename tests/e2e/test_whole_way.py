@@ -12,7 +12,7 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from support.serving import ServedNode, eventually
 
-from training.thorax.dicom_study import write_study
+from training.phantom.dicom_study import write_study
 
 pytestmark = [
     pytest.mark.external,

@@ -21,7 +21,7 @@ from echo_node.dicom.views import ChestImageSelector
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.report import EncodedDocument, Generation, ModelIdentity, Report, Sentence
 from echo_node.errors import TransientError
-from training.thorax.dicom_study import Modality, Photometric, write_study
+from training.phantom.dicom_study import Modality, Photometric, write_study
 
 pytestmark = pytest.mark.external
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.serving import ServedNode, eventually
 
-from training.thorax.dicom_study import write_study
+from training.phantom.dicom_study import write_study
 
 pytestmark = [
     pytest.mark.external,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from training.thorax.dicom_study import write_study
+from training.phantom.dicom_study import write_study
 
 ROOT = Path(__file__).resolve().parents[2]
 

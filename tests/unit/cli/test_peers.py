@@ -10,7 +10,7 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import ComputedRadiographyImageStorage, Verification  # type: ignore[attr-defined]
 from support.console import echo_node
 
-from training.thorax.dicom_study import write_study
+from training.phantom.dicom_study import write_study
 
 
 class Pacs:

@@ -10,7 +10,7 @@ from PIL import Image
 from pydicom.data import get_testdata_file
 from support.console import ENVIRONMENT, echo_node
 
-from training.thorax.dicom_study import write_study
+from training.phantom.dicom_study import write_study
 
 KEYS = {"findings", "impression", "skipped", "error", "tokens_per_forward", "file", "sr", "model", "verified"}
 
@@ -120,9 +120,9 @@ class TestWithTheShippedModel:
         assert (tmp_path / "draft.dcm").read_bytes()[128:132] == b"DICM"
 
     def test_a_picture_and_the_words_for_people(self, tmp_path: Path):
-        from training.thorax.dataset import ThoraxDataset
+        from training.phantom.dataset import PhantomDataset
 
-        Image.fromarray(ThoraxDataset(1, 1)[0].image).save(tmp_path / "chest.png")
+        Image.fromarray(PhantomDataset(1, 1)[0].image).save(tmp_path / "chest.png")
         done = echo_node("report", "chest.png", cwd=tmp_path)
         assert done.returncode == 0
         assert "Findings" in done.stdout

@@ -10,12 +10,12 @@ from echo_node.domain.study import GreyImage
 from echo_node.errors import PermanentError
 from echo_node.inference.generator import load_generator
 from echo_node.settings import ModelSettings
-from training.thorax.dataset import ThoraxDataset
+from training.phantom.dataset import PhantomDataset
 
 
 @pytest.fixture(scope="module")
 def phantom() -> GreyImage:
-    image = ThoraxDataset(1, 11)[0].image
+    image = PhantomDataset(1, 11)[0].image
     return GreyImage(image.shape[1], image.shape[0], image.tobytes())
 
 

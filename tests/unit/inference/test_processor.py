@@ -11,14 +11,14 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from echo_node.domain.study import GreyImage
 from echo_node.inference.processor import EchoProcessor
 from echo_node.model.checkpoint import find
-from training.thorax.dataset import ThoraxDataset
+from training.phantom.dataset import PhantomDataset
 
 
 def test_three_lines_of_transformers_write_a_report() -> None:
     folder = find("echo-demo")
     processor = AutoProcessor.from_pretrained(folder)
     model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
-    inputs = processor(images=Image.fromarray(ThoraxDataset(1, 11)[0].image))
+    inputs = processor(images=Image.fromarray(PhantomDataset(1, 11)[0].image))
     texts = processor.batch_decode(model.generate(**inputs).tolist())
     assert texts[0].startswith("Findings:")
     assert "Impression:" in texts[0]

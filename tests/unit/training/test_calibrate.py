@@ -6,8 +6,8 @@ import pytest
 from echo_node.model.canvas import Decoded
 from echo_node.model.checkpoint import load
 from training.calibrate import Judged, expected_calibration_error, fit, judge, reliability
-from training.thorax.findings import Findings
-from training.thorax.grammar import write_report
+from training.phantom.findings import Findings
+from training.phantom.grammar import write_report
 
 
 def _sentences(seed: int, count: int = 4000) -> Judged:

@@ -18,8 +18,8 @@ from training.cases import MarkedSentence, PhantomCases, ReportCases
 from training.drafting import draft
 from training.evaluate import Evaluation, Plan, evaluate
 from training.open_cases import open_cases
+from training.phantom.findings import CLASSES
 from training.report_page.write import escape_markdown, prepare_folder, write_report
-from training.thorax.findings import CLASSES
 
 ROWS = [
     "one_step", "adaptive", "adaptive_mark", "adaptive_repair", "multi_step", "one_step_shuffled_images",

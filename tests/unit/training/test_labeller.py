@@ -1,8 +1,8 @@
 import pytest
 
 from training.labeller import CLASSES, is_abnormal, label, positives, sentences
-from training.thorax.findings import FACTS, REGIONS, kind_of
-from training.thorax.parser import REST, finding_sentences
+from training.phantom.findings import FACTS, REGIONS, kind_of
+from training.phantom.parser import REST, finding_sentences
 
 SHORT = {
     "ecm": "Enlarged Cardiomediastinum",

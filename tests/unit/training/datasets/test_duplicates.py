@@ -5,7 +5,7 @@ from PIL import Image
 from echo_node.domain.study import GreyImage
 from training.datasets.duplicates import NEAR_BITS, SeenImages
 from training.datasets.pictures import HASH_BYTES, image_hash
-from training.thorax.dataset import ThoraxDataset
+from training.phantom.dataset import PhantomDataset
 
 BITS = HASH_BYTES * 8
 
@@ -34,7 +34,7 @@ def test_every_hash_within_reach_is_found_wherever_its_bits_differ(seed: int):
 
 
 def test_a_chest_is_known_again_in_another_size_and_others_are_not():
-    phantoms = ThoraxDataset(4, 5, 256)
+    phantoms = PhantomDataset(4, 5, 256)
     images = [Image.fromarray(phantoms[index].image, "L") for index in range(4)]
     hashes = [image_hash(GreyImage(256, 256, image.tobytes())) for image in images]
     seen = SeenImages()

@@ -21,7 +21,7 @@ from training.datasets.export import Export
 from training.datasets.pseudonyms import Pseudonyms
 from training.datasets.reports import ReportFolder
 from training.datasets.shards import Dataset
-from training.thorax.dicom_study import write_study
+from training.phantom.dicom_study import write_study
 
 KEY = b"a key that is long enough"
 REPORT = """FINAL REPORT

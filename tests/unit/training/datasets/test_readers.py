@@ -13,7 +13,7 @@ from training.datasets.example import Candidate, Found, Rejected
 from training.datasets.readers import chexpert_plus, manifest, mimic_cxr, openi, rexgradient
 from training.datasets.shards import Dataset
 from training.datasets.sources import READERS, detect
-from training.thorax.dicom_study import write_study
+from training.phantom.dicom_study import write_study
 
 
 def split_found(found: list[Found]) -> tuple[list[Candidate], dict[str, str]]:

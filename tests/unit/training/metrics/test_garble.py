@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from training.metrics.garble import KINDS, faults, faults_of_sentence, garble
 from training.metrics.words import words
-from training.thorax.dataset import ThoraxDataset
+from training.phantom.dataset import PhantomDataset
 
 CLEAN = "Findings: The lungs are clear. The heart is normal. Impression: No acute abnormality."
 VOCABULARY = frozenset(words(CLEAN)) | {"left", "right", "effusion", "on", "the", "lower", "lobe"}
@@ -41,7 +41,7 @@ def test_a_clean_report_has_no_fault():
 
 
 def test_reports_of_the_grammar_have_no_faults():
-    dataset = ThoraxDataset(100, seed=3)
+    dataset = PhantomDataset(100, seed=3)
     reports = [dataset.truth(index)[1].text for index in range(100)]
     assert garble(reports, {word for report in reports for word in words(report)}).garbled == 0
 

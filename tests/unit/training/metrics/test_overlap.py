@@ -9,13 +9,13 @@ from training.metrics.cider import cider
 from training.metrics.meteor import meteor, why_not
 from training.metrics.overlap import overlap
 from training.metrics.words import words
-from training.thorax.dataset import ThoraxDataset
+from training.phantom.dataset import PhantomDataset
 
 NOTED: list[str] = []
 
 
 def _reports(seed: int, count: int = 12) -> list[str]:
-    dataset = ThoraxDataset(count, seed)
+    dataset = PhantomDataset(count, seed)
     return [dataset.truth(index)[1].text for index in range(count)]
 
 

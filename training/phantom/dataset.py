@@ -1,0 +1,98 @@
+"""An endless, index-addressable set of cases, made on demand, the same on every machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.phantom.findings import Findings, View
+from training.phantom.grammar import Report, write_report
+from training.phantom.phrasebook import Language
+from training.phantom.prevalence import sample_findings
+from training.phantom.radiograph import render
+
+
+@dataclass(frozen=True, slots=True)
+class PhantomCase:
+    """One study: `image` is its frontal view, (size, size) uint8, the patient's left on the image's right."""
+
+    image: NDArray[np.uint8]
+    findings: Findings
+    report: Report
+
+
+class CaseGenerators(NamedTuple):
+    """One generator for each part of a case, so that no part depends on how another is drawn."""
+
+    findings: np.random.Generator
+    report: np.random.Generator
+    image: np.random.Generator
+
+
+def case_generators(seed: int, index: int) -> CaseGenerators:
+    """Return the generators of case `index` of the set `seed`."""
+    findings = np.random.default_rng(np.random.SeedSequence([seed, index]))
+    return CaseGenerators(findings, *findings.spawn(2))
+
+
+class PhantomDataset(Sequence[PhantomCase]):
+    """`count` cases; case i depends on (seed, i) alone, so any worker may make any case in any order."""
+
+    def __init__(self, count: int, seed: int, size: int = 224, language: Language = "en") -> None:
+        """Describe the set; nothing is rendered yet.
+
+        Raises:
+            ValueError: `count` or `seed` is negative.
+        """
+        if count < 0 or seed < 0:
+            message = f"count and seed must not be negative: count={count}, seed={seed}"
+            raise ValueError(message)
+        self._count, self._seed, self._size, self._language = count, seed, size, language
+
+    def __len__(self) -> int:
+        """Return the number of cases."""
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> PhantomCase: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[PhantomCase]: ...
+
+    def __getitem__(self, index: int | slice) -> PhantomCase | list[PhantomCase]:
+        """Make one case, or a list of cases for a slice.
+
+        Raises:
+            IndexError: there is no case of that index.
+        """
+        if isinstance(index, slice):
+            return [self._make(place) for place in range(*index.indices(self._count))]
+        place = index + self._count if index < 0 else index
+        if not 0 <= place < self._count:
+            message = f"case {index} of a set of {self._count}"
+            raise IndexError(message)
+        return self._make(place)
+
+    def __iter__(self) -> Iterator[PhantomCase]:
+        """Make the cases one after the other."""
+        return (self._make(place) for place in range(self._count))
+
+    def truth(self, index: int) -> tuple[Findings, Report]:
+        """Return the findings and the report of case `index` (not negative) without rendering its image."""
+        rng = case_generators(self._seed, index)
+        findings = sample_findings(rng.findings)
+        return findings, write_report(findings, rng.report, self._language)
+
+    def view(self, index: int, view: View) -> NDArray[np.uint8]:
+        """Return another view (size, size) of the body of case `index` (not negative)."""
+        findings, _ = self.truth(index)
+        return render(findings, case_generators(self._seed, index).image, self._size, view)
+
+    def _make(self, place: int) -> PhantomCase:
+        findings, report = self.truth(place)
+        image = render(findings, case_generators(self._seed, place).image, self._size)
+        return PhantomCase(image, findings, report)

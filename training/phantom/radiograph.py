@@ -1,0 +1,155 @@
+"""Renders a study's body as a PA, AP or lateral radiograph: every tissue along every ray, then the detector.
+
+Bone, fluid and metal are bright (MONOCHROME2). Frontal images have the patient's left on the image's right,
+lateral ones the patient's front on the image's left. The body depends on the findings and the generator's
+state alone, so the views of one state show one body. Shape suffixes as in `camera`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.phantom import opacities
+from training.phantom.anatomy import Anatomy
+from training.phantom.camera import Array, Camera
+from training.phantom.detector import Exposure, develop, smooth_noise
+from training.phantom.devices import devices
+from training.phantom.findings import Findings, View
+from training.phantom.lungs import lungs
+from training.phantom.mediastinum import airways, soft_centre
+from training.phantom.skeleton import skeleton
+from training.phantom.solids import Ellipsoid, chords
+from training.phantom.vessels import vessels
+
+MIN_SIZE = 128
+_BONE_OVER_TISSUE = 2.6
+"""How much more a centimetre of bone absorbs than a centimetre of soft tissue."""
+
+_WALL_CM = 1.9
+_COLLAPSED = {"small": 0.12, "large": 0.6}
+"""pneumothorax -> how much denser than a full lung the lung beside it is."""
+
+
+def render(
+    findings: Findings, rng: np.random.Generator, size: int = 224, view: View | None = None
+) -> NDArray[np.uint8]:
+    """Return a (size, size) uint8 radiograph, 0 black to 255 white; by default in the patient's frontal view.
+
+    Raises:
+        ValueError: `size` is under 128 pixels, where thin lines would vanish.
+    """
+    return (project(findings, rng, size, view) * np.float32(255.0) + np.float32(0.5)).astype(np.uint8)
+
+
+def project(findings: Findings, rng: np.random.Generator, size: int = 224, view: View | None = None) -> Array:
+    """Return the same image as `render` before rounding: (size, size) float32 in [0, 1].
+
+    Raises:
+        ValueError: `size` is under 128 pixels.
+    """
+    if size < MIN_SIZE:
+        message = f"a radiograph of the thorax needs at least {MIN_SIZE} pixels a side, not {size}"
+        raise ValueError(message)
+    view = view or findings.patient.view
+    entropy = int(rng.integers(2**63))
+    body = np.random.default_rng([entropy, 0])
+    picture = np.random.default_rng([entropy, 1 + ("PA", "AP", "LATERAL").index(view)])
+    anatomy = Anatomy.sample(findings, body)
+    camera = _stand(view, size, picture)
+    tissue_HW = _tissue(findings, anatomy, camera, body)
+    exposure = Exposure.sample(picture, portable=view == "AP")
+    return develop(tissue_HW, exposure, picture)
+
+
+def _stand(view: View, size: int, rng: np.random.Generator) -> Camera:
+    """Place patient and detector: portable patients are turned and off centre more."""
+    loose = 2.0 if view == "AP" else 1.0
+    x, y, z, turn = rng.uniform(-1.0, 1.0, 4)
+    return Camera(
+        view=view,
+        size=size,
+        field_cm=rng.uniform(39.0, 42.0) + (3.0 if view == "AP" else 0.0),
+        x=0.7 * loose * x,
+        y=1.0 * y + 0.5,
+        z=-2.6 + 0.7 * loose * z,
+        rotation=0.045 * loose * turn,
+    )
+
+
+def _tissue(findings: Findings, anatomy: Anatomy, camera: Camera, rng: np.random.Generator) -> Array:
+    """Return (H, W) how many centimetres of water-like tissue rays meet."""
+    lung = lungs(findings, anatomy, camera, rng)
+    central_HW = soft_centre(anatomy, camera, lung.open_HW)
+    both_HW = lung.both()
+    share_HW = np.maximum(both_HW + lung.free_HW - central_HW, 0.0) / np.maximum(both_HW + lung.free_HW, 0.1)
+    air_HW = both_HW * share_HW
+    noise_HW = smooth_noise(rng, 14, camera.size) + 0.6 * smooth_noise(rng, 34, camera.size)
+
+    density = anatomy.lung_density
+    filled_HW = opacities.consolidation(findings, anatomy, camera, rng)
+    filled_HW *= np.clip(1.0 + 0.32 * noise_HW, 0.25, 1.6)
+    filled_HW += opacities.atelectasis(findings, anatomy, camera, rng)
+    filled_HW += opacities.nodule(findings, anatomy, camera, rng)
+    filled_HW += opacities.oedema(findings, anatomy, camera, rng, lung, noise_HW)
+    fullness = {"none": 1.0, "interstitial": 1.45, "alveolar": 1.35}[findings.oedema]
+    vessels_HW = vessels(anatomy, camera, rng, fullness) * np.minimum(both_HW * 0.5, 1.0)
+    filled_HW += 1.9 * vessels_HW + 0.012 * air_HW * noise_HW
+    filled_HW = np.minimum(filled_HW, air_HW * 0.95)
+
+    tissue_HW = _body(anatomy, camera)
+    tissue_HW -= (1.0 - density) * (air_HW - filled_HW)
+    for side_HW, air in (
+        (lung.right_HW, findings.pneumothorax_right),
+        (lung.left_HW, findings.pneumothorax_left),
+    ):
+        if air != "none":
+            tissue_HW += (_COLLAPSED[air] * density) * side_HW * share_HW
+    tissue_HW -= lung.free_HW * share_HW
+    tissue_HW += 2.2 * lung.pleura_HW * share_HW
+    tissue_HW -= 0.8 * airways(anatomy, camera)
+    np.maximum(tissue_HW, 0.0, out=tissue_HW)
+    tissue_HW += _BONE_OVER_TISSUE * skeleton(findings, anatomy, camera, rng)
+    return tissue_HW + devices(findings, anatomy, camera, rng)
+
+
+def _body(anatomy: Anatomy, camera: Camera) -> Array:
+    """Return (H, W) the way through the body as if it had no lungs: trunk, shoulders, neck, breasts, gas."""
+    u_W, z_H = camera.grid()
+    wall = _WALL_CM + anatomy.fat
+    trunk = anatomy.half_width + wall
+    depth = anatomy.half_depth + wall
+    shoulder = 19.5 + anatomy.fat
+    heights = [-30.0, -16.0, 3.0, 7.0, 10.0, 12.5, 14.5, 16.5, 24.0]
+    if camera.lateral:  # arms raised
+        sides = [trunk, trunk, trunk, 15.0, 13.0, 11.0, 8.0, 6.2, 6.0]
+        depths = [depth - less for less in (0.0, 0.0, 0.0, 0.0, 0.2, 0.6, 1.2, 2.0, 4.0)]
+    else:
+        sides = [trunk - 0.5, trunk, trunk + 0.6, shoulder, shoulder, 16.0, 9.5, 6.6, 6.0]
+        depths = [depth, depth, depth - 0.2, 10.5, 9.6, 8.4, 7.0, 6.4, 6.0]
+    across_H: Array = np.interp(z_H, heights, sides).astype(np.float32)
+    deep_H: Array = np.interp(z_H, heights, depths).astype(np.float32)
+    middle_H = anatomy.middle_y(z_H)
+    if camera.lateral:
+        part_HW = (u_W - middle_H[:, None]) / deep_H[:, None]
+        along_H = 1.55 * across_H
+    else:
+        part_HW = u_W / across_H[:, None]
+        along_H = 2.0 * deep_H
+    square_HW = part_HW * part_HW
+    if not camera.lateral:  # flanks are fuller than an ellipse
+        square_HW *= square_HW
+    body_HW: Array = along_H[:, None] * np.sqrt(np.maximum(1.0 - square_HW, 0.0))
+    for sign in (-1.0, 1.0):
+        if anatomy.breast:
+            size = anatomy.breast
+            centre = (sign * 8.0, -anatomy.half_depth - 1.0 - anatomy.fat, -5.5 - size)
+            breast = Ellipsoid(centre, (5.4 * size, 3.2 * size, 5.0 * size))
+            chords(camera, breast, 0.8).add_to(body_HW, 0.42)
+    if anatomy.stomach_gas:
+        size = 0.6 + 0.6 * anatomy.stomach_gas
+        gas = Ellipsoid(
+            (5.6, -0.5, anatomy.dome_top("left") - 1.0 - size), (3.4 * size, 2.6 * size, 1.5 * size)
+        )
+        chords(camera, gas).add_to(body_HW, -0.8)
+    return body_HW
