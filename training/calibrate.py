@@ -13,8 +13,8 @@ import numpy as np
 from echo_node.inference.confidence import Calibration, likelihoods
 from echo_node.inference.sections import split_sections
 from echo_node.model.canvas import Decoded
-from training.thorax.findings import Findings
-from training.thorax.parser import is_true_finding, is_true_impression
+from training.phantom.findings import Findings
+from training.phantom.parser import is_true_finding, is_true_impression, parse_report
 
 _SMALLEST_BIN = 12
 _GROWTH = 1.4
@@ -34,11 +34,12 @@ def judge(decoded: Sequence[Decoded], truths: Sequence[Findings], tokenizer: Any
     right: list[bool] = []
     for draft, truth in zip(decoded, truths, strict=True):
         text = tokenizer.decode(list(draft.tokens), skip_special_tokens=True)
+        language = parse_report(text).language
         sections = split_sections(text)
         spans = [*sections.findings, *sections.impression]
         likelihood += likelihoods(spans, text, draft.tokens, draft.probabilities, tokenizer)
-        right += [is_true_finding(span.text, truth) for span in sections.findings]
-        right += [is_true_impression(span.text, truth) for span in sections.impression]
+        right += [is_true_finding(span.text, truth, language) for span in sections.findings]
+        right += [is_true_impression(span.text, truth, language) for span in sections.impression]
     return Judged(tuple(likelihood), tuple(right))
 
 

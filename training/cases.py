@@ -5,7 +5,7 @@ Phantoms know the whole truth; reports of real studies know what a labeller read
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -17,11 +17,11 @@ from training.drafting import Picture
 from training.metrics.findings import Labels
 from training.metrics.garble import faults_of_sentence
 from training.metrics.words import words
-from training.phantom.findings import Findings
+from training.phantom.dataset import PhantomDataset
+from training.phantom.findings import Findings, Kind, labels
 from training.phantom.grammar import write_report
-from training.phantom.labels import labels_of, labels_stated, vocabulary_of_grammar
 from training.phantom.parser import is_true_finding, is_true_impression, parse_report, score
-from training.thorax.dataset import ThoraxDataset
+from training.phantom.vocabulary import vocabulary
 
 Verdict: TypeAlias = Literal["right", "wrong", "incoherent", "garbled", "unknown"]
 
@@ -100,16 +100,16 @@ class PhantomCases:
     def __init__(self, count: int, seed: int, side: int) -> None:
         """Render *count* phantoms of *side* pixels."""
         self.name = f"phantom:{count}"
-        examples = PhantomExamples(ThoraxDataset(count, seed, side))
+        examples = PhantomExamples(PhantomDataset(count, seed, side))
         self.truths: Sequence[Findings] = examples.truths
         self.pictures: Sequence[Picture] = list(examples.images(range(count)))
         self.references: Sequence[str] = [examples.report(index, 0) for index in range(count)]
-        self.labels: Sequence[Labels] = [labels_of(truth) for truth in self.truths]
-        self.vocabulary = vocabulary_of_grammar()
+        self.labels: Sequence[Labels] = [_stated(labels(truth)) for truth in self.truths]
+        self.vocabulary = vocabulary()
 
     def labels_of(self, draft: str) -> Labels:
-        """Return what a draft's coherent sentences say is present."""
-        return labels_stated(draft)
+        """Return what the coherent sentences of a draft's findings say is present."""
+        return _stated(parse_report(draft).labels())
 
     def truth_of(self, drafts: Sequence[str]) -> dict[str, float | None]:
         """Return the share of coherent sentences and of right facts, and the contradictions per draft."""
@@ -129,7 +129,7 @@ class PhantomCases:
             ("impression", report.impression, is_true_impression),
         ):
             for sentence in sentences:
-                right: Verdict = "right" if is_true(sentence.text, truth) else "wrong"
+                right: Verdict = "right" if is_true(sentence.text, truth, report.language) else "wrong"
                 verdict: Verdict = right if sentence.coherent else "incoherent"
                 marked.append(MarkedSentence(section, sentence.text, verdict))
         return marked
@@ -138,6 +138,10 @@ class PhantomCases:
         """Return a normal report for each, its wording drawn anew."""
         normal = Findings.normal()
         return [write_report(normal, np.random.default_rng(i)).text for i in range(len(self.truths))]
+
+
+def _stated(shown: Mapping[Kind, bool]) -> Labels:
+    return {kind: "positive" if there else "negative" for kind, there in shown.items()}
 
 
 class ReportCases:

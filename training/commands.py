@@ -16,7 +16,7 @@ from training.evaluate import Evaluation, Plan
 from training.evaluate import evaluate as measure
 from training.metrics.scorers import load_scorers
 from training.open_cases import open_cases, parse_phantoms
-from training.thorax.dataset import ThoraxDataset
+from training.phantom.dataset import PhantomDataset
 
 
 def evaluate(data: str, seed: int, model: str, threshold: float, scorers: list[str]) -> Evaluation:
@@ -62,7 +62,7 @@ def calibrate(data: str, seed: int, settings: ModelSettings) -> list[tuple[float
         settings.decoder, settings.confidence_threshold, settings.max_new_tokens, settings.check
     )
     with Console(stderr=True).status("rendering phantoms") as status:
-        examples = PhantomExamples(ThoraxDataset(count, seed, preparation.side))
+        examples = PhantomExamples(PhantomDataset(count, seed, preparation.side))
         status.update("drafting")
         drafts = draft(loaded, preparation, examples.images(range(count)), decoding).decoded
     half = count // 2

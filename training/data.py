@@ -15,10 +15,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from training import thorax as world
-from training.thorax.dataset import ThoraxDataset
-from training.thorax.findings import FACTS, Findings
-from training.thorax.grammar import write_report
+from training import phantom as world
+from training.phantom.dataset import PhantomDataset
+from training.phantom.findings import FACTS, Findings
+from training.phantom.grammar import write_report
 
 Images = NDArray[np.uint8]
 
@@ -48,7 +48,7 @@ class PhantomExamples:
 
     def __init__(
         self,
-        dataset: ThoraxDataset,
+        dataset: PhantomDataset,
         advance: Callable[[int], None] | None = None,
         keep: Path | None = None,
     ) -> None:
@@ -82,7 +82,7 @@ class PhantomExamples:
         return [values.index(stated[fact]) for fact, values in FACTS.items()]
 
 
-def _kept(dataset: ThoraxDataset, advance: Callable[[int], None] | None, folder: Path) -> Images:
+def _kept(dataset: PhantomDataset, advance: Callable[[int], None] | None, folder: Path) -> Images:
     """Return pictures mapped from their file, which is made first where there is none of this world."""
     name = f"phantoms-{len(dataset)}-seed{dataset.seed}-{dataset.size}-{_world_digest()}.npy"
     file = folder / name
@@ -107,7 +107,7 @@ def _world_digest() -> str:
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
 
 
-def _rendered(dataset: ThoraxDataset, advance: Callable[[int], None] | None) -> Images:
+def _rendered(dataset: PhantomDataset, advance: Callable[[int], None] | None) -> Images:
     """Render a set on all cores."""
     count = len(dataset)
     images = np.empty((count, dataset.size, dataset.size), dtype=np.uint8)
@@ -133,7 +133,7 @@ def _one_thread_each() -> Iterator[None]:
             os.environ["OMP_NUM_THREADS"] = before
 
 
-def _render(dataset: ThoraxDataset, chunk: range) -> Images:
+def _render(dataset: PhantomDataset, chunk: range) -> Images:
     return np.stack([dataset[index].image for index in chunk])
 
 

@@ -65,15 +65,15 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
             r"|artificial) (?:\w+ )?valves?|valve (?:replacement|prosthesis)|\bdrains?\b|pigtail|swan-?ganz"
             r"|balloon pump|iabp|intubat(?:ed|ion)|endotracheal|nasogastric|orogastric|tracheostomy"
             r"|support (?:devices?|apparatus)|(?:medical |monitoring )?devices?|hardware"
-            r"|central (?:venous )?access|dobhoff"
+            r"|central (?:venous )?access|dobhoff|generators?|(?:atrial|ventricular) leads?"
         ),
     }
 )
 """Words that state a finding unless they are negated, as regular expressions on whole words."""
 
 OTHER_ABNORMALITIES = (
-    r"emphysema\w*|copd|hyperinflat\w+|hyperexpan\w+|blunt\w+|(?:hiatal|hiatus|diaphragmatic) hernia"
-    r"|scolio\w+"
+    r"emphysema\w*|copd|hyperinflat\w+|hyperexpan\w+|lung volumes are increased|blunt\w+"
+    r"|(?:hiatal|hiatus|diaphragmatic) hernia|scolio\w+"
     r"|kypho\w+|degenerat\w+|osteopeni\w+|osteophyt\w+|spondylo\w+|osteoarthr\w+|calcifi\w+"
     r"|atheroscler\w+|tortuo\w+"
     r"|granulomas?|granulomatous|bronchiect\w+|bronchitis|fibro(?:sis|tic)|scar\w*|bullae?|cavit\w+"

@@ -11,12 +11,12 @@ from echo_node.model import checkpoint
 from training.ar import ArObjective
 from training.dcd import DcdObjective, TargetsOf, streamed_targets
 from training.objective import Objective
+from training.phantom.findings import FACTS
 from training.rad import RadObjective
 from training.reading import WithReading
 from training.recipe import Recipe
 from training.rollouts import KeptRollouts, folder_name
 from training.start import Start, teacher_of
-from training.thorax.findings import FACTS
 from training.vision import VisionObjective
 from training.world import World
 

@@ -13,8 +13,8 @@ from echo_node.model import checkpoint
 from echo_node.model.vlm import EchoForReportGeneration
 from training.data import Examples, PhantomExamples
 from training.new_model import new_model
+from training.phantom.dataset import PhantomDataset
 from training.recipe import DataRecipe, Recipe
-from training.thorax.dataset import ThoraxDataset
 from training.tokenizer import train_tokenizer
 
 
@@ -58,7 +58,7 @@ def _words(recipe: DataRecipe, preparation: ImagePreparation) -> Iterator[str]:
         folder = examples_of(recipe, preparation)
         yield from (folder.report(index, epoch=0) for index in range(len(folder)))
         return
-    phantoms = ThoraxDataset(4000, recipe.seed)
+    phantoms = PhantomDataset(4000, recipe.seed)
     yield from (phantoms.truth(index)[1].text for index in range(len(phantoms)))
 
 
@@ -113,5 +113,5 @@ def examples_of(
         from training.datasets.folder import FolderExamples
 
         return FolderExamples(Path(recipe.path), recipe.split, preparation, recipe.count)
-    phantoms = ThoraxDataset(recipe.count, recipe.seed, recipe.side)
+    phantoms = PhantomDataset(recipe.count, recipe.seed, recipe.side)
     return PhantomExamples(phantoms, advance, Path(keep) if keep else None)

@@ -196,10 +196,12 @@ def _push_and_show(node: _Node, seed: int, folder: Path, out: Console) -> None:
     """
     from echo_node.dicom.scu import send_files
     from echo_node.storage.facade import open_storage
-    from training.phantom.dicom_study import study_truth, write_study
+    from training.phantom.dicom_study import study_truth, views_of, write_study
 
     peer = Peer(ae_title=node.settings.node.ae_title, host=_ADDRESS, port=node.settings.node.port)
+    findings, report = study_truth(seed)
     paths = write_study(folder, seed=seed)
+    views = dict(zip(paths, views_of(findings.patient), strict=True))
     with out.status("starting"):
         _wait_until_it_answers(node, peer)
     started = time.monotonic()
@@ -207,7 +209,9 @@ def _push_and_show(node: _Node, seed: int, folder: Path, out: Console) -> None:
         if not result.stored:
             raise PermanentError(f"the node did not take the phantom: {result.message}")
         size = result.path.stat().st_size / 2**20
-        out.print(f"[bold]Pushed[/bold]    a phantom chest PA, {size:.1f} MiB by C-STORE: {result.message}\n")
+        what = f"a phantom chest, {views[result.path]}, {size:.1f} MiB"
+        out.print(f"[bold]Pushed[/bold]    {what} by C-STORE: {result.message}")
+    out.print()
     with open_storage(node.settings) as storage:
         record = _follow(node, storage, started, out)
         if not record["documents"]:
@@ -215,7 +219,7 @@ def _push_and_show(node: _Node, seed: int, folder: Path, out: Console) -> None:
         sr = node.settings.node.data_dir.resolve() / record["documents"][-1]["path"]
     _print_draft(sr, out)
     out.print("[dim]What this phantom was made to show:[/dim]")
-    out.print(f"[dim]{study_truth(seed)[1].text}[/dim]\n", soft_wrap=False)
+    out.print(f"[dim]{report.text}[/dim]\n", soft_wrap=False)
     out.print(f"[bold]Structured Report[/bold]  {sr}")
 
 

@@ -63,8 +63,8 @@ def sheet(
       echo-node phantom sheet laterals.png --view LATERAL --size 448 --count 4
       echo-node phantom sheet trauma.png --finding pneumothorax --finding rib_fracture
     """
-    from training.thorax.findings import CLASSES
-    from training.thorax.sheet import caption, cases, draw_sheet
+    from training.phantom.findings import CLASSES
+    from training.phantom.sheet import caption, cases, draw_sheet
 
     wanted = [kind for kind in CLASSES if kind in (finding or [])]
     if unknown := set(finding or []) - set(wanted):
@@ -120,8 +120,8 @@ def study(
       echo-node phantom study incoming --view PA --modality DX --inverted
       echo-node send incoming/*.dcm --to NODE@127.0.0.1:11112
     """
-    from training.thorax.dicom_study import MAX_SEED, study_truth, write_study
-    from training.thorax.sheet import caption
+    from training.phantom.dicom_study import MAX_SEED, study_truth, write_study
+    from training.phantom.sheet import caption
 
     if seed + count - 1 > MAX_SEED:
         raise ConfigError(f"--seed {seed} --count {count}: seeds go up to {MAX_SEED}; choose smaller ones")

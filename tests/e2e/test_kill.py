@@ -42,7 +42,7 @@ def pacs() -> Iterator[Orthanc]:
 
 def _study(folder: Path, seed: int, size: int = 512) -> tuple[Path, str]:
     folder.mkdir(exist_ok=True)
-    (path,) = write_study(folder, seed=seed, size=size)
+    (path,) = write_study(folder, seed=seed, views=["PA"], size=size)
     return path, str(dcmread(path, stop_before_pixels=True).StudyInstanceUID)
 
 

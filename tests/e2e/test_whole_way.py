@@ -35,20 +35,22 @@ def _real(name: str) -> Path:
     return Path(path)
 
 
-def _push(node: ServedNode, path: Path, syntax: str = "-xe") -> str:
-    """Send one file as a modality would; return its Study Instance UID."""
-    command = ["/usr/bin/storescu", "-v", syntax, "-aec", "ECHO_NODE", "127.0.0.1", str(node.port), str(path)]
+def _push(node: ServedNode, *paths: Path, syntax: str = "-xe") -> str:
+    """Send the files of a study as a modality would; return its Study Instance UID."""
+    address = ["127.0.0.1", str(node.port)]
+    command = ["/usr/bin/storescu", "-v", syntax, "-aec", "ECHO_NODE", *address, *map(str, paths)]
     sent = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert "Received Store Response (Success)" in sent.stdout + sent.stderr, sent.stdout + sent.stderr
-    return str(dcmread(path, stop_before_pixels=True).StudyInstanceUID)
+    said = sent.stdout + sent.stderr
+    assert said.count("Received Store Response (Success)") == len(paths), said
+    return str(dcmread(paths[0], stop_before_pixels=True).StudyInstanceUID)
 
 
 def _node(folder: Path, pacs: Orthanc) -> ServedNode:
     return ServedNode(folder, "--pacs", pacs.address, "--study-idle", "1")
 
 
-def _judge(part10: bytes, study: str, folder: Path) -> None:
-    """Check a delivered draft as its recipients would."""
+def _judge(part10: bytes, study: str, folder: Path) -> str:
+    """Check a delivered draft as its recipients would; return what its page says."""
     path = folder / "draft.dcm"
     path.write_bytes(part10)
     draft = dcmread(BytesIO(part10))
@@ -66,6 +68,7 @@ def _judge(part10: bytes, study: str, folder: Path) -> None:
         "Impression",
     ):
         assert words in page
+    return page
 
 
 @pytest.mark.parametrize(("name", "syntax"), [("RG1_UNCR.dcm", "-xe"), ("RG1_J2KR.dcm", "-xv")])
@@ -74,10 +77,10 @@ def test_a_real_chest_radiograph_comes_back_as_one_report(
 ) -> None:
     with _node(tmp_path, pacs) as node:
         node.start(*_ROLES)
-        study = _push(node, _real(name), syntax)
+        study = _push(node, _real(name), syntax=syntax)
         before = len(pacs.reports(study))  # the two files are two instances of one study
         eventually(lambda: node.studies() == {"delivered": 1}, f"delivered: {node.log}")
-        _push(node, _real(name), syntax)  # the acknowledgement of the resend comes after its row
+        _push(node, _real(name), syntax=syntax)  # the acknowledgement of the resend comes after its row
         assert node.studies() == {"delivered": 1}
         assert len(pacs.reports(study)) == before + 1
         _judge(pacs.reports(study)[-1], study, tmp_path)
@@ -87,17 +90,19 @@ def test_a_real_chest_radiograph_comes_back_as_one_report(
 def test_sent_twice_is_still_one_report_and_a_leg_is_skipped_with_its_reason(
     tmp_path: Path, pacs: Orthanc
 ) -> None:
-    phantom, leg_image = write_study(tmp_path, seed=21)[0], _real("RG3_UNCR.dcm")
+    phantom, leg_image = write_study(tmp_path, seed=1), _real("RG3_UNCR.dcm")
     with _node(tmp_path, pacs) as node:
         node.start(*_ROLES)
-        study = _push(node, phantom)
+        study = _push(node, *phantom)
         eventually(lambda: node.studies() == {"delivered": 1}, f"delivered: {node.log}")
-        _push(node, phantom)
+        _push(node, *phantom)
         leg = _push(node, leg_image)
         eventually(lambda: node.studies() == {"delivered": 1, "skipped": 1}, f"skipped: {node.log}")
         assert len(pacs.reports(study)) == 1
         assert pacs.instances(leg) == []
         with node.storage() as storage:
             assert "EXTREMITY" in str(storage.queries.show(2))
-        _judge(pacs.reports(study)[0], study, tmp_path)
+        page = _judge(pacs.reports(study)[0], study, tmp_path)
+        assert "Images read: 1. View: PA." in page
+        assert "Not read, 1 image: a lateral view, not a frontal one." in page
         assert node.stop() == 0

@@ -58,7 +58,7 @@ def _first(calls: list[Call], names: str, pattern: str, after: int) -> int:
 
 
 def test_a_response_comes_after_file_folder_and_database_are_on_the_disk(tmp_path: Path) -> None:
-    (image,) = write_study(tmp_path, seed=7, size=256)
+    (image,) = write_study(tmp_path, seed=7, views=["PA"], size=256)
     trace = tmp_path / "trace"
     wrapper = ["strace", "-f", "-yy", "-s", "8", "-o", str(trace), "-e", f"trace={_CALLS}"]
     with ServedNode(tmp_path, "--role", "receive", wrapper=wrapper) as node:

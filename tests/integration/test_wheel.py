@@ -84,7 +84,7 @@ def test_db_upgrade(echo_node):
 
 
 def test_report_with_the_shipped_model(echo_node, tmp_path: Path):
-    (image,) = write_study(tmp_path, seed=1, size=512)
+    (image,) = write_study(tmp_path, seed=1, views=["PA"], size=512)
     draft = json.loads(echo_node("report", image, "--sr", "draft.dcm", "--json"))
     assert draft["findings"]
     assert draft["skipped"] is None

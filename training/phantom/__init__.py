@@ -1,6 +1,9 @@
-"""Phantom chest studies: images with known findings and reports in a small, checkable language.
+"""A thorax in three dimensions: radiographs with known findings, and reports that can be read back.
 
-A study's way: `findings` (truth) -> `radiograph` (image) and `grammar` (report) -> `dataset`; `parser` scores
-drafts and `dicom_study` writes a study for the node. No torch in here, and nothing that resembles a real
-patient.
+A study's way: `prevalence` draws the truth (`findings`); `anatomy` draws a body; `lungs`, `mediastinum`,
+`skeleton`, `vessels`, `opacities` and `devices` say how far rays of a `camera` run in each tissue, by the
+closed forms of `solids` and `tubes`; `detector` makes the image, `radiograph` puts it together. `grammar`
+writes the report from the phrases of `english` and `chinese`, `parser` reads it back and scores drafts,
+`vocabulary` has its words; `dataset` counts cases, `dicom_study` writes them for a node, `sheet` shows them.
+No torch in here, and no real patient.
 """

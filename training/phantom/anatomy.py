@@ -1,118 +1,139 @@
-"""The person behind a phantom radiograph: proportions, position, exposure, and how far each finding extends.
+"""The body behind a study: its proportions, drawn once, the same for every view of the study.
 
-Coordinates: x runs from -1 to 1 towards the patient's LEFT (the image's right), y from -1 (top) to 1, both in
-the patient's frame, which is rotated, shifted and zoomed a little against the detector. Shape suffix: `_HW`
-is (size, size) float32.
+Lengths in centimetres in the body's frame (`camera`). The draws are always as many, whatever is found, so
+that one person can be seen with and without a finding.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Self, TypeAlias
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-Image: TypeAlias = NDArray[np.floating[Any]]
+from training.phantom.camera import Array
+from training.phantom.findings import Findings
+from training.phantom.solids import Ellipsoid
+
+CARDIOTHORACIC_RATIOS = {
+    "normal": (0.41, 0.48),
+    "mildly_enlarged": (0.54, 0.58),
+    "markedly_enlarged": (0.64, 0.69),
+}
+"""heart -> the range of its width over the chest's, before an AP view magnifies it."""
+
+_FAT_CM = {"slim": 0.0, "average": 0.9, "large": 2.6}
+_WIDEST_Z = -7.0
 
 
 @dataclass(frozen=True, slots=True)
 class Anatomy:
-    """One drawn chest. Lengths are in half image widths, angles in radians, the rest are factors."""
+    """One chest. `half_width` and `half_depth` are the inner cage's at its widest, `fat` the wall's extra."""
 
-    zoom: float
-    rotation: float
-    shift_x: float
-    shift_y: float
-    chest_half_width: float
-    apex_y: float
-    dome_y: float
-    dome_difference: float
+    apex_z: float
+    half_width: float
+    half_depth: float
     fat: float
     breast: float
-    heart_width: float
+    dome_z: float
+    dome_difference: float
+    dome_height: float
+    heart_ratio: float
+    heart_tilt: float
+    aorta: float
     markings: float
+    lung_density: float
+    bone_density: float
+    kyphosis: float
     rib_phase: float
-    rib_slope: float
-    penetration: float
-    brightness: float
-    quantum_noise: float
+    rib_drop: float
+    midline_shift: float
+    stomach_gas: float
 
     @classmethod
-    def sample(cls, rng: np.random.Generator) -> Self:
-        """Draw a chest; always the same number of draws, so that findings can be compared on one person."""
+    def sample(cls, findings: Findings, rng: np.random.Generator) -> Self:
+        """Draw a chest for a patient with these findings."""
+        patient = findings.patient
+        female, portable = patient.sex == "F", patient.view == "AP"
+        elderly = min(max((patient.age - 45) / 45, 0.0), 1.0)
+        inflated = findings.hyperinflation == "present"
+        low, high = CARDIOTHORACIC_RATIOS[findings.heart]
+        heart_ratio = rng.uniform(low, high)
+        collapse = (findings.atelectasis_left == "lower_lobe") - (findings.atelectasis_right == "upper_lobe")
+        push = (findings.effusion_right == "large" or findings.pneumothorax_right == "large") - (
+            1.0 * (findings.effusion_left == "large" or findings.pneumothorax_left == "large")
+        )
         return cls(
-            zoom=rng.uniform(0.94, 1.07),
-            rotation=rng.uniform(-0.05, 0.05),
-            shift_x=rng.uniform(-0.05, 0.05),
-            shift_y=rng.uniform(-0.05, 0.05),
-            chest_half_width=rng.uniform(0.77, 0.85),
-            apex_y=rng.uniform(-0.82, -0.74),
-            dome_y=rng.uniform(0.42, 0.54),
-            dome_difference=rng.uniform(0.02, 0.08),
-            fat=rng.uniform(0.0, 0.22),
-            breast=max(0.0, rng.uniform(-0.2, 0.2)),
-            heart_width=rng.uniform(-0.02, 0.02),
-            markings=rng.uniform(0.6, 1.1),
-            rib_phase=rng.uniform(0.0, 1.0),
-            rib_slope=rng.uniform(0.28, 0.42),
-            penetration=rng.uniform(0.9, 1.15),
-            brightness=rng.uniform(0.92, 1.06),
-            quantum_noise=rng.uniform(0.008, 0.022),
+            apex_z=rng.uniform(12.0, 13.0),
+            half_width=rng.uniform(13.2, 14.4) - 1.2 * female,
+            half_depth=rng.uniform(8.9, 9.9) - 0.8 * female + 1.6 * inflated,
+            fat=_FAT_CM[patient.habitus] + rng.uniform(0.0, 0.8),
+            breast=rng.uniform(0.7, 1.3) * female * (1.0 + 0.35 * (patient.habitus == "large")),
+            dome_z=rng.uniform(-9.6, -8.2) + 2.2 * portable - 3.2 * inflated,
+            dome_difference=rng.uniform(0.7, 1.9),
+            dome_height=rng.uniform(9.2, 10.8) * (0.55 if inflated else 1.0),
+            heart_ratio=min(heart_ratio, 0.40) if inflated and findings.heart == "normal" else heart_ratio,
+            heart_tilt=rng.uniform(-0.08, 0.08) + 0.28 * inflated,
+            aorta=rng.uniform(0.9, 1.1) + 0.35 * elderly,
+            markings=rng.uniform(0.8, 1.15) * (0.75 if inflated else 1.0),
+            lung_density=rng.uniform(0.28, 0.34) * (0.75 if inflated else 1.0) + 0.03 * portable,
+            bone_density=rng.uniform(0.9, 1.1) - 0.22 * elderly,
+            kyphosis=rng.uniform(0.0, 1.0) + 1.6 * elderly,
+            rib_phase=rng.uniform(-0.5, 0.5),
+            rib_drop=rng.uniform(0.9, 1.1) * (0.72 if inflated else 1.0) * (1.12 if portable else 1.0),
+            midline_shift=rng.uniform(-0.2, 0.2) + 0.9 * collapse + 1.1 * push,
+            stomach_gas=max(0.0, rng.uniform(-0.3, 1.0)),
         )
 
-    def coordinates(self, size: int) -> tuple[Image, Image]:
-        """Return (x_HW, y_HW), the place in the patient's frame that each pixel shows."""
-        across_HW, down_HW = _detector(size)
-        cosine, sine = np.cos(self.rotation) * self.zoom, np.sin(self.rotation) * self.zoom
-        x_HW = np.float32(cosine) * across_HW + np.float32(sine) * down_HW + np.float32(self.shift_x)
-        y_HW = np.float32(cosine) * down_HW - np.float32(sine) * across_HW + np.float32(self.shift_y)
-        return x_HW, y_HW
+    def depth_below_apex(self, z: Array) -> Array:
+        """Return 1 at the apex, falling to 0 where the cage is widest and staying 0 below."""
+        rest: Array = 1.0 - np.clip((self.apex_z - z) / (self.apex_z - _WIDEST_Z), 0.0, 1.0)
+        return rest
 
-    def wall(self, y_HW: Image) -> Image:
-        """Return how far the chest wall is from the midline at height y; 0.10 above the apex."""
-        depth_HW: Image = np.clip((y_HW - self.apex_y) / (self.dome_y - self.apex_y), 0.0, 1.0)
-        rest_HW = 1.0 - depth_HW
-        round_HW: Image = np.sqrt(1.0 - rest_HW * rest_HW * np.sqrt(rest_HW))
-        return 0.10 + (self.chest_half_width - 0.10) * round_HW
+    def width_at(self, z: Array) -> Array:
+        """Return the inner half width of the cage at a height; 0 above the apex."""
+        width: Array = self.half_width * (1.0 - self.depth_below_apex(z) ** 3.0) ** 0.52
+        return width
 
-    def diaphragm(self, x_HW: Image) -> Image:
-        """Return the height of the diaphragm at x: a dome in each half, the right one higher."""
-        away_HW: Image = (np.abs(x_HW) - 0.38) / (self.chest_half_width - 0.38)
-        lower_HW: Image = np.clip(x_HW * 20.0, -0.5, 0.5) * self.dome_difference
-        curve_HW: Image = np.where(away_HW > 0, np.float32(0.24), np.float32(0.07)) * away_HW * away_HW
-        return self.dome_y + lower_HW + curve_HW
+    def depth_at(self, z: Array) -> Array:
+        """Return the inner half depth of the cage at a height; 0 above the apex."""
+        depth: Array = self.half_depth * (1.0 - self.depth_below_apex(z) ** 2.0) ** 0.6
+        return depth
 
+    def middle_y(self, z: Array) -> Array:
+        """Return the y of the cage's middle: the apex leans back."""
+        rest = self.depth_below_apex(z)
+        middle: Array = 3.0 * rest**1.2 + self.kyphosis * (0.5 - (rest - 0.5) ** 2 * 2.0)
+        return middle
 
-def ramp(distance_HW: Image, softness: float) -> Image:
-    """Return 0 outside (negative distance), 1 inside, and a smooth edge `softness` wide between."""
-    inside_HW: Image = np.clip(distance_HW * np.float32(1.0 / softness) + np.float32(0.5), 0.0, 1.0)
-    return inside_HW * inside_HW * (3.0 - 2.0 * inside_HW)
+    def spine_y(self, z: Array) -> Array:
+        """Return the y of the vertebral bodies."""
+        rest = np.minimum(self.depth_below_apex(z), 0.86)
+        back: Array = self.middle_y(z) + self.half_depth * (1.0 - rest**2.0) ** 0.6 - 3.0
+        return back
 
+    def dome_top(self, side: str) -> float:
+        """Return the height of the diaphragm's dome on a side."""
+        return self.dome_z - (self.dome_difference if side == "left" else 0.0)
 
-def blob(x_HW: Image, y_HW: Image, center: tuple[float, float], radii: tuple[float, float]) -> Image:
-    """Return a soft ellipse: 1 at the centre, 0.5 at about 0.83 radii, 0 from 1.6 radii outwards."""
-    across_HW: Image = (x_HW - np.float32(center[0])) * np.float32(1.0 / radii[0])
-    down_HW = (y_HW - np.float32(center[1])) * np.float32(1.0 / radii[1])
-    fall_HW: Image = np.maximum(1.0 - (across_HW * across_HW + down_HW * down_HW) * np.float32(0.39), 0.0)
-    return fall_HW * fall_HW
+    def dome(self, side: str) -> Ellipsoid:
+        """Return the dome of the diaphragm on a side; under its equator it goes straight down."""
+        sign = 1.0 if side == "left" else -1.0
+        centre = (sign * 0.48 * self.half_width, -1.6, self.dome_top(side) - self.dome_height)
+        return Ellipsoid(centre, (0.65 * self.half_width, 1.22 * self.half_depth, self.dome_height))
 
-
-def smooth_noise(rng: np.random.Generator, cells: int, size: int) -> Image:
-    """Return (size, size) noise of unit variance at the nodes that varies over 1/cells of the image."""
-    nodes = rng.standard_normal((cells + 1, cells + 1), dtype=np.float32)
-    weights = _interpolation(cells, size)
-    return np.asarray(weights @ nodes @ weights.T, dtype=np.float32)
-
-
-@lru_cache(maxsize=8)
-def _detector(size: int) -> tuple[Image, Image]:
-    line = ((np.arange(size, dtype=np.float32) + 0.5) * (2.0 / size) - 1.0).astype(np.float32)
-    return np.broadcast_to(line, (size, size)), np.broadcast_to(line[:, None], (size, size))
-
-
-@lru_cache(maxsize=16)
-def _interpolation(cells: int, size: int) -> Image:
-    places = (np.arange(size) + 0.5) * (cells / size)
-    distance = np.abs(places[:, None] - np.arange(cells + 1)[None, :])
-    weights: Image = np.maximum(1.0 - distance, 0.0).astype(np.float32)
-    return weights
+    def heart(self) -> tuple[Ellipsoid, ...]:
+        """Return the heart's chambers: the left ventricle along its axis, the right atrium, the outflow."""
+        size = self.heart_ratio / 0.45 * self.half_width / 13.8
+        base = max(self.dome_z - 2.3 + 4.3 * size, -9.5)
+        left = Ellipsoid(
+            (2.5 * size + self.midline_shift, -3.0, base),
+            (6.5 * size, 6.2 * size**0.6, 4.6 * size**0.85),
+            (0.80, -0.30, -0.52 - self.heart_tilt),
+        )
+        right = Ellipsoid(
+            (-1.3 * size + self.midline_shift, -2.4, base + 1.0),
+            (3.0 * size, 5.6 * size**0.6, 4.4 * size**0.8),
+        )
+        atrium = Ellipsoid((0.8 + self.midline_shift, 0.6, base + 3.2), (3.7 * size, 3.0 * size, 3.0))
+        return left, right, atrium

@@ -1,4 +1,6 @@
-"""An endless, index-addressable set of phantom cases, made on demand, the same on every machine."""
+"""An endless, index-addressable set of cases, made on demand, the same on every machine."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,18 +9,20 @@ from typing import NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from training.phantom.findings import Findings, sample_findings
-from training.phantom.grammar import PhantomReport, write_report
+from training.phantom.findings import Findings, View
+from training.phantom.grammar import Report, write_report
+from training.phantom.phrasebook import Language
+from training.phantom.prevalence import sample_findings
 from training.phantom.radiograph import render
 
 
 @dataclass(frozen=True, slots=True)
 class PhantomCase:
-    """One study: `image` is (size, size) uint8, MONOCHROME2, the patient's left on the image's right."""
+    """One study: `image` is its frontal view, (size, size) uint8, the patient's left on the image's right."""
 
     image: NDArray[np.uint8]
     findings: Findings
-    report: PhantomReport
+    report: Report
 
 
 class CaseGenerators(NamedTuple):
@@ -38,7 +42,7 @@ def case_generators(seed: int, index: int) -> CaseGenerators:
 class PhantomDataset(Sequence[PhantomCase]):
     """`count` cases; case i depends on (seed, i) alone, so any worker may make any case in any order."""
 
-    def __init__(self, count: int, seed: int, size: int = 224) -> None:
+    def __init__(self, count: int, seed: int, size: int = 224, language: Language = "en") -> None:
         """Describe the set; nothing is rendered yet.
 
         Raises:
@@ -47,7 +51,8 @@ class PhantomDataset(Sequence[PhantomCase]):
         if count < 0 or seed < 0:
             message = f"count and seed must not be negative: count={count}, seed={seed}"
             raise ValueError(message)
-        self._count, self._seed, self._size = count, seed, size
+        self._count, self._language = count, language
+        self.seed, self.size = seed, size
 
     def __len__(self) -> int:
         """Return the number of cases."""
@@ -69,7 +74,7 @@ class PhantomDataset(Sequence[PhantomCase]):
             return [self._make(place) for place in range(*index.indices(self._count))]
         place = index + self._count if index < 0 else index
         if not 0 <= place < self._count:
-            message = f"case {index} of a phantom set of {self._count}"
+            message = f"case {index} of a set of {self._count}"
             raise IndexError(message)
         return self._make(place)
 
@@ -77,13 +82,18 @@ class PhantomDataset(Sequence[PhantomCase]):
         """Make the cases one after the other."""
         return (self._make(place) for place in range(self._count))
 
-    def truth(self, index: int) -> tuple[Findings, PhantomReport]:
+    def truth(self, index: int) -> tuple[Findings, Report]:
         """Return the findings and the report of case `index` (not negative) without rendering its image."""
-        rng = case_generators(self._seed, index)
+        rng = case_generators(self.seed, index)
         findings = sample_findings(rng.findings)
-        return findings, write_report(findings, rng.report)
+        return findings, write_report(findings, rng.report, self._language)
+
+    def view(self, index: int, view: View) -> NDArray[np.uint8]:
+        """Return another view (size, size) of the body of case `index` (not negative)."""
+        findings, _ = self.truth(index)
+        return render(findings, case_generators(self.seed, index).image, self.size, view)
 
     def _make(self, place: int) -> PhantomCase:
         findings, report = self.truth(place)
-        image = render(findings, case_generators(self._seed, place).image, self._size)
+        image = render(findings, case_generators(self.seed, place).image, self.size)
         return PhantomCase(image, findings, report)

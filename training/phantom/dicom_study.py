@@ -1,10 +1,14 @@
-"""Writes a phantom as a DICOM study (CR, or DX For Presentation) for a node to receive and draft on.
+"""Writes a case as a DICOM study (CR, or DX For Presentation) for a node to receive and draft on.
 
-The header is complete for its IOD and plainly fictional. The study of a seed shows case 0 of
-`PhantomDataset(1, seed)`, so `study_truth` knows what a draft should say. Source: PS3.3 A.2, A.26, C.8.11.
+A study has one series a view: PA with or without lateral, or a portable AP. The headers are complete for
+their IOD, agree with one another, and are plainly fictional. Source: PS3.3 A.2, A.26, C.8.1, C.8.11.
 """
 
+from __future__ import annotations
+
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -20,9 +24,11 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
 )
 
-from training.phantom.dataset import PhantomDataset, case_generators
-from training.phantom.findings import Findings, sample_findings
-from training.phantom.grammar import PhantomReport
+from training.phantom.dataset import case_generators
+from training.phantom.findings import Findings, Patient, View
+from training.phantom.grammar import Report, write_report
+from training.phantom.phrasebook import Language
+from training.phantom.prevalence import sample_findings
 from training.phantom.radiograph import project
 
 Modality = Literal["CR", "DX"]
@@ -32,28 +38,56 @@ MAX_SEED = 99_999_999
 BITS_STORED = 12
 DETECTOR_WIDTH_MM = 420.0
 
-_STUDY_DATE, _STUDY_TIME = "20250102", "101500"
 _LARGEST = 2**BITS_STORED - 1
 _SOP_CLASSES = {"CR": ComputedRadiographyImageStorage, "DX": DigitalXRayImageStorageForPresentation}
+_YEAR = 2025
 
 
-def study_truth(seed: int) -> tuple[Findings, PhantomReport]:
-    """Return what the study of this seed shows, and a report of it."""
-    return PhantomDataset(1, seed).truth(0)
+@dataclass(frozen=True, slots=True)
+class _ViewTerms:
+    """How headers name a view: `view_position` is a Defined Term of its IOD."""
+
+    description: str
+    view_position: str
+    orientation: tuple[str, str]
+    code: Code
+    kvp: int
+    distance_mm: int
+
+
+_VIEWS: dict[View, _ViewTerms] = {
+    "PA": _ViewTerms("Chest PA", "PA", ("L", "F"), codes.cid4010.PosteroAnterior, 120, 1800),
+    "AP": _ViewTerms("Chest AP portable", "AP", ("L", "F"), codes.cid4010.AnteroPosterior, 90, 1050),
+    "LATERAL": _ViewTerms("Chest lateral", "LL", ("P", "F"), codes.cid4010.LeftLateral, 125, 1800),
+}
+
+
+def study_truth(seed: int, language: Language = "en") -> tuple[Findings, Report]:
+    """Return what the study of this seed shows, and a report of it: case 0 of `PhantomDataset(1, seed)`."""
+    rng = case_generators(seed, 0)
+    findings = sample_findings(rng.findings)
+    return findings, write_report(findings, rng.report, language)
+
+
+def views_of(patient: Patient) -> tuple[View, ...]:
+    """Return the views of a usual study: a portable one has no lateral."""
+    return ("AP",) if patient.view == "AP" else ("PA", "LATERAL")
 
 
 def write_study(
     directory: Path,
     *,
     seed: int,
+    views: Sequence[View] | None = None,
     size: int = 1024,
     modality: Modality = "CR",
     photometric_interpretation: Photometric = "MONOCHROME2",
 ) -> list[Path]:
-    """Write the study of a seed into an existing folder; return the paths of its instances (one).
+    """Write the study of a seed into an existing folder; return the paths of its instances, one a view.
 
-    The image is (size, size), 12 bits stored in 16, Explicit VR Little Endian. The same arguments give the
-    same UIDs and pixels; another modality or photometric interpretation is another series of the study.
+    Images are (size, size), 12 bits stored in 16, Explicit VR Little Endian. The same arguments give the same
+    UIDs and pixels; another modality or photometric interpretation is another series of the study. `views`
+    are the usual ones of the case by default; others are taken as given.
 
     Raises:
         ValueError: `seed` is not in 0 to 99,999,999, or `size` is under 128.
@@ -62,66 +96,75 @@ def write_study(
     if not 0 <= seed <= MAX_SEED:
         message = f"seed {seed} does not fit the accession number: choose one from 0 to {MAX_SEED}"
         raise ValueError(message)
-    stored = _stored_values(seed, size, photometric_interpretation)
-    instance = Dataset()
-    _describe_patient_and_study(instance, seed)
-    _describe_series(instance, modality, f"{seed} {size} {modality} {photometric_interpretation}")
-    _describe_image(instance, stored, photometric_interpretation)
-    if modality == "DX":
-        _describe_digital_x_ray(instance, photometric_interpretation)
-    instance.file_meta = FileMetaDataset()
-    instance.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    path = directory / f"phantom-{seed}-{modality}-{photometric_interpretation}.dcm"
-    instance.save_as(path, enforce_file_format=True, little_endian=True, implicit_vr=False)
-    return [path]
+    findings, _ = study_truth(seed)
+    views = views_of(findings.patient) if views is None else views
+    paths = []
+    for number, view in enumerate(views, 1):
+        rendered = project(findings, case_generators(seed, 0).image, size, view)
+        stored = np.rint(rendered * _LARGEST).astype("<u2")
+        if photometric_interpretation == "MONOCHROME1":
+            stored = (_LARGEST - stored).astype("<u2")
+        instance = Dataset()
+        _describe_patient_and_study(instance, seed, findings.patient, views)
+        name = f"{seed} {size} {modality} {photometric_interpretation} {view}"
+        _describe_series(instance, modality, view, number, name)
+        _describe_image(instance, stored, photometric_interpretation, view)
+        if modality == "DX":
+            _describe_digital_x_ray(instance, photometric_interpretation, view)
+        instance.file_meta = FileMetaDataset()
+        instance.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        path = directory / f"phantom-{seed}-{view}-{modality}-{photometric_interpretation}.dcm"
+        instance.save_as(path, enforce_file_format=True, little_endian=True, implicit_vr=False)
+        paths.append(path)
+    return paths
 
 
-def _stored_values(seed: int, size: int, photometric: Photometric) -> NDArray[np.uint16]:
-    rng = case_generators(seed, 0)
-    bright = np.rint(project(sample_findings(rng.findings), rng.image, size) * _LARGEST).astype("<u2")
-    return bright if photometric == "MONOCHROME2" else np.asarray(_LARGEST - bright, dtype="<u2")
-
-
-def _describe_patient_and_study(instance: Dataset, seed: int) -> None:
+def _describe_patient_and_study(
+    instance: Dataset, seed: int, patient: Patient, views: Sequence[View]
+) -> None:
+    date, time = f"{_YEAR}{1 + seed % 12:02d}{1 + seed % 28:02d}", f"{8 + seed % 10:02d}{seed % 60:02d}00"
     instance.SpecificCharacterSet = "ISO_IR 192"
-    instance.PatientName = "Phantom^Chest"
+    instance.PatientName = f"Phantom^{'Ada' if patient.sex == 'F' else 'Alan'}"
     instance.PatientID = f"PHANTOM-{seed}"
     instance.IssuerOfPatientID = "ECHO-NODE-PHANTOM"
-    instance.PatientBirthDate = "19600101"
-    instance.PatientSex = "O"
-    instance.PatientAge = "065Y"
+    instance.PatientBirthDate = f"{_YEAR - patient.age}0101"
+    instance.PatientSex = patient.sex
+    instance.PatientAge = f"{patient.age:03d}Y"
     instance.StudyInstanceUID = _uid("study", str(seed))
-    instance.StudyDate = instance.SeriesDate = instance.AcquisitionDate = instance.ContentDate = _STUDY_DATE
-    instance.StudyTime = instance.SeriesTime = instance.AcquisitionTime = instance.ContentTime = _STUDY_TIME
+    instance.StudyDate = instance.SeriesDate = instance.AcquisitionDate = instance.ContentDate = date
+    instance.StudyTime = instance.SeriesTime = instance.AcquisitionTime = instance.ContentTime = time
     instance.ReferringPhysicianName = "Phantom^Referrer"
     instance.StudyID = f"P{seed}"
     instance.AccessionNumber = f"PHANTOM{seed:08d}"
-    instance.StudyDescription = "Chest PA (phantom)"
+    instance.StudyDescription = "Chest AP portable" if "AP" in views else f"Chest {len(views)} view"
 
 
-def _describe_series(instance: Dataset, modality: Modality, name: str) -> None:
+def _describe_series(instance: Dataset, modality: Modality, view: View, number: int, name: str) -> None:
+    terms = _VIEWS[view]
     instance.SOPClassUID = _SOP_CLASSES[modality]
     instance.SOPInstanceUID = _uid("instance", name)
     instance.SeriesInstanceUID = _uid("series", name)
     instance.Modality = modality
-    instance.SeriesNumber = 1
-    instance.SeriesDescription = "Chest PA (phantom)"
-    instance.ProtocolName = "Chest PA"
+    instance.SeriesNumber = number
+    instance.SeriesDescription = instance.ProtocolName = terms.description
     instance.BodyPartExamined = "CHEST"
-    instance.ViewPosition = "PA"
+    instance.ViewPosition = terms.view_position
     instance.Manufacturer = "echo-node project"
-    instance.ManufacturerModelName = "Phantom chest generator"
+    instance.ManufacturerModelName = "Phantom chest"
     instance.InstitutionName = "Phantom Hospital"
-    instance.StationName = "PHANTOM"
-    instance.DeviceSerialNumber = "PHANTOM-1"
-    instance.SoftwareVersions = "1"
+    instance.StationName = "PORTABLE" if view == "AP" else "ROOM1"
+    instance.DeviceSerialNumber = "PHANTOM-2" if view == "AP" else "PHANTOM-1"
+    instance.SoftwareVersions = "2"
 
 
-def _describe_image(instance: Dataset, stored: NDArray[np.uint16], photometric: Photometric) -> None:
+def _describe_image(
+    instance: Dataset, stored: NDArray[np.uint16], photometric: Photometric, view: View
+) -> None:
+    terms = _VIEWS[view]
     instance.ImageType = ["ORIGINAL", "PRIMARY"]
     instance.InstanceNumber = 1
     instance.AcquisitionNumber = 1
-    instance.PatientOrientation = ["L", "F"]
+    instance.PatientOrientation = list(terms.orientation)
     instance.BurnedInAnnotation = "NO"
     instance.LossyImageCompression = "00"
     instance.ImageComments = "Computer-made phantom. No patient."
@@ -139,11 +182,12 @@ def _describe_image(instance: Dataset, stored: NDArray[np.uint16], photometric: 
     instance.RescaleIntercept = 0
     instance.RescaleSlope = 1
     instance.RescaleType = "US"
-    instance.KVP = 120
+    instance.KVP = terms.kvp
+    instance.DistanceSourceToDetector = terms.distance_mm
     instance.PixelData = stored.tobytes()
 
 
-def _describe_digital_x_ray(instance: Dataset, photometric: Photometric) -> None:
+def _describe_digital_x_ray(instance: Dataset, photometric: Photometric, view: View) -> None:
     inverted = photometric == "MONOCHROME1"
     instance.ImageType = ["ORIGINAL", "PRIMARY", ""]
     instance.PresentationIntentType = "FOR PRESENTATION"
@@ -153,9 +197,9 @@ def _describe_digital_x_ray(instance: Dataset, photometric: Photometric) -> None
     instance.PixelIntensityRelationshipSign = 1 if inverted else -1
     instance.ImageLaterality = "U"
     instance.AnatomicRegionSequence = [_code_item(codes.SCT.Chest)]
-    view = _code_item(codes.cid4010.PosteroAnterior)
-    view.ViewModifierCodeSequence = []
-    instance.ViewCodeSequence = [view]
+    code = _code_item(_VIEWS[view].code)
+    code.ViewModifierCodeSequence = []
+    instance.ViewCodeSequence = [code]
     instance.PositionerType = "NONE"
     instance.DetectorType = "DIRECT"
     instance.DetectorID = "PHANTOM-DETECTOR"

@@ -1,106 +1,237 @@
-"""What a phantom study shows: six facts, each with a closed list of values.
+"""What a study of the thorax shows: facts with closed lists of values, and the person who shows them.
 
-The findings are drawn first; the image (`radiograph`) and the report (`grammar`) are both made from them, so
-their truth is known. Nothing here knows how a finding looks or how it is worded.
+The truth is drawn first (`prevalence`); images (`radiograph`) and reports (`grammar`) are both made from it.
+Findings that a side of the chest may have are two facts, one a side, so that "bilateral" is a matter of
+words.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from types import MappingProxyType
-from typing import Self
+from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, Self, get_args
+
+Side = Literal["right", "left"]
+Sex = Literal["F", "M"]
+Habitus = Literal["slim", "average", "large"]
+FrontalView = Literal["PA", "AP"]
+View = Literal["PA", "AP", "LATERAL"]
+Kind = Literal[
+    "endotracheal_tube",
+    "gastric_tube",
+    "central_line",
+    "pacemaker",
+    "consolidation",
+    "atelectasis",
+    "nodule",
+    "oedema",
+    "hyperinflation",
+    "effusion",
+    "pneumothorax",
+    "cardiomegaly",
+    "rib_fracture",
+]
+
+SIDES: tuple[Side, ...] = get_args(Side)
+CLASSES: tuple[Kind, ...] = get_args(Kind)
+"""The classes of finding in reading order."""
+
+_EFFUSION = ("none", "small", "moderate", "large")
+_PNEUMOTHORAX = ("none", "small", "large")
+_FRACTURE = ("none", "present")
+_ZONES = ("upper", "middle", "lower")
 
 FACTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "device": ("none", "endotracheal_tube", "central_line", "pacemaker"),
-        "opacity": ("none", "right_upper", "right_lower", "left_upper", "left_lower", "bilateral_lower"),
-        "effusion": ("none", "small_right", "large_right", "small_left", "large_left", "bilateral"),
-        "pneumothorax": ("none", "right", "left"),
+        "endotracheal_tube": ("none", "satisfactory", "high", "right_bronchus"),
+        "gastric_tube": ("none", "stomach", "oesophagus", "right_bronchus"),
+        "central_line": ("none", "right_svc", "left_svc", "right_atrium", "left_atrium"),
+        "pacemaker": ("none", "left_single", "left_dual", "right_single", "right_dual"),
+        "consolidation_right": ("none", "upper", "middle", "lower"),
+        "consolidation_left": ("none", "upper", "lingula", "lower"),
+        "atelectasis_right": ("none", "linear", "upper_lobe"),
+        "atelectasis_left": ("none", "linear", "lower_lobe"),
+        "nodule": (
+            "none",
+            *(f"{side}_{zone}_{size}" for side in SIDES for zone in _ZONES for size in ("nodule", "mass")),
+        ),
+        "oedema": ("none", "interstitial", "alveolar"),
+        "hyperinflation": ("none", "present"),
+        "effusion_right": _EFFUSION,
+        "effusion_left": _EFFUSION,
+        "pneumothorax_right": _PNEUMOTHORAX,
+        "pneumothorax_left": _PNEUMOTHORAX,
         "heart": ("normal", "mildly_enlarged", "markedly_enlarged"),
-        "bones": ("intact", "right_rib_fractures", "left_rib_fractures"),
+        "rib_fracture_right": _FRACTURE,
+        "rib_fracture_left": _FRACTURE,
     }
 )
-"""Every fact's values in reading order; the first value of each is the normal one."""
+"""Every fact's values in reading order; the first value of each is the normal one.
 
-NORMAL_STUDY_SHARE = 0.06
-"""The share of studies that are wholly normal by decree; independent draws would give next to none."""
+Of a central line the value tells the side of its vein and where its tip is (`atrium`: too deep), of a
+pacemaker the side of its generator and how many leads it has.
+"""
 
-# Rejection of implausible pairs thins out some values, so these are drawn a little too often.
-_WEIGHTS: Mapping[str, tuple[float, ...]] = MappingProxyType(
+REGIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "device": (0.25, 0.25, 0.25, 0.25),
-        "opacity": (0.13, 0.20, 0.16, 0.20, 0.16, 0.15),
-        "effusion": (0.12, 0.14, 0.24, 0.14, 0.24, 0.12),
-        "pneumothorax": (0.24, 0.38, 0.38),
-        "heart": (0.32, 0.34, 0.34),
-        "bones": (0.32, 0.34, 0.34),
+        "devices": ("endotracheal_tube", "gastric_tube", "central_line", "pacemaker"),
+        "lungs": (
+            "consolidation_right",
+            "consolidation_left",
+            "atelectasis_right",
+            "atelectasis_left",
+            "nodule",
+            "oedema",
+            "hyperinflation",
+        ),
+        "pleura": ("effusion_right", "effusion_left", "pneumothorax_right", "pneumothorax_left"),
+        "heart": ("heart",),
+        "bones": ("rib_fracture_right", "rib_fracture_left"),
     }
 )
+"""The regions of a report in their fixed order, with their facts; every fact belongs to one."""
+
+MALPOSITIONS = frozenset(
+    {
+        ("endotracheal_tube", "high"),
+        ("endotracheal_tube", "right_bronchus"),
+        ("gastric_tube", "oesophagus"),
+        ("gastric_tube", "right_bronchus"),
+        ("central_line", "right_atrium"),
+        ("central_line", "left_atrium"),
+    }
+)
+"""The facts that say that a device is not where it should be."""
 
 
 @dataclass(frozen=True, slots=True)
+class Patient:
+    """The person and the posture: `age` in years; `view` is AP for a portable examination."""
+
+    age: int = 55
+    sex: Sex = "M"
+    habitus: Habitus = "average"
+    view: FrontalView = "PA"
+
+    def __post_init__(self) -> None:
+        """Refuse what no adult study has.
+
+        Raises:
+            ValueError: the age is not from 18 to 100.
+        """
+        if not 18 <= self.age <= 100:
+            message = f"a patient of {self.age} years: choose an age from 18 to 100"
+            raise ValueError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One abnormality: its class, and side, place, size and position as far as its class has them.
+
+    `place` is a lobe, a zone, a vein's end or a tube's tip; an empty text stands for what does not apply.
+    """
+
+    kind: Kind
+    side: Side | Literal[""] = ""
+    place: str = ""
+    size: str = ""
+    malposition: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """One value for each fact of `FACTS`.
+    """One value for each fact of `FACTS`, and whose chest it is.
 
     Raises:
         ValueError: a value is not one of its fact's values.
     """
 
-    device: str
-    opacity: str
-    effusion: str
-    pneumothorax: str
-    heart: str
-    bones: str
+    patient: Patient = Patient()
+    endotracheal_tube: str = "none"
+    gastric_tube: str = "none"
+    central_line: str = "none"
+    pacemaker: str = "none"
+    consolidation_right: str = "none"
+    consolidation_left: str = "none"
+    atelectasis_right: str = "none"
+    atelectasis_left: str = "none"
+    nodule: str = "none"
+    oedema: str = "none"
+    hyperinflation: str = "none"
+    effusion_right: str = "none"
+    effusion_left: str = "none"
+    pneumothorax_right: str = "none"
+    pneumothorax_left: str = "none"
+    heart: str = "normal"
+    rib_fracture_right: str = "none"
+    rib_fracture_left: str = "none"
 
     def __post_init__(self) -> None:
         """Refuse a value that its fact does not have."""
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value not in FACTS[field.name]:
-                message = f"{field.name} cannot be {value!r}: choose one of {', '.join(FACTS[field.name])}"
+        for fact, values in FACTS.items():
+            if getattr(self, fact) not in values:
+                message = f"{fact} cannot be {getattr(self, fact)!r}: choose one of {', '.join(values)}"
                 raise ValueError(message)
 
     @classmethod
-    def normal(cls) -> Self:
+    def normal(cls, patient: Patient | None = None) -> Self:
         """Return the findings of a healthy chest: the first value of every fact."""
-        return cls(**{fact: values[0] for fact, values in FACTS.items()})
+        return cls(patient=patient or Patient())
+
+    def value(self, fact: str) -> str:
+        """Return the value of a fact."""
+        return str(getattr(self, fact))
 
     def as_dict(self) -> dict[str, str]:
         """Return fact -> value, in the order of `FACTS`."""
-        return asdict(self)
+        return {fact: self.value(fact) for fact in FACTS}
 
     def is_normal(self, fact: str) -> bool:
         """Tell whether `fact` has its normal value."""
-        return bool(getattr(self, fact) == FACTS[fact][0])
+        return self.value(fact) == FACTS[fact][0]
+
+    @property
+    def abnormal(self) -> tuple[str, ...]:
+        """The facts that do not have their normal value, in reading order."""
+        return tuple(fact for fact in FACTS if not self.is_normal(fact))
+
+    def found(self) -> tuple[Finding, ...]:
+        """Return each abnormality, in reading order; empty for a healthy chest without devices."""
+        return tuple(finding_of(fact, self.value(fact)) for fact in self.abnormal)
 
 
-def is_plausible(findings: Findings) -> bool:
-    """Tell whether every finding of this combination would be visible beside the others.
-
-    A large effusion hides a consolidation of the same lung base; a pneumothorax with a large effusion on its
-    side is another disease; and a collapsed apex hides an upper lobe consolidation.
-    """
-    for side in ("right", "left"):
-        large_effusion = findings.effusion == f"large_{side}"
-        collapsed = findings.pneumothorax == side
-        if large_effusion and (collapsed or findings.opacity in (f"{side}_lower", "bilateral_lower")):
-            return False
-        if collapsed and findings.opacity == f"{side}_upper":
-            return False
-    return True
+def kind_of(fact: str) -> Kind:
+    """Return the class of finding that a fact is about."""
+    name = "cardiomegaly" if fact == "heart" else fact.removesuffix("_right").removesuffix("_left")
+    return next(kind for kind in CLASSES if kind == name)
 
 
-def sample_findings(rng: np.random.Generator) -> Findings:
-    """Draw plausible findings, most of them abnormal.
+def finding_of(fact: str, value: str) -> Finding:
+    """Return the abnormality that an abnormal value of a fact stands for."""
+    kind, malposition = kind_of(fact), (fact, value) in MALPOSITIONS
+    sided = _side(fact.rpartition("_")[2])
+    if kind == "nodule":
+        side, place, size = value.split("_")
+        return Finding(kind, _side(side), place, size)
+    if kind in ("central_line", "pacemaker"):
+        side, _, rest = value.partition("_")
+        place, size = (rest, "") if kind == "central_line" else ("", rest)
+        return Finding(kind, _side(side), place, size, malposition)
+    if kind in ("effusion", "pneumothorax"):
+        return Finding(kind, sided, size=value)
+    if kind in ("oedema", "cardiomegaly"):
+        return Finding(kind, size=value.removesuffix("ly_enlarged"))
+    if kind in ("hyperinflation", "rib_fracture"):
+        return Finding(kind, sided)
+    return Finding(kind, sided, value, malposition=malposition)
 
-    Always answering `Findings.normal()` gets about 31 % of the facts right: a model must look at the image.
-    """
-    if rng.random() < NORMAL_STUDY_SHARE:
-        return Findings.normal()
-    while True:
-        drawn = {fact: values[rng.choice(len(values), p=_WEIGHTS[fact])] for fact, values in FACTS.items()}
-        findings = Findings(**drawn)
-        if is_plausible(findings):
-            return findings
+
+def _side(word: str) -> Side | Literal[""]:
+    return next((side for side in SIDES if side == word), "")
+
+
+def labels(findings: Findings) -> dict[Kind, bool]:
+    """Return for each class of finding whether the study shows it, in the order of `CLASSES`."""
+    shown = {finding.kind for finding in findings.found()}
+    return {kind: kind in shown for kind in CLASSES}

@@ -1,77 +1,138 @@
-"""Writes the report of a phantom study: a sentence for each fact in a fixed order, then the impression.
+"""Writes the report of a study: every region in a fixed order, then the impression, in either language.
 
-The phrasing of each sentence is drawn on its own, so a decoder that fills a sentence in one step must make
-all its words choose the same phrasing. Some phrasings are likelier than others, as with any reader, but none
-has half of the cases. `parser` reads the same language back.
+A region without abnormality takes one sentence; otherwise each abnormal topic takes its own, and a last one
+calls the rest normal. The phrasing of each sentence is drawn on its own, likelier ones first, so that a
+decoder which fills a sentence in one step must make all its words choose the same phrasing. `parser` reads it
+back.
 """
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
 
-from training.phantom.findings import FACTS, Findings
+from training.phantom.chinese import CHINESE
+from training.phantom.english import ENGLISH
+from training.phantom.findings import MALPOSITIONS, REGIONS, Findings
 from training.phantom.phrasebook import (
-    FINDINGS_SENTENCES,
-    IMPRESSION_FRAMES,
-    IMPRESSION_PHRASES,
-    NORMAL_IMPRESSIONS,
+    IMPORTANCE,
+    MERGED,
+    TOPICS,
+    Language,
     NounPhrase,
+    Phrasebook,
+    Values,
+    normal_values,
 )
 
-FINDINGS_HEADER = "Findings:"
-IMPRESSION_HEADER = "Impression:"
-MAX_KEY_POSITIVES = 3
+MAX_PHRASES = 3
+"""How many phrases of an impression name findings; what is less important is left to the findings."""
+
 HABIT = 0.8
-"""How often a phrasing is drawn for each time that the one before it in the phrasebook is."""
+"""How often a phrasing is drawn for each time that the one before it in the book is."""
+
+BOOKS: Mapping[Language, Phrasebook] = MappingProxyType({"en": ENGLISH, "zh": CHINESE})
+"""The words of each language."""
 
 _Choice = TypeVar("_Choice")
+_STATED_ALWAYS = ("effusion", "pneumothorax", "heart", "rib_fracture")
+"""Topics that take a sentence of their own even if they are normal."""
 
 
 @dataclass(frozen=True, slots=True)
-class PhantomReport:
+class Report:
     """The two sections of a report, without their headers."""
 
     findings_text: str
     impression_text: str
+    language: Language = "en"
 
     @property
     def text(self) -> str:
-        """The whole report on one line: `Findings: ... Impression: ...`."""
-        return f"{FINDINGS_HEADER} {self.findings_text} {IMPRESSION_HEADER} {self.impression_text}"
+        """The whole report on one line, with its language's headers."""
+        book = BOOKS[self.language]
+        parts = (book.findings_header, self.findings_text, book.impression_header, self.impression_text)
+        return book.joint.join(parts)
 
 
-def key_positives(findings: Findings) -> tuple[tuple[str, str], ...]:
-    """Return the (fact, value) pairs that the impression must name, most important first.
+def write_report(findings: Findings, rng: np.random.Generator, language: Language = "en") -> Report:
+    """Write a report that states every fact, drawing the phrasings; the impression names the worst first."""
+    book = BOOKS[language]
+    sentences = [sentence for region in REGIONS for sentence in _region(region, findings, book, rng)]
+    return Report(book.joint.join(sentences), _impression(findings, book, rng), language)
 
-    The rule is fixed: the abnormal ones of pneumothorax, effusion, opacity, bones and heart, in this order,
-    and the first three of them at most. Devices are left to the Findings section.
+
+def values_of(topic: str, findings: Findings) -> Values:
+    """Return the values of a topic's facts."""
+    return tuple(findings.value(fact) for fact in TOPICS[topic])
+
+
+def is_normal(topic: str, findings: Findings) -> bool:
+    """Tell whether all facts of a topic are normal."""
+    return values_of(topic, findings) == normal_values(topic)
+
+
+def named_topics(findings: Findings, book: Phrasebook) -> tuple[tuple[str, ...], ...]:
+    """Return the topics of each phrase of the impression, most important first, at most `MAX_PHRASES`.
+
+    Two topics that belong together are told in one phrase, at the place of the more important one.
     """
-    abnormal = [
-        (fact, getattr(findings, fact)) for fact in IMPRESSION_PHRASES if not findings.is_normal(fact)
-    ]
-    return tuple(abnormal[:MAX_KEY_POSITIVES])
+    left = [topic for topic in IMPORTANCE if not is_normal(topic, findings)]
+    named: list[tuple[str, ...]] = []
+    while left and len(named) < MAX_PHRASES:
+        topic = left.pop(0)
+        other = MERGED.get(topic, "")
+        key = (topic, values_of(topic, findings), other, values_of(other, findings) if other else ())
+        if other in left and key in book.merged:
+            left.remove(other)
+            named.append((topic, other))
+        else:
+            named.append((topic,))
+    return tuple(named)
 
 
-def write_impression(frame: str, phrases: Sequence[NounPhrase]) -> str:
-    """Put phrases into a frame of `IMPRESSION_FRAMES`; the verb agrees and the first letter is a capital."""
+def fill_frame(frame: str, phrases: Sequence[NounPhrase]) -> str:
+    """Put phrases into a frame; the verb agrees with the first, and the first letter is a capital."""
     sentence = frame.format(*(phrase.text for phrase in phrases), be="are" if phrases[0].plural else "is")
     return sentence[0].upper() + sentence[1:]
 
 
-def write_report(findings: Findings, rng: np.random.Generator) -> PhantomReport:
-    """Write a report that states every fact, drawing the phrasings; the impression names the worst first."""
-    sentences = [_pick(FINDINGS_SENTENCES[fact][getattr(findings, fact)], rng) for fact in FACTS]
-    return PhantomReport(" ".join(sentences), _draw_impression(findings, rng))
+def _region(region: str, findings: Findings, book: Phrasebook, rng: np.random.Generator) -> list[str]:
+    topics = [topic for topic, facts in TOPICS.items() if facts[0] in REGIONS[region]]
+    if region in book.normal and all(is_normal(topic, findings) for topic in topics):
+        return [_pick(book.normal[region], rng)]
+    sentences = []
+    for topic in topics:
+        if topic in _STATED_ALWAYS or not is_normal(topic, findings):
+            words = f"{topic}_AP" if topic == "heart" and findings.patient.view == "AP" else topic
+            sentences.append(_pick(book.topics[words][values_of(topic, findings)], rng))
+    if region in book.rest:
+        sentences.append(_pick(book.rest[region], rng))
+    return sentences
 
 
-def _draw_impression(findings: Findings, rng: np.random.Generator) -> str:
-    positives = key_positives(findings)
-    if not positives:
-        return _pick(NORMAL_IMPRESSIONS, rng)
-    phrases = [_pick(IMPRESSION_PHRASES[fact][value], rng) for fact, value in positives]
-    return write_impression(_pick(IMPRESSION_FRAMES[len(phrases)], rng), phrases)
+def _impression(findings: Findings, book: Phrasebook, rng: np.random.Generator) -> str:
+    sentences = [
+        _pick(book.alarms[fact, findings.value(fact)], rng)
+        for fact in REGIONS["devices"]
+        if (fact, findings.value(fact)) in MALPOSITIONS
+    ]
+    named = named_topics(findings, book)
+    if named:
+        phrases = [_pick(_phrases(topics, findings, book), rng) for topics in named]
+        sentences.append(fill_frame(_pick(book.frames[len(phrases)], rng), phrases))
+    return book.joint.join(sentences) or _pick(book.normal_impressions, rng)
+
+
+def _phrases(topics: tuple[str, ...], findings: Findings, book: Phrasebook) -> tuple[NounPhrase, ...]:
+    if len(topics) == 1:
+        return book.phrases[topics[0], values_of(topics[0], findings)]
+    one, other = topics
+    return book.merged[one, values_of(one, findings), other, values_of(other, findings)]
 
 
 def _pick(choices: Sequence[_Choice], rng: np.random.Generator) -> _Choice:

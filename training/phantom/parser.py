@@ -1,9 +1,11 @@
-"""Reads a phantom report back: which sentences are coherent, what they state, how much of it is true.
+"""Reads a report back: which sentences are coherent, what they state, and how much of it is true.
 
 A sentence is coherent if the grammar can produce exactly it, in its section; anything else (a garbled,
-repeated or missing word, a wrong verb) makes it incoherent. Any text is accepted: this module never raises on
-a bad draft.
+repeated or missing word, a wrong verb) makes it incoherent. Any text is accepted: nothing here raises on a
+bad draft.
 """
+
+from __future__ import annotations
 
 import re
 from collections.abc import Mapping
@@ -12,165 +14,234 @@ from functools import cache
 from types import MappingProxyType
 from typing import TypeAlias
 
-from training.phantom.findings import FACTS, Findings
-from training.phantom.grammar import FINDINGS_HEADER, IMPRESSION_HEADER, write_impression
-from training.phantom.phrasebook import (
-    FINDINGS_SENTENCES,
-    IMPRESSION_FRAMES,
-    IMPRESSION_PHRASES,
-    NORMAL_IMPRESSIONS,
-    NounPhrase,
+from training.phantom.findings import CLASSES, FACTS, REGIONS, Findings, Kind, kind_of
+from training.phantom.grammar import BOOKS, fill_frame
+from training.phantom.phrasebook import Language, NounPhrase, Statement, statements
+
+Statements: TypeAlias = tuple[Statement, ...]
+
+REST = "rest"
+"""The value that a sentence such as "The lungs are otherwise clear." gives to its region."""
+
+_SENTENCE_ENDS: Mapping[Language, re.Pattern[str]] = MappingProxyType(
+    {"en": re.compile(r"(?<=\.)\s+"), "zh": re.compile("(?<=\u3002)")}
 )
-
-Statement: TypeAlias = tuple[str, str]
-"""A fact and the value that a sentence gives it."""
-
-_SENTENCE_END = re.compile(r"(?<=\.)\s+")
 
 
 @dataclass(frozen=True, slots=True)
-class ParsedSentence:
-    """A sentence and what it states; the normal impression is coherent and states nothing."""
+class Sentence:
+    """A sentence and what it states; a normal impression is coherent and states nothing."""
 
     text: str
     coherent: bool
-    statements: tuple[Statement, ...] = ()
+    statements: Statements = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedReport:
     """The sentences of each section; `outside` holds those of no section, which are incoherent."""
 
-    outside: tuple[ParsedSentence, ...]
-    findings: tuple[ParsedSentence, ...]
-    impression: tuple[ParsedSentence, ...]
+    language: Language
+    outside: tuple[Sentence, ...]
+    findings: tuple[Sentence, ...]
+    impression: tuple[Sentence, ...]
 
     @property
-    def sentences(self) -> tuple[ParsedSentence, ...]:
+    def sentences(self) -> tuple[Sentence, ...]:
         """All sentences in reading order."""
         return self.outside + self.findings + self.impression
+
+    def facts(self) -> dict[str, str]:
+        """Return what the findings section says of each fact; a fact that it leaves open is absent.
+
+        A sentence about the rest of a region makes normal what the others leave open there; a fact that is
+        given two values is left open.
+        """
+        stated: dict[str, set[str]] = {}
+        rests = set()
+        for fact, value in (each for sentence in self.findings for each in sentence.statements):
+            if value == REST:
+                rests.add(fact)
+            else:
+                stated.setdefault(fact, set()).add(value)
+        for region in rests:
+            for fact in REGIONS[region]:
+                stated.setdefault(fact, {FACTS[fact][0]})
+        return {fact: next(iter(stated[fact])) for fact in FACTS if len(stated.get(fact, ())) == 1}
+
+    def labels(self) -> dict[Kind, bool]:
+        """Return for each class of finding whether the findings section says that it is there."""
+        shown = {kind_of(fact) for fact, value in self.facts().items() if value != FACTS[fact][0]}
+        return {kind: kind in shown for kind in CLASSES}
 
 
 @dataclass(frozen=True, slots=True)
 class ReportScore:
     """Counts for one draft; sums over drafts stay meaningful.
 
-    `facts_right` counts the facts whose true value a coherent Findings sentence states, no other coherent
-    Findings sentence giving another value. `contradictions` counts impression positives that the draft's own
-    Findings section does not state.
+    `facts_right` counts the facts that the findings section gives their true value. `named`, `named_rightly`
+    and `present` count abnormal facts that it states, that it states with their true value, and that there
+    are: precision is named_rightly / named, recall named_rightly / present. `contradictions` counts
+    statements of the impression that the draft's own findings do not make.
     """
 
     sentences: int
     coherent: int
     facts: int
     facts_right: int
+    named: int
+    named_rightly: int
+    present: int
     contradictions: int
 
 
-@cache
-def findings_meanings() -> Mapping[str, Statement]:
-    """Return every sentence of the Findings section with the one (fact, value) that it states."""
-    return MappingProxyType(
-        {
-            sentence: (fact, value)
-            for fact, values in FINDINGS_SENTENCES.items()
-            for value, sentences in values.items()
-            for sentence in sentences
-        }
-    )
-
-
 def parse_report(text: str) -> ParsedReport:
-    """Split any text into sections and sentences, and read each sentence."""
-    outside, body = _cut(" ".join(text.split()), FINDINGS_HEADER)
-    if body is None:  # no Findings header: whatever stands before the impression belongs to no section
-        outside, impression = _cut(outside, IMPRESSION_HEADER)
+    """Split any text into sections and sentences by the headers of its language, and read each sentence."""
+    whole = " ".join(text.split())
+    language: Language = "zh" if any(header in whole for header in _headers("zh")) else "en"
+    findings_header, impression_header = _headers(language)
+    outside, found, body = whole.partition(findings_header)
+    if not found:  # whatever stands before the impression belongs to no section
+        outside, _, impression = outside.partition(impression_header)
         findings = ""
     else:
-        findings, impression = _cut(body, IMPRESSION_HEADER)
+        findings, _, impression = body.partition(impression_header)
     return ParsedReport(
-        tuple(ParsedSentence(sentence, coherent=False) for sentence in _sentences(outside)),
-        tuple(_read_finding(sentence) for sentence in _sentences(findings)),
-        tuple(_read_impression(sentence) for sentence in _sentences(impression or "")),
+        language,
+        tuple(Sentence(sentence, coherent=False) for sentence in _split(outside, language)),
+        tuple(_read(sentence, read_finding(sentence, language)) for sentence in _split(findings, language)),
+        tuple(
+            _read(sentence, read_impression(sentence, language)) for sentence in _split(impression, language)
+        ),
     )
+
+
+def read_finding(sentence: str, language: Language) -> Statements | None:
+    """Return what a sentence of the findings states, or None if the grammar cannot produce it."""
+    return finding_sentences(language).get(sentence)
+
+
+def read_impression(sentence: str, language: Language) -> Statements | None:
+    """Return what a sentence of the impression states, or None if the grammar cannot produce it."""
+    fixed = _fixed_impressions(language).get(sentence)
+    if fixed is not None:
+        return fixed
+    for frame, pattern in _frame_patterns(language):
+        match = pattern.fullmatch(sentence)
+        if match is None:
+            continue
+        names = (
+            group if group in _names(language) else group[0].lower() + group[1:] for group in match.groups()
+        )
+        known = [found for found in map(_names(language).get, names) if found is not None]
+        stated = tuple(statement for _, each in known for statement in each)
+        distinct = len(known) == len(match.groups()) and len({fact for fact, _ in stated}) == len(stated)
+        # Writing it again settles the capital letters and the verb's number.
+        if distinct and fill_frame(frame, [phrase for phrase, _ in known]) == sentence:
+            return stated
+    return None
 
 
 def score(text: str, truth: Findings) -> ReportScore:
     """Score a draft against the findings that its image was made from."""
     report = parse_report(text)
-    stated = {statement for sentence in report.findings for statement in sentence.statements}
-    claimed = {statement for sentence in report.impression for statement in sentence.statements}
-    right = sum({value for fact, value in stated if fact == name} == {getattr(truth, name)} for name in FACTS)
+    facts = report.facts()
+    abnormal = {fact: value for fact, value in facts.items() if value != FACTS[fact][0]}
+    claimed = {each for sentence in report.impression for each in sentence.statements}
     return ReportScore(
         sentences=len(report.sentences),
         coherent=sum(sentence.coherent for sentence in report.sentences),
         facts=len(FACTS),
-        facts_right=right,
-        contradictions=len(claimed - stated),
+        facts_right=sum(facts.get(fact) == truth.value(fact) for fact in FACTS),
+        named=len(abnormal),
+        named_rightly=sum(truth.value(fact) == value for fact, value in abnormal.items()),
+        present=len(truth.abnormal),
+        contradictions=sum(facts.get(fact) != value for fact, value in claimed),
     )
 
 
-def is_true_finding(sentence: str, truth: Findings) -> bool:
-    """Return whether a sentence of the Findings section is coherent and states what is so."""
-    return _states_only(_read_finding(sentence), truth)
+def is_true_finding(sentence: str, truth: Findings, language: Language) -> bool:
+    """Return whether a sentence of the findings section is coherent and states what is so.
+
+    One about the rest of a region is so if the region has an abnormality, beside which there is a rest.
+    """
+    stated = read_finding(sentence, language)
+    return stated is not None and all(_is_so(fact, value, truth) for fact, value in stated)
 
 
-def is_true_impression(sentence: str, truth: Findings) -> bool:
-    """Return whether an impression is coherent and states what is so; a normal one, that nothing is found."""
-    read = _read_impression(sentence)
-    return _states_only(read, truth) and (bool(read.statements) or truth == Findings.normal())
+def is_true_impression(sentence: str, truth: Findings, language: Language) -> bool:
+    """Return whether a sentence of the impression is coherent and states what is so.
 
-
-def _states_only(read: ParsedSentence, truth: Findings) -> bool:
-    return read.coherent and all(getattr(truth, fact) == value for fact, value in read.statements)
-
-
-def _cut(text: str, header: str) -> tuple[str, str | None]:
-    before, found, after = text.partition(header)
-    return before, after if found else None
-
-
-def _sentences(section: str) -> list[str]:
-    return [sentence for sentence in _SENTENCE_END.split(section.strip()) if sentence]
-
-
-def _read_finding(sentence: str) -> ParsedSentence:
-    statement = findings_meanings().get(sentence)
-    return ParsedSentence(sentence, statement is not None, () if statement is None else (statement,))
-
-
-def _read_impression(sentence: str) -> ParsedSentence:
-    if sentence in NORMAL_IMPRESSIONS:
-        return ParsedSentence(sentence, coherent=True)
-    for frame, pattern in _impression_patterns():
-        match = pattern.fullmatch(sentence)
-        if match is None:
-            continue
-        found = [_phrase_meanings().get(group[0].lower() + group[1:]) for group in match.groups()]
-        known = [meaning for meaning in found if meaning is not None]
-        statements = tuple(statement for _, statement in known)
-        distinct = len({fact for fact, _ in statements}) == len(found)
-        # Writing it again settles the capital letters and the verb's number.
-        if distinct and write_impression(frame, [phrase for phrase, _ in known]) == sentence:
-            return ParsedSentence(sentence, coherent=True, statements=statements)
-    return ParsedSentence(sentence, coherent=False)
+    A normal one is so if there is nothing that an impression would name.
+    """
+    if sentence in BOOKS[language].normal_impressions:
+        devices = REGIONS["devices"]
+        return all(fact in devices for fact in truth.abnormal) and not any(
+            finding.malposition for finding in truth.found()
+        )
+    stated = read_impression(sentence, language)
+    return stated is not None and all(_is_so(fact, value, truth) for fact, value in stated)
 
 
 @cache
-def _phrase_meanings() -> Mapping[str, tuple[NounPhrase, Statement]]:
-    return MappingProxyType(
-        {
-            phrase.text: (phrase, (fact, value))
-            for fact, values in IMPRESSION_PHRASES.items()
-            for value, phrases in values.items()
-            for phrase in phrases
-        }
-    )
+def finding_sentences(language: Language) -> Mapping[str, Statements]:
+    """Return every sentence of the findings section with what it states."""
+    book = BOOKS[language]
+    read: dict[str, Statements] = {}
+    for region, sentences in book.normal.items():
+        read.update(dict.fromkeys(sentences, tuple((fact, FACTS[fact][0]) for fact in REGIONS[region])))
+    for region, sentences in book.rest.items():
+        read.update(dict.fromkeys(sentences, ((region, REST),)))
+    for topic, wordings in book.topics.items():
+        for values, sentences in wordings.items():
+            read.update(dict.fromkeys(sentences, statements(topic, values)))
+    return MappingProxyType(read)
+
+
+def _is_so(fact: str, value: str, truth: Findings) -> bool:
+    if value == REST:
+        return any(not truth.is_normal(each) for each in REGIONS[fact])
+    return truth.value(fact) == value
+
+
+def _headers(language: Language) -> tuple[str, str]:
+    return BOOKS[language].findings_header, BOOKS[language].impression_header
+
+
+def _split(section: str, language: Language) -> list[str]:
+    parts = (part.strip() for part in _SENTENCE_ENDS[language].split(section.strip()))
+    return [part for part in parts if part]
+
+
+def _read(sentence: str, stated: Statements | None) -> Sentence:
+    return Sentence(sentence, stated is not None, stated or ())
 
 
 @cache
-def _impression_patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    frames = [frame for group in IMPRESSION_FRAMES.values() for frame in group]
+def _fixed_impressions(language: Language) -> Mapping[str, Statements]:
+    book = BOOKS[language]
+    fixed: dict[str, Statements] = dict.fromkeys(book.normal_impressions, ())
+    for alarm, sentences in book.alarms.items():
+        fixed.update(dict.fromkeys(sentences, (alarm,)))
+    return MappingProxyType(fixed)
+
+
+@cache
+def _names(language: Language) -> Mapping[str, tuple[NounPhrase, Statements]]:
+    """Return every noun phrase with what it states: the abnormal values of its topics."""
+    book = BOOKS[language]
+    names: dict[str, tuple[NounPhrase, Statements]] = {}
+    for (topic, values), phrases in book.phrases.items():
+        names.update({phrase.text: (phrase, statements(topic, values)) for phrase in phrases})
+    for (one, its, other, others), phrases in book.merged.items():
+        stated = statements(one, its) + statements(other, others)
+        names.update({phrase.text: (phrase, stated) for phrase in phrases})
+    return MappingProxyType(names)
+
+
+@cache
+def _frame_patterns(language: Language) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    frames = [frame for group in BOOKS[language].frames.values() for frame in group]
     return tuple((frame, re.compile(_pattern(frame))) for frame in frames)
 
 

@@ -1,124 +1,155 @@
-"""Renders findings as a posteroanterior chest radiograph, by adding up what each tissue absorbs.
+"""Renders a study's body as a PA, AP or lateral radiograph: every tissue along every ray, then the detector.
 
-Bone, fluid and metal are bright (MONOCHROME2); the patient's left is on the image's right. The image depends
-on the findings and on the generator's state only, and the anatomy is drawn before anything that the findings
-could change. Shape suffix: `_HW` is (size, size) float32.
+Bone, fluid and metal are bright (MONOCHROME2). Frontal images have the patient's left on the image's right,
+lateral ones the patient's front on the image's left. The body depends on the findings and the generator's
+state alone, so the views of one state show one body. Shape suffixes as in `camera`.
 """
+
+from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.phantom import lesions
-from training.phantom.anatomy import Anatomy, Image, blob, ramp, smooth_noise
-from training.phantom.findings import Findings
+from training.phantom import opacities
+from training.phantom.anatomy import Anatomy
+from training.phantom.camera import Array, Camera
+from training.phantom.detector import Exposure, develop, smooth_noise
+from training.phantom.devices import devices
+from training.phantom.findings import Findings, View
+from training.phantom.lungs import lungs
+from training.phantom.mediastinum import airways, soft_centre
 from training.phantom.skeleton import skeleton
+from training.phantom.solids import Ellipsoid, chords
+from training.phantom.vessels import vessels
 
 MIN_SIZE = 128
+_BONE_OVER_TISSUE = 2.6
+"""How much more a centimetre of bone absorbs than a centimetre of soft tissue."""
+
+_WALL_CM = 1.9
+_COLLAPSED = {"small": 0.12, "large": 0.6}
+"""pneumothorax -> how much denser than a full lung the lung beside it is."""
 
 
-def render(findings: Findings, rng: np.random.Generator, size: int = 224) -> NDArray[np.uint8]:
-    """Return a (size, size) uint8 radiograph, 0 black to 255 white.
+def render(
+    findings: Findings, rng: np.random.Generator, size: int = 224, view: View | None = None
+) -> NDArray[np.uint8]:
+    """Return a (size, size) uint8 radiograph, 0 black to 255 white; by default in the patient's frontal view.
 
     Raises:
         ValueError: `size` is under 128 pixels, where thin lines would vanish.
     """
-    return (project(findings, rng, size) * np.float32(255.0) + np.float32(0.5)).astype(np.uint8)
+    return (project(findings, rng, size, view) * np.float32(255.0) + np.float32(0.5)).astype(np.uint8)
 
 
-def project(findings: Findings, rng: np.random.Generator, size: int) -> Image:
+def project(findings: Findings, rng: np.random.Generator, size: int = 224, view: View | None = None) -> Array:
     """Return the same image as `render` before rounding: (size, size) float32 in [0, 1].
 
     Raises:
         ValueError: `size` is under 128 pixels.
     """
     if size < MIN_SIZE:
-        message = f"a phantom radiograph needs at least {MIN_SIZE} pixels a side, not {size}"
+        message = f"a radiograph of the thorax needs at least {MIN_SIZE} pixels a side, not {size}"
         raise ValueError(message)
-    anatomy, extent = Anatomy.sample(rng), lesions.Extent.sample(rng)
-    coarse_HW, fine_HW = smooth_noise(rng, 5, size), smooth_noise(rng, 40, size)
-    x_HW, y_HW = anatomy.coordinates(size)
-    absorbed_HW = _absorption(findings, anatomy, extent, x_HW, y_HW, fine_HW)
-    exposed_HW = absorbed_HW * np.float32(anatomy.penetration) + np.float32(0.03) * coarse_HW
-    image_HW = np.float32(anatomy.brightness) * (1.0 - np.exp(-np.maximum(exposed_HW, 0.0)))
-    grain_HW = rng.standard_normal((size, size), dtype=np.float32) * np.float32(anatomy.quantum_noise)
-    return np.clip(image_HW + grain_HW, 0.0, 1.0).astype(np.float32)
+    view = view or findings.patient.view
+    entropy = int(rng.integers(2**63))
+    body = np.random.default_rng([entropy, 0])
+    picture = np.random.default_rng([entropy, 1 + ("PA", "AP", "LATERAL").index(view)])
+    anatomy = Anatomy.sample(findings, body)
+    camera = _stand(view, size, picture)
+    tissue_HW = _tissue(findings, anatomy, camera, body)
+    exposure = Exposure.sample(picture, portable=view == "AP")
+    return develop(tissue_HW, exposure, picture)
 
 
-def _absorption(
-    findings: Findings, anatomy: Anatomy, extent: lesions.Extent, x_HW: Image, y_HW: Image, fine_HW: Image
-) -> Image:
-    body_HW = _body(x_HW, y_HW)
-    lung_HW = _lungs(anatomy, x_HW, y_HW)
-    heart_HW = _heart(findings.heart, anatomy, x_HW, y_HW)
-    central_HW = _mediastinum(x_HW, y_HW)
-    free_air_HW, pleura_HW = lesions.collapse(findings.pneumothorax, extent, anatomy, x_HW, y_HW)
-    patch_HW = lesions.consolidation(findings.opacity, extent, x_HW, y_HW) * lung_HW
-    fluid_HW = lesions.fluid(findings.effusion, extent, anatomy, x_HW, y_HW)
-    patch_HW = patch_HW * (1.0 - fluid_HW) * np.clip(0.86 + 0.22 * fine_HW, 0.0, 1.0)
-    vessels_HW = _vessels(anatomy, x_HW, y_HW, fine_HW) * (1.0 - free_air_HW)
-
-    soft_HW = 1.0 - 0.86 * np.maximum(heart_HW, central_HW)
-    air_HW = lung_HW * soft_HW * (1.0 - 0.66 * patch_HW) * (1.0 - fluid_HW)
-    air_HW = air_HW * (1.0 + 0.16 * free_air_HW - 0.22 * vessels_HW)
-    tissue = 1.02 + anatomy.fat
-    absorbed_HW: Image = body_HW * (tissue - (0.86 + 0.5 * anatomy.fat) * air_HW)
-    absorbed_HW = absorbed_HW + (0.10 * heart_HW + 0.16 * fluid_HW) * lung_HW + 0.26 * patch_HW
-    absorbed_HW = absorbed_HW + 0.16 * pleura_HW * lung_HW + _abdomen(anatomy, x_HW, y_HW) * body_HW
-    absorbed_HW = absorbed_HW + anatomy.breast * _breasts(x_HW, y_HW)
-    absorbed_HW = absorbed_HW + skeleton(findings.bones, anatomy, x_HW, y_HW) * body_HW
-    absorbed_HW = absorbed_HW - 0.30 * _trachea(x_HW, y_HW)
-    return absorbed_HW + 1.3 * lesions.device(findings.device, extent, x_HW, y_HW)
+def _stand(view: View, size: int, rng: np.random.Generator) -> Camera:
+    """Place patient and detector: portable patients are turned and off centre more."""
+    loose = 2.0 if view == "AP" else 1.0
+    x, y, z, turn = rng.uniform(-1.0, 1.0, 4)
+    return Camera(
+        view=view,
+        size=size,
+        field_cm=rng.uniform(39.0, 42.0) + (3.0 if view == "AP" else 0.0),
+        x=0.7 * loose * x,
+        y=1.0 * y + 0.5,
+        z=-2.6 + 0.7 * loose * z,
+        rotation=0.045 * loose * turn,
+    )
 
 
-def _body(x_HW: Image, y_HW: Image) -> Image:
-    shoulders_HW = 0.26 + 0.90 * ramp(y_HW + 0.80 - 0.10 * np.abs(x_HW), 0.22)
-    flank_HW = shoulders_HW - 0.16 * ramp(y_HW - 0.1, 0.9)
-    return ramp(flank_HW - np.abs(x_HW), 0.10)
+def _tissue(findings: Findings, anatomy: Anatomy, camera: Camera, rng: np.random.Generator) -> Array:
+    """Return (H, W) how many centimetres of water-like tissue rays meet."""
+    lung = lungs(findings, anatomy, camera, rng)
+    central_HW = soft_centre(anatomy, camera, lung.open_HW)
+    both_HW = lung.both()
+    share_HW = np.maximum(both_HW + lung.free_HW - central_HW, 0.0) / np.maximum(both_HW + lung.free_HW, 0.1)
+    air_HW = both_HW * share_HW
+    noise_HW = smooth_noise(rng, 14, camera.size) + 0.6 * smooth_noise(rng, 34, camera.size)
+
+    density = anatomy.lung_density
+    filled_HW = opacities.consolidation(findings, anatomy, camera, rng)
+    filled_HW *= np.clip(1.0 + 0.32 * noise_HW, 0.25, 1.6)
+    filled_HW += opacities.atelectasis(findings, anatomy, camera, rng)
+    filled_HW += opacities.nodule(findings, anatomy, camera, rng)
+    filled_HW += opacities.oedema(findings, anatomy, camera, rng, lung, noise_HW)
+    fullness = {"none": 1.0, "interstitial": 1.45, "alveolar": 1.35}[findings.oedema]
+    vessels_HW = vessels(anatomy, camera, rng, fullness) * np.minimum(both_HW * 0.5, 1.0)
+    filled_HW += 1.9 * vessels_HW + 0.012 * air_HW * noise_HW
+    filled_HW = np.minimum(filled_HW, air_HW * 0.95)
+
+    tissue_HW = _body(anatomy, camera)
+    tissue_HW -= (1.0 - density) * (air_HW - filled_HW)
+    for side_HW, air in (
+        (lung.right_HW, findings.pneumothorax_right),
+        (lung.left_HW, findings.pneumothorax_left),
+    ):
+        if air != "none":
+            tissue_HW += (_COLLAPSED[air] * density) * side_HW * share_HW
+    tissue_HW -= lung.free_HW * share_HW
+    tissue_HW += 2.2 * lung.pleura_HW * share_HW
+    tissue_HW -= 0.8 * airways(anatomy, camera)
+    np.maximum(tissue_HW, 0.0, out=tissue_HW)
+    tissue_HW += _BONE_OVER_TISSUE * skeleton(findings, anatomy, camera, rng)
+    return tissue_HW + devices(findings, anatomy, camera, rng)
 
 
-def _lungs(anatomy: Anatomy, x_HW: Image, y_HW: Image) -> Image:
-    away_HW: Image = np.abs(x_HW)
-    sides_HW = ramp(anatomy.wall(y_HW) - away_HW, 0.035) * ramp(away_HW - 0.10, 0.05)
-    return sides_HW * ramp(anatomy.diaphragm(x_HW) - y_HW, 0.03) * ramp(y_HW - anatomy.apex_y, 0.08)
-
-
-def _heart(value: str, anatomy: Anatomy, x_HW: Image, y_HW: Image) -> Image:
-    right, left = (reach + anatomy.heart_width for reach in lesions.HEART_EXTENTS[value])
-    tilted_HW = y_HW - np.float32(0.24) - np.float32(0.22) * x_HW
-    height = 0.24 + 0.22 * (right + left)
-    across_HW: Image = x_HW * np.where(x_HW > 0, np.float32(1.0 / left), np.float32(1.0 / right))
-    down_HW = tilted_HW * np.float32(1.0 / height)
-    return ramp(1.0 - np.sqrt(across_HW * across_HW + down_HW * down_HW), 0.09)
-
-
-def _mediastinum(x_HW: Image, y_HW: Image) -> Image:
-    waist_HW = 0.145 + 0.11 * ramp(y_HW + 0.08, 0.36)
-    column_HW = ramp(waist_HW - np.abs(x_HW + 0.01), 0.06)
-    knob_HW: Image = np.minimum(blob(x_HW, y_HW, (0.12, -0.29), (0.10, 0.12)) * 1.5, 1.0)
-    hila_HW = blob(np.abs(x_HW), y_HW, (0.21, -0.05), (0.13, 0.19)) * 0.6
-    central_HW: Image = np.maximum(1.0 - (1.0 - column_HW) * (1.0 - knob_HW), hila_HW)
-    return central_HW
-
-
-def _trachea(x_HW: Image, y_HW: Image) -> Image:
-    return ramp(0.055 - np.abs(x_HW), 0.04) * ramp(-0.28 - y_HW, 0.12)
-
-
-def _vessels(anatomy: Anatomy, x_HW: Image, y_HW: Image, fine_HW: Image) -> Image:
-    """Branching markings that fan out of each hilum and thin towards the wall."""
-    across_HW, down_HW = np.abs(x_HW) - 0.14, y_HW + 0.05
-    radius_HW: Image = np.sqrt(across_HW * across_HW + down_HW * down_HW)
-    angle_HW = np.arctan2(down_HW, across_HW)
-    fan_HW: Image = np.cos(angle_HW * 13.0 + 5.0 * radius_HW + 0.9 * fine_HW)
-    branches_HW: Image = np.maximum(fan_HW, 0.0) ** 2 * np.clip(1.05 - 1.7 * radius_HW, 0.0, 1.0)
-    return anatomy.markings * branches_HW
-
-
-def _abdomen(anatomy: Anatomy, x_HW: Image, y_HW: Image) -> Image:
-    below_HW = ramp(y_HW - anatomy.diaphragm(x_HW), 0.06)
-    gas_HW = blob(x_HW, y_HW, (0.42, anatomy.dome_y + 0.20), (0.17, 0.09))
-    return below_HW * (0.22 - 0.35 * gas_HW)
-
-
-def _breasts(x_HW: Image, y_HW: Image) -> Image:
-    return blob(np.abs(x_HW), y_HW, (0.52, 0.36), (0.30, 0.26))
+def _body(anatomy: Anatomy, camera: Camera) -> Array:
+    """Return (H, W) the way through the body as if it had no lungs: trunk, shoulders, neck, breasts, gas."""
+    u_W, z_H = camera.grid()
+    wall = _WALL_CM + anatomy.fat
+    trunk = anatomy.half_width + wall
+    depth = anatomy.half_depth + wall
+    shoulder = 19.5 + anatomy.fat
+    heights = [-30.0, -16.0, 3.0, 7.0, 10.0, 12.5, 14.5, 16.5, 24.0]
+    if camera.lateral:  # arms raised
+        sides = [trunk, trunk, trunk, 15.0, 13.0, 11.0, 8.0, 6.2, 6.0]
+        depths = [depth - less for less in (0.0, 0.0, 0.0, 0.0, 0.2, 0.6, 1.2, 2.0, 4.0)]
+    else:
+        sides = [trunk - 0.5, trunk, trunk + 0.6, shoulder, shoulder, 16.0, 9.5, 6.6, 6.0]
+        depths = [depth, depth, depth - 0.2, 10.5, 9.6, 8.4, 7.0, 6.4, 6.0]
+    across_H: Array = np.interp(z_H, heights, sides).astype(np.float32)
+    deep_H: Array = np.interp(z_H, heights, depths).astype(np.float32)
+    middle_H = anatomy.middle_y(z_H)
+    if camera.lateral:
+        part_HW = (u_W - middle_H[:, None]) / deep_H[:, None]
+        along_H = 1.55 * across_H
+    else:
+        part_HW = u_W / across_H[:, None]
+        along_H = 2.0 * deep_H
+    square_HW = part_HW * part_HW
+    if not camera.lateral:  # flanks are fuller than an ellipse
+        square_HW *= square_HW
+    body_HW: Array = along_H[:, None] * np.sqrt(np.maximum(1.0 - square_HW, 0.0))
+    for sign in (-1.0, 1.0):
+        if anatomy.breast:
+            size = anatomy.breast
+            centre = (sign * 8.0, -anatomy.half_depth - 1.0 - anatomy.fat, -5.5 - size)
+            breast = Ellipsoid(centre, (5.4 * size, 3.2 * size, 5.0 * size))
+            chords(camera, breast, 0.8).add_to(body_HW, 0.42)
+    if anatomy.stomach_gas:
+        size = 0.6 + 0.6 * anatomy.stomach_gas
+        gas = Ellipsoid(
+            (5.6, -0.5, anatomy.dome_top("left") - 1.0 - size), (3.4 * size, 2.6 * size, 1.5 * size)
+        )
+        chords(camera, gas).add_to(body_HW, -0.8)
+    return body_HW

@@ -82,7 +82,7 @@ class TestSend:
     def test_a_folder_is_searched_and_goes_over_one_association(self, pacs: Pacs, tmp_path: Path):
         (tmp_path / "study").mkdir()
         for seed in (1, 2):
-            write_study(tmp_path / "study", seed=seed, size=128)
+            write_study(tmp_path / "study", seed=seed, views=["PA"], size=128)
         assert echo_node("send", "study", "--to", f"PACS@{pacs.address}", cwd=tmp_path).returncode == 0
         assert (pacs.received, pacs.associations) == (2, 1)
 

@@ -86,7 +86,7 @@ def test_every_outcome_has_the_same_keys(tmp_path: Path, bad_files: dict[str, Pa
 
 
 def test_a_model_that_cannot_be_loaded_ends_the_run_with_one_line(tmp_path: Path):
-    (image,) = write_study(tmp_path, seed=1, size=128)
+    (image,) = write_study(tmp_path, seed=1, views=["PA"], size=128)
     done = echo_node("report", image, "--model", "not-there", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("echo-node: no model 'not-there'")
@@ -94,7 +94,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_run_with_one_line(tmp_path: Path
 
 
 def test_the_image_is_never_overwritten_by_its_report(tmp_path: Path):
-    (image,) = write_study(tmp_path, seed=1, size=128)
+    (image,) = write_study(tmp_path, seed=1, views=["PA"], size=128)
     before = image.read_bytes()
     assert echo_node("report", image, "--sr", image, cwd=tmp_path).returncode == 2
     assert image.read_bytes() == before
@@ -109,7 +109,7 @@ def test_an_sr_of_a_picture_is_refused(tmp_path: Path):
 
 class TestWithTheShippedModel:
     def test_text_and_sr_of_a_dicom_file(self, tmp_path: Path):
-        (image,) = write_study(tmp_path, seed=1, size=512)
+        (image,) = write_study(tmp_path, seed=1, views=["PA"], size=512)
         done = echo_node("report", image, "--sr", "draft.dcm", "--json", cwd=tmp_path)
         result = json.loads(done.stdout)
         assert done.returncode == 0

@@ -58,7 +58,7 @@ class TestManifest:
 @pytest.fixture
 def mimic(tmp_path: Path) -> Path:
     patient = tmp_path / "files" / "p10" / "p10000032"
-    (dicom,) = write_study(tmp_path, seed=3, size=128)
+    (dicom,) = write_study(tmp_path, seed=3, views=["PA"], size=128)
     (patient / "s1").mkdir(parents=True)
     dicom.rename(patient / "s1" / "aa.dcm")
     write_picture(patient / "s2" / "bb.jpg", 1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import product
 
-from training.thorax.findings import FACTS, SIDES
-from training.thorax.phrasebook import NounPhrase, Statement, Values, one_sided
+from training.phantom.findings import FACTS, SIDES
+from training.phantom.phrasebook import NounPhrase, Statement, Values, one_sided
 
 SIZES = ("small", "moderate", "large")
 

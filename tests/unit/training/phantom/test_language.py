@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from echo_node.inference.sections import split_sections
-from training.thorax.findings import FACTS, REGIONS, Findings, Patient, labels
-from training.thorax.grammar import BOOKS, MAX_PHRASES, fill_frame, named_topics, write_report
-from training.thorax.parser import (
+from training.metrics.words import words
+from training.phantom.findings import FACTS, REGIONS, Findings, Patient, labels
+from training.phantom.grammar import BOOKS, MAX_PHRASES, fill_frame, named_topics, write_report
+from training.phantom.parser import (
     REST,
     finding_sentences,
     is_true_finding,
@@ -21,8 +22,9 @@ from training.thorax.parser import (
     read_impression,
     score,
 )
-from training.thorax.phrasebook import MERGED, TOPICS, Language, NounPhrase, Phrasebook, statements
-from training.thorax.prevalence import sample_findings
+from training.phantom.phrasebook import MERGED, TOPICS, Language, NounPhrase, Phrasebook, statements
+from training.phantom.prevalence import sample_findings
+from training.phantom.vocabulary import vocabulary
 
 LANGUAGES: list[Language] = ["en", "zh"]
 STOPS = {"en": ".", "zh": "\u3002"}
@@ -52,6 +54,13 @@ def test_a_report_is_read_back_exactly(seed: int, language: Language) -> None:
         assert is_true_finding(sentence.text, findings, language)
     for sentence in report.impression:
         assert is_true_impression(sentence.text, findings, language)
+
+
+@given(seeds)
+@settings(max_examples=60, deadline=None)
+def test_the_vocabulary_has_every_word_of_a_report(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    assert set(words(write_report(sample_findings(rng), rng).text)) <= vocabulary()
 
 
 @given(seeds, st.sampled_from(LANGUAGES))

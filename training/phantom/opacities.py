@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.thorax.anatomy import Anatomy
-from training.thorax.camera import Array, Camera
-from training.thorax.findings import Findings
-from training.thorax.lungs import Lungs
-from training.thorax.mediastinum import hila
-from training.thorax.solids import Ellipsoid, chords, ramp
-from training.thorax.tubes import Tube, sweep
+from training.phantom.anatomy import Anatomy
+from training.phantom.camera import Array, Camera
+from training.phantom.findings import Findings
+from training.phantom.lungs import Lungs
+from training.phantom.mediastinum import hila
+from training.phantom.solids import Ellipsoid, chords, ramp
+from training.phantom.tubes import Tube, sweep
 
 _LOBES: dict[tuple[str, str], tuple[tuple[float, float, float], tuple[float, float, float]]] = {
     ("right", "upper"): ((-7.2, -0.6, 6.4), (4.8, 5.4, 4.2)),

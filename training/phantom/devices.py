@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.thorax.anatomy import Anatomy
-from training.thorax.camera import Array, Camera
-from training.thorax.findings import Findings
-from training.thorax.mediastinum import CARINA_Z, hila
-from training.thorax.solids import Ellipsoid, chords, ramp
-from training.thorax.tubes import Tube, sweep
+from training.phantom.anatomy import Anatomy
+from training.phantom.camera import Array, Camera
+from training.phantom.findings import Findings
+from training.phantom.mediastinum import CARINA_Z, hila
+from training.phantom.solids import Ellipsoid, chords, ramp
+from training.phantom.tubes import Tube, sweep
 
 _MONITORED_SHARE = 0.6
 _CURVE_STEPS = 6

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from training.thorax.findings import CLASSES, FACTS, labels
-from training.thorax.prevalence import sample_findings
+from training.phantom.findings import CLASSES, FACTS, labels
+from training.phantom.prevalence import sample_findings
 
 PAGE = Path(__file__).parents[4] / "docs" / "phantom-world.md"
 DRAWS = 5000

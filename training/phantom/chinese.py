@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import product
 from types import MappingProxyType
 
-from training.thorax.chinese_names import (
+from training.phantom.chinese_names import (
     ALARMS,
     AMOUNT,
     COLLAPSES,
@@ -20,8 +20,8 @@ from training.thorax.chinese_names import (
     phrases,
     site_name,
 )
-from training.thorax.findings import FACTS, SIDES
-from training.thorax.phrasebook import Phrasebook, Values, Wordings, one_sided
+from training.phantom.findings import FACTS, SIDES
+from training.phantom.phrasebook import Phrasebook, Values, Wordings, one_sided
 
 
 def _filled(frames: Iterable[str], **words: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from training.thorax.findings import FACTS, SIDES, Findings, Habitus, Patient, Sex, Side
+from training.phantom.findings import FACTS, SIDES, Findings, Habitus, Patient, Sex, Side
 
 NORMAL_SHARE = 0.10
 """The share of studies that are wholly normal by decree; others are so by chance."""

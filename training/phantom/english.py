@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from itertools import product
 from types import MappingProxyType
 
-from training.thorax.english_names import ALARMS, COLLAPSES, SIZES, lobe_name, merged, phrases
-from training.thorax.findings import FACTS, SIDES
-from training.thorax.phrasebook import Phrasebook, Values, Wordings, one_sided
+from training.phantom.english_names import ALARMS, COLLAPSES, SIZES, lobe_name, merged, phrases
+from training.phantom.findings import FACTS, SIDES
+from training.phantom.phrasebook import Phrasebook, Values, Wordings, one_sided
 
 
 def _filled(frames: Iterable[str], **words: str) -> tuple[str, ...]:

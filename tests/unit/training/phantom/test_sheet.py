@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from training.thorax.dataset import ThoraxDataset
-from training.thorax.findings import Findings, labels
-from training.thorax.sheet import caption, cases, draw_sheet
+from training.phantom.dataset import PhantomDataset
+from training.phantom.findings import Findings, labels
+from training.phantom.sheet import caption, cases, draw_sheet
 
 
 def test_cases_are_those_of_the_data_set() -> None:
-    dataset = ThoraxDataset(3, 2, 128)
+    dataset = PhantomDataset(3, 2, 128)
     for picture in cases(3, 2, 128):
         assert picture.findings == dataset[picture.index].findings
         assert picture.report == dataset[picture.index].report

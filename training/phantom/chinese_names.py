@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from itertools import product
 
-from training.thorax.findings import FACTS, SIDES
-from training.thorax.phrasebook import NounPhrase, Statement, Values, one_sided
+from training.phantom.findings import FACTS, SIDES
+from training.phantom.phrasebook import NounPhrase, Statement, Values, one_sided
 
 SIDE = {"right": "右", "left": "左"}
 LOBE = {"upper": "上叶", "middle": "中叶", "lower": "下叶", "lingula": "舌段"}

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from training.thorax.dataset import case_generators
-from training.thorax.findings import Finding, Findings, Kind, View, labels
-from training.thorax.grammar import Report, write_report
-from training.thorax.phrasebook import Language
-from training.thorax.prevalence import sample_findings
-from training.thorax.radiograph import render
+from training.phantom.dataset import case_generators
+from training.phantom.findings import Finding, Findings, Kind, View, labels
+from training.phantom.grammar import Report, write_report
+from training.phantom.phrasebook import Language
+from training.phantom.prevalence import sample_findings
+from training.phantom.radiograph import render
 
 _LINES = 5
 _MARGIN = 3

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.thorax.anatomy import Anatomy
-from training.thorax.camera import Array, Camera
-from training.thorax.findings import SIDES
-from training.thorax.mediastinum import hila
-from training.thorax.tubes import Tube, sweep
+from training.phantom.anatomy import Anatomy
+from training.phantom.camera import Array, Camera
+from training.phantom.findings import SIDES
+from training.phantom.mediastinum import hila
+from training.phantom.tubes import Tube, sweep
 
 _PRIMARIES = 13
 _CHILDREN = 5

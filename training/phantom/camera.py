@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from training.thorax.findings import View
+from training.phantom.findings import View
 
 Array: TypeAlias = NDArray[np.floating[Any]]
 
