@@ -39,7 +39,10 @@ def streamed_targets(
 
     def targets(batch: Batch) -> Targets:
         for_teacher = batch if sees_alike else replace(batch, features=None)
-        rollout = _roll_out(student, batch, teacher, for_teacher, recipe)
+        with torch.autocast(
+            batch.prompt_NP.device.type, enabled=False
+        ):  # both write as they would in service
+            rollout = _roll_out(student, batch, teacher, for_teacher, recipe)
         return targets_of(rollout, recipe.top_k)
 
     return targets

@@ -55,8 +55,8 @@ def _of_words(plan: Recipe, started: Start, world: World, folder: Path) -> Objec
 def _targets(plan: Recipe, started: Start, world: World, folder: Path) -> TargetsOf:
     """Return what gives the teacher's rollouts: the teacher, or what was kept of it."""
     teacher = checkpoint.load(teacher_of(plan))
-    half = torch.bfloat16 if plan.hardware.precision == "bfloat16" else torch.float32
-    network = teacher.model.to(world.device, half)  # type: ignore[arg-type]
+    is_half = plan.hardware.precision == "bfloat16" and world.device.type == "cuda"  # no gain on a processor
+    network = teacher.model.to(world.device, torch.bfloat16 if is_half else torch.float32)  # type: ignore[arg-type]
     streamed = streamed_targets(started.model, network, plan.dcd)
     if not plan.dcd.cache:
         return streamed

@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from support import tiny_recipes
 
 from echo_node.model import checkpoint
+from training import data
 from training.record import figures_of
 from training.run import train
 
@@ -85,3 +86,36 @@ def test_rad_starts_from_what_ar_left(tmp_path: Path) -> None:
     overrides = ["optimiser.steps=1", "model.block_length=8"]
     child = train("rad", str(tmp_path / "rad.toml"), tmp_path / "child", overrides)
     assert checkpoint.load(str(child)).model.config.block_length == 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["vision", "ar", "rad", "dcd"])
+def test_every_stage_computes_in_half_precision_what_it_does_in_full(tmp_path: Path, stage: str) -> None:
+    parent = tmp_path / "parent"
+    if stage == "dcd":
+        (tmp_path / "rad.toml").write_text(tiny_recipes.RAD)
+        train("rad", str(tmp_path / "rad.toml"), parent, ["optimiser.steps=1"])
+    recipe = tmp_path / f"{stage}.toml"
+    recipe.write_text(tiny_recipes.dcd(parent) if stage == "dcd" else tiny_recipes.FROM_NOTHING[stage])
+    folders = [
+        train(
+            stage, str(recipe), tmp_path / precision, [f"hardware.precision={precision}", "optimiser.steps=1"]
+        )
+        for precision in ("float32", "bfloat16")
+    ]
+    full, half = (_losses(folder)[0] for folder in folders)
+    assert full != half
+    assert half == pytest.approx(full, rel=0.02)
+
+
+@pytest.mark.slow
+def test_pictures_that_an_earlier_run_has_kept_are_not_rendered_again(
+    tmp_path: Path, recipe: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = [*_PLAIN, f"hardware.keep_phantoms={tmp_path / 'phantoms'}"]
+    without = train("rad", recipe, tmp_path / "without", _PLAIN)
+    first = train("rad", recipe, tmp_path / "first", kept)
+    monkeypatch.setattr(data, "ProcessPoolExecutor", None)
+    second = train("rad", recipe, tmp_path / "second", kept)
+    assert _losses(without) == _losses(first) == _losses(second)
+    assert len(list((tmp_path / "phantoms").iterdir())) == 1
