@@ -39,9 +39,7 @@ def streamed_targets(
 
     def targets(batch: Batch) -> Targets:
         for_teacher = batch if sees_alike else replace(batch, features=None)
-        with torch.autocast(
-            batch.prompt_NP.device.type, enabled=False
-        ):  # both write as they would in service
+        with torch.autocast(batch.prompt_NP.device.type, enabled=False):  # they write as in service
             rollout = _roll_out(student, batch, teacher, for_teacher, recipe)
         return targets_of(rollout, recipe.top_k)
 
