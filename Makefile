@@ -23,6 +23,7 @@ TOOLS := orthanc orthanc-dicomweb orthanc-gdcm dcmtk dicom3tools libpixelmed-jav
 	libsaxonhe-java libxalan2-java postgresql strace
 
 PYTEST_ARGS ?=
+ABLATIONS ?=
 
 .PHONY: help
 help: ## List the targets
@@ -62,6 +63,10 @@ train-small: $(VENV)/.node ## Train a small model from nothing and evaluate it: 
 	$(BIN)/echo-node train dcd --recipe small-dcd
 	$(BIN)/echo-node train dcd --recipe small-self
 	$(BIN)/echo-node evaluate --model runs/small-self --data phantom:512 --report runs/small-self/evaluation
+
+.PHONY: ablations
+ablations: $(VENV)/.dev ## Check the paper's claims one by one on phantoms (ABLATIONS="--seeds 0,1,2 --only eos-term"; hours)
+	$(BIN)/python -m training.ablations $(ABLATIONS)
 
 .PHONY: wheel
 wheel: $(VENV)/.test ## Build the wheel into dist/

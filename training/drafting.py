@@ -44,11 +44,16 @@ class Measured:
         return sum(d.written for d in self.decoded) / forwards if forwards else None
 
     @property
+    def each_ended(self) -> NDArray[np.bool_]:
+        """Which drafts came to their end by themselves; all that no model wrote."""
+        if not self.decoded:
+            return np.ones(len(self.texts), dtype=bool)
+        return np.array([d.ended for d in self.decoded], dtype=bool)
+
+    @property
     def ended(self) -> float:
         """The share of drafts that came to their end by themselves."""
-        if not self.decoded:
-            return 1.0
-        return sum(d.ended for d in self.decoded) / len(self.decoded)
+        return float(self.each_ended.mean())
 
 
 def draft(

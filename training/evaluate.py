@@ -186,6 +186,7 @@ def result_of(
         **cases.truth_of(drafts),
         "tokens_per_forward": measured.tokens_per_forward,
         "ended": measured.ended,
+        "eos_accuracy": float((measured.each_ended & faults.whole).mean()),
         "seconds": measured.seconds,
         "garbled": faults.garbled,
         "garble_per_100_words": faults.per_100_words,

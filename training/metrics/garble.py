@@ -33,6 +33,7 @@ KINDS = MappingProxyType(
 _IN_A_SENTENCE = 3  # the first kinds can be told from a sentence alone
 _SECTIONS = ("findings", "impression")
 _LONGEST_PHRASE = 6
+_OF_THE_END = ("unparsable_sections", "unfinished")
 _PAUSE = re.compile(r"[,;:()]")
 _ENDS = tuple(".!?。！？")  # noqa: RUF001 - full stops of Chinese reports
 
@@ -58,6 +59,13 @@ class Garble:
     def per_100_words(self) -> float:
         """Faults of all kinds per 100 words."""
         return float(100 * self.counts_NK.sum() / max(1, self.words_N.sum()))
+
+    @property
+    def whole(self) -> NDArray[np.bool_]:
+        """Which drafts have both sections and a last sentence that ends: they may end where they do."""
+        places = [list(KINDS).index(kind) for kind in _OF_THE_END]
+        whole: NDArray[np.bool_] = self.counts_NK[:, places].sum(1) == 0
+        return whole
 
     def by_kind(self) -> dict[str, tuple[float, float]]:
         """Return faults per 100 words and the share of drafts that have any, for each kind."""

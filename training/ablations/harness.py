@@ -1,0 +1,141 @@
+"""Train and measure every variant with every seed, one after the other; what fails does not stop the rest."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from training.ablations import figure
+from training.ablations.measure import CasesFor, Measurements, phantoms, write_whole
+from training.ablations.plan import AblationPlan
+from training.ablations.results import Failure, Measured, markdown
+from training.ablations.runs import Changes, Runs, TrainingRun, in_order
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked for.
+
+    Attributes:
+        seeds: with which every variant is trained.
+        count: how many phantoms it is measured on.
+        only: claims or variants; empty for all.
+        changes: to every recipe.
+    """
+
+    seeds: tuple[int, ...]
+    count: int
+    only: tuple[str, ...] = ()
+    changes: Changes = field(default_factory=Changes)
+
+
+class Harness:
+    """One plan, carried out in one folder; begun anew, it goes on where it was.
+
+    Writes `results.jsonl`, `results.md`, a picture of each claim, `failures.log`, and the folders `runs` and
+    `measured`.
+    """
+
+    def __init__(
+        self,
+        plan: AblationPlan,
+        order: Order,
+        out: Path,
+        console: Console,
+        cases_for: CasesFor | None = None,
+    ) -> None:
+        """Lay out all runs, so that what is wrong shows before anything is trained.
+
+        Args:
+            plan: variants and claims.
+            order: which of them, and how.
+            out: the folder.
+            console: told how it goes.
+            cases_for: gives what is measured on; held-out phantoms by default.
+
+        Raises:
+            ConfigError: a recipe is wrong with its changes, or the plan has no such claim or variant.
+        """
+        self._plan, self._order, self._out, self._console = plan, order, out, console
+        runs = Runs(plan, order.changes, out)
+        pairs = [(name, seed) for seed in order.seeds for name in plan.variants]
+        self._all = {pair: runs.of(*pair) for pair in pairs}
+        wanted = plan.wanted(order.only)
+        self._wanted = [(name, seed) for seed in order.seeds for name in wanted]
+        self._failed: dict[str, str] = {}
+        cases = cases_for or phantoms(order.count)
+        self._measurements = Measurements(plan, order.count, cases, out / "measured")
+
+    @property
+    def training(self) -> list[TrainingRun]:
+        """Every run that the order needs, in its order; finished ones too."""
+        return in_order([self._all[pair] for pair in self._wanted])
+
+    def variants_of(self, run: TrainingRun) -> list[str]:
+        """Return the variants that a run is the last stage of."""
+        return list(dict.fromkeys(name for (name, _), end in self._all.items() if end.key == run.key))
+
+    def carry_out(self) -> list[Failure]:
+        """Train and measure what is missing; return what failed."""
+        failures: list[Failure] = []
+        todo = [run for run in self.training if not run.is_finished]
+        places = {run.key: f"[{place}/{len(todo)}]" for place, run in enumerate(todo, 1)}
+        for name, seed in self._wanted:
+            try:
+                self._train(self._all[name, seed], places)
+                self._measure(name, self._all[name, seed])
+            except Exception as error:
+                failures.append(self._note_failure(name, seed, error))
+            self._write(failures)
+        return failures
+
+    def _train(self, end: TrainingRun, places: dict[str, str]) -> None:
+        for run in end.chain:
+            if run.key in self._failed:
+                raise RuntimeError(f"{run.name} has failed before: {self._failed[run.key]}")
+            if run.is_finished:
+                continue
+            names = ", ".join(self.variants_of(run))
+            self._console.print(
+                f"{places[run.key]} {names}, seed {run.seed}: {run.stage}, {run.steps} updates", markup=False
+            )
+            try:
+                run.train()
+            except Exception as error:
+                self._failed[run.key] = _reason(error)
+                raise
+
+    def _measure(self, name: str, run: TrainingRun) -> None:
+        with self._console.status(f"measuring {name}, seed {run.seed}") as status:
+            self._measurements.complete(
+                run, lambda what: status.update(f"measuring {name}, seed {run.seed}: {what}")
+            )
+
+    def _note_failure(self, name: str, seed: int, error: Exception) -> Failure:
+        failure = Failure(name, seed, _reason(error))
+        self._console.print(f"failed: {failure}", markup=False)
+        self._out.mkdir(parents=True, exist_ok=True)
+        with (self._out / "failures.log").open("a", encoding="utf-8") as log:
+            log.write(f"{failure}\n{''.join(traceback.format_exception(error))}\n")
+        return failure
+
+    def _write(self, failures: Sequence[Failure]) -> None:
+        """Write the results of whatever has been measured, now or before."""
+        measured = [
+            Measured(name, seed, decoder, str(run.folder), figures)
+            for (name, seed), run in self._all.items()
+            for decoder, figures in self._measurements.of(run).items()
+        ]
+        write_whole(self._out / "results.jsonl", "".join(each.line for each in measured))
+        drawn = figure.draw(self._plan, measured, self._out, self._console.print)
+        page = markdown(self._plan, measured, failures, self._order.count, drawn)
+        write_whole(self._out / "results.md", page)
+
+
+def _reason(error: Exception) -> str:
+    first_line = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first_line}"

@@ -1,0 +1,105 @@
+"""What a checkpoint is worth: its drafts of held-out phantoms by every decoder, measured once and kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from echo_node.inference.image import ImagePreparation
+from echo_node.model import checkpoint
+from echo_node.model.canvas import DecodeSettings
+from training.ablations.plan import AblationPlan
+from training.ablations.runs import CASES_SEED, TrainingRun
+from training.cases import Cases
+from training.drafting import draft
+from training.evaluate import Plan, result_of
+from training.open_cases import open_cases
+
+Row: TypeAlias = dict[str, Any]
+CasesFor: TypeAlias = Callable[[ImagePreparation], Cases]
+
+FIGURES = (
+    "coherent_sentences",
+    "facts",
+    "contradictions",
+    "f1_micro",
+    "f1_macro",
+    "ended",
+    "eos_accuracy",
+    "garbled",
+    "tokens_per_forward",
+)
+"""What is kept of an evaluation's row."""
+
+
+def phantoms(count: int) -> CasesFor:
+    """Return what gives the held-out phantoms in the size that a model wants; each size is rendered once."""
+    return cache(lambda preparation: open_cases(f"phantom:{count}", CASES_SEED, preparation))
+
+
+class Measurements:
+    """The figures of checkpoints on one set of cases, kept in a file for each checkpoint."""
+
+    def __init__(self, plan: AblationPlan, count: int, cases_for: CasesFor, folder: Path) -> None:
+        """Open a folder of measurements.
+
+        Args:
+            plan: gives the decoders.
+            count: how many cases there are.
+            cases_for: gives the cases.
+            folder: where figures are kept.
+        """
+        self._plan, self._count, self._cases_for, self._folder = plan, count, cases_for, folder
+
+    def of(self, run: TrainingRun) -> dict[str, Row]:
+        """Return the figures that there are of a run's checkpoint, by decoder."""
+        kept = {json.dumps(row["measured_by"]): row for row in self._kept(run)}
+        decoders = self._plan.decoders(run.stage)
+        by = {decoder: json.dumps(self._measured_by(settings)) for decoder, settings in decoders.items()}
+        return {decoder: kept[key]["figures"] for decoder, key in by.items() if key in kept}
+
+    def complete(self, run: TrainingRun, progress: Callable[[str], None]) -> None:
+        """Measure a run's checkpoint by the decoders that it has not been measured by.
+
+        Args:
+            run: a finished one.
+            progress: told what is being measured.
+        """
+        done = self.of(run)
+        missing = {d: s for d, s in self._plan.decoders(run.stage).items() if d not in done}
+        if not missing:
+            return
+        model = checkpoint.load(str(run.folder), adopt_block_length=1)  # of next tokens, if it has none
+        preparation = ImagePreparation.load(run.folder)
+        progress("held-out phantoms")
+        cases, kept = self._cases_for(preparation), self._kept(run)
+        for decoder, settings in missing.items():
+            progress(decoder)
+            drafts = draft(model, preparation, cases.pictures, settings)
+            row = result_of(decoder, drafts, cases, Plan(CASES_SEED, 0.0), progress).row
+            figures = {name: row[name] for name in FIGURES}
+            kept.append({"measured_by": self._measured_by(settings), "figures": figures})
+            write_whole(self._file(run), json.dumps(kept, indent=1) + "\n")
+
+    def _measured_by(self, settings: DecodeSettings) -> Row:
+        return {"count": self._count, "seed": CASES_SEED, **asdict(settings)}
+
+    def _file(self, run: TrainingRun) -> Path:
+        return self._folder / f"{run.name}.json"
+
+    def _kept(self, run: TrainingRun) -> list[Row]:
+        file = self._file(run)
+        rows: list[Row] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+        return rows
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f"{path.suffix}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

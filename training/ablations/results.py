@@ -1,0 +1,134 @@
+"""The figures of all variants and seeds: lines of JSON, and a table for each claim."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from training.ablations.measure import FIGURES, Row
+from training.ablations.plan import AblationPlan, Claim
+
+COLUMNS = {
+    "coherent": "coherent_sentences",
+    "facts": "facts",
+    "micro F1": "f1_micro",
+    "macro F1": "f1_macro",
+    "EOS accuracy": "eos_accuracy",
+    "tokens a forward": "tokens_per_forward",
+}
+"""Of the tables; the lines of JSON have all figures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A variant of one seed by one decoder."""
+
+    variant: str
+    seed: int
+    decoder: str
+    checkpoint: str
+    figures: Row
+
+    @property
+    def line(self) -> str:
+        """A line of `results.jsonl`."""
+        head = {"variant": self.variant, "seed": self.seed, "decoder": self.decoder}
+        return json.dumps(head | self.figures | {"checkpoint": self.checkpoint}) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A variant that could not be trained or measured."""
+
+    variant: str
+    seed: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.variant}, seed {self.seed}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A figure over the seeds: how many there are, their mean, the lowest and the highest."""
+
+    count: int
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        if self.count == 1:
+            return f"{self.mean:.3f}"
+        return f"{self.mean:.3f} ({self.low:.3f}–{self.high:.3f})"  # noqa: RUF001 - a range
+
+    @classmethod
+    def of(cls, values: Iterable[float | None]) -> Spread | None:
+        """Return the spread of those that are known; None if none is."""
+        known = [value for value in values if value is not None]
+        return cls(len(known), statistics.fmean(known), min(known), max(known)) if known else None
+
+
+Spreads = dict[tuple[str, str], dict[str, Spread | None]]
+"""Figures by variant and decoder; each by its name."""
+
+
+def spreads_of(measured: Sequence[Measured]) -> Spreads:
+    """Return every figure over the seeds."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for each in measured:
+        groups.setdefault((each.variant, each.decoder), []).append(each.figures)
+    return {
+        group: {name: Spread.of(row[name] for row in rows) for name in FIGURES}
+        for group, rows in groups.items()
+    }
+
+
+def markdown(
+    plan: AblationPlan,
+    measured: Sequence[Measured],
+    failures: Sequence[Failure],
+    count: int,
+    drawn: Sequence[str],
+) -> str:
+    """Return the page: a table for each claim that has figures, and what failed.
+
+    Args:
+        plan: the claims.
+        measured: all figures.
+        failures: what is missing in them, and why.
+        count: how many phantoms were drafted.
+        drawn: the claims that have a figure.
+    """
+    seeds = ", ".join(str(seed) for seed in sorted({each.seed for each in measured}))
+    head = f"{count} held-out phantoms; seeds {seeds}. Mean over the seeds, lowest to highest in parentheses."
+    parts = ["# The claims, one by one\n", f"{head}\n"]
+    spreads = spreads_of(measured)
+    for claim in plan.claims:
+        rows = list(_rows(claim, measured, spreads))
+        if not rows:
+            continue
+        parts += [f"## {claim.name}\n", f"{claim.says}\n", _table(rows)]
+        if claim.name in drawn:
+            parts.append(f"![Against tokens a forward]({claim.name}.svg)\n")
+    if failures:
+        parts += ["## Failed\n", "".join(f"- {failure}\n" for failure in failures)]
+    return "\n".join(parts)
+
+
+def _rows(claim: Claim, measured: Sequence[Measured], spreads: Spreads) -> Iterable[list[str]]:
+    for variant in claim.variants:
+        for decoder in claim.decoders:
+            if (variant, decoder) not in spreads:
+                continue
+            figures = [spreads[variant, decoder][name] for name in COLUMNS.values()]
+            seeds = {each.seed for each in measured if (each.variant, each.decoder) == (variant, decoder)}
+            yield [variant, decoder, str(len(seeds)), *("–" if f is None else str(f) for f in figures)]  # noqa: RUF001
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    head = ["variant", "decoder", "seeds", *COLUMNS]
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
