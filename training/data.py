@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Protocol
@@ -84,7 +84,7 @@ class PhantomExamples:
 
 def _kept(dataset: PhantomDataset, advance: Callable[[int], None] | None, folder: Path) -> Images:
     """Return pictures mapped from their file, which is made first where there is none of this world."""
-    name = f"phantoms-{len(dataset)}-seed{dataset.seed}-{dataset.size}-{_world_digest()}.npy"
+    name = f"phantoms-{len(dataset)}-seed{dataset.seed}-{dataset.size}-{world_digest()}.npy"
     file = folder / name
     if not file.is_file():
         folder.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,8 @@ def _kept(dataset: PhantomDataset, advance: Callable[[int], None] | None, folder
     return images
 
 
-def _world_digest() -> str:
+@cache
+def world_digest() -> str:
     """Return what tells one version of the phantom world from another."""
     sources = sorted(Path(world.__file__).parent.glob("*.py"))
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
@@ -112,7 +113,7 @@ def _rendered(dataset: PhantomDataset, advance: Callable[[int], None] | None) ->
     count = len(dataset)
     images = np.empty((count, dataset.size, dataset.size), dtype=np.uint8)
     chunks = [range(start, min(start + 64, count)) for start in range(0, count, 64)]
-    with _one_thread_each(), ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+    with one_thread_each(), ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         for chunk, part in zip(chunks, pool.map(partial(_render, dataset), chunks), strict=True):
             images[chunk.start : chunk.stop] = part
             if advance is not None:
@@ -121,7 +122,7 @@ def _rendered(dataset: PhantomDataset, advance: Callable[[int], None] | None) ->
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
+def one_thread_each() -> Iterator[None]:
     """Let processes that start now compute on one thread each: they are as many as there are cores."""
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"

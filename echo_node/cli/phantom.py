@@ -1,7 +1,8 @@
-"""`echo-node phantom …`: look at computer-made chests, and write them as DICOM studies."""
+"""`echo-node phantom …`: look at computer-made chests, and write them as DICOM studies or as a data set."""
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,7 +10,8 @@ from typing import Annotated, Literal
 import typer
 
 from echo_node.cli import options
-from echo_node.cli.output import print_json
+from echo_node.cli.dataset import print_facts
+from echo_node.cli.output import console, print_json
 from echo_node.errors import ConfigError
 
 group = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
@@ -152,11 +154,76 @@ def study(
         print_json(rows)
 
 
+@group.command()
+def dataset(
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Folder of the data set; an earlier run goes on.")
+    ],
+    count: Annotated[int, typer.Option("--count", min=1, help="How many phantoms.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Which phantoms.")] = 1,
+    size: Annotated[int, typer.Option("--size", min=128, help="Pixels a side.")] = 448,
+    language: Annotated[Language, typer.Option("--language", help="Of the reports.")] = Language.EN,
+    splits: Annotated[
+        str,
+        typer.Option(
+            "--splits",
+            metavar="TRAIN,VALIDATION,TEST",
+            help="The shares of patients that are drawn for each.",
+        ),
+    ] = "90,5,5",
+    *,
+    json: options.Json = False,
+) -> None:
+    """Write phantom chests with their reports as a data set: frontal views, a patient each, and a data card.
+
+    It is one like those of `dataset build`, to try what works on a folder
+    without patient data. The same options give the same data set. A larger
+    --count adds to it; with other options the folder is refused.
+
+    [bold]Examples[/bold]
+
+      echo-node phantom dataset data/phantoms --count 2000
+      echo-node dataset check data/phantoms
+      echo-node train rad --recipe mine.toml --set data.source=folder --set data.path=data/phantoms
+      echo-node phantom dataset data/held-out --seed 2 --count 100 --splits 0,0,100
+      echo-node evaluate --data data/held-out
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from training.datasets.card import write_card
+    from training.datasets.phantoms import Phantoms, write
+
+    _, validation, test = _shares(splits)
+    phantoms = Phantoms(count, seed, size, language.value, validation, test)
+    columns = (TextColumn("phantoms"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("", total=count)
+        facts = write(phantoms, out, lambda n: progress.advance(bar, n))
+    write_card(out)
+    print_facts(facts, out, json=json)
+
+
+def _shares(text: str) -> tuple[float, float, float]:
+    """Return the shares of training, validation and test, which together are 1.
+
+    Raises:
+        ConfigError: the text is not of three numbers that can be shares.
+    """
+    try:
+        train, validation, test = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ConfigError(f"--splits {text}: write three numbers, such as 90,5,5") from None
+    whole = train + validation + test
+    if min(train, validation, test) < 0 or not 0 < whole < math.inf:
+        raise ConfigError(f"--splits {text}: shares are not negative, and one at least is more than 0")
+    return train / whole, validation / whole, test / whole
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.add_typer(
         group,
         name="phantom",
-        help="Computer-made chests: contact sheets and DICOM studies.",
+        help="Computer-made chests: contact sheets, DICOM studies, data sets.",
         rich_help_panel="Models",
     )

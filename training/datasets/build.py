@@ -6,7 +6,6 @@ rejected.jsonl, with its key and the reason, and stops nothing.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from echo_node.errors import ConfigError, PermanentError
 from training.datasets.duplicates import SeenImages
-from training.datasets.example import Candidate, Example, Found, Rejected, language_of
+from training.datasets.example import Candidate, Example, Found, Rejected, example_id_of, language_of
 from training.datasets.pictures import decode_png, encode_png, frontal, image_hash, read_image
 from training.datasets.pseudonyms import PUBLIC, Pseudonyms
 from training.datasets.shards import Facts, Writer, counted
@@ -36,6 +35,7 @@ class BuildOptions:
         pseudonyms: what patients and studies are called.
         longest_side: pixels; longer images are made smaller. 0 keeps every image as it is.
         images_only: take images without a report too.
+        distinct: no image of the source is there twice, however alike they are: repetitions are not sought.
         notes: for the card.
     """
 
@@ -44,6 +44,7 @@ class BuildOptions:
     pseudonyms: Pseudonyms = PUBLIC
     longest_side: int = 0
     images_only: bool = False
+    distinct: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -79,7 +80,7 @@ def build(
         if isinstance(row, Rejected):
             rejected.append(row)
             continue
-        example_id = hashlib.sha256(f"{options.source}\0{row.key}".encode()).hexdigest()[:24]
+        example_id = example_id_of(options.source, row.key)
         if example_id in known:
             continue
         try:
@@ -137,13 +138,13 @@ def _example(
         source=options.source,
         header=row.header,
         image_hash=image_hash(image),
-        image=encode_png(image, options.longest_side),
+        image=row.png if row.png and not options.longest_side else encode_png(image, options.longest_side),
         labels=tuple(name for name, status in labels.items() if status == "positive"),
         uncertain=tuple(
             name for name, status in labels.items() if status == "uncertain" and name != NO_FINDING
         ),
     )
-    if reason := seen.repeats(example.image_hash, split, example.report):
+    if not options.distinct and (reason := seen.repeats(example.image_hash, split, example.report)):
         raise PermanentError(reason)
     seen.add(example.image_hash, split, example.report)
     return example

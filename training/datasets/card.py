@@ -65,7 +65,7 @@ def _card(dataset: Dataset) -> str:
 {_lengths(rows)}
 ## Set aside
 
-{_table(["reason", "rows"], [[reason, count] for reason, count in facts.rejected.items()]) or "Nothing."}
+{table(["reason", "rows"], [[reason, count] for reason, count in facts.rejected.items()]) or "Nothing."}
 """
 
 
@@ -81,7 +81,7 @@ def _by_split(
     totals = Counter(value for row in rows for value in of(row))
     values = [value for value in order if value in totals] or [value for value, _ in totals.most_common()]
     cells = [[value, *(counts[value, split] for split in SPLITS), totals[value]] for value in values]
-    return _table([title, *SPLITS, "all"], cells)
+    return table([title, *SPLITS, "all"], cells)
 
 
 def _lengths(rows: Sequence[Example]) -> str:
@@ -91,10 +91,11 @@ def _lengths(rows: Sequence[Example]) -> str:
         if words:
             high = words[min(len(words) - 1, len(words) * 95 // 100)]
             cells.append([name, words[0], statistics.median(words), high, words[-1]])
-    return _table(["section", "least", "median", "95th percentile", "most"], cells)
+    return table(["section", "least", "median", "95th percentile", "most"], cells)
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return a table in Markdown; nothing where there are no rows."""
     if not rows:
         return ""
     lines = [columns, ["---"] * len(columns), *rows]

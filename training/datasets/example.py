@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -98,11 +99,19 @@ class Example:
         return report_text(self.findings, self.impression, self.language)
 
 
+def example_id_of(source: str, key: str) -> str:
+    """Return the identifier of a source's row, the same in every run."""
+    return hashlib.sha256(f"{source}\0{key}".encode()).hexdigest()[:24]
+
+
 def report_text(findings: str, impression: str, language: str = "en") -> str:
-    """Return the sections under the headings that the node looks for in a draft."""
-    headings = ("所见：", "结论：") if language == "zh" else ("Findings: ", "Impression: ")  # noqa: RUF001
+    """Return the sections under the headings that the node looks for in a draft; Chinese has no spaces."""
+    is_chinese = language == "zh"
+    headings = ("所见：", "结论：") if is_chinese else ("Findings: ", "Impression: ")  # noqa: RUF001
     sections = zip(headings, (findings, impression), strict=True)
-    return " ".join(heading + " ".join(text.split()) for heading, text in sections if text.strip())
+    return ("" if is_chinese else " ").join(
+        heading + " ".join(text.split()) for heading, text in sections if text.strip()
+    )
 
 
 def language_of(text: str) -> str:

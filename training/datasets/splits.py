@@ -44,10 +44,10 @@ class Splits:
         return split
 
 
-def drawn(patient_id: str) -> str:
-    """Return the split that a pseudonym draws: 5 % validation, 5 % test, the same in every run."""
+def drawn(patient_id: str, validation: float = HELD_OUT_SHARE, test: float = HELD_OUT_SHARE) -> str:
+    """Return the split that a pseudonym draws by the shares of the held-out ones, the same in every run."""
     digest = hashlib.sha256(f"split\0{patient_id}".encode()).digest()
     place = int.from_bytes(digest[:8]) / 2**64
-    if place < HELD_OUT_SHARE:
+    if place < test:
         return "test"
-    return "validation" if place < 2 * HELD_OUT_SHARE else "train"
+    return "validation" if place < test + validation else "train"

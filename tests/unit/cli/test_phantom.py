@@ -1,11 +1,15 @@
-"""`echo-node phantom`: sheets and studies, and what is said when nothing can be shown."""
+"""`echo-node phantom`: sheets, studies and data sets, and what is said when nothing can be shown."""
 
 import json
 from pathlib import Path
 
 import pydicom
+import pytest
 from PIL import Image
 from support.console import echo_node
+
+from echo_node.cli.phantom import dataset
+from echo_node.errors import ConfigError
 
 
 def test_a_sheet_shows_as_many_cases_as_asked_for(tmp_path: Path) -> None:
@@ -66,6 +70,22 @@ def test_studies_are_written_with_their_truth(tmp_path: Path) -> None:
         assert len({instance.StudyInstanceUID for instance in instances}) == 1
         assert {instance.Modality for instance in instances} == {"DX"}
         assert {instance.PhotometricInterpretation for instance in instances} == {"MONOCHROME1"}
+
+
+def test_a_data_set_is_written_with_its_card(tmp_path: Path) -> None:
+    flags = ("--count", "2", "--size", "128", "--language", "zh", "--splits", "0,0,1")
+    done = echo_node("phantom", "dataset", "out", *flags, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"folder": "out", "rows": 2, "shards": 1, "rejected": {}}
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "2 frontal chest radiographs, 2 patients, read as `phantom`" in card
+    assert "| zh | 0 | 0 | 2 | 2 |" in card
+
+
+@pytest.mark.parametrize("splits", ["90,10", "a,b,c", "0,0,0", "1,-1,1", "inf,0,0", "nan,1,1"])
+def test_shares_that_are_none_are_refused(tmp_path: Path, splits: str) -> None:
+    with pytest.raises(ConfigError, match=f"--splits {splits}: "):
+        dataset(tmp_path / "out", splits=splits)
 
 
 def test_seeds_end_where_accession_numbers_do(tmp_path: Path) -> None:

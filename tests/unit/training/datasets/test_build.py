@@ -76,6 +76,15 @@ def test_repetitions_are_set_aside(tmp_path: Path):
     }
 
 
+def test_images_that_are_known_to_be_distinct_stay_however_alike(tmp_path: Path):
+    rows = [*manifest_rows(tmp_path, 1), *manifest_rows(tmp_path, 1, split="test")]
+    rows[1]["patient"] = "another"
+    table = write_csv(tmp_path / "rows.csv", rows)
+    assert (
+        build(manifest.read(table), tmp_path / "out", BuildOptions("d", "manifest", distinct=True)).rows == 2
+    )
+
+
 def test_an_interrupted_run_goes_on_to_the_same_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(shards, "SHARD_ROWS", 2)
     table = write_csv(tmp_path / "rows.csv", manifest_rows(tmp_path, 7))
@@ -144,6 +153,7 @@ def test_a_data_set_can_be_merged_into_another(tmp_path: Path):
     assert merged.rows == 3
     first, again = Dataset(tmp_path / "out").rows, Dataset(tmp_path / "merged").rows
     assert [row.report for row in first] == [row.report for row in again]
+    assert Dataset(tmp_path / "out").image(2) == Dataset(tmp_path / "merged").image(2)
 
 
 FULL_DISK = """

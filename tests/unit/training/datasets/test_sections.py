@@ -57,5 +57,5 @@ def test_names_of_sections():
 def test_a_report_is_written_under_the_headings_that_the_node_reads():
     assert report_text("A\nb.", "C.") == "Findings: A b. Impression: C."
     assert report_text("", "C.") == "Impression: C."
-    assert report_text("甲。", "乙。", "zh") == "所见：甲。 结论：乙。"
+    assert report_text("甲。", "乙。", "zh") == "所见：甲。结论：乙。"
     assert (language_of("心影"), language_of("heart")) == ("zh", "en")
