@@ -83,12 +83,13 @@ class PhantomExamples:
 
 
 def _kept(dataset: PhantomDataset, advance: Callable[[int], None] | None, folder: Path) -> Images:
-    """Return pictures mapped from their file, which is made first where there is none of this world."""
-    name = f"phantoms-{len(dataset)}-seed{dataset.seed}-{dataset.size}-{world_digest()}.npy"
-    file = folder / name
-    if not file.is_file():
+    """Return pictures mapped from a file of as many or more, made first where this world has none."""
+    count, name = len(dataset), f"phantoms-seed{dataset.seed}-{dataset.size}-{world_digest()}"
+    file = next((file for file in folder.glob(f"{name}-*.npy") if _count_in(file) >= count), None)
+    if file is None:
+        file = folder / f"{name}-{count}.npy"
         folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f".{name}.{os.getpid()}"
+        part = folder / f".{file.name}.{os.getpid()}"
         try:
             with part.open("wb") as stream:
                 np.save(stream, _rendered(dataset, advance))
@@ -96,9 +97,13 @@ def _kept(dataset: PhantomDataset, advance: Callable[[int], None] | None, folder
         finally:
             part.unlink(missing_ok=True)
     elif advance is not None:
-        advance(len(dataset))
+        advance(count)
     images: Images = np.load(file, mmap_mode="r")
-    return images
+    return images[:count]
+
+
+def _count_in(file: Path) -> int:
+    return int(file.stem.rpartition("-")[2])
 
 
 @cache

@@ -255,7 +255,7 @@ def load_recipe(name: str, overrides: list[str]) -> Recipe:
     """Read a shipped recipe by name or any recipe by path, and change single values.
 
     Args:
-        name: such as `demo-rad`, or a path of a TOML file.
+        name: such as `small-rad`, or a path of a TOML file.
         overrides: `section.key=value` each, the value in TOML's notation (a bare word is a string).
 
     Raises:

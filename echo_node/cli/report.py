@@ -173,7 +173,7 @@ def report(
 
       echo-node report chest.dcm
       echo-node report chest.dcm --sr draft.dcm --json
-      echo-node report images/*.png --model runs/demo-dcd
+      echo-node report images/*.png --model runs/small-dcd
     """
     if sr and len(files) > 1:
         raise typer.BadParameter("--sr takes one FILE", param_hint="--sr")

@@ -61,9 +61,9 @@ def train(
 
     [bold]Examples[/bold]
 
-      echo-node train vision --recipe demo-vision --out runs/demo-vision
-      echo-node train rad --recipe demo-rad --out runs/demo-rad
-      echo-node train dcd --recipe demo-dcd --out runs/demo-dcd --set optimiser.steps=50
+      echo-node train vision --recipe small-vision
+      echo-node train ar --recipe small-ar --out runs/small-ar
+      echo-node train dcd --recipe small-dcd --set optimiser.steps=50
       echo-node train rad --recipe 7b-lora-rad --dry-run
     """
     from training import run

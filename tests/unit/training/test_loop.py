@@ -85,7 +85,7 @@ def test_a_wrong_recipe_names_the_key(recipe: Path, override: str, message: str)
 
 
 def test_an_unknown_recipe_tells_which_there_are() -> None:
-    with pytest.raises(ConfigError, match="demo-rad"):
+    with pytest.raises(ConfigError, match="small-rad"):
         load_recipe("no-such-recipe", [])
 
 

@@ -118,4 +118,6 @@ def test_pictures_that_an_earlier_run_has_kept_are_not_rendered_again(
     monkeypatch.setattr(data, "ProcessPoolExecutor", None)
     second = train("rad", recipe, tmp_path / "second", kept)
     assert _losses(without) == _losses(first) == _losses(second)
+    fewer = train("rad", recipe, tmp_path / "fewer", [*kept, "data.count=4"])
+    assert _losses(fewer)[0] != _losses(first)[0]
     assert len(list((tmp_path / "phantoms").iterdir())) == 1
