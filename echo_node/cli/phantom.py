@@ -185,8 +185,8 @@ def dataset(
       echo-node phantom dataset data/phantoms --count 2000
       echo-node dataset check data/phantoms
       echo-node train rad --recipe mine.toml --set data.source=folder --set data.path=data/phantoms
-      echo-node phantom dataset data/held-out --seed 2 --count 100 --splits 0,0,100
-      echo-node evaluate --data data/held-out
+      echo-node phantom dataset held-out --seed 2 --count 100 --splits 0,0,1
+      echo-node evaluate --data held-out
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -35,8 +35,8 @@ class BuildOptions:
         pseudonyms: what patients and studies are called.
         longest_side: pixels; longer images are made smaller. 0 keeps every image as it is.
         images_only: take images without a report too.
-        distinct: no image of the source is there twice, however alike they are: repetitions are not sought.
         notes: for the card.
+        distinct: no image of the source is there twice, however alike they are: repetitions are not sought.
     """
 
     name: str
@@ -44,8 +44,8 @@ class BuildOptions:
     pseudonyms: Pseudonyms = PUBLIC
     longest_side: int = 0
     images_only: bool = False
-    distinct: bool = False
     notes: tuple[str, ...] = ()
+    distinct: bool = False
 
 
 def build(

@@ -105,7 +105,7 @@ class Phantoms:
         """Return for each class, and for normal chests, how many cases of each split show it, and of all."""
         shown: Counter[tuple[str, str]] = Counter()
         for index in range(self.count):
-            kinds = [kind for kind, is_shown in labels(self.cases.truth(index)[0]).items() if is_shown]
+            kinds = [str(kind) for kind, is_shown in labels(self.cases.truth(index)[0]).items() if is_shown]
             shown.update((kind, self.split(index)) for kind in kinds or ["normal"])
         rows = [(kind, [shown[kind, split] for split in SPLITS]) for kind in (*CLASSES, "normal")]
         return [[kind.replace("_", " "), *counts, sum(counts)] for kind, counts in rows]
