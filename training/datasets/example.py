@@ -73,7 +73,7 @@ class Example:
         source: the reader's name.
         header: technical attributes of the DICOM header as JSON; empty where there are none.
         wording: who worded the findings: `author`, `rules` or `endpoint`.
-        image_hash: the perceptual hash, 32 bytes.
+        image_hash: the perceptual hash, coarse and fine, 160 bytes.
         image: a PNG, 8-bit grey.
     """
 

@@ -20,9 +20,10 @@ from echo_node.errors import NotEligible, PermanentError
 from echo_node.inference.image import read_picture
 
 UNKNOWN = "unknown"
-HASH_BYTES = 32
+COARSE_BYTES, FINE_BYTES = 32, 128
+"""What the two parts of an image's hash take."""
 
-_HASH_SIDE = 16
+_COARSE_SIDE, _FINE_SIDE = 16, 32
 _FRONTAL_VIEWS = {
     "PA": PA, "AP": AP, "FRONTAL": FRONTAL, "POSTEROANTERIOR": PA, "ANTEROPOSTERIOR": AP, "": UNKNOWN,
     "UNKNOWN": UNKNOWN,
@@ -97,10 +98,15 @@ def as_picture(image: GreyImage) -> Image.Image:
 
 
 def image_hash(image: GreyImage) -> bytes:
-    """Return 256 bits that change little with size, exposure and compression: a difference hash.
+    """Return 256 and 1,024 bits that change little with size, exposure and compression: difference hashes.
 
-    Each bit says whether a cell of a 16 by 17 grid is darker than its right neighbour.
+    Each bit says whether a cell of a grid is darker than its right neighbour. The coarse grid, of 16 by 17
+    cells, finds an image among many; the fine one, of 32 by 33, tells chests apart that stand alike.
     """
-    small = as_picture(image).resize((_HASH_SIDE + 1, _HASH_SIDE), Image.Resampling.BOX)
-    values = np.asarray(small, dtype=np.int16)
+    picture = as_picture(image)
+    return b"".join(_differences(picture, side) for side in (_COARSE_SIDE, _FINE_SIDE))
+
+
+def _differences(picture: Image.Image, side: int) -> bytes:
+    values = np.asarray(picture.resize((side + 1, side), Image.Resampling.BOX), dtype=np.int16)
     return np.packbits(values[:, :-1] < values[:, 1:]).tobytes()

@@ -3,11 +3,12 @@ import pytest
 from PIL import Image
 
 from echo_node.domain.study import GreyImage
-from training.datasets.duplicates import NEAR_BITS, SeenImages
-from training.datasets.pictures import HASH_BYTES, image_hash
+from training.datasets.duplicates import NEAR_BITS, NEAR_FINE_BITS, SeenImages
+from training.datasets.pictures import COARSE_BYTES, FINE_BYTES, image_hash
 from training.phantom.dataset import PhantomDataset
 
-BITS = HASH_BYTES * 8
+COARSE, FINE = 8 * COARSE_BYTES, 8 * FINE_BYTES
+HASH_BYTES = COARSE_BYTES + FINE_BYTES
 
 
 def flipped(value: bytes, places: list[int]) -> bytes:
@@ -25,12 +26,15 @@ def test_every_hash_within_reach_is_found_wherever_its_bits_differ(seed: int):
     for _ in range(50):
         seen.add(rng.bytes(HASH_BYTES), "train", "other")
     seen.add(original, "train", "Clear.")
-    places = rng.permutation(BITS).tolist()
-    near, far = flipped(original, places[:NEAR_BITS]), flipped(original, places[: NEAR_BITS + 1])
+    coarse, fine = (FINE + rng.permutation(COARSE)).tolist(), rng.permutation(FINE).tolist()
+    near = flipped(original, coarse[:NEAR_BITS] + fine[:NEAR_FINE_BITS])
+    far_coarse = flipped(original, coarse[: NEAR_BITS + 1])
+    far_fine = flipped(original, fine[: NEAR_FINE_BITS + 1])
     assert seen.repeats(near, "train", " CLEAR") == "near-duplicate of an image with the same report"
     assert seen.repeats(near, "test", "Other words.") == "near-duplicate of an image in another split"
     assert seen.repeats(near, "train", "Other words.") == ""
-    assert seen.repeats(far, "test", "Clear.") == ""
+    assert seen.repeats(far_coarse, "test", "Clear.") == ""
+    assert seen.repeats(far_fine, "test", "Clear.") == ""
 
 
 def test_a_chest_is_known_again_in_another_size_and_others_are_not():
