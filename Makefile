@@ -65,7 +65,7 @@ train-small: $(VENV)/.node ## Train a small model from nothing and evaluate it: 
 	$(BIN)/echo-node evaluate --model runs/small-self --data phantom:512 --report runs/small-self/evaluation
 
 .PHONY: ablations
-ablations: $(VENV)/.dev ## Check the paper's claims one by one on phantoms (ABLATIONS="--seeds 0,1,2 --only eos-term"; hours)
+ablations: $(VENV)/.dev ## Check the paper's claims one by one on phantoms (ABLATIONS="--seeds 0,1,2 --only eos-term"; long)
 	$(BIN)/python -m training.ablations $(ABLATIONS)
 
 .PHONY: wheel

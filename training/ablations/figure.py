@@ -58,8 +58,9 @@ def _draw(plan: AblationPlan, claim: Claim, measured: Sequence[Measured], path: 
         axes.set_xlabel("tokens a forward (faster to the right)")
         axes.set_ylabel(label)
         axes.grid(color=_GREY, alpha=0.25)
-    lines = [Line2D([], [], color=f"C{place}") for place in range(len(claim.variants))]
-    panels[0].legend(lines, claim.variants, frameon=False, fontsize=8)
+    there = {each.variant for each in measured}
+    lines = {v: Line2D([], [], color=f"C{place}") for place, v in enumerate(claim.variants) if v in there}
+    panels[0].legend(list(lines.values()), list(lines), frameon=False, fontsize=8)
     figure.suptitle(
         f"{claim.says}\nDots: multi-step; star: one step; square: adaptive; diamond: token by token",
         fontsize=9,

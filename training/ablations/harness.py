@@ -125,9 +125,10 @@ class Harness:
 
     def _write(self, failures: Sequence[Failure]) -> None:
         """Write the results of whatever has been measured, now or before."""
+        own = {(name, run.seed): run for (name, _), run in self._all.items()}  # one run may serve all seeds
         measured = [
             Measured(name, seed, decoder, str(run.folder), figures)
-            for (name, seed), run in self._all.items()
+            for (name, seed), run in own.items()
             for decoder, figures in self._measurements.of(run).items()
         ]
         write_whole(self._out / "results.jsonl", "".join(each.line for each in measured))

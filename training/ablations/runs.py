@@ -73,7 +73,7 @@ class TrainingRun:
     @property
     def is_finished(self) -> bool:
         """Whether its checkpoint is there whole."""
-        return all((self.folder / name).is_file() for name in _WRITTEN)
+        return _is_written(self.folder)
 
     @property
     def chain(self) -> list[TrainingRun]:
@@ -111,7 +111,7 @@ class Runs:
     def _lay_out(self, name: str, seed: int) -> TrainingRun:
         variant = self._plan.variants[name]
         if name in self._changes.taken:
-            return self._take(name, seed)
+            return self._take(name)
         parent = self.of(variant.after, seed) if variant.after else None
         overrides = self._overrides(variant, seed)
         recipe = load_recipe(variant.recipe, overrides)
@@ -136,18 +136,22 @@ class Runs:
             overrides.append(f"optimiser.steps={self._changes.steps[recipe.stage]}")
         return overrides
 
-    def _take(self, name: str, seed: int) -> TrainingRun:
-        recipe, folder = self._plan.variants[name].recipe, self._changes.taken[name].resolve()
-        key = checkpoint.digest(folder)[:_KEY_LENGTH]
-        taken = TrainingRun(load_recipe(recipe, []).stage, recipe, (), 0, seed, key, folder)
-        if not taken.is_finished:
+    def _take(self, name: str) -> TrainingRun:
+        variant, folder = self._plan.variants[name], self._changes.taken[name].resolve()
+        if not _is_written(folder):
             raise ConfigError(f"--take {name}={folder}: no checkpoint of a training run is there")
-        return taken
+        recipe = Recipe.model_validate_json((folder / "recipe.json").read_text(encoding="utf-8"))
+        key = checkpoint.digest(folder)[:_KEY_LENGTH]
+        return TrainingRun(recipe.stage, variant.recipe, (), 0, recipe.optimiser.seed, key, folder)
 
 
 def in_order(ends: Sequence[TrainingRun]) -> list[TrainingRun]:
     """Return every run that leads to *ends*, once each, behind what it starts from."""
     return list({run.key: run for end in ends for run in end.chain}.values())
+
+
+def _is_written(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in _WRITTEN)
 
 
 def _key(recipe: Recipe) -> str:

@@ -102,6 +102,9 @@ def test_a_checkpoint_made_elsewhere_takes_the_place_of_a_variant(
     made.carry_out()
     assert [line["decoder"] for line in _lines(tmp_path / "made")] == ["next_token"]
     taken = Changes(taken={"ar": made.training[0].folder})
-    order = Order((3,), 2, ("rad",), taken)
+    order = Order((3, 4), 2, ("teacher",), taken)
     assert harness_of(plan, order, tmp_path / "out").carry_out() == []
-    assert trained == ["ar", "rad"]
+    assert trained == ["ar", "rad", "rad"]
+    lines = _lines(tmp_path / "out")
+    assert [line["seed"] for line in lines if line["variant"] == "ar"] == [0]  # one run for all seeds
+    assert {line["seed"] for line in lines if line["variant"] == "rad"} == {3, 4}
