@@ -53,7 +53,9 @@ def features_of(plan: Recipe, started: Start, folder: Path) -> KeptFeatures | No
         return None
     belongs_to = plan.data.model_dump_json() + repr(started.preparation)
     on_disk = plan.hardware.keep_vision == "disk"
-    return KeptFeatures(started.model, belongs_to, folder / "features" if on_disk else None)
+    return KeptFeatures(
+        started.model, belongs_to, Path(plan.hardware.kept_in or folder) / "features" if on_disk else None
+    )
 
 
 def held_out(plan: Recipe, started: Start, world: World) -> HeldOut | None:
@@ -70,7 +72,7 @@ def held_out(plan: Recipe, started: Start, world: World) -> HeldOut | None:
     held_out_data = plan.data.model_copy(
         update={"count": recipe.count, "seed": recipe.seed, "split": recipe.split}
     )
-    examples = examples_of(held_out_data, started.preparation, keep=plan.hardware.keep_phantoms)
+    examples = examples_of(held_out_data, started.preparation, keep=plan.hardware.kept_in)
     share = recipe.count // world.size
     mine = range(world.rank * share, (world.rank + 1) * share)
     size = plan.hardware.micro_batch or -(-plan.optimiser.batch // world.size)

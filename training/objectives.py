@@ -61,7 +61,7 @@ def _targets(plan: Recipe, started: Start, world: World, folder: Path) -> Target
     if not plan.dcd.cache:
         return streamed
     data = plan.data.model_dump_json() + repr(started.preparation)
-    kept = folder / "rollouts" / folder_name(teacher.digest, plan.dcd, data)
+    kept = Path(plan.hardware.kept_in or folder) / "rollouts" / folder_name(teacher.digest, plan.dcd, data)
     prompt = len(prompt_ids(started.tokenizer, _image_tokens(plan, started)))
     least = plan.model.block_length - prompt % plan.model.block_length
     return KeptRollouts(streamed, kept, started.model.config.end_of_sequence, least)

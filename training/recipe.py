@@ -193,8 +193,9 @@ class HardwareRecipe(_Part):
     """Pack several examples into rows of so many tokens; 0 gives each a row, as long as the longest needs."""
     keep_vision: Literal["no", "memory", "disk"] = "no"
     """Run a frozen vision tower once for each image and keep its output; needs data without jitter."""
-    keep_phantoms: str = ""
-    """A folder that keeps the pictures of phantoms for later runs; empty: each run renders its own."""
+    kept_in: str = ""
+    """Where later runs find pictures of phantoms, features and rollouts. Empty: the latter two lie in the run's
+    own folder, and each run renders its own phantoms."""
     save_every: int = Field(default=200, gt=0)
     """Updates from one saved state to the next."""
 

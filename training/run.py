@@ -101,7 +101,7 @@ def _train(plan: Recipe, folder: Path, world: World, console: Console) -> None:
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("phantoms", total=plan.data.count)
         examples = examples_of(
-            plan.data, started.preparation, partial(progress.advance, bar), plan.hardware.keep_phantoms
+            plan.data, started.preparation, partial(progress.advance, bar), plan.hardware.kept_in
         )
     parameters = sum(p.numel() for p in model.parameters())
     console.print(

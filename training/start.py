@@ -114,4 +114,4 @@ def examples_of(
 
         return FolderExamples(Path(recipe.path), recipe.split, preparation, recipe.count)
     phantoms = PhantomDataset(recipe.count, recipe.seed, recipe.side)
-    return PhantomExamples(phantoms, advance, Path(keep) if keep else None)
+    return PhantomExamples(phantoms, advance, Path(keep) / "phantoms" if keep else None)

@@ -112,7 +112,7 @@ def test_every_stage_computes_in_half_precision_what_it_does_in_full(tmp_path: P
 def test_pictures_that_an_earlier_run_has_kept_are_not_rendered_again(
     tmp_path: Path, recipe: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = [*_PLAIN, f"hardware.keep_phantoms={tmp_path / 'phantoms'}"]
+    kept = [*_PLAIN, f"hardware.kept_in={tmp_path / 'kept'}"]
     without = train("rad", recipe, tmp_path / "without", _PLAIN)
     first = train("rad", recipe, tmp_path / "first", kept)
     monkeypatch.setattr(data, "ProcessPoolExecutor", None)
@@ -120,4 +120,4 @@ def test_pictures_that_an_earlier_run_has_kept_are_not_rendered_again(
     assert _losses(without) == _losses(first) == _losses(second)
     fewer = train("rad", recipe, tmp_path / "fewer", [*kept, "data.count=4"])
     assert _losses(fewer)[0] != _losses(first)[0]
-    assert len(list((tmp_path / "phantoms").iterdir())) == 1
+    assert len(list((tmp_path / "kept" / "phantoms").iterdir())) == 1
