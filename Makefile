@@ -56,7 +56,7 @@ figures: $(VENV)/.dev ## Measure and draw the figures of docs/model.md (several 
 	$(BIN)/python docs/decoding_figures.py
 
 .PHONY: train-small
-train-small: $(VENV)/.node ## Train a small model from nothing and evaluate it: sight, AR, RAD, DCD (about an hour on two cores)
+train-small: $(VENV)/.node ## Train a small model from nothing and evaluate it: sight, AR, RAD, DCD (more than an hour on two cores)
 	$(BIN)/echo-node train vision --recipe small-vision
 	$(BIN)/echo-node train ar --recipe small-ar
 	$(BIN)/echo-node train rad --recipe small-rad

@@ -194,8 +194,8 @@ class HardwareRecipe(_Part):
     keep_vision: Literal["no", "memory", "disk"] = "no"
     """Run a frozen vision tower once for each image and keep its output; needs data without jitter."""
     kept_in: str = ""
-    """Where later runs find pictures of phantoms, features and rollouts. Empty: the latter two lie in the run's
-    own folder, and each run renders its own phantoms."""
+    """Where later runs find pictures of phantoms, features and rollouts. Empty: the latter two lie in the
+    run's own folder, and each run renders its own phantoms."""
     save_every: int = Field(default=200, gt=0)
     """Updates from one saved state to the next."""
 
