@@ -77,8 +77,7 @@ def smooth_noise(rng: np.random.Generator, cells: int, size: int) -> Array:
 def _pool(image_HW: Array) -> Array:
     weights = _interpolation(_CELLS, len(image_HW))
     weights = weights / weights.sum(0)
-    pooled: Array = weights.T @ image_HW @ weights
-    return pooled
+    return _exactly(weights.T, image_HW, weights)
 
 
 def _blur(coarse_hw: Array) -> Array:
@@ -90,12 +89,17 @@ def _blur(coarse_hw: Array) -> Array:
 
 def _spread(coarse_hw: Array, size: int) -> Array:
     weights = _interpolation(len(coarse_hw), size)
-    return np.asarray(weights @ coarse_hw.astype(np.float32) @ weights.T, dtype=np.float32)
+    return _exactly(weights, coarse_hw, weights.T)
+
+
+def _exactly(left: Array, middle: Array, right: Array) -> Array:
+    """Return a product of three matrices that no processor's order of summation changes in 32 bits."""
+    return np.asarray(left @ middle.astype(np.float64) @ right, dtype=np.float32)
 
 
 @lru_cache(maxsize=16)
 def _interpolation(cells: int, size: int) -> Array:
     places = np.clip((np.arange(size) + 0.5) * (cells / size) - 0.5, 0.0, cells - 1.0)
     distance = np.abs(places[:, None] - np.arange(cells)[None, :])
-    weights: Array = np.maximum(1.0 - distance, 0.0).astype(np.float32)
+    weights: Array = np.maximum(1.0 - distance, 0.0)
     return weights
