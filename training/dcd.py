@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
@@ -35,10 +35,13 @@ def streamed_targets(
     Features that are kept of the student's tower serve a teacher with the same tower.
     """
     teacher.requires_grad_(requires_grad=False)
-    sees_alike = tower_digest(teacher) == tower_digest(student)
+
+    @cache
+    def sees_alike() -> bool:  # asked only where features are kept, of a tower that is frozen then
+        return tower_digest(teacher) == tower_digest(student)
 
     def targets(batch: Batch) -> Targets:
-        for_teacher = batch if sees_alike else replace(batch, features=None)
+        for_teacher = batch if batch.features is None or sees_alike() else replace(batch, features=None)
         with torch.autocast(batch.prompt_NP.device.type, enabled=False):  # they write as in service
             rollout = _roll_out(student, batch, teacher, for_teacher, recipe)
         return targets_of(rollout, recipe.top_k)

@@ -1,4 +1,4 @@
-"""A file of tensors that is there whole or not at all: what a run has computed once and reads again."""
+"""Files that are there whole or not at all: what a run has computed once and reads again."""
 
 from __future__ import annotations
 
@@ -29,3 +29,11 @@ def keep(content: Any, path: Path, advice: str) -> None:
         partial.unlink(missing_ok=True)
         raise TransientError(f"{path.parent} could not be written to: {advice}") from error
     partial.replace(path)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f"{path.suffix}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

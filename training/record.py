@@ -11,6 +11,8 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from training.kept import write_whole
+
 METRICS_FILE = "metrics.jsonl"
 _NOT_DRAWN = ("step", "seconds", "tokens", "learning_rate", "gradient_norm")
 
@@ -74,9 +76,7 @@ def forget_after(folder: Path, step: int) -> None:
     """Keep the figures of the first *step* updates only: the others will be made again."""
     kept = [figures for figures in figures_of(folder) if figures["step"] <= step]
     text = "".join(json.dumps(figures) + "\n" for figures in kept)
-    partial = folder / f"{METRICS_FILE}.part"
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(folder / METRICS_FILE)
+    write_whole(folder / METRICS_FILE, text)
 
 
 def _tensorboard(folder: Path, first: int, note: Callable[[str], None]) -> Any:

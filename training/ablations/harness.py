@@ -10,10 +10,11 @@ from pathlib import Path
 from rich.console import Console
 
 from training.ablations import figure
-from training.ablations.measure import CasesFor, Measurements, phantoms, write_whole
+from training.ablations.measure import CasesFor, Measurements, phantoms
 from training.ablations.plan import AblationPlan
 from training.ablations.results import Failure, Measured, markdown
 from training.ablations.runs import Changes, Runs, TrainingRun, in_order
+from training.kept import write_whole
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from training.ablations.runs import CASES_SEED, TrainingRun
 from training.cases import Cases
 from training.drafting import draft
 from training.evaluate import Plan, result_of
+from training.kept import write_whole
 from training.open_cases import open_cases
 
 Row: TypeAlias = dict[str, Any]
@@ -95,11 +96,3 @@ class Measurements:
         file = self._file(run)
         rows: list[Row] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
         return rows
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f"{path.suffix}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
