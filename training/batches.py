@@ -38,13 +38,19 @@ class Batches:
     def __call__(self, step: int, rows: range) -> Batch:
         """Return *rows* of the batch of update *step*."""
         seed = self.plan.optimiser.seed
-        order, epoch = batch_indices(len(self.examples), self.plan.optimiser.batch, step, seed)
-        indices = order[rows.start : rows.stop]
+        drawn, epoch = batch_indices(len(self.examples), self.plan.optimiser.batch, step, seed)
+        indices = self._shortest_first(drawn, epoch)[rows.start : rows.stop]
         images = self.examples.images(indices)
         if self.plan.data.jitter:
             images = jitter(images, [(seed, step, place) for place in rows])
         batch = _collated(self.plan, self.examples, self.started, indices, images, epoch)
         return batch if self.features is None else self.features.add_to(batch, indices)
+
+    def _shortest_first(self, indices: list[int], epoch: int) -> list[int]:
+        """Return examples by the length of their reports, so that those of one forward are about as long."""
+        if not self.plan.hardware.micro_batch:
+            return indices
+        return sorted(indices, key=lambda index: len(self.examples.report(index, epoch)))
 
 
 def features_of(plan: Recipe, started: Start, folder: Path) -> KeptFeatures | None:

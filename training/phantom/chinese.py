@@ -367,13 +367,7 @@ CHINESE = Phrasebook(
     phrases=MappingProxyType(phrases()),
     merged=MappingProxyType(merged()),
     alarms=MappingProxyType(ALARMS),
-    frames=MappingProxyType(
-        {
-            1: ("{0}。", "可见{0}。", "考虑{0}。", "主要异常为{0}。"),
-            2: ("{0}，{1}。", "可见{0}及{1}。", "考虑{0}，另见{1}。", "{0}及{1}。"),
-            3: ("{0}，{1}，{2}。", "可见{0}、{1}及{2}。", "考虑{0}，另见{1}及{2}。", "{0}、{1}及{2}。"),
-        }
-    ),
+    frames=("{0}。", "可见{0}。", "考虑{0}。", "影像提示{0}。"),
     normal_impressions=(
         "未见急性异常。",
         "心肺未见急性病变。",

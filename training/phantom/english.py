@@ -390,18 +390,7 @@ ENGLISH = Phrasebook(
     phrases=MappingProxyType(phrases()),
     merged=MappingProxyType(merged()),
     alarms=MappingProxyType(ALARMS),
-    frames=MappingProxyType(
-        {
-            1: ("{0}.", "There {be} {0}.", "The study shows {0}.", "{0} {be} the main abnormality."),
-            2: ("{0} and {1}.", "There {be} {0} and {1}.", "The study shows {0} and {1}.", "{0}, also {1}."),
-            3: (
-                "{0}, {1} and {2}.",
-                "There {be} {0}, {1} and {2}.",
-                "The study shows {0}, {1} and {2}.",
-                "{0}, {1}, also {2}.",
-            ),
-        }
-    ),
+    frames=("{0}.", "There {be} {0}.", "The study shows {0}.", "{0} {be} noted."),
     normal_impressions=(
         "No acute abnormality.",
         "No acute cardiopulmonary disease is seen.",

@@ -53,7 +53,7 @@ def _nouns(*texts: str, plural: bool = False) -> tuple[NounPhrase, ...]:
 
 
 def phrases() -> dict[tuple[str, Values], tuple[NounPhrase, ...]]:
-    """Return (topic, values) -> the noun phrases that name them; none holds a joint of the frames."""
+    """Return (topic, values) -> the noun phrases that name them."""
     named: dict[tuple[str, Values], tuple[NounPhrase, ...]] = {}
     for right, left in product(FACTS["consolidation_right"], FACTS["consolidation_left"]):
         sites = [lobe_name(s, v) for s, v in (("right", right), ("left", left)) if v != "none"]

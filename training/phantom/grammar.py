@@ -1,9 +1,9 @@
 """Writes the report of a study: every region in a fixed order, then the impression, in either language.
 
 A region without abnormality takes one sentence; otherwise each abnormal topic takes its own, and a last one
-calls the rest normal. The phrasing of each sentence is drawn on its own, likelier ones first, so that a
-decoder which fills a sentence in one step must make all its words choose the same phrasing. `parser` reads it
-back.
+calls the rest normal. The impression is a list: a sentence for each finding that it names. The phrasing of
+each sentence is drawn on its own, likelier ones first, so that a decoder which fills a sentence in one step
+must make all its words choose the same phrasing. `parser` reads it back.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from training.phantom.phrasebook import (
 )
 
 MAX_PHRASES = 3
-"""How many phrases of an impression name findings; what is less important is left to the findings."""
+"""How many sentences of an impression name findings; what is less important is left to the findings."""
 
 HABIT = 0.8
 """How often a phrasing is drawn for each time that the one before it in the book is."""
@@ -77,9 +77,9 @@ def is_normal(topic: str, findings: Findings) -> bool:
 
 
 def named_topics(findings: Findings, book: Phrasebook) -> tuple[tuple[str, ...], ...]:
-    """Return the topics of each phrase of the impression, most important first, at most `MAX_PHRASES`.
+    """Return the topics of each sentence of the impression, most important first, at most `MAX_PHRASES`.
 
-    Two topics that belong together are told in one phrase, at the place of the more important one.
+    Two topics that belong together are told in one sentence, at the place of the more important one.
     """
     left = [topic for topic in IMPORTANCE if not is_normal(topic, findings)]
     named: list[tuple[str, ...]] = []
@@ -95,9 +95,9 @@ def named_topics(findings: Findings, book: Phrasebook) -> tuple[tuple[str, ...],
     return tuple(named)
 
 
-def fill_frame(frame: str, phrases: Sequence[NounPhrase]) -> str:
-    """Put phrases into a frame; the verb agrees with the first, and the first letter is a capital."""
-    sentence = frame.format(*(phrase.text for phrase in phrases), be="are" if phrases[0].plural else "is")
+def fill_frame(frame: str, phrase: NounPhrase) -> str:
+    """Put a phrase into a frame; the verb agrees with it, and the first letter is a capital."""
+    sentence = frame.format(phrase.text, be="are" if phrase.plural else "is")
     return sentence[0].upper() + sentence[1:]
 
 
@@ -121,10 +121,10 @@ def _impression(findings: Findings, book: Phrasebook, rng: np.random.Generator) 
         for fact in REGIONS["devices"]
         if (fact, findings.value(fact)) in MALPOSITIONS
     ]
-    named = named_topics(findings, book)
-    if named:
-        phrases = [_pick(_phrases(topics, findings, book), rng) for topics in named]
-        sentences.append(fill_frame(_pick(book.frames[len(phrases)], rng), phrases))
+    sentences += [
+        fill_frame(_pick(book.frames, rng), _pick(_phrases(topics, findings, book), rng))
+        for topics in named_topics(findings, book)
+    ]
     return book.joint.join(sentences) or _pick(book.normal_impressions, rng)
 
 

@@ -11,12 +11,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from types import MappingProxyType
 from typing import TypeAlias
 
 from training.phantom.findings import CLASSES, FACTS, REGIONS, Findings, Kind, kind_of
 from training.phantom.grammar import BOOKS, fill_frame
-from training.phantom.phrasebook import Language, NounPhrase, Statement, statements
+from training.phantom.phrasebook import Language, Statement, statements
 
 Statements: TypeAlias = tuple[Statement, ...]
 
@@ -123,23 +124,7 @@ def read_finding(sentence: str, language: Language) -> Statements | None:
 
 def read_impression(sentence: str, language: Language) -> Statements | None:
     """Return what a sentence of the impression states, or None if the grammar cannot produce it."""
-    fixed = _fixed_impressions(language).get(sentence)
-    if fixed is not None:
-        return fixed
-    for frame, pattern in _frame_patterns(language):
-        match = pattern.fullmatch(sentence)
-        if match is None:
-            continue
-        names = (
-            group if group in _names(language) else group[0].lower() + group[1:] for group in match.groups()
-        )
-        known = [found for found in map(_names(language).get, names) if found is not None]
-        stated = tuple(statement for _, each in known for statement in each)
-        distinct = len(known) == len(match.groups()) and len({fact for fact, _ in stated}) == len(stated)
-        # Writing it again settles the capital letters and the verb's number.
-        if distinct and fill_frame(frame, [phrase for phrase, _ in known]) == sentence:
-            return stated
-    return None
+    return impression_sentences(language).get(sentence)
 
 
 def score(text: str, truth: Findings) -> ReportScore:
@@ -198,6 +183,23 @@ def finding_sentences(language: Language) -> Mapping[str, Statements]:
     return MappingProxyType(read)
 
 
+@cache
+def impression_sentences(language: Language) -> Mapping[str, Statements]:
+    """Return every sentence of the impression with what it states; a normal one states nothing."""
+    book = BOOKS[language]
+    read: dict[str, Statements] = dict.fromkeys(book.normal_impressions, ())
+    for alarm, sentences in book.alarms.items():
+        read.update(dict.fromkeys(sentences, (alarm,)))
+    named = [(phrases, statements(topic, values)) for (topic, values), phrases in book.phrases.items()]
+    named += [
+        (phrases, statements(one, its) + statements(other, others))
+        for (one, its, other, others), phrases in book.merged.items()
+    ]
+    for (phrases, stated), frame in product(named, book.frames):
+        read.update(dict.fromkeys((fill_frame(frame, phrase) for phrase in phrases), stated))
+    return MappingProxyType(read)
+
+
 def _is_so(fact: str, value: str, truth: Findings) -> bool:
     if value == REST:
         return any(not truth.is_normal(each) for each in REGIONS[fact])
@@ -215,36 +217,3 @@ def _split(section: str, language: Language) -> list[str]:
 
 def _read(sentence: str, stated: Statements | None) -> Sentence:
     return Sentence(sentence, stated is not None, stated or ())
-
-
-@cache
-def _fixed_impressions(language: Language) -> Mapping[str, Statements]:
-    book = BOOKS[language]
-    fixed: dict[str, Statements] = dict.fromkeys(book.normal_impressions, ())
-    for alarm, sentences in book.alarms.items():
-        fixed.update(dict.fromkeys(sentences, (alarm,)))
-    return MappingProxyType(fixed)
-
-
-@cache
-def _names(language: Language) -> Mapping[str, tuple[NounPhrase, Statements]]:
-    """Return every noun phrase with what it states: the abnormal values of its topics."""
-    book = BOOKS[language]
-    names: dict[str, tuple[NounPhrase, Statements]] = {}
-    for (topic, values), phrases in book.phrases.items():
-        names.update({phrase.text: (phrase, statements(topic, values)) for phrase in phrases})
-    for (one, its, other, others), phrases in book.merged.items():
-        stated = statements(one, its) + statements(other, others)
-        names.update({phrase.text: (phrase, stated) for phrase in phrases})
-    return MappingProxyType(names)
-
-
-@cache
-def _frame_patterns(language: Language) -> tuple[tuple[str, re.Pattern[str]], ...]:
-    frames = [frame for group in BOOKS[language].frames.values() for frame in group]
-    return tuple((frame, re.compile(_pattern(frame))) for frame in frames)
-
-
-def _pattern(frame: str) -> str:
-    escaped = re.escape(frame).replace(r"\{be\}", "(?:is|are)")
-    return re.sub(r"\\\{\d\\\}", "(.+?)", escaped)

@@ -78,10 +78,10 @@ class Phrasebook:
         normal: region -> sentences that call all of it normal.
         rest: region -> sentences that call normal what the sentences before did not name.
         topics: topic -> wordings; `heart_AP` is the heart's topic in an AP view.
-        phrases: (topic, values) -> how the impression names it; no phrase holds a joint of the frames.
+        phrases: (topic, values) -> how the impression names it.
         merged: (topic, values, other topic, values) -> one phrase for both.
         alarms: a malplaced device -> sentences of the impression.
-        frames: number of phrases -> frames; `{be}` agrees with the first phrase.
+        frames: what makes a sentence of a phrase, in place of `{0}`; `{be}` agrees with it.
         normal_impressions: what the impression says if there is nothing to name.
         joint: what stands between two sentences.
     """
@@ -94,7 +94,7 @@ class Phrasebook:
     phrases: Mapping[tuple[str, Values], tuple[NounPhrase, ...]]
     merged: Mapping[tuple[str, Values, str, Values], tuple[NounPhrase, ...]]
     alarms: Mapping[Statement, tuple[str, ...]]
-    frames: Mapping[int, tuple[str, ...]]
+    frames: tuple[str, ...]
     normal_impressions: tuple[str, ...]
     joint: str
 

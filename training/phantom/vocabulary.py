@@ -6,17 +6,12 @@ from functools import cache
 
 from training.metrics.words import words
 from training.phantom.english import ENGLISH
-from training.phantom.parser import finding_sentences
+from training.phantom.parser import finding_sentences, impression_sentences
 
 
 @cache
 def vocabulary() -> frozenset[str]:
     """Return every word that an English report can hold, in lower case."""
-    book = ENGLISH
-    texts = [book.findings_header, book.impression_header, *finding_sentences("en")]
-    texts += [*book.normal_impressions, *(text for group in book.alarms.values() for text in group)]
-    texts += [
-        each.text for names in (book.phrases, book.merged) for group in names.values() for each in group
-    ]
-    texts += [frame.format(*"012", be="is are") for group in book.frames.values() for frame in group]
+    headers = (ENGLISH.findings_header, ENGLISH.impression_header)
+    texts = (*headers, *finding_sentences("en"), *impression_sentences("en"))
     return frozenset(word for text in texts for word in words(text))
