@@ -48,8 +48,6 @@ class Batches:
 
     def _shortest_first(self, indices: list[int], epoch: int) -> list[int]:
         """Return examples by the length of their reports, so that those of one forward are about as long."""
-        if not self.plan.hardware.micro_batch:
-            return indices
         return sorted(indices, key=lambda index: len(self.examples.report(index, epoch)))
 
 
