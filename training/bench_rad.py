@@ -146,8 +146,8 @@ def _network(case: Case, device: torch.device) -> EchoForReportGeneration:
         mask_token_id=_MASK, block_length=case.block_length, tie_word_embeddings=False,
     )  # fmt: skip
     torch.manual_seed(0)
-    network = EchoForReportGeneration(config)
-    network.to(device)  # type: ignore[arg-type]
+    with device:
+        network = EchoForReportGeneration(config)
     network.model.visual.requires_grad_(requires_grad=False)
     return network
 

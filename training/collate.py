@@ -19,12 +19,28 @@ from training.data import Images
 
 
 @dataclass(frozen=True, slots=True)
+class Uncut:
+    """Images (N, H, W) of one size, cut into patches only if somebody looks at them."""
+
+    image_NHW: Tensor
+    preparation: ImagePreparation
+
+    def patches(self) -> Tensor:
+        """Return the patches of all images."""
+        return self.preparation.patches(self.image_NHW)[0]
+
+    def to(self, device: torch.device) -> Uncut:
+        """Return the images on a device."""
+        return replace(self, image_NHW=self.image_NHW.to(device))
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """One batch.
 
     Attributes:
         prompt_NP: token ids of the prompts.
-        pixel_values: patches of all images.
+        pixel_values: patches of all images, or the images.
         grid_thw: patches of each image along time, height and width (N, 3).
         response_NR: token ids, each filled up with EOS.
         trained_NR: true up to the end of the block that holds a response's first EOS.
@@ -34,7 +50,7 @@ class Batch:
     """
 
     prompt_NP: Tensor
-    pixel_values: Tensor
+    pixel_values: Tensor | Uncut
     grid_thw: Tensor
     response_NR: Tensor
     trained_NR: Tensor
@@ -44,7 +60,12 @@ class Batch:
 
     def embed(self, model: EchoForReportGeneration) -> Prompt:
         """Return the prompts as *model* embeds them, whose tower the features are of."""
-        return model.embed_prompt(self.prompt_NP, self.pixel_values, self.grid_thw, features=self.features)
+        patches = self.patches() if self.features is None else None
+        return model.embed_prompt(self.prompt_NP, patches, self.grid_thw, features=self.features)
+
+    def patches(self) -> Tensor:
+        """Return the patches of all images."""
+        return self.pixel_values.patches() if isinstance(self.pixel_values, Uncut) else self.pixel_values
 
     def with_features(self, features: Tensor) -> Batch:
         """Return the batch with what the vision tower makes of its patches."""
@@ -62,8 +83,12 @@ def prepare_prompts(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return prompt ids (N, P), patches and grid of images of one size."""
     pixel_values, grid_thw = preparation.patches(torch.from_numpy(images))
+    return _prompts(grid_thw, preparation, tokenizer), pixel_values, grid_thw
+
+
+def _prompts(grid_thw: Tensor, preparation: ImagePreparation, tokenizer: Any) -> Tensor:
     ids = prompt_ids(tokenizer, preparation.tokens(grid_thw[0]))
-    return torch.tensor([ids] * len(images)), pixel_values, grid_thw
+    return torch.tensor([ids] * len(grid_thw))
 
 
 def pad_responses(
@@ -92,9 +117,11 @@ def collate(
     block_length: int,
 ) -> Batch:
     """Make a batch of images of one size, their reports and, where known, their findings."""
-    prompt_NP, pixel_values, grid_thw = prepare_prompts(images, preparation, tokenizer)
+    grid_thw = preparation.grid(*images.shape)
+    prompt_NP = _prompts(grid_thw, preparation, tokenizer)
     responses = tokenizer(list(reports), add_special_tokens=False)["input_ids"]
     response_NR, trained_NR = pad_responses(
         responses, prompt_NP.shape[1], block_length, tokenizer.eos_token_id
     )
-    return Batch(prompt_NP, pixel_values, grid_thw, response_NR, trained_NR, torch.tensor(findings))
+    pictures = Uncut(torch.from_numpy(images), preparation)
+    return Batch(prompt_NP, pictures, grid_thw, response_NR, trained_NR, torch.tensor(findings))

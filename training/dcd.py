@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch import Tensor, nn
 
 from echo_node.model.decode import decode, settings_of
-from echo_node.model.vlm import EchoForReportGeneration
+from echo_node.model.vlm import EchoForReportGeneration, Prompt
 from training.collate import Batch, pad_responses
 from training.features import tower_digest
 from training.noise import Noise
@@ -22,7 +22,7 @@ from training.objective import Figures, Share
 from training.rad import Noised, add_noise, noisy_hidden_states, rad_sum
 from training.recipe import DcdRecipe, RadRecipe
 from training.targets import Targets, divergence, targets_of
-from training.teacher import Rollout, continue_text, looped, roll_out
+from training.teacher import Rollout, continue_text, looped, roll_out, writer_of
 
 TargetsOf = Callable[[Batch], Targets]
 
@@ -35,32 +35,36 @@ def streamed_targets(
     Features that are kept of the student's tower serve a teacher with the same tower.
     """
     teacher.requires_grad_(requires_grad=False)
+    writer = writer_of(teacher, recipe.teacher_threshold, recipe.max_new_tokens)
 
     @cache
     def sees_alike() -> bool:  # asked only where features are kept, of a tower that is frozen then
         return tower_digest(teacher) == tower_digest(student)
 
-    def targets(batch: Batch) -> Targets:
+    @torch.no_grad()
+    def rollout(batch: Batch) -> Rollout:
         for_teacher = batch if batch.features is None or sees_alike() else replace(batch, features=None)
+        prompt = for_teacher.embed(teacher)
+        if recipe.prefix == "teacher":
+            return roll_out(teacher, prompt, writer)
+        return _continue_draft(student, batch, teacher, prompt, recipe)
+
+    def targets(batch: Batch) -> Targets:
         with torch.autocast(batch.prompt_NP.device.type, enabled=False):  # they write as in service
-            rollout = _roll_out(student, batch, teacher, for_teacher, recipe)
-        return targets_of(rollout, recipe.top_k)
+            return targets_of(rollout(batch), recipe.top_k)
 
     return targets
 
 
-@torch.no_grad()
-def _roll_out(
+def _continue_draft(
     student: EchoForReportGeneration,
     batch: Batch,
     teacher: EchoForReportGeneration,
-    for_teacher: Batch,
+    prompt: Prompt,
     recipe: DcdRecipe,
 ) -> Rollout:
-    prompt = for_teacher.embed(teacher)
+    """Let the teacher write each block of the student's drafts anew."""
     threshold, longest = recipe.teacher_threshold, recipe.max_new_tokens
-    if recipe.prefix == "teacher":
-        return roll_out(teacher, prompt, threshold, longest)
     drafts = decode(student, batch.embed(student), settings_of("one_step", threshold, longest))
     text_NR, trained_NR = pad_responses(
         [draft.tokens for draft in drafts],

@@ -64,7 +64,7 @@ class KeptFeatures:
     def _make(self, batch: Batch, indices: list[int], rows: list[int]) -> None:
         device = self._model.lm_head.weight.device
         patches_N = batch.grid_thw.prod(1).tolist()
-        pixels = torch.split(batch.pixel_values, patches_N)
+        pixels = torch.split(batch.patches(), patches_N)
         for at in range(0, len(rows), _MADE_AT_ONCE):
             part = rows[at : at + _MADE_AT_ONCE]
             made = self._model.get_image_features(

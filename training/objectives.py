@@ -69,5 +69,5 @@ def _targets(plan: Recipe, started: Start, world: World, folder: Path) -> Target
 
 def _image_tokens(plan: Recipe, started: Start) -> int:
     """Return how many tokens one image of the recipe's size becomes."""
-    _, grid_thw = started.preparation.patches(torch.zeros(1, plan.data.side, plan.data.side))
+    grid_thw = started.preparation.grid(1, plan.data.side, plan.data.side)
     return started.preparation.tokens(grid_thw[0])

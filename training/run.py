@@ -61,7 +61,7 @@ def train(stage: str, recipe: str, out: Path | None = None, overrides: Sequence[
     folder = out or Path("runs") / Path(recipe).stem
     folder.mkdir(parents=True, exist_ok=True)
     with joined(plan.hardware.device) as world:
-        console = Console(stderr=True, quiet=not world.leads)
+        console = Console(stderr=True, quiet=not world.leads, markup=False)
         try:
             _train(settled(plan, world.device), folder, world, console)
         except OSError as error:

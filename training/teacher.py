@@ -18,7 +18,7 @@ from torch import Tensor
 
 from echo_node.model.block_writer import BlockWriter
 from echo_node.model.canvas import Decoded, Step, most_probable, reached_by_block
-from echo_node.model.decode import decode, settings_of
+from echo_node.model.decode import Decoder, settings_of
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
 
 
@@ -49,13 +49,22 @@ def looped(decoded: Sequence[Decoded]) -> Tensor:
     return torch.tensor([each.ending == "loop" for each in decoded])
 
 
-def roll_out(
-    teacher: EchoForReportGeneration, prompt: Prompt, threshold: float, max_new_tokens: int
-) -> Rollout:
-    """Let the teacher write reports by confidence and keep its conditional distributions."""
+def writer_of(teacher: EchoForReportGeneration, threshold: float, max_new_tokens: int) -> Decoder:
+    """Return what lets a teacher write reports of at most so many tokens, each token once it is confident."""
+    return Decoder(teacher, settings_of("multi_step", threshold, max_new_tokens))
+
+
+def roll_out(teacher: EchoForReportGeneration, prompt: Prompt, writer: Decoder) -> Rollout:
+    """Let the teacher write reports and keep its conditional distributions.
+
+    Args:
+        teacher: the network.
+        prompt: prompts of one length, embedded by it.
+        writer: the teacher's, of `writer_of`; batch after batch it works in the same memory.
+    """
     length = teacher.config.block_length
     tail = prompt.length % length
-    blocks = -(-(tail + max_new_tokens) // length)
+    blocks = -(-(tail + writer.max_new_tokens) // length)
     shape = (len(prompt.length_N), blocks * length)
     log_prob_NCV = torch.zeros((*shape, teacher.config.text.vocab_size), device=prompt.embeds_NPD.device)
     step_NC = torch.zeros(shape, dtype=torch.long, device=prompt.embeds_NPD.device)
@@ -66,7 +75,7 @@ def roll_out(
         log_prob_NCV[row_M, column_M] = torch.log_softmax(step.logits_NBV[row_M, place_M].float(), -1)
         step_NC[row_M, column_M] = step.step_N[row_M]
 
-    decoded = decode(teacher, prompt, settings_of("multi_step", threshold, max_new_tokens), keep)
+    decoded = writer.write(prompt, keep)
     used = int(step_NC.any(0).nonzero().max()) + 1
     log_prob_NRV, step_NR = log_prob_NCV[:, tail:used], step_NC[:, tail:used]
     response_NR = log_prob_NRV.argmax(-1).masked_fill(step_NR == 0, teacher.config.mask)

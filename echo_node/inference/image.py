@@ -95,8 +95,12 @@ class ImagePreparation:
             0, 2, 5, 3, 6, 1, 4, 7
         )
         repeated = cut[:, :, :, :, :, :, None].expand(-1, -1, -1, -1, -1, -1, time, -1, -1)
-        grid = torch.tensor([[1, rows, columns]] * count, device=image_NHW.device)
+        grid = self.grid(count, height, width).to(image_NHW.device)
         return repeated.reshape(count * rows * columns, 3 * time * size * size), grid
+
+    def grid(self, count: int, height: int, width: int) -> Tensor:
+        """Return the grid (N, 3) of patches along time, height and width of images of one size."""
+        return torch.tensor([[1, height // self.patch_size, width // self.patch_size]] * count)
 
     def tokens(self, grid_thw: Tensor) -> int:
         """Return how many tokens one image of this grid (3,) becomes."""

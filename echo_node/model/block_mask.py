@@ -39,6 +39,7 @@ class Elements:
 
 
 AttentionMask = Tensor | BlockMask
+_LONG = 1024
 
 
 def sees(query: Elements, key: Elements) -> Tensor:
@@ -71,12 +72,12 @@ def mask_mod(elements: Elements) -> Callable[[Tensor, Tensor, Tensor, Tensor], T
 def attention_mask(elements: Elements) -> AttentionMask:
     """Return who sees whom in the form that the elements' device computes best.
 
-    On the CPU, and for any device but CUDA, a boolean mask for PyTorch's scaled dot-product attention. On
-    CUDA a block mask, by which FlexAttention passes over what is hidden; that path has not been run on a GPU.
+    A boolean mask for PyTorch's scaled dot-product attention; for long sequences on CUDA a block mask, by
+    which FlexAttention passes over what is hidden (compiled once, which short ones do not pay back).
     """
-    if elements.block.device.type != "cuda":
-        return visible(elements, elements)
     length = elements.block.shape[-1]
+    if elements.block.device.type != "cuda" or length < _LONG:
+        return visible(elements, elements)
     sequences = len(elements.block) if elements.block.ndim == 2 else None
     rule, device = mask_mod(elements), str(elements.block.device)
     return create_block_mask(rule, sequences, None, length, length, device=device)

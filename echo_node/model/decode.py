@@ -45,6 +45,11 @@ class Decoder:
         self._model, self._settings = model, settings
         self._writer: BlockWriter | None = None
 
+    @property
+    def max_new_tokens(self) -> int:
+        """The longest response that it writes."""
+        return self._settings.max_new_tokens
+
     @torch.inference_mode()
     def write(self, prompt: Prompt, on_step: StepListener | None = None) -> list[Decoded]:
         """Write the responses to N prompts.

@@ -138,7 +138,7 @@ class EchoForReportGeneration(Qwen2_5_VLForConditionalGeneration):  # type: igno
     def embed_prompt(
         self,
         ids_NP: Tensor,
-        pixel_values: Tensor,
+        pixel_values: Tensor | None,
         grid_thw: Tensor,
         length_N: Tensor | None = None,
         features: Tensor | None = None,
@@ -148,7 +148,8 @@ class EchoForReportGeneration(Qwen2_5_VLForConditionalGeneration):  # type: igno
         Args:
             ids_NP: token ids with an image token for each merged patch; a shorter row is filled up with
                 any text token.
-            pixel_values: patches of all images, (patches, channels * time * size * size).
+            pixel_values: patches of all images, (patches, channels * time * size * size); not needed with
+                *features*.
             grid_thw: patches of each image along time, height and width, (N, 3).
             length_N: how many tokens of each row are prompt; all of them by default.
             features: what the vision tower makes of the patches, (merged patches, D), if that is known.

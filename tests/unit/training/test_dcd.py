@@ -10,7 +10,7 @@ from echo_node.model.vlm import EchoForReportGeneration
 from training.collate import Batch
 from training.dcd import DcdObjective, streamed_targets
 from training.recipe import DcdRecipe, RadRecipe
-from training.teacher import continue_text, roll_out
+from training.teacher import continue_text, roll_out, writer_of
 
 NO_LOOPS = torch.zeros(2, dtype=torch.bool)
 
@@ -19,7 +19,7 @@ NO_LOOPS = torch.zeros(2, dtype=torch.bool)
 def test_a_rollout_is_what_the_teacher_decodes(threshold: float) -> None:
     model = make_model(8, seed=2)
     prompt = make_prompt(model, 5, sequences=6)
-    rollout = roll_out(model, prompt, threshold, 40)
+    rollout = roll_out(model, prompt, writer_of(model, threshold, 40))
     for row, decoded in enumerate(decode(model, prompt, settings_of("multi_step", threshold, 40))):
         written = rollout.response_NR[row, : len(decoded.tokens)].tolist()
         assert tuple(written) == decoded.tokens
@@ -31,7 +31,7 @@ def test_a_rollout_is_what_the_teacher_decodes(threshold: float) -> None:
 def test_steps_count_from_one_within_each_block() -> None:
     model = make_model(8, seed=2)
     prompt = make_prompt(model, 2)  # P = 8
-    rollout = roll_out(model, prompt, 1.0, 16)  # nothing reaches 1: one token a step
+    rollout = roll_out(model, prompt, writer_of(model, 1.0, 16))  # nothing reaches 1: one token a step
     assert rollout.step_NR[:, :8].sort(-1).values.tolist() == [list(range(1, 9))] * 2
 
 
@@ -41,7 +41,7 @@ def test_a_rollout_that_never_ends_is_discarded() -> None:
         model.lm_head.weight[EOS] = 0
         model.lm_head.weight[10] *= 20
         model.lm_head.weight[11] = -model.lm_head.weight[10]
-    rollout = roll_out(model, make_prompt(model, 3), 0.5, 40)
+    rollout = roll_out(model, make_prompt(model, 3), writer_of(model, 0.5, 40))
     assert EOS not in rollout.response_NR
     assert not rollout.trained_NR.any()
     assert rollout.looped_N.all()
@@ -54,7 +54,7 @@ def test_continuing_its_own_rollout_the_teacher_writes_it_again(
 ) -> None:
     model = _teacher(block_length)
     prompt = make_prompt(model, prompt_length, sequences=6)
-    own = roll_out(model, prompt, 0.9, 40)
+    own = roll_out(model, prompt, writer_of(model, 0.9, 40))
     again = continue_text(model, prompt, own.response_NR, own.trained_NR, own.looped_N, 0.9)
     kept = own.trained_NR
     assert kept.any()
