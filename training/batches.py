@@ -14,7 +14,7 @@ from training.data import Examples, Images, batch_indices, jitter
 from training.features import KeptFeatures
 from training.noise import Noise
 from training.recipe import Recipe
-from training.start import Start, examples_of
+from training.start import Start, examples_key, examples_of
 from training.validation import HeldOut
 from training.world import World
 
@@ -55,10 +55,11 @@ def features_of(plan: Recipe, started: Start, folder: Path) -> KeptFeatures | No
     """Return where a recipe keeps the features of images; none if it keeps none."""
     if plan.hardware.keep_vision == "no":
         return None
-    belongs_to = plan.data.model_dump_json() + repr(started.preparation)
     on_disk = plan.hardware.keep_vision == "disk"
     return KeptFeatures(
-        started.model, belongs_to, Path(plan.hardware.kept_in or folder) / "features" if on_disk else None
+        started.model,
+        examples_key(plan, started),
+        Path(plan.hardware.kept_in or folder) / "features" if on_disk else None,
     )
 
 

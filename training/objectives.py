@@ -16,7 +16,7 @@ from training.rad import RadObjective
 from training.reading import WithReading
 from training.recipe import Recipe
 from training.rollouts import KeptRollouts, folder_name
-from training.start import Start, teacher_of
+from training.start import Start, examples_key, teacher_of
 from training.vision import VisionObjective
 from training.world import World
 
@@ -60,7 +60,7 @@ def _targets(plan: Recipe, started: Start, world: World, folder: Path) -> Target
     streamed = streamed_targets(started.model, network, plan.dcd)
     if not plan.dcd.cache:
         return streamed
-    data = plan.data.model_dump_json() + repr(started.preparation)
+    data = examples_key(plan, started)
     kept = Path(plan.hardware.kept_in or folder) / "rollouts" / folder_name(teacher.digest, plan.dcd, data)
     prompt = len(prompt_ids(started.tokenizer, _image_tokens(plan, started)))
     least = plan.model.block_length - prompt % plan.model.block_length

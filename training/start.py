@@ -70,6 +70,14 @@ def _take_vision_tower(model: EchoForReportGeneration, origin: str) -> None:
         raise ConfigError(f"the vision tower of {origin} has other dimensions than model.new") from error
 
 
+def examples_key(plan: Recipe, started: Start) -> str:
+    """Return what decides an example, by its number: what is kept about it holds for no other key.
+
+    How many examples there are does not: number 7 is the same one in any set.
+    """
+    return plan.data.model_dump_json(exclude={"count"}) + repr(started.preparation)
+
+
 def teacher_of(plan: Recipe) -> str:
     """Return the name or folder of the teacher of a `dcd` recipe.
 
