@@ -36,6 +36,7 @@ _COMPLETION_EVERY_S = 0.5
 _LONGEST_RESCUE_PAUSE_S = 5.0
 _CREATE_MISSING_EVERY_S = 30.0
 _LEFTOVERS_EVERY_S = 3600.0
+_RETENTION_EVERY_S = 60.0
 _DATABASE_PAUSE_S = 2.0
 _GRACE_S = 40.0
 """How long a worker may take to finish what it has in hand; then it gives it back."""
@@ -105,6 +106,7 @@ def _receive(settings: Settings, stop: threading.Event) -> None:
         sweeps = (
             Sweep("leftovers", storage.clear_leftovers, _LEFTOVERS_EVERY_S),
             Sweep("completion", CompletionSweep(storage.studies), _COMPLETION_EVERY_S),
+            Sweep("retention", storage.retention, _RETENTION_EVERY_S),
         )
         port = provider.start()
         try:

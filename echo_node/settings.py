@@ -145,6 +145,18 @@ class DeliverySettings(Section):
     """A sender that has not finished within this has lost its claim."""
 
 
+class RetentionSettings(Section):
+    """When the images of finished studies are removed; rows and drafts stay.
+
+    Finished: every destination has the draft, or the study was skipped. Nothing else is ever removed.
+    """
+
+    keep_days: float = Field(default=0.0, ge=0)
+    """Images are removed this long after their study was finished; 0 keeps them."""
+    maximum_disk_share: float = Field(default=0.0, ge=0, le=1)
+    """With more of the disk in use than this share, the studies finished first lose theirs; 0 never."""
+
+
 class WebSettings(Section):
     """The health and metrics endpoints."""
 
@@ -185,6 +197,7 @@ class Settings(Section):
     model: ModelSettings = ModelSettings()
     queue: QueueSettings = QueueSettings()
     delivery: DeliverySettings = DeliverySettings()
+    retention: RetentionSettings = RetentionSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     peers: dict[str, Peer] = Field(default_factory=dict)

@@ -14,6 +14,7 @@ import typer
 
 from echo_node import __version__, logs
 from echo_node.cli import (
+    backup,
     bench,
     config,
     database,
@@ -49,6 +50,7 @@ for module in (
     doctor,
     config,
     database,
+    backup,
     training,
     dataset,
     export,

@@ -150,7 +150,9 @@ def show(
         out.print(f"  {_escape(record['reason'])}")
     out.print(f"  {record['study_instance_uid']}")
     out.print(f"  from {_escape(record['calling_ae_title'])}, revision {record['revision']}")
-    out.print(f"  {len(record['instances'])} instances, first {_moment(record['received_at'])}")
+    removed = sum(row["removed_at"] is not None for row in record["instances"])
+    gone = f", {removed} of them removed since (retention)" if removed else ""
+    out.print(f"  {len(record['instances'])} instances{gone}, last {_moment(record['received_at'])}")
     for document in record["documents"]:
         out.print(f"  draft of revision {document['revision']} by {_escape(document['model'])}")
         out.print(f"    {_escape(document['path'])}", soft_wrap=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, exists, select
 
 from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.study import StoredInstance
@@ -35,7 +35,7 @@ class StudyChoice:
 
 @dataclass(frozen=True, slots=True)
 class KeptStudy:
-    """A study that is complete, with its instances in order of arrival."""
+    """A study that is complete, with the instances that are kept of it, in order of arrival."""
 
     study_id: int
     study_instance_uid: str
@@ -71,7 +71,9 @@ class Archive:
             if study is None:
                 return None
             rows = session.scalars(
-                select(Instance).where(Instance.study_id == study.id).order_by(Instance.id)
+                select(Instance)
+                .where(Instance.study_id == study.id, Instance.removed_at.is_(None))
+                .order_by(Instance.id)
             )
             instances = tuple(stored_instance(row, study.study_instance_uid, self._data_dir) for row in rows)
             return KeptStudy(study.id, study.study_instance_uid, instances)
@@ -81,7 +83,8 @@ _UID = Study.study_instance_uid
 
 
 def _chosen(choice: StudyChoice) -> Select[Study]:
-    query = select(Study).where(Study.state != StudyState.RECEIVING)
+    kept = exists().where(Instance.study_id == Study.id, Instance.removed_at.is_(None))
+    query = select(Study).where(Study.state != StudyState.RECEIVING, kept)
     if choice.since is not None:
         query = query.where(Study.received_at >= choice.since)
     if choice.until is not None:

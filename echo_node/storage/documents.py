@@ -57,8 +57,12 @@ class Drafts:
         self._destinations = tuple(destinations)
 
     def instances(self, job: DraftJob) -> Sequence[StoredInstance]:
-        """Return the study's instances in order of arrival."""
-        query = select(Instance).where(Instance.study_id == job.study_id).order_by(Instance.id)
+        """Return the study's instances that are kept, in order of arrival."""
+        query = (
+            select(Instance)
+            .where(Instance.study_id == job.study_id, Instance.removed_at.is_(None))
+            .order_by(Instance.id)
+        )
         with self._database.read() as session:
             return [
                 stored_instance(row, job.study_instance_uid, self._data_dir) for row in session.scalars(query)

@@ -20,6 +20,7 @@ from echo_node.storage.instances import Spool
 from echo_node.storage.jobs import JobQueue
 from echo_node.storage.outbox import Outbox
 from echo_node.storage.queries import Queries
+from echo_node.storage.retention import Retention
 from echo_node.storage.studies import Studies
 from echo_node.storage.tables import Conflict, Instance
 
@@ -68,6 +69,7 @@ class Storage:
         )
         self.queries = Queries(self.database)
         self.archive = Archive(self.database, node.data_dir)
+        self.retention = Retention(self.database, self.spool, clock, settings.retention, node.data_dir)
 
     def deliveries_to(self, destination: str | None) -> DeliveryQueue:
         """Return the queue of what goes to one destination, or of everything."""
@@ -104,7 +106,8 @@ class Storage:
         for start in range(0, len(old), _CHUNK):
             chunk = old[start : start + _CHUNK]
             with self.database.read() as session:
-                known = set(session.scalars(select(Instance.path).where(Instance.path.in_(chunk))))
+                kept = select(Instance.path).where(Instance.path.in_(chunk), Instance.removed_at.is_(None))
+                known = set(session.scalars(kept))
                 known |= set(session.scalars(select(Conflict.path).where(Conflict.path.in_(chunk))))
             for path in set(chunk) - known:
                 self.spool.remove_orphan(path)

@@ -63,8 +63,18 @@ class Spool:
 
     def discard(self, file: InstanceFile) -> None:
         """Remove a file that no row refers to."""
+        self.remove(str(file.path))
+
+    @property
+    def used_share(self) -> float:
+        """How much of the file system is in use, between 0 and 1."""
+        usage = shutil.disk_usage(self._folder)
+        return 1 - usage.free / usage.total
+
+    def remove(self, path: str) -> None:
+        """Remove a file whose row says that it is removed; what fails is an orphan for the sweep."""
         with suppress(OSError):
-            (self._data_dir / file.path).unlink(missing_ok=True)
+            (self._data_dir / path).unlink(missing_ok=True)
 
     def clear_leftovers(self) -> int:
         """Remove what killed processes left half-written; return how many files that were."""
@@ -82,9 +92,8 @@ class Spool:
                     yield path.relative_to(self._data_dir)
 
     def remove_orphan(self, path: str) -> None:
-        """Remove a whole file whose row was never committed: its sender was never told that it is stored."""
-        with suppress(OSError):
-            (self._data_dir / path).unlink(missing_ok=True)
+        """Remove a whole file that no row refers to: its sender was never told that it is stored."""
+        self.remove(path)
         log.info("orphan_removed", kind="spool")
 
     def _refuse_if_low(self, size: int) -> None:

@@ -16,8 +16,8 @@ from echo_node.storage.engine import Database
 _LOCK_KEY = 0x6563_686F  # "echo": several machines may start, and upgrade, at once
 
 
-def upgrade(database: Database) -> str:
-    """Bring the schema to this program's version, all or nothing; return that version.
+def upgrade(database: Database, version: str = "head") -> str:
+    """Bring the schema to this program's version, or to an earlier one, all or nothing; return which it has.
 
     Raises:
         ConfigError: the schema was made by a newer program.
@@ -29,10 +29,10 @@ def upgrade(database: Database) -> str:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
             config = _config(connection)
             _refuse_newer(connection, config)
-            command.upgrade(config, "head")
+            command.upgrade(config, version)
     except DBAPIError as error:
         raise TransientError(f"the database could not be upgraded ({type(error.orig).__name__})") from None
-    return latest()
+    return latest() if version == "head" else version
 
 
 def current(database: Database) -> str | None:

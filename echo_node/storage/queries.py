@@ -174,6 +174,7 @@ def _instance(row: Instance) -> Record:
         "size_bytes": row.size_bytes,
         "path": row.path,
         "received_at": row.received_at.isoformat(),
+        "removed_at": row.removed_at.isoformat() if row.removed_at else None,
     }
 
 

@@ -20,6 +20,7 @@ from sqlalchemy import (
     MetaData,
     String,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -110,9 +111,17 @@ class Study(Base):
 
 
 class Instance(Base):
-    """One SOP instance, as it came first; its file is whole and durable."""
+    """One SOP instance, as it came first; its file is whole and durable until it is removed (retention)."""
 
     __tablename__ = "instances"
+    __table_args__ = (
+        Index(
+            "ix_instances_kept",
+            "study_id",
+            sqlite_where=text("removed_at IS NULL"),
+            postgresql_where=text("removed_at IS NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = mapped_column(ForeignKey(Study.id), index=True)
@@ -126,6 +135,7 @@ class Instance(Base):
     path: Mapped[str] = mapped_column(String(255), unique=True)
     calling_ae_title: Mapped[str] = mapped_column(String(16))
     received_at: Mapped[datetime]
+    removed_at: Mapped[datetime | None]
 
 
 class Conflict(Base):

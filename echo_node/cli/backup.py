@@ -1,0 +1,99 @@
+"""`echo-node backup` and `echo-node restore`: the whole node in one folder, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from echo_node.cli import options
+from echo_node.cli.output import complain, console, print_json
+from echo_node.cli.stored import existing_storage
+
+
+def backup(
+    target: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder, or an earlier backup.")],
+    config: options.Config = None,
+    data_dir: options.DataDir = None,
+    database_url: options.DatabaseUrl = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Copy database, images and drafts into a folder; the node may be running.
+
+    A second backup into the same folder copies only what is new. All of it
+    is patient data. Images that retention has removed are not in it.
+
+    [bold]Examples[/bold]
+
+      echo-node backup /mnt/backup/echo-node
+      echo-node restore /mnt/backup/echo-node --data-dir /srv/echo-node
+    """
+    settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
+    from echo_node.storage.backup import back_up
+
+    with existing_storage(settings) as storage, _bar("copying") as progress:
+        made = back_up(storage.database, settings.node.data_dir, target, progress)
+    if json:
+        print_json(asdict(made))
+    else:
+        typer.echo(f"{made.rows} rows and {made.files} files ({made.bytes / 1e6:.1f} MB) are in {target}.")
+    if made.missing:
+        complain(
+            f"{len(made.missing)} files were missing or damaged in the node itself; manifest.json lists them"
+        )
+        raise typer.Exit(1)
+
+
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="DIR", help="A backup.")],
+    config: options.Config = None,
+    data_dir: options.DataDir = None,
+    database_url: options.DatabaseUrl = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Bring a backup into an empty node: another folder, another machine, or another kind of database.
+
+    Every file is compared with its digest. A backup made on SQLite can be
+    restored into PostgreSQL, and one of an older version is upgraded. What
+    was delivered since the backup is sent again as the very same object.
+    """
+    settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
+    from echo_node.storage.backup import restore as bring_back
+    from echo_node.storage.engine import Database
+
+    database = Database(settings.database_url)
+    try:
+        with _bar("copying") as progress:
+            done = bring_back(source, database, settings.node.data_dir, progress)
+    finally:
+        database.close()
+    if json:
+        print_json(asdict(done))
+        return
+    typer.echo(f"{done.rows} rows and {done.files} files of {done.made_at} are in {settings.node.data_dir}.")
+    if done.missing:
+        complain(
+            f"{len(done.missing)} files were missing when the backup was made: their studies cannot be read"
+        )
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar; yield what moves it."""
+    from rich.progress import Progress
+
+    with Progress(console=console(stderr=True), transient=True) as progress:
+        bar = progress.add_task(what, total=None)
+        yield lambda done, of: progress.update(bar, completed=done, total=of)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command(rich_help_panel="The node")(backup)
+    app.command(rich_help_panel="The node")(restore)
