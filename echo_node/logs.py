@@ -20,7 +20,7 @@ ALLOWED_KEYS = frozenset(
         # structlog's own
         "event", "level", "timestamp", "logger",
         # what it is about: surrogate ids, configured names, states
-        "study_id", "instance_id", "job_id", "document_id", "delivery_id", "conflict_id",
+        "study_id", "instance_id", "job_id", "document_id", "delivery_id", "commitment_id", "conflict_id",
         "association_id", "revision", "state", "kind", "outcome", "status", "role", "peer",
         "destination", "model", "device", "decoder", "holder", "setting",
         # how it went

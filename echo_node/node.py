@@ -102,7 +102,8 @@ def _receive(settings: Settings, stop: threading.Event) -> None:
     configure_libraries()
     with _open(settings) as storage:
         intake = Intake(storage.spool, storage.studies)
-        provider = StorageProvider(settings.node, settings.intake, settings.peers, intake)
+        on_report = storage.commitments.report if settings.committing else None
+        provider = StorageProvider(settings.node, settings.intake, settings.peers, intake, on_report)
         sweeps = (
             Sweep("leftovers", storage.clear_leftovers, _LEFTOVERS_EVERY_S),
             Sweep("completion", CompletionSweep(storage.studies), _COMPLETION_EVERY_S),
@@ -164,37 +165,33 @@ def _infer(settings: Settings, stop: threading.Event) -> None:
 
 
 def _deliver(settings: Settings, stop: threading.Event) -> None:
+    from echo_node.dicom.commitment import CommitmentUser
     from echo_node.dicom.libraries import configure_libraries
     from echo_node.dicom.scu import Sender
+    from echo_node.pipeline.commit import CommitStage
     from echo_node.pipeline.deliver import DeliverStage
     from echo_node.pipeline.maintenance import Sweep
-    from echo_node.pipeline.worker import Worker
-    from echo_node.storage.facade import SystemClock, retry_policy
 
     configure_libraries()
-    delivery, clock = settings.delivery, SystemClock()
+    delivery = settings.delivery
     sender = Sender(settings.node.ae_title, settings.peers, delivery.timeout_s)
     with _open(settings) as storage, _identity(settings) as identity:
         # A worker for each destination: one that is dead or slow does not hold up the others.
         queues = [storage.deliveries_to(name) for name in delivery.destinations]
         workers = [
-            Worker(
-                "delivery",
-                queue,
-                DeliverStage(queue, sender),
-                retry_policy(delivery),
-                holder=identity.holder,
-                heartbeat_s=delivery.lease_s / 4,
-                poll_s=settings.queue.poll_s,
-                clock=clock,
-                randomness=random.Random(),  # noqa: S311 - jitter
-            )
-            for queue in queues
+            _sender("delivery", queue, DeliverStage(queue, sender), settings, identity) for queue in queues
+        ]
+        user = CommitmentUser(settings.node.ae_title, settings.peers, delivery.timeout_s)
+        workers += [
+            _sender("commitment", queue, CommitStage(queue, user, settings.committing), settings, identity)
+            for queue in map(storage.commitments_of, settings.committing)
         ]
         if identity.is_only:
             storage.deliveries.take_over_from(identity.family)
+            storage.commitments.take_over_from(identity.family)
         sweeps = (
             Sweep("rescue", storage.deliveries.rescue, _rescue_pause_s(delivery.lease_s)),
+            Sweep("unanswered", storage.commitments.rescue, _rescue_pause_s(delivery.lease_s)),
             Sweep(
                 "missing deliveries",
                 lambda: storage.deliveries.create_missing(delivery.destinations),
@@ -204,6 +201,25 @@ def _deliver(settings: Settings, stop: threading.Event) -> None:
         with _maintenance(sweeps):
             log.info("role_ready", count=len(workers))
             _work(workers, stop)
+
+
+def _sender(kind: str, queue: Any, stage: Callable[[Any], None], settings: Settings, own: Identity) -> Any:
+    """Return a worker that talks to one destination."""
+    from echo_node.pipeline.worker import Worker
+    from echo_node.storage.facade import SystemClock, retry_policy
+
+    delivery = settings.delivery
+    return Worker(
+        kind,
+        queue,
+        stage,
+        retry_policy(delivery),
+        holder=own.holder,
+        heartbeat_s=delivery.lease_s / 4,
+        poll_s=settings.queue.poll_s,
+        clock=SystemClock(),
+        randomness=random.Random(),  # noqa: S311 - jitter
+    )
 
 
 def _web(settings: Settings, stop: threading.Event) -> None:

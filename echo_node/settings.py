@@ -143,6 +143,8 @@ class DeliverySettings(Section):
     """How long a peer may take to answer."""
     lease_s: float = Field(default=120.0, gt=0)
     """A sender that has not finished within this has lost its claim."""
+    commitment_patience_s: float = Field(default=3600.0, gt=0)
+    """A destination that has not answered a request for storage commitment by then is asked again."""
 
 
 class RetentionSettings(Section):
@@ -186,6 +188,8 @@ class Peer(Section):
     """Its DICOM port."""
     study_idle_s: float | None = Field(default=None, gt=0)
     """Overrides `intake.study_idle_s` for studies from this peer."""
+    storage_commitment: bool = False
+    """A destination is asked to commit to each draft; it must know our AE title and port to answer."""
 
 
 class Settings(Section):
@@ -209,6 +213,12 @@ class Settings(Section):
                 raise ConfigError(f"delivery.destinations names '{name}', which is not among the peers")
             if not self.peers[name].host:
                 raise ConfigError(f"peer '{name}' is a destination and needs a host")
+
+    @property
+    def committing(self) -> dict[str, str]:
+        """The AE titles of the destinations that are asked for storage commitment, by name."""
+        peers = {name: self.peers[name] for name in self.delivery.destinations}
+        return {name: peer.ae_title for name, peer in peers.items() if peer.storage_commitment}
 
     @property
     def database_url(self) -> str:

@@ -19,3 +19,8 @@ def upgrade() -> None:
         sqlite_where=sa.text("removed_at IS NULL"),
         postgresql_where=sa.text("removed_at IS NULL"),
     )
+
+
+def downgrade() -> None:
+    op.drop_index("ix_instances_kept", table_name="instances")
+    op.drop_column("instances", "removed_at")

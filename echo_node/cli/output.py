@@ -21,6 +21,9 @@ STATE_STYLES = {
     "skipped": "yellow",
     "failed": "bold red",
     "undelivered": "bold red",
+    "asking": "blue",
+    "asked": "blue",
+    "committed": "green",
     "dead": "bold red",
 }
 """A colour says what the word says too; without a terminal the words stand alone."""

@@ -12,7 +12,7 @@ from echo_node.cli import options
 from echo_node.cli.output import console, print_json, print_table, styled_state
 from echo_node.cli.stored import existing_storage
 from echo_node.config.values import mask_url
-from echo_node.domain.job import DeliveryState, JobState
+from echo_node.domain.job import CommitmentState, DeliveryState, JobState
 from echo_node.domain.lifecycle import StudyState
 from echo_node.errors import PermanentError
 
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from echo_node.storage.facade import Storage
 
 Record = dict[str, Any]
-_States = TypeVar("_States", JobState, DeliveryState)
+_States = TypeVar("_States", JobState, DeliveryState, CommitmentState)
 group = typer.Typer(no_args_is_help=True)
 
-_ID = re.compile(r"(?:(?P<kind>job|delivery)-)?(?P<number>[0-9]{1,15})")
+Kind = Literal["job", "delivery", "commitment"]
+_ID = re.compile(r"(?:(?P<kind>job|delivery|commitment)-)?(?P<number>[0-9]{1,15})")
 Id = Annotated[
-    str, typer.Argument(metavar="ID", help="A study's number, or job-N or delivery-N of the list.")
+    str,
+    typer.Argument(metavar="ID", help="A study's number, or job-N, delivery-N or commitment-N of the list."),
 ]
 
 
@@ -39,8 +41,8 @@ def status(
 ) -> None:
     """Count studies and deliveries by state, and list the studies that changed last.
 
-    With --json: `studies`, `jobs` and `deliveries` are counts by state,
-    `conflicts` counts the images that were set aside.
+    With --json: `studies`, `jobs`, `deliveries` and `commitments` are counts
+    by state, `conflicts` counts the images that were set aside.
     """
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     with existing_storage(settings) as storage:
@@ -49,12 +51,14 @@ def status(
         disputed = storage.queries.studies_with_conflicts(3)
     studies = _counts(StudyState, overview.studies)
     deliveries = _counts(DeliveryState, overview.deliveries)
+    commitments = _counts(CommitmentState, overview.commitments)
     if json:
         print_json(
             {
                 "studies": studies,
                 "jobs": _counts(JobState, overview.jobs),
                 "deliveries": deliveries,
+                "commitments": commitments,
                 "instances": overview.instances,
                 "documents": overview.documents,
                 "conflicts": overview.conflicts,
@@ -68,6 +72,8 @@ def status(
     out.print(f"[dim]{mask_url(settings.database_url)}[/dim]")
     out.print(f"[bold]studies[/bold]     {_sentence(studies)}")
     out.print(f"[bold]deliveries[/bold]  {_sentence(deliveries)}")
+    if overview.commitments:
+        out.print(f"[bold]commitments[/bold] {_sentence(commitments)}")
     if overview.conflicts:
         out.print(
             f"[bold]conflicts[/bold]   [yellow]{overview.conflicts} set aside[/yellow]: other content came "
@@ -105,19 +111,29 @@ def list_(
     everything: Annotated[bool, typer.Option("--all", help="What is done, too.")] = False,
     json: options.Json = False,
 ) -> None:
-    """List drafting jobs and deliveries that wait, run or were given up."""
+    """List drafting jobs, deliveries and requests for commitment that wait, run or were given up."""
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     job_states = _wanted(JobState, (JobState.RUNNING, JobState.READY), dead=dead, everything=everything)
     delivery_states = _wanted(
         DeliveryState, (DeliveryState.SENDING, DeliveryState.PENDING), dead=dead, everything=everything
+    )
+    commitment_states = _wanted(
+        CommitmentState,
+        (CommitmentState.ASKING, CommitmentState.ASKED, CommitmentState.PENDING),
+        dead=dead,
+        everything=everything,
     )
     with existing_storage(settings) as storage:
         jobs = [row for state in job_states for row in storage.queries.list_jobs(state, limit)]
         deliveries = [
             row for state in delivery_states for row in storage.queries.list_deliveries(state, limit)
         ]
+        commitments = [
+            row for state in commitment_states for row in storage.queries.list_commitments(state, limit)
+        ]
     rows = [{"id": f"job-{row['job_id']}", "kind": "job", **row} for row in jobs]
     rows += [{"id": f"delivery-{row['delivery_id']}", "kind": "delivery", **row} for row in deliveries]
+    rows += [{"id": f"commitment-{row['commitment_id']}", "kind": "commitment", **row} for row in commitments]
     if json:
         print_json(rows)
     elif rows:
@@ -164,6 +180,7 @@ def show(
         out.print(f"    {_escape(conflict['path'])}", soft_wrap=True)
     work = [{"id": f"job-{row['job_id']}", **row} for row in record["jobs"]]
     work += [{"id": f"delivery-{row['delivery_id']}", **row} for row in record["deliveries"]]
+    work += [{"id": f"commitment-{row['commitment_id']}", **row} for row in record["commitments"]]
     if work:
         _print_work([{"study_id": record["study_id"], **row} for row in work])
 
@@ -177,7 +194,7 @@ def retry(
     *,
     json: options.Json = False,
 ) -> None:
-    """Try again what was given up: one job or delivery, or all of a study."""
+    """Try again what was given up: one job, delivery or request for commitment, or all of a study."""
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     with existing_storage(settings) as storage:
         released = _release(storage, id_)
@@ -202,6 +219,10 @@ def _release(storage: Storage, id_: str) -> list[str]:
         if delivery["state"] == DeliveryState.DEAD:
             storage.release("delivery", delivery["delivery_id"])
             released.append(f"delivery-{delivery['delivery_id']}")
+    for commitment in record["commitments"]:
+        if commitment["state"] == CommitmentState.DEAD:
+            storage.release("commitment", commitment["commitment_id"])
+            released.append(f"commitment-{commitment['commitment_id']}")
     if not released:
         raise PermanentError(
             f"study {number} is {record['state']}: nothing of it was given up, so there is nothing to retry"
@@ -214,16 +235,14 @@ def _study_of(storage: Storage, id_: str) -> int:
     return number if kind is None else storage.queries.study_of(kind, number)
 
 
-def _parse(id_: str) -> tuple[Literal["job", "delivery"] | None, int]:
+def _parse(id_: str) -> tuple[Kind | None, int]:
     match = _ID.fullmatch(id_)
     if match is None:
         raise typer.BadParameter(
-            "write a study's number, or job-N or delivery-N of the list", param_hint="ID"
+            "write a study's number, or job-N, delivery-N or commitment-N of the list", param_hint="ID"
         )
-    kind: Literal["job", "delivery"] | None = None
-    if match["kind"]:
-        kind = "job" if match["kind"] == "job" else "delivery"
-    return kind, int(match["number"])
+    kinds: dict[str, Kind] = {"job": "job", "delivery": "delivery", "commitment": "commitment"}
+    return kinds.get(match["kind"] or ""), int(match["number"])
 
 
 def _wanted(

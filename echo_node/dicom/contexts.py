@@ -47,6 +47,7 @@ class Contexts:
     """Everything that associations are negotiated from."""
 
     verification: NamedUid
+    commitment: NamedUid
     storage: tuple[StorageClass, ...]
     transfer_syntaxes: tuple[NamedUid, ...]
     sent: tuple[NamedUid, ...]
@@ -61,12 +62,20 @@ class Contexts:
         C-ECHO is offered uncompressed only, as nothing is encoded there.
         """
         syntaxes = [each.uid for each in self.transfer_syntaxes]
-        uncompressed = [
-            uid for uid in syntaxes if not uid.startswith(("1.2.840.10008.1.2.4", "1.2.840.10008.1.2.5"))
-        ]
-        contexts = [build_context(self.verification.uid, uncompressed)]
+        contexts = [build_context(self.verification.uid, self._uncompressed)]
         contexts += [build_context(each.uid, syntaxes) for each in self.storage]
         return contexts
+
+    def reporting(self) -> PresentationContext:
+        """Return the context under which destinations report on storage commitment: they are its provider."""
+        context = build_context(self.commitment.uid, self._uncompressed)
+        context.scu_role, context.scp_role = False, True
+        return context
+
+    @property
+    def _uncompressed(self) -> list[str]:
+        compressed = ("1.2.840.10008.1.2.4", "1.2.840.10008.1.2.5")
+        return [each.uid for each in self.transfer_syntaxes if not each.uid.startswith(compressed)]
 
 
 @cache
@@ -82,6 +91,7 @@ def contexts() -> Contexts:
             table = tomllib.load(file)
         loaded = Contexts(
             verification=NamedUid(**table["verification"]),
+            commitment=NamedUid(**table["commitment"]),
             storage=tuple(
                 StorageClass(
                     each["name"], each["uid"], bool(each["drafted"]), str(each.get("unread_reason", ""))
@@ -94,7 +104,7 @@ def contexts() -> Contexts:
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise ConfigError(f"{path} cannot be used: {error}") from error
     entries: tuple[NamedUid | StorageClass, ...] = (
-        loaded.verification, *loaded.storage, *loaded.transfer_syntaxes, *loaded.sent
+        loaded.verification, loaded.commitment, *loaded.storage, *loaded.transfer_syntaxes, *loaded.sent
     )  # fmt: skip
     for entry in entries:
         if not is_valid_uid(entry.uid):

@@ -1,8 +1,8 @@
-"""The front door: C-ECHO and C-STORE from modalities (PS3.4 Annexes A and B).
+"""The front door: C-ECHO and C-STORE from modalities, reports on commitment (PS3.4 Annexes A, B and J).
 
 Takes each data set as the bytes that came, looks only at what names the instance, and answers
 success only when the sink has made it durable. Never decodes pixel data. The broad `except` of the
-handler is one of the three in the program: whatever goes wrong inside, the peer gets a status.
+handlers is one of the three in the program: whatever goes wrong inside, the peer gets a status.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import ipaddress
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import structlog
@@ -23,12 +23,14 @@ from pydicom.uid import UID
 from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 
+from echo_node.dicom.commitment import report_of
 from echo_node.dicom.contexts import contexts
 from echo_node.dicom.header import identity_of
 from echo_node.dicom.listener import AssociationListener
 from echo_node.dicom.statuses import Status
 from echo_node.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from echo_node.domain.identifiers import is_valid_uid
+from echo_node.domain.job import CommitmentReport
 from echo_node.domain.ports import InstanceSink
 from echo_node.domain.study import InstanceIdentity, ReceivedInstance
 from echo_node.errors import ConfigError, InstanceRejected, TransientError
@@ -49,15 +51,23 @@ class StorageProvider:
         intake: who may send, limits and timeouts.
         peers: known application entities by name; those with a host may only send from it.
         sink: where instances go.
+        on_report: told what a peer (its AE title) says of a request for storage commitment, and says whether
+            it was open; without it no such report is taken.
     """
 
     def __init__(
-        self, node: NodeSettings, intake: IntakeSettings, peers: Mapping[str, Peer], sink: InstanceSink
+        self,
+        node: NodeSettings,
+        intake: IntakeSettings,
+        peers: Mapping[str, Peer],
+        sink: InstanceSink,
+        on_report: Callable[[CommitmentReport, str], bool] | None = None,
     ) -> None:
         self._node = node
         self._intake = intake
         self._peers = peers
         self._sink = sink
+        self._on_report = on_report
         self._storing = _Busy()
         self._listener: AssociationListener | None = None
         self._thread: threading.Thread | None = None
@@ -77,6 +87,7 @@ class StorageProvider:
                     (evt.EVT_REQUESTED, self._on_requested),
                     (evt.EVT_REJECTED, _on_rejected),
                     (evt.EVT_C_STORE, self._on_store),
+                    (evt.EVT_N_EVENT_REPORT, self._on_event_report),
                 ],
                 server_class=AssociationListener,
                 patience_s=self._intake.acse_timeout_s,
@@ -115,7 +126,8 @@ class StorageProvider:
         entity.acse_timeout = self._intake.acse_timeout_s
         entity.dimse_timeout = self._intake.network_timeout_s
         entity.network_timeout = self._intake.network_timeout_s
-        entity.supported_contexts = contexts().supported()
+        reporting = [contexts().reporting()] if self._on_report is not None else []
+        entity.supported_contexts = contexts().supported() + reporting
         return entity
 
     def _on_requested(self, event: evt.Event) -> None:
@@ -151,6 +163,23 @@ class StorageProvider:
                 return _response(Status.PROCESSING_FAILURE, "internal error")
         # What conflicts with a known instance is kept too, set aside: refused, its sender might try for ever.
         return _response(Status.SUCCESS)
+
+    def _on_event_report(self, event: evt.Event) -> tuple[int, None]:
+        """Take a report on storage commitment; one that nobody waits for any more is acknowledged too."""
+        peer = str(event.assoc.requestor.ae_title).strip()
+        if self._on_report is None:
+            return Status.PROCESSING_FAILURE, None
+        with self._storing:
+            try:
+                if not self._on_report(report_of(event), peer):
+                    _log.info("report_not_awaited", peer=peer)
+            except TransientError:
+                _log.warning("report_refused", peer=peer, reason="cannot record it now, send again later")
+                return Status.PROCESSING_FAILURE, None
+            except Exception:
+                _log.exception("report_refused", peer=peer)
+                return Status.PROCESSING_FAILURE, None
+        return Status.SUCCESS, None
 
 
 def received_instance(request: Any, context: Any, calling_ae_title: str) -> ReceivedInstance:

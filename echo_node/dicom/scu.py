@@ -7,24 +7,20 @@ status decides what becomes of a delivery.
 
 from __future__ import annotations
 
-import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import dcmread
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 
+from echo_node.dicom.associate import associated, name_of
 from echo_node.dicom.contexts import contexts
 from echo_node.dicom.header import PARSE_ERRORS, instance_from_file
 from echo_node.dicom.statuses import Verdict, classify, describe
-from echo_node.dicom.transport import Requestor
-from echo_node.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.report import EncodedDocument
 from echo_node.domain.study import StoredInstance
@@ -32,14 +28,6 @@ from echo_node.errors import EchoNodeError, PermanentError, TransientError
 from echo_node.settings import Peer
 
 _MOST_CONTEXTS = 128  # PS3.8 9.3.2.2: odd identifiers from 1 to 255
-_REFUSALS = {
-    (1, 2): "it does not know the application context",
-    (1, 3): "it does not know our AE title",
-    (1, 7): "it does not go by this AE title",
-    (2, 2): "it speaks another version of the protocol",
-    (3, 1): "it is congested",
-    (3, 2): "it has too many associations open",
-}
 
 
 class Sender:
@@ -67,7 +55,7 @@ class Sender:
         proposed = _proposal({(document.sop_class_uid, document.transfer_syntax_uid)})
         with (
             tempfile.NamedTemporaryFile(suffix=".dcm") as file,
-            _associated(peer, self._calling_ae_title, proposed, self._timeout_s) as association,
+            associated(peer, self._calling_ae_title, proposed, self._timeout_s) as association,
         ):
             file.write(document.part10)
             file.flush()
@@ -86,12 +74,12 @@ class Sender:
         peer = self._peer(destination)
         verification = contexts().verification.uid
         proposed = [build_context(verification, [ImplicitVRLittleEndian, ExplicitVRLittleEndian])]
-        with _associated(peer, self._calling_ae_title, proposed, self._timeout_s) as association:
+        with associated(peer, self._calling_ae_title, proposed, self._timeout_s) as association:
             answer = association.send_c_echo()
         if "Status" not in answer:
-            raise TransientError(f"{_name(peer)} accepted the association but did not answer C-ECHO")
+            raise TransientError(f"{name_of(peer)} accepted the association but did not answer C-ECHO")
         if answer.Status != 0:
-            raise PermanentError(f"{_name(peer)} answered C-ECHO with {describe(answer.Status)}")
+            raise PermanentError(f"{name_of(peer)} answered C-ECHO with {describe(answer.Status)}")
 
     def _peer(self, destination: str) -> Peer:
         try:
@@ -185,7 +173,7 @@ def _send_batch(
     """Send over one association until all are sent or it is lost; return how many have a result."""
     begun = 0
     try:
-        with _associated(peer, calling_ae_title, _proposal(_kinds(instances)), timeout_s) as association:
+        with associated(peer, calling_ae_title, _proposal(_kinds(instances)), timeout_s) as association:
             for instance in instances:
                 begun += 1
                 note(_send_file(instance, association, peer))
@@ -248,17 +236,17 @@ def _store(
     }
     if transfer_syntax_uid not in accepted and (not accepted or _is_compressed(transfer_syntax_uid)):
         raise PermanentError(
-            f"{_name(peer)} does not take {UID(sop_class_uid).name} in {UID(transfer_syntax_uid).name}"
+            f"{name_of(peer)} does not take {UID(sop_class_uid).name} in {UID(transfer_syntax_uid).name}"
         )
     try:
         # A path is sent as it lies on disk (STORE_SEND_CHUNKED_DATASET), a data set is encoded anew.
         answer = association.send_c_store(path if transfer_syntax_uid in accepted else dcmread(path))
     except (*PARSE_ERRORS, RuntimeError, OSError) as error:
         if not association.is_established:
-            raise TransientError(f"{_name(peer)} ended the association") from error
+            raise TransientError(f"{name_of(peer)} ended the association") from error
         raise PermanentError("the object cannot be encoded for this peer") from error
     if "Status" not in answer:
-        raise TransientError(f"{_name(peer)} did not answer C-STORE, or ended the association")
+        raise TransientError(f"{name_of(peer)} did not answer C-STORE, or ended the association")
     return int(answer.Status)
 
 
@@ -269,73 +257,5 @@ def _outcome(status: int, peer: Peer) -> DeliveryOutcome:
     if verdict is Verdict.STORED_WITH_WARNING:
         return DeliveryOutcome.WARNING
     if verdict is Verdict.TRY_AGAIN:
-        raise TransientError(f"{_name(peer)} cannot store now: {describe(status)}")
-    raise PermanentError(f"{_name(peer)} refused the object: {describe(status)}; see the peer's own log")
-
-
-@contextmanager
-def _associated(
-    peer: Peer, calling_ae_title: str, proposed: Sequence[PresentationContext], timeout_s: float
-) -> Iterator[Association]:
-    """Open an association; release it at the end, abort it after an error.
-
-    Raises:
-        TransientError: there is none to be had; the message says how far it got.
-        PermanentError: the peer takes nothing of what is proposed.
-    """
-    entity = Requestor(calling_ae_title)
-    entity.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
-    entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-    entity.connection_timeout = entity.acse_timeout = timeout_s
-    entity.dimse_timeout = entity.network_timeout = timeout_s
-    try:
-        association = entity.associate(
-            peer.host,
-            peer.port,
-            contexts=list(proposed),
-            ae_title=peer.ae_title,
-            evt_handlers=[(evt.EVT_CONN_OPEN, _without_delay)],
-        )
-    except OSError as error:
-        raise TransientError(f"{_name(peer)}: the host name cannot be resolved") from error
-    if not association.is_established:
-        if association.rejected_contexts and not association.is_rejected:
-            raise PermanentError(f"{_name(peer)} takes none of what was offered: {_names(proposed)}")
-        raise TransientError(_why_not_established(association, peer, timeout_s))
-    try:
-        yield association
-    except BaseException:
-        association.abort()
-        raise
-    if association.is_established:
-        association.release()
-
-
-def _without_delay(event: evt.Event) -> None:
-    """Send small messages at once: otherwise Nagle and delayed ACKs cost 40 ms each."""
-    transport = event.assoc.dul.socket
-    if transport is not None and transport.socket is not None:
-        transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def _why_not_established(association: Association, peer: Peer, timeout_s: float) -> str:
-    if association.is_rejected:
-        answer = association.acceptor.primitive
-        reason = _REFUSALS.get((answer.result_source or 0, answer.diagnostic or 0)) if answer else None
-        return f"{_name(peer)} rejects the association: {reason or 'it gives no reason'}"
-    try:
-        socket.create_connection((peer.host, peer.port), timeout=min(timeout_s, 5.0)).close()
-    except TimeoutError:
-        return f"{_name(peer)} cannot be reached: no answer from the host"
-    except OSError as error:
-        return f"{_name(peer)} cannot be reached: {error.strerror or type(error).__name__}"
-    return f"{_name(peer)} accepts connections but does not answer as a DICOM peer"
-
-
-def _names(proposed: Sequence[PresentationContext]) -> str:
-    pairs = {(context.abstract_syntax, context.transfer_syntax[0]) for context in proposed}
-    return ", ".join(sorted(f"{UID(sop_class or '').name} in {syntax.name}" for sop_class, syntax in pairs))
-
-
-def _name(peer: Peer) -> str:
-    return f"{peer.ae_title}@{peer.host}:{peer.port}"
+        raise TransientError(f"{name_of(peer)} cannot store now: {describe(status)}")
+    raise PermanentError(f"{name_of(peer)} refused the object: {describe(status)}; see the peer's own log")

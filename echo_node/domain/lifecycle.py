@@ -37,6 +37,7 @@ class StudyEvent(StrEnum):
     RELEASED = "operator releases the dead letter"
     ALL_DELIVERED = "every destination confirmed"
     DELIVERY_GAVE_UP = "a destination refused for good"
+    NOT_COMMITTED = "a destination does not answer for the draft"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(_S.DRAFTED, _E.ALL_DELIVERED, _S.DELIVERED),
     Transition(_S.DRAFTED, _E.DELIVERY_GAVE_UP, _S.UNDELIVERED),
     Transition(_S.UNDELIVERED, _E.RELEASED, _S.DRAFTED),
+    # Storage commitment was asked for and refused: the draft is sent again.
+    Transition(_S.DELIVERED, _E.NOT_COMMITTED, _S.DRAFTED),
     # A new image after completion begins a new revision; the earlier one keeps what it delivered.
     Transition(_S.QUEUED, _E.INSTANCE_ARRIVED, _S.RECEIVING),
     Transition(_S.DRAFTING, _E.INSTANCE_ARRIVED, _S.RECEIVING),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from echo_node.domain.job import DeliveryJob, DraftJob, Lease
+from echo_node.domain.job import CommitmentJob, CommitmentReport, DeliveryJob, DraftJob, Lease
 from echo_node.domain.report import EncodedDocument, ModelIdentity, Report
 from echo_node.domain.study import (
     GreyImage,
@@ -170,6 +170,39 @@ class DraftLedger(Protocol):
 
         Raises:
             LeaseLost: the job is another worker's by now, or of an earlier revision.
+        """
+        ...
+
+
+class CommitmentLedger(Protocol):
+    """What destinations answer for (fulfilled by storage/commitments.py)."""
+
+    def asked(self, job: CommitmentJob) -> None:
+        """Record that the destination took the request; its answer may have come before.
+
+        Raises:
+            LeaseLost: the request is another worker's by now.
+        """
+        ...
+
+    def report(self, report: CommitmentReport, calling_ae_title: str) -> bool:
+        """Record what a peer says of a request; false if no such request of it is open.
+
+        Raises:
+            TransientError: the database cannot take it now.
+        """
+        ...
+
+
+class CommitmentRequester(Protocol):
+    """Asks a peer for storage commitment (fulfilled by dicom/commitment.py)."""
+
+    def request(self, job: CommitmentJob) -> CommitmentReport | None:
+        """Ask, and return the answer if it comes at once on the same association.
+
+        Raises:
+            TransientError: no association, abort, time-out, or a status that may pass.
+            PermanentError: the peer does not offer storage commitment, or refused the request.
         """
         ...
 

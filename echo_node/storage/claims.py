@@ -1,8 +1,8 @@
 """Claiming rows: a lease, a heartbeat, and an attempt number that fences off whoever lost them.
 
-Jobs and deliveries are claimed alike; the statements are here once. On PostgreSQL a claim is SELECT …
-FOR UPDATE SKIP LOCKED inside the UPDATE; on SQLite the transaction has begun as a writer, and the same
-UPDATE … WHERE state … RETURNING is guarded by that.
+Jobs, deliveries and commitments are claimed alike; the statements are here once. On PostgreSQL a claim is
+SELECT … FOR UPDATE SKIP LOCKED inside the UPDATE; on SQLite the transaction has begun as a writer, and the
+same UPDATE … WHERE state … RETURNING is guarded by that.
 
 A lease that has run out is still good until somebody else takes the row: what its holder then records
 is refused, because the attempt number has moved on.
@@ -20,9 +20,9 @@ from sqlalchemy.orm import Session
 
 from echo_node.domain.job import Lease
 from echo_node.errors import LeaseLost
-from echo_node.storage.tables import Claimable, Delivery, Job
+from echo_node.storage.tables import Claimable, Commitment, Delivery, Job
 
-Row = TypeVar("Row", Job, Delivery)
+Row = TypeVar("Row", Job, Delivery, Commitment)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -15,6 +15,7 @@ from echo_node.domain.lifecycle import StudyEvent, StudyState
 from echo_node.domain.ports import Clock, DeliveryOutcome
 from echo_node.errors import PermanentError
 from echo_node.storage.claims import Claims, lease_of
+from echo_node.storage.commitments import ask_for_commitment
 from echo_node.storage.documents import add_delivery, current_documents, encoded_document, settle
 from echo_node.storage.engine import Database
 from echo_node.storage.outbox import Outbox
@@ -39,6 +40,7 @@ class DeliveryQueue:
         policy: when a delivery whose worker was lost is given up.
         lease_s: how long a claim lasts unless it is renewed.
         destination: claim only what goes there, so that a dead peer does not hold up the others.
+        committing: destinations that are then asked to commit to what they were sent.
     """
 
     def __init__(
@@ -49,12 +51,14 @@ class DeliveryQueue:
         policy: RetryPolicy,
         lease_s: float,
         destination: str | None = None,
+        committing: Collection[str] = (),
     ) -> None:
         self._database = database
         self._outbox = outbox
         self._clock = clock
         self._policy = policy
         self._destination = destination
+        self._committing = frozenset(committing)
         self.claims = Claims(Delivery, DeliveryState.PENDING, DeliveryState.SENDING, lease_s)
 
     def claim(self, holder: str) -> DeliveryJob | None:
@@ -80,6 +84,8 @@ class DeliveryQueue:
         with self._ending(job.study_id) as (session, study, now):
             self.claims.end(session, job.lease, now, state=_STATE_OF[outcome], status=status)
             settle(session, study, now)
+            if job.destination in self._committing:
+                ask_for_commitment(session, job.lease.row_id, now)
 
     def retry(self, work: DeliveryJob, reason: str, at: datetime) -> None:
         """Put the delivery back to be claimed again at *at*."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import uuid
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Literal, Self
@@ -13,6 +15,7 @@ from echo_node.domain.ports import Clock
 from echo_node.settings import DeliverySettings, QueueSettings, Settings
 from echo_node.storage import migrate
 from echo_node.storage.archive import Archive
+from echo_node.storage.commitments import CommitmentQueue
 from echo_node.storage.deliveries import DeliveryQueue
 from echo_node.storage.documents import Drafts
 from echo_node.storage.engine import Database
@@ -59,6 +62,7 @@ class Storage:
         )
         self.jobs = JobQueue(self.database, clock, retry_policy(settings.queue), settings.queue.lease_s)
         self.deliveries = self.deliveries_to(None)
+        self.commitments = self.commitments_of(None)
         self.drafts = Drafts(
             self.database,
             self.outbox,
@@ -81,6 +85,22 @@ class Storage:
             retry_policy(delivery),
             delivery.lease_s,
             destination,
+            self._settings.committing,
+        )
+
+    def commitments_of(self, destination: str | None) -> CommitmentQueue:
+        """Return the queue of requests for storage commitment to one destination, or to all."""
+        delivery = self._settings.delivery
+        return CommitmentQueue(
+            self.database,
+            self._clock,
+            retry_policy(delivery),
+            delivery.lease_s,
+            delivery.commitment_patience_s,
+            ae_titles=self._settings.committing,
+            new_uid=random_uid,
+            randomness=random.Random(),  # noqa: S311 - jitter
+            destination=destination,
         )
 
     def upgrade(self) -> str:
@@ -91,13 +111,18 @@ class Storage:
         """Return the version of the database's schema; None before the first upgrade."""
         return migrate.current(self.database)
 
-    def release(self, kind: Literal["job", "delivery"], row_id: int) -> None:
+    def release(self, kind: Literal["job", "delivery", "commitment"], row_id: int) -> None:
         """Let a dead letter be tried again.
 
         Raises:
             PermanentError: it is not a dead letter.
         """
-        (self.jobs if kind == "job" else self.deliveries).release(row_id)
+        release = {
+            "job": self.jobs.release,
+            "delivery": self.deliveries.release,
+            "commitment": self.commitments.release,
+        }
+        release[kind](row_id)
 
     def clear_leftovers(self) -> int:
         """Remove half-written files, and whole ones of the spool that no row came to refer to."""
@@ -130,6 +155,11 @@ class Storage:
 def open_storage(settings: Settings, clock: Clock | None = None) -> Storage:
     """Open storage as configured; the schema is left as it is (see Storage.upgrade)."""
     return Storage(settings, clock or SystemClock())
+
+
+def random_uid() -> str:
+    """Return a UID that nothing else has (PS3.5 B.2)."""
+    return f"2.25.{uuid.uuid4().int}"
 
 
 def retry_policy(section: QueueSettings | DeliverySettings) -> RetryPolicy:

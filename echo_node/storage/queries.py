@@ -11,22 +11,23 @@ from typing import Any, Literal
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from echo_node.domain.job import DeliveryState, JobState
+from echo_node.domain.job import CommitmentState, DeliveryState, JobState
 from echo_node.domain.lifecycle import StudyState
 from echo_node.errors import PermanentError
 from echo_node.storage.engine import Database
-from echo_node.storage.tables import Base, Conflict, Delivery, Document, Instance, Job, Study
+from echo_node.storage.tables import Base, Commitment, Conflict, Delivery, Document, Instance, Job, Study
 
 Record = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """How many studies, jobs and deliveries are in each state; states that none is in are left out."""
+    """How many studies, jobs, deliveries and commitments are in each state; empty states are left out."""
 
     studies: dict[str, int]
     jobs: dict[str, int]
     deliveries: dict[str, int]
+    commitments: dict[str, int]
     instances: int
     documents: int
     conflicts: int
@@ -54,6 +55,7 @@ class Queries:
                 studies=_by_state(session, Study, StudyState),
                 jobs=_by_state(session, Job, JobState),
                 deliveries=_by_state(session, Delivery, DeliveryState),
+                commitments=_by_state(session, Commitment, CommitmentState),
                 instances=_count(session, Instance),
                 documents=_count(session, Document),
                 conflicts=_count(session, Conflict),
@@ -94,16 +96,34 @@ class Queries:
         with self._database.read() as session:
             return [_delivery(row) | {"study_id": study_id} for row, study_id in session.execute(query)]
 
-    def study_of(self, kind: Literal["job", "delivery"], row_id: int) -> int:
-        """Return the study that a job or a delivery belongs to.
+    def list_commitments(self, state: CommitmentState | None = None, limit: int = 200) -> list[Record]:
+        """Return the newest requests for storage commitment, with their reasons."""
+        query = (
+            select(Commitment, Delivery.destination, Document.study_id)
+            .join(Delivery, Delivery.id == Commitment.delivery_id)
+            .join(Document, Document.id == Delivery.document_id)
+            .order_by(Commitment.id.desc())
+            .limit(limit)
+        )
+        if state is not None:
+            query = query.where(Commitment.state == state)
+        with self._database.read() as session:
+            return [
+                _commitment(row) | {"destination": destination, "study_id": study_id}
+                for row, destination, study_id in session.execute(query)
+            ]
+
+    def study_of(self, kind: Literal["job", "delivery", "commitment"], row_id: int) -> int:
+        """Return the study that a job, a delivery or a request for commitment belongs to.
 
         Raises:
-            PermanentError: there is no such job or delivery.
+            PermanentError: there is no such one.
         """
-        if kind == "job":
-            query = select(Job.study_id).where(Job.id == row_id)
-        else:
+        query = select(Job.study_id).where(Job.id == row_id)
+        if kind != "job":
             query = select(Document.study_id).join(Delivery).where(Delivery.id == row_id)
+        if kind == "commitment":
+            query = select(Document.study_id).join(Delivery).join(Commitment).where(Commitment.id == row_id)
         with self._database.read() as session:
             study_id = session.scalar(query)
         if study_id is None:
@@ -127,6 +147,12 @@ class Queries:
             ).all()
             deliveries = select(Delivery).where(Delivery.document_id.in_([row.id for row in documents]))
             jobs = select(Job).where(Job.study_id == study_id).order_by(Job.id)
+            asked = (
+                select(Commitment, Delivery.destination)
+                .join(Delivery, Delivery.id == Commitment.delivery_id)
+                .where(Delivery.document_id.in_([row.id for row in documents]))
+                .order_by(Commitment.id)
+            )
             return _study(study) | {
                 "study_instance_uid": study.study_instance_uid,
                 "instances": [_instance(row) for row in instances],
@@ -134,13 +160,17 @@ class Queries:
                 "jobs": [_job(row) for row in session.scalars(jobs)],
                 "documents": [_document(row) for row in documents],
                 "deliveries": [_delivery(row) for row in session.scalars(deliveries.order_by(Delivery.id))],
+                "commitments": [
+                    _commitment(row) | {"destination": destination}
+                    for row, destination in session.execute(asked)
+                ],
             }
 
 
 def _by_state(
     session: Session,
-    table: type[Study | Job | Delivery],
-    states: type[StudyState | JobState | DeliveryState],
+    table: type[Study | Job | Delivery | Commitment],
+    states: type[StudyState | JobState | DeliveryState | CommitmentState],
 ) -> dict[str, int]:
     counted = session.execute(select(table.state, func.count()).group_by(table.state))
     counts = {str(state): count for state, count in counted}
@@ -188,7 +218,7 @@ def _conflict(row: Conflict) -> Record:
     }
 
 
-def _claimable(row: Job | Delivery) -> Record:
+def _claimable(row: Job | Delivery | Commitment) -> Record:
     return {
         "state": str(row.state),
         "attempt": row.attempt,
@@ -211,6 +241,10 @@ def _delivery(row: Delivery) -> Record:
         "destination": row.destination,
         "status": None if row.status is None else f"0x{row.status:04X}",
     } | _claimable(row)
+
+
+def _commitment(row: Commitment) -> Record:
+    return {"commitment_id": row.id, "delivery_id": row.delivery_id} | _claimable(row)
 
 
 def _document(row: Document) -> Record:

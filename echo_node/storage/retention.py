@@ -1,6 +1,7 @@
 """Retention: the images of finished studies leave the spool, by age or when the disk fills; rows stay.
 
-Nothing that is still to be drafted or delivered is ever removed, nor what was set aside for the operator.
+Nothing that is still to be drafted, delivered or committed to is ever removed, nor what was set aside for the
+operator.
 A file goes only after its row says so, durably: a crash between the two leaves an orphan for the sweep,
 never a row whose file is missing without a word.
 """
@@ -19,6 +20,7 @@ from sqlalchemy import exists, select, update
 from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import Clock
 from echo_node.settings import RetentionSettings
+from echo_node.storage.commitments import is_uncommitted
 from echo_node.storage.engine import Database
 from echo_node.storage.instances import Spool
 from echo_node.storage.studies import lock_study
@@ -82,6 +84,7 @@ class Retention:
         query = (
             select(Study.id)
             .where(Study.state.in_(FINISHED), Study.changed_at < before, kept)
+            .where(~is_uncommitted(Study.id).exists())
             .order_by(Study.changed_at, Study.id)
             .limit(1)
         )
@@ -92,7 +95,7 @@ class Retention:
         """Remove the images of a study, unless it has begun a new revision meanwhile; return 1 if so."""
         with self._database.write() as session:
             study = lock_study(session, study_id)
-            if study.state not in FINISHED:
+            if study.state not in FINISHED or session.scalar(is_uncommitted(study_id)) is not None:
                 return 0
             paths = session.scalars(
                 update(Instance)

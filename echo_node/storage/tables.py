@@ -1,4 +1,4 @@
-"""The tables: studies, their instances and conflicts, jobs, documents and deliveries.
+"""The tables: studies, their instances and conflicts, jobs, documents, deliveries and commitments.
 
 Nothing here holds patient data but the UIDs that name DICOM objects; rows refer to one another by
 surrogate ids, and only those reach logs. Paths are relative to the data folder.
@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from echo_node.domain.job import DeliveryState, JobState
+from echo_node.domain.job import CommitmentState, DeliveryState, JobState
 from echo_node.domain.lifecycle import StudyState
 
 _UID = String(64)
@@ -88,6 +88,7 @@ class Base(DeclarativeBase):
         StudyState: _State(StudyState),
         JobState: _State(JobState),
         DeliveryState: _State(DeliveryState),
+        CommitmentState: _State(CommitmentState),
         list[str]: JSON(),
     }
 
@@ -212,3 +213,14 @@ class Delivery(Claimable, Base):
     destination: Mapped[str] = mapped_column(String(128))
     state: Mapped[DeliveryState]
     status: Mapped[int | None]
+
+
+class Commitment(Claimable, Base):
+    """The question whether a destination answers for a document that it was sent (PS3.4 Annex J)."""
+
+    __tablename__ = "commitments"
+    __table_args__ = (Index(None, "state", "available_at"),)
+
+    delivery_id: Mapped[int] = mapped_column(ForeignKey(Delivery.id), unique=True)
+    state: Mapped[CommitmentState]
+    transaction_uid: Mapped[str | None] = mapped_column(_UID, unique=True)

@@ -40,6 +40,11 @@ class Overview(Protocol):
         ...
 
     @property
+    def commitments(self) -> Mapping[str, int]:
+        """Requests for storage commitment by state."""
+        ...
+
+    @property
     def instances(self) -> int:
         """Instances received."""
         ...
@@ -143,7 +148,12 @@ class _Counts(Collector):
 
     def collect(self) -> Iterable[Metric]:
         overview = self._queries.overview()
-        by_state = {"studies": overview.studies, "jobs": overview.jobs, "deliveries": overview.deliveries}
+        by_state = {
+            "studies": overview.studies,
+            "jobs": overview.jobs,
+            "deliveries": overview.deliveries,
+            "commitments": overview.commitments,
+        }
         for name, counts in by_state.items():
             family = GaugeMetricFamily(
                 f"echo_node_{name}", f"The number of {name} by state", labels=["state"]

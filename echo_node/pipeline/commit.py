@@ -1,0 +1,48 @@
+"""Deliver → commit: a destination is asked whether it answers for a document that it was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import structlog
+
+from echo_node.domain.job import CommitmentJob
+from echo_node.domain.ports import CommitmentLedger, CommitmentRequester
+
+log = structlog.get_logger()
+
+
+class CommitStage:
+    """Makes one request.
+
+    Args:
+        ledger: where it and its answer are recorded.
+        requester: asks.
+        ae_titles: of the destinations, by name.
+    """
+
+    def __init__(
+        self, ledger: CommitmentLedger, requester: CommitmentRequester, ae_titles: Mapping[str, str]
+    ) -> None:
+        self._ledger = ledger
+        self._requester = requester
+        self._ae_titles = ae_titles
+
+    def __call__(self, job: CommitmentJob) -> None:
+        """Ask → record that it was asked → record the answer, if it came at once.
+
+        Raises:
+            PermanentError: the peer will not commit to anything.
+            TransientError: it may, later.
+            LeaseLost: the request was taken away meanwhile.
+        """
+        answer = self._requester.request(job)
+        self._ledger.asked(job)
+        log.info(
+            "commitment_asked",
+            commitment_id=job.lease.row_id,
+            study_id=job.study_id,
+            destination=job.destination,
+        )
+        if answer is not None:
+            self._ledger.report(answer, self._ae_titles[job.destination])
