@@ -32,7 +32,7 @@ from echo_node.settings import ModelSettings, Role, Settings
 
 log = structlog.get_logger()
 
-_COMPLETION_EVERY_S = 0.5
+_COMPLETION_EVERY_S = 0.1
 _LONGEST_RESCUE_PAUSE_S = 5.0
 _CREATE_MISSING_EVERY_S = 30.0
 _LEFTOVERS_EVERY_S = 3600.0
@@ -127,6 +127,7 @@ def _infer(settings: Settings, stop: threading.Event) -> None:
     from echo_node.pipeline.draft import DraftStage
     from echo_node.pipeline.maintenance import Sweep
     from echo_node.pipeline.worker import Worker
+    from echo_node.storage.bell import JOBS
     from echo_node.storage.facade import SystemClock, retry_policy
 
     configure_libraries()
@@ -151,6 +152,7 @@ def _infer(settings: Settings, stop: threading.Event) -> None:
             poll_s=queue_settings.poll_s,
             clock=clock,
             randomness=random.Random(),  # noqa: S311 - jitter
+            wait=storage.ear(JOBS).wait,
         )
         if identity.is_only:
             storage.jobs.take_over_from(identity.family)
@@ -171,6 +173,7 @@ def _deliver(settings: Settings, stop: threading.Event) -> None:
     from echo_node.pipeline.commit import CommitStage
     from echo_node.pipeline.deliver import DeliverStage
     from echo_node.pipeline.maintenance import Sweep
+    from echo_node.storage.bell import COMMITMENTS, DELIVERIES
 
     configure_libraries()
     delivery = settings.delivery
@@ -179,11 +182,26 @@ def _deliver(settings: Settings, stop: threading.Event) -> None:
         # A worker for each destination: one that is dead or slow does not hold up the others.
         queues = [storage.deliveries_to(name) for name in delivery.destinations]
         workers = [
-            _sender("delivery", queue, DeliverStage(queue, sender), settings, identity) for queue in queues
+            _sender(
+                "delivery",
+                queue,
+                DeliverStage(queue, sender),
+                settings,
+                identity,
+                storage.ear(DELIVERIES),
+            )
+            for queue in queues
         ]
         user = CommitmentUser(settings.node.ae_title, settings.peers, delivery.timeout_s)
         workers += [
-            _sender("commitment", queue, CommitStage(queue, user, settings.committing), settings, identity)
+            _sender(
+                "commitment",
+                queue,
+                CommitStage(queue, user, settings.committing),
+                settings,
+                identity,
+                storage.ear(COMMITMENTS),
+            )
             for queue in map(storage.commitments_of, settings.committing)
         ]
         if identity.is_only:
@@ -203,7 +221,9 @@ def _deliver(settings: Settings, stop: threading.Event) -> None:
             _work(workers, stop)
 
 
-def _sender(kind: str, queue: Any, stage: Callable[[Any], None], settings: Settings, own: Identity) -> Any:
+def _sender(
+    kind: str, queue: Any, stage: Callable[[Any], None], settings: Settings, own: Identity, ear: Any
+) -> Any:
     """Return a worker that talks to one destination."""
     from echo_node.pipeline.worker import Worker
     from echo_node.storage.facade import SystemClock, retry_policy
@@ -219,6 +239,7 @@ def _sender(kind: str, queue: Any, stage: Callable[[Any], None], settings: Setti
         poll_s=settings.queue.poll_s,
         clock=SystemClock(),
         randomness=random.Random(),  # noqa: S311 - jitter
+        wait=ear.wait,
     )
 
 

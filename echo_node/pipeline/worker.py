@@ -36,6 +36,7 @@ class Worker(Generic[Work]):
         poll_s: how often to look for work while there is none.
         clock: the time.
         randomness: for jitter.
+        wait: returns when there may be work, when the event is set, or after so many seconds.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Worker(Generic[Work]):
         poll_s: float,
         clock: Clock,
         randomness: random.Random,
+        wait: Callable[[threading.Event, float], object] = threading.Event.wait,
     ) -> None:
         self._kind = kind
         self._queue = queue
@@ -60,22 +62,21 @@ class Worker(Generic[Work]):
         self._poll_s = poll_s
         self._clock = clock
         self._randomness = randomness
+        self._wait = wait
         self._current: Work | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Work until *stop* is set; work in hand is finished first."""
         while not stop.is_set():
-            pause_s = self._poll_s
             try:
-                if self.run_once():
-                    continue
+                if not self.run_once():
+                    self._wait(stop, self._poll_s)
             except TransientError as error:
                 log.warning("queue_unavailable", kind=self._kind, reason=str(error))
-                pause_s = _PATIENCE_S
+                stop.wait(_PATIENCE_S)
             except Exception:
                 log.exception("worker_failed", kind=self._kind)
-                pause_s = _PATIENCE_S
-            stop.wait(pause_s)
+                stop.wait(_PATIENCE_S)
 
     def run_once(self) -> bool:
         """Do one piece of work if there is one; say whether there was.

@@ -29,6 +29,7 @@ from echo_node.domain.job import (
 from echo_node.domain.lifecycle import StudyEvent, StudyState
 from echo_node.domain.ports import Clock
 from echo_node.errors import LeaseLost, PermanentError
+from echo_node.storage.bell import COMMITMENTS, ring
 from echo_node.storage.claims import Claims, lease_of
 from echo_node.storage.documents import current_documents
 from echo_node.storage.engine import Database
@@ -174,6 +175,7 @@ class CommitmentQueue:
                 .values(state=CommitmentState.PENDING, tries=0, available_at=now, changed_at=now)
                 .returning(Commitment.id)
             )
+            ring(session, COMMITMENTS)
         if released is None:
             raise PermanentError(
                 f"commitment {commitment_id} is not a dead letter: there is nothing to retry"
@@ -263,6 +265,7 @@ class CommitmentQueue:
 
 def ask_for_commitment(session: Session, delivery_id: int, now: datetime) -> None:
     """Create the question for a delivery that has just been made; nothing if it has been asked."""
+    ring(session, COMMITMENTS)
     insert_if_absent(
         session,
         Commitment,

@@ -14,6 +14,7 @@ from echo_node.domain.job import DeliveryJob, DeliveryState, Lease, RetryPolicy
 from echo_node.domain.lifecycle import StudyEvent, StudyState
 from echo_node.domain.ports import Clock, DeliveryOutcome
 from echo_node.errors import PermanentError
+from echo_node.storage.bell import DELIVERIES, ring
 from echo_node.storage.claims import Claims, lease_of
 from echo_node.storage.commitments import ask_for_commitment
 from echo_node.storage.documents import add_delivery, current_documents, encoded_document, settle
@@ -150,6 +151,7 @@ class DeliveryQueue:
                 raise PermanentError(
                     f"delivery {delivery_id} is not a dead letter: there is nothing to retry"
                 )
+            ring(session, DELIVERIES)
             is_current = released in current_documents(session, study_id)
             if study.state is StudyState.UNDELIVERED and is_current:
                 move(study, StudyEvent.RELEASED, now)

@@ -17,6 +17,7 @@ from echo_node.domain.ports import Clock
 from echo_node.domain.report import EncodedDocument, ModelIdentity
 from echo_node.domain.study import Selection, StoredInstance
 from echo_node.errors import PermanentError, TransientError
+from echo_node.storage.bell import DELIVERIES, ring
 from echo_node.storage.claims import Claims
 from echo_node.storage.engine import Database
 from echo_node.storage.instances import stored_instance
@@ -188,6 +189,7 @@ def selection_digest(selection: Selection) -> str:
 
 def add_delivery(session: Session, document_id: int, destination: str, now: datetime) -> bool:
     """Create the delivery of a document to a destination unless there is one; say whether it was created."""
+    ring(session, DELIVERIES)
     return insert_if_absent(
         session,
         Delivery,

@@ -19,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from echo_node.errors import ConfigError, TransientError
+from echo_node.storage.bell import Bell, LocalBell, PostgresBell, rung
 
 _BUSY_TIMEOUT_MS = 30_000
 _WRITES = "echo_node_writes"
@@ -29,13 +30,19 @@ class Database:
 
     Args:
         url: `sqlite:///PATH` or `postgresql://…` (psycopg 3 is used, whatever the URL says).
+        bell_folder: where workers of one machine wait for work, if any do; PostgreSQL needs none.
 
     Raises:
         ConfigError: the URL is none of these, or its driver is not installed.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, bell_folder: Path | None = None) -> None:
         self.engine = _make_engine(_checked(url))
+        self.bell: Bell | None = None
+        if self.dialect == "postgresql":
+            self.bell = PostgresBell(self.engine)
+        elif bell_folder is not None:
+            self.bell = LocalBell(bell_folder)
 
     @property
     def dialect(self) -> str:
@@ -60,8 +67,14 @@ class Database:
             TransientError: the database cannot be reached, or is full.
         """
         engine = self.engine.execution_options(**{_WRITES: True})
-        with _translated(), Session(engine) as session, session.begin():
-            yield session
+        with _translated(), Session(engine) as session:
+            with session.begin():
+                yield session
+                topics = rung(session)
+                if self.bell is not None:
+                    self.bell.ring_within(session, topics)
+            if self.bell is not None:
+                self.bell.ring_after(topics)
 
     def close(self) -> None:
         """Close every connection."""

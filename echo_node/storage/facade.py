@@ -15,6 +15,7 @@ from echo_node.domain.ports import Clock
 from echo_node.settings import DeliverySettings, QueueSettings, Settings
 from echo_node.storage import migrate
 from echo_node.storage.archive import Archive
+from echo_node.storage.bell import Ear, Sleeper
 from echo_node.storage.commitments import CommitmentQueue
 from echo_node.storage.deliveries import DeliveryQueue
 from echo_node.storage.documents import Drafts
@@ -46,7 +47,7 @@ class Storage:
         node, intake = settings.node, settings.intake
         self._settings = settings
         self._clock = clock
-        self.database = Database(settings.database_url)
+        self.database = Database(settings.database_url, node.data_dir.absolute() / "run" / "bell")
         self.spool = Spool(node.data_dir, intake.minimum_free_bytes)
         self.outbox = Outbox(node.data_dir)
         idle = {
@@ -102,6 +103,10 @@ class Storage:
             randomness=random.Random(),  # noqa: S311 - jitter
             destination=destination,
         )
+
+    def ear(self, topic: str) -> Ear:
+        """Return what a worker waits with for work of a topic of storage.bell."""
+        return Sleeper() if self.database.bell is None else self.database.bell.ear(topic)
 
     def upgrade(self) -> str:
         """Bring the schema to this program's version and return that."""

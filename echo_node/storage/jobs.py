@@ -14,6 +14,7 @@ from echo_node.domain.job import DraftJob, JobState, RetryPolicy
 from echo_node.domain.lifecycle import StudyEvent
 from echo_node.domain.ports import Clock
 from echo_node.errors import PermanentError
+from echo_node.storage.bell import JOBS, ring
 from echo_node.storage.claims import Claims, lease_of
 from echo_node.storage.engine import Database
 from echo_node.storage.studies import lock_study, move
@@ -120,6 +121,7 @@ class JobQueue:
             if released is None:
                 raise PermanentError(f"job {job_id} is not a dead letter: there is nothing to retry")
             move(study, StudyEvent.RELEASED, now)
+            ring(session, JOBS)
         log.info("job_released", job_id=job_id, study_id=study_id)
 
     def _rescue(self, job_id: int, study_id: int, now: datetime) -> bool:

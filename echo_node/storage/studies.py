@@ -19,6 +19,7 @@ from echo_node.domain.job import JobState
 from echo_node.domain.lifecycle import StudyEvent, StudyState, next_state
 from echo_node.domain.ports import Clock, StoreOutcome
 from echo_node.domain.study import InstanceFile, InstanceIdentity, ReceivedInstance
+from echo_node.storage.bell import JOBS, ring
 from echo_node.storage.engine import Database
 from echo_node.storage.tables import Base, Conflict, Instance, Job, Study
 
@@ -122,6 +123,7 @@ class Studies:
                         changed_at=now,
                     )
                 )
+            ring(session, JOBS)
             completed = [(study.id, study.revision) for study in studies]
         for study_id, revision in completed:
             log.info("study_complete", study_id=study_id, revision=revision)
