@@ -155,7 +155,7 @@ def _infer(settings: Settings, stop: threading.Event) -> None:
             wait=storage.ear(JOBS).wait,
         )
         if identity.is_only:
-            storage.jobs.take_over_from(identity.family)
+            storage.jobs.take_over_from(identity.family, identity.siblings)
         sweeps = (
             Sweep("completion", CompletionSweep(storage.studies), _COMPLETION_EVERY_S),
             Sweep("rescue", storage.jobs.rescue, _rescue_pause_s(queue_settings.lease_s)),

@@ -70,6 +70,12 @@ class Identity:
     Args:
         folder: where locks are kept.
         role: the role that the process has.
+
+    Attributes:
+        is_only: whether this process holds the lock.
+        family: what the names of all processes of the role on this folder begin with.
+        siblings: what the names of those begin with that the same parent started.
+        holder: the name of this one.
     """
 
     def __init__(self, folder: Path, role: str) -> None:
@@ -83,7 +89,8 @@ class Identity:
             self._lock.seek(0)
             self.is_only, place = True, self._lock.read().strip() or self._named()
         self.family = f"{place}/{role}/"
-        self.holder = f"{self.family}{os.getpid()}-{secrets.token_hex(4)}"
+        self.siblings = f"{self.family}{os.getppid()}-"
+        self.holder = f"{self.siblings}{os.getpid()}-{secrets.token_hex(4)}"
 
     def _named(self) -> str:
         place = secrets.token_hex(8)

@@ -122,6 +122,8 @@ class QueueSettings(Section):
     """How often an idle worker looks for work."""
     attempts: int = Field(default=5, ge=1)
     """How often a job is tried before it becomes a dead letter."""
+    worker_losses: int = Field(default=2, ge=1)
+    """A job whose worker died so many times becomes a dead letter, so that the rest goes on."""
     first_delay_s: float = Field(default=5.0, gt=0)
     """The wait after a first failure; it doubles each time."""
     longest_delay_s: float = Field(default=600.0, gt=0)
@@ -188,6 +190,8 @@ class Peer(Section):
     """Its DICOM port."""
     study_idle_s: float | None = Field(default=None, gt=0)
     """Overrides `intake.study_idle_s` for studies from this peer."""
+    urgent: bool = False
+    """Studies from this peer are drafted before those of others."""
     storage_commitment: bool = False
     """A destination is asked to commit to each draft; it must know our AE title and port to answer."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
@@ -14,6 +15,7 @@ from echo_node.cli.stored import existing_storage
 from echo_node.config.values import mask_url
 from echo_node.domain.job import CommitmentState, DeliveryState, JobState
 from echo_node.domain.lifecycle import StudyState
+from echo_node.domain.pausable import Pausable
 from echo_node.errors import PermanentError
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ group = typer.Typer(no_args_is_help=True)
 
 Kind = Literal["job", "delivery", "commitment"]
 _ID = re.compile(r"(?:(?P<kind>job|delivery|commitment)-)?(?P<number>[0-9]{1,15})")
+What = Annotated[Pausable, typer.Argument(metavar="{drafting|delivery}", help="What.")]
 Id = Annotated[
     str,
     typer.Argument(metavar="ID", help="A study's number, or job-N, delivery-N or commitment-N of the list."),
@@ -49,6 +52,7 @@ def status(
         overview = storage.queries.overview()
         recent = storage.queries.recent_studies(limit)
         disputed = storage.queries.studies_with_conflicts(3)
+        paused = storage.pauses.present()
     studies = _counts(StudyState, overview.studies)
     deliveries = _counts(DeliveryState, overview.deliveries)
     commitments = _counts(CommitmentState, overview.commitments)
@@ -62,6 +66,7 @@ def status(
                 "instances": overview.instances,
                 "documents": overview.documents,
                 "conflicts": overview.conflicts,
+                "paused": {each.what.value: each.reason for each in paused},
                 "recent": recent,
                 "data_dir": str(settings.node.data_dir.resolve()),
                 "database": mask_url(settings.database_url),
@@ -70,6 +75,12 @@ def status(
         return
     out = console()
     out.print(f"[dim]{mask_url(settings.database_url)}[/dim]")
+    for each in paused:
+        since = _moment(each.since.isoformat())
+        out.print(
+            f"[bold yellow]paused[/bold yellow]      {each.what.value} since {since}: {_escape(each.reason)} "
+            f"(`echo-node queue resume {each.what.value}`)"
+        )
     out.print(f"[bold]studies[/bold]     {_sentence(studies)}")
     out.print(f"[bold]deliveries[/bold]  {_sentence(deliveries)}")
     if overview.commitments:
@@ -202,6 +213,58 @@ def retry(
         print_json({"released": released})
     else:
         typer.echo(f"Released {', '.join(released)}: the node tries again.")
+
+
+@group.command()
+def urgent(
+    id_: Id,
+    config: options.Config = None,
+    data_dir: options.DataDir = None,
+    database_url: options.DatabaseUrl = None,
+) -> None:
+    """Draft a study before all others that are not urgent."""
+    settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
+    with existing_storage(settings) as storage:
+        study_id = _study_of(storage, id_)
+        storage.jobs.hurry(study_id)
+    typer.echo(f"Study {study_id} is drafted next.")
+
+
+@group.command()
+def pause(
+    what: What,
+    reason: Annotated[str, typer.Option("--reason", help="Shown by `status`.")] = "paused by an operator",
+    config: options.Config = None,
+    data_dir: options.DataDir = None,
+    database_url: options.DatabaseUrl = None,
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Return when nothing of it runs any more.")] = False,
+) -> None:
+    """Stop drafting or delivery on all machines; studies are still received, and nothing is lost.
+
+    What runs is finished: `--wait` returns when it is, before an upgrade, say.
+    """
+    settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
+    with existing_storage(settings) as storage:
+        storage.pauses.begin(what, reason)
+        while wait and (running := storage.queries.running(what)):
+            typer.echo(f"{running} of {what.value} still run")
+            time.sleep(1)
+    typer.echo(f"Paused: {what.value}. `echo-node queue resume {what.value}` goes on.")
+
+
+@group.command()
+def resume(
+    what: What,
+    config: options.Config = None,
+    data_dir: options.DataDir = None,
+    database_url: options.DatabaseUrl = None,
+) -> None:
+    """Go on with what was paused."""
+    settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
+    with existing_storage(settings) as storage:
+        was_paused = storage.pauses.end(what)
+    typer.echo(f"{what.value} goes on." if was_paused else f"{what.value} was not paused.")
 
 
 def _release(storage: Storage, id_: str) -> list[str]:

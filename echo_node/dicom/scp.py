@@ -41,6 +41,7 @@ _log = structlog.get_logger()
 _REJECTED_PERMANENT, _BY_SERVICE_USER, _CALLING_AE_TITLE_NOT_RECOGNISED = 0x01, 0x01, 0x03
 _OUT_OF_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _GRACE_S = 5.0
+_HIGH = 0x0001  # the priority of a C-STORE request (PS3.7 9.3.1.1)
 
 
 class StorageProvider:
@@ -214,7 +215,13 @@ def received_instance(request: Any, context: Any, calling_ae_title: str) -> Rece
         raise InstanceRejected(
             Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, "the data set's SOP Instance UID is not the request's"
         )
-    return ReceivedInstance(identity, calling_ae_title, file_meta(identity, calling_ae_title), data_set)
+    return ReceivedInstance(
+        identity,
+        calling_ae_title,
+        file_meta(identity, calling_ae_title),
+        data_set,
+        urgent=request.Priority == _HIGH,
+    )
 
 
 def file_meta(identity: InstanceIdentity, source_ae_title: str) -> bytes:

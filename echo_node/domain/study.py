@@ -29,12 +29,14 @@ class ReceivedInstance:
         calling_ae_title: who sent it.
         file_meta: preamble, `DICM` and file meta information (PS3.10), ready to be written.
         data_set: the encoded data set, byte for byte as received; its SHA-256 is the instance's digest.
+        urgent: whether its sender asks for haste.
     """
 
     identity: InstanceIdentity
     calling_ae_title: str
     file_meta: bytes
     data_set: bytes
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

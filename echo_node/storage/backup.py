@@ -232,7 +232,7 @@ def _insert_rows(connection: Connection, path: Path) -> None:
     if current is not None and waiting:
         connection.execute(insert(current), waiting)
     if connection.dialect.name == "postgresql":
-        for table in tables.values():
+        for table in (each for each in tables.values() if "id" in each.c):
             longest = connection.scalar(select(func.max(table.c.id)))
             sequence = func.pg_get_serial_sequence(table.name, "id")
             connection.execute(select(func.setval(sequence, longest or 1, longest is not None)))

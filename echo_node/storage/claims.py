@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Select, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from echo_node.domain.job import Lease
 from echo_node.errors import LeaseLost
@@ -41,12 +41,12 @@ class Claims(Generic[Row]):
     running: StrEnum
     lease_s: float
 
-    def due(self, now: datetime) -> Select[int]:
-        """Return the query for the id of the next row to claim: the longest due first."""
+    def due(self, now: datetime, *order: InstrumentedAttribute[int]) -> Select[int]:
+        """Return the query for the id of the next row to claim: by *order*, else the longest due first."""
         return (
             select(self.table.id)
             .where(self.table.state == self.ready, self.table.available_at <= now)
-            .order_by(self.table.available_at, self.table.id)
+            .order_by(*(order or (self.table.available_at,)), self.table.id)
             .limit(1)
         )
 

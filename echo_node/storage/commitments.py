@@ -27,12 +27,14 @@ from echo_node.domain.job import (
     RetryPolicy,
 )
 from echo_node.domain.lifecycle import StudyEvent, StudyState
+from echo_node.domain.pausable import Pausable
 from echo_node.domain.ports import Clock
 from echo_node.errors import LeaseLost, PermanentError
 from echo_node.storage.bell import COMMITMENTS, ring
 from echo_node.storage.claims import Claims, lease_of
 from echo_node.storage.documents import current_documents
 from echo_node.storage.engine import Database
+from echo_node.storage.pauses import is_paused
 from echo_node.storage.studies import insert_if_absent, lock_study, move
 from echo_node.storage.tables import Commitment, Delivery, Document
 
@@ -82,7 +84,7 @@ class CommitmentQueue:
     def claim(self, holder: str) -> CommitmentJob | None:
         """Take the request that has waited longest."""
         now = self._clock.now()
-        due = self.claims.due(now)
+        due = self.claims.due(now).where(~is_paused(Pausable.DELIVERY))
         if self._destination is not None:
             due = due.join(Delivery, Delivery.id == Commitment.delivery_id)
             due = due.where(Delivery.destination == self._destination)

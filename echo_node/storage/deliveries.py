@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from echo_node.domain.job import DeliveryJob, DeliveryState, Lease, RetryPolicy
 from echo_node.domain.lifecycle import StudyEvent, StudyState
+from echo_node.domain.pausable import Pausable
 from echo_node.domain.ports import Clock, DeliveryOutcome
 from echo_node.errors import PermanentError
 from echo_node.storage.bell import DELIVERIES, ring
@@ -20,6 +21,7 @@ from echo_node.storage.commitments import ask_for_commitment
 from echo_node.storage.documents import add_delivery, current_documents, encoded_document, settle
 from echo_node.storage.engine import Database
 from echo_node.storage.outbox import Outbox
+from echo_node.storage.pauses import is_paused
 from echo_node.storage.studies import lock_study, move
 from echo_node.storage.tables import Delivery, Document, Study
 
@@ -180,7 +182,7 @@ class DeliveryQueue:
 
     def _claim_row(self, holder: str) -> tuple[Lease, str, Document, Study] | None:
         now = self._clock.now()
-        due = self.claims.due(now)
+        due = self.claims.due(now).where(~is_paused(Pausable.DELIVERY))
         if self._destination is not None:
             due = due.where(Delivery.destination == self._destination)
         with self._database.read() as session:

@@ -23,6 +23,7 @@ from echo_node.storage.engine import Database
 from echo_node.storage.instances import Spool
 from echo_node.storage.jobs import JobQueue
 from echo_node.storage.outbox import Outbox
+from echo_node.storage.pauses import Pauses
 from echo_node.storage.queries import Queries
 from echo_node.storage.retention import Retention
 from echo_node.storage.studies import Studies
@@ -60,8 +61,11 @@ class Storage:
             clock,
             idle_s=lambda calling: idle.get(calling, intake.study_idle_s),
             forced_s=intake.study_forced_s,
+            is_urgent={peer.ae_title for peer in settings.peers.values() if peer.urgent}.__contains__,
         )
-        self.jobs = JobQueue(self.database, clock, retry_policy(settings.queue), settings.queue.lease_s)
+        queue = settings.queue
+        self.jobs = JobQueue(self.database, clock, retry_policy(queue), queue.lease_s, queue.worker_losses)
+        self.pauses = Pauses(self.database, clock)
         self.deliveries = self.deliveries_to(None)
         self.commitments = self.commitments_of(None)
         self.drafts = Drafts(

@@ -12,12 +12,14 @@ from sqlalchemy.orm import Session
 
 from echo_node.domain.job import DraftJob, JobState, RetryPolicy
 from echo_node.domain.lifecycle import StudyEvent
+from echo_node.domain.pausable import Pausable
 from echo_node.domain.ports import Clock
 from echo_node.errors import PermanentError
 from echo_node.storage.bell import JOBS, ring
 from echo_node.storage.claims import Claims, lease_of
 from echo_node.storage.engine import Database
-from echo_node.storage.studies import lock_study, move
+from echo_node.storage.pauses import is_paused
+from echo_node.storage.studies import hurry, lock_study, move
 from echo_node.storage.tables import Job, Study
 
 log = structlog.get_logger()
@@ -31,18 +33,22 @@ class JobQueue:
         clock: the time.
         policy: when a job whose worker was lost is given up.
         lease_s: how long a claim lasts unless it is renewed.
+        worker_losses: how many workers a job may cost before it is set aside.
     """
 
-    def __init__(self, database: Database, clock: Clock, policy: RetryPolicy, lease_s: float) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, policy: RetryPolicy, lease_s: float, worker_losses: int = 2
+    ) -> None:
         self._database = database
         self._clock = clock
         self._policy = policy
+        self._worker_losses = worker_losses
         self.claims = Claims(Job, JobState.READY, JobState.RUNNING, lease_s)
 
     def claim(self, holder: str) -> DraftJob | None:
-        """Take the job that has waited longest."""
+        """Take an urgent job, or else the next one of the senders in turn; none while drafting is paused."""
         now = self._clock.now()
-        due = self.claims.due(now)
+        due = self.claims.due(now, Job.precedence, Job.turn).where(~is_paused(Pausable.DRAFTING))
         with self._database.read() as session:
             if session.scalar(due) is None:
                 return None
@@ -87,18 +93,29 @@ class JobQueue:
             self.claims.end(session, work.lease, now, state=JobState.SKIPPED, reason=reason)
             move(study, StudyEvent.NOT_ELIGIBLE, now, reason)
 
-    def take_over_from(self, holders: str) -> None:
-        """Free at once what holders whose name begins so had claimed: the caller knows that they are dead."""
-        with self._database.write() as session:
-            self.claims.expire(session, holders, self._clock.now())
-        self.rescue()
+    def take_over_from(self, holders: str, died_alone: str = "") -> None:
+        """Free at once what holders whose name begins so had claimed: the caller knows that they are dead.
+
+        Args:
+            holders: the beginning of their names.
+            died_alone: the beginning of the names of those that died while the rest of the node lived on.
+                The others went down with it, which is no fault of their jobs.
+        """
+        for dead, is_loss in ((died_alone, True), (holders, not died_alone)):
+            if dead:
+                with self._database.write() as session:
+                    self.claims.expire(session, dead, self._clock.now())
+                self._rescue_expired(is_loss=is_loss)
 
     def rescue(self) -> int:
         """Free the jobs of workers that have not been heard of; return how many."""
+        return self._rescue_expired(is_loss=True)
+
+    def _rescue_expired(self, *, is_loss: bool) -> int:
         now = self._clock.now()
         with self._database.read() as session:
             expired = [(job.id, job.study_id) for job in session.scalars(self.claims.expired(now))]
-        return sum(self._rescue(job_id, study_id, now) for job_id, study_id in expired)
+        return sum(self._rescue(job_id, study_id, now, is_loss=is_loss) for job_id, study_id in expired)
 
     def release(self, job_id: int) -> None:
         """Let a dead letter be tried again from the beginning.
@@ -115,7 +132,7 @@ class JobQueue:
             released = session.scalar(
                 update(Job)
                 .where(Job.id == job_id, Job.state == JobState.DEAD)
-                .values(state=JobState.READY, tries=0, available_at=now, changed_at=now)
+                .values(state=JobState.READY, tries=0, losses=0, available_at=now, changed_at=now)
                 .returning(Job.id)
             )
             if released is None:
@@ -124,21 +141,30 @@ class JobQueue:
             ring(session, JOBS)
         log.info("job_released", job_id=job_id, study_id=study_id)
 
-    def _rescue(self, job_id: int, study_id: int, now: datetime) -> bool:
+    def hurry(self, study_id: int) -> None:
+        """Let a study be drafted before others, if it still waits, and in every later revision.
+
+        Raises:
+            PermanentError: there is no such study.
+        """
+        with self._database.write() as session:
+            if session.get(Study, study_id) is None:
+                raise PermanentError(f"there is no study {study_id}")
+            hurry(session, lock_study(session, study_id))
+        log.info("study_urgent", study_id=study_id)
+
+    def _rescue(self, job_id: int, study_id: int, now: datetime, *, is_loss: bool) -> bool:
         with self._database.write() as session:
             study = lock_study(session, study_id)
             job = session.scalars(self.claims.expired(now).where(Job.id == job_id)).one_or_none()
             if job is None:
                 return False
-            lease = lease_of(job)
-            given_up = self._policy.is_exhausted(lease.tries)
-            reason = f"its worker was lost while drafting ({lease.tries} tries)"
-            if given_up:
-                self.claims.end(session, lease, now, state=JobState.DEAD, reason=reason)
-                move(study, StudyEvent.GAVE_UP, now, reason)
-            else:
-                self.claims.end(session, lease, now, state=JobState.READY, available_at=now, reason=reason)
-                move(study, StudyEvent.RETRY, now, reason)
+            lease, losses = lease_of(job), job.losses + is_loss
+            given_up = losses >= self._worker_losses or self._policy.is_exhausted(lease.tries)
+            reason = f"its worker was lost while drafting ({losses} times, {lease.tries} tries)"
+            state = JobState.DEAD if given_up else JobState.READY
+            self.claims.end(session, lease, now, state=state, available_at=now, losses=losses, reason=reason)
+            move(study, StudyEvent.GAVE_UP if given_up else StudyEvent.RETRY, now, reason)
         log.warning("job_rescued", job_id=job_id, study_id=study_id, state="dead" if given_up else "ready")
         return True
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from echo_node.domain.job import CommitmentState, DeliveryState, JobState
 from echo_node.domain.lifecycle import StudyState
+from echo_node.domain.pausable import Pausable
 from echo_node.errors import PermanentError
 from echo_node.storage.engine import Database
 from echo_node.storage.tables import Base, Commitment, Conflict, Delivery, Document, Instance, Job, Study
@@ -113,6 +114,16 @@ class Queries:
                 for row, destination, study_id in session.execute(query)
             ]
 
+    def running(self, what: Pausable) -> int:
+        """Return how many pieces of this work are in some worker's hands."""
+        with self._database.read() as session:
+            if what is Pausable.DRAFTING:
+                running = select(func.count()).where(Job.state == JobState.RUNNING)
+                return session.scalar(running) or 0
+            sending = select(func.count()).where(Delivery.state == DeliveryState.SENDING)
+            asking = select(func.count()).where(Commitment.state == CommitmentState.ASKING)
+            return (session.scalar(sending) or 0) + (session.scalar(asking) or 0)
+
     def study_of(self, kind: Literal["job", "delivery", "commitment"], row_id: int) -> int:
         """Return the study that a job, a delivery or a request for commitment belongs to.
 
@@ -188,6 +199,7 @@ def _study(row: Study) -> Record:
         "revision": row.revision,
         "reason": row.reason,
         "calling_ae_title": row.calling_ae_title,
+        "urgent": row.urgent,
         "received_at": row.received_at.isoformat(),
         "due_at": row.due_at.isoformat() if row.state is StudyState.RECEIVING else None,
         "changed_at": row.changed_at.isoformat(),

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import or_, select, update
+from sqlalchemy import func, inspect, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -25,6 +25,7 @@ from echo_node.storage.tables import Base, Conflict, Instance, Job, Study
 
 log = structlog.get_logger()
 
+URGENT, ROUTINE = 0, 1
 _BATCH = 100
 
 
@@ -36,15 +37,23 @@ class Studies:
         clock: the time.
         idle_s: how long a study from this calling AE title must be idle to be complete.
         forced_s: how long after a revision's first instance it is complete, whatever arrives.
+        is_urgent: whether studies from this calling AE title are.
     """
 
     def __init__(
-        self, database: Database, clock: Clock, *, idle_s: Callable[[str], float], forced_s: float
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        idle_s: Callable[[str], float],
+        forced_s: float,
+        is_urgent: Callable[[str], bool] = lambda calling: False,
     ) -> None:
         self._database = database
         self._clock = clock
         self._idle_s = idle_s
         self._forced = timedelta(seconds=forced_s)
+        self._is_urgent = is_urgent
 
     def classify(self, identity: InstanceIdentity, digest: str) -> StoreOutcome:
         """Say what an instance with this data-set digest is to the node, as of now."""
@@ -113,16 +122,7 @@ class Studies:
             studies = session.scalars(due.with_for_update(skip_locked=True)).all()
             for study in studies:
                 move(study, StudyEvent.COMPLETED, now)
-                session.add(
-                    Job(
-                        study_id=study.id,
-                        revision=study.revision,
-                        state=JobState.READY,
-                        available_at=now,
-                        created_at=now,
-                        changed_at=now,
-                    )
-                )
+                enqueue(session, study, now)
             ring(session, JOBS)
             completed = [(study.id, study.revision) for study in studies]
         for study_id, revision in completed:
@@ -135,7 +135,7 @@ class Studies:
         study = self._study_of(session, received, now)
         if _classify(session, received.identity, file.data_set_sha256) is not StoreOutcome.STORED:
             raise _NotAsExpected
-        self._arrive(session, study, received.calling_ae_title, now)
+        self._arrive(session, study, received, now)
         added = insert_if_absent(
             session,
             Instance,
@@ -172,8 +172,9 @@ class Studies:
         )
         return session.scalars(select(Study).where(Study.study_instance_uid == uid).with_for_update()).one()
 
-    def _arrive(self, session: Session, study: Study, calling_ae_title: str, now: datetime) -> None:
+    def _arrive(self, session: Session, study: Study, received: ReceivedInstance, now: datetime) -> None:
         """Let a new instance begin a new revision if need be, and move the study's due time forward."""
+        calling_ae_title = received.calling_ae_title
         if study.state is not StudyState.RECEIVING:
             study.revision += 1
             study.force_at = now + self._forced
@@ -182,6 +183,7 @@ class Studies:
         study.due_at = max(study.due_at, now + timedelta(seconds=self._idle_s(calling_ae_title)))
         study.received_at = now
         study.calling_ae_title = calling_ae_title
+        study.urgent |= received.urgent or self._is_urgent(calling_ae_title)
         move(study, StudyEvent.INSTANCE_ARRIVED, now)
 
 
@@ -196,6 +198,42 @@ def move(study: Study, event: StudyEvent, now: datetime, reason: str | None = No
     study.changed_at = now
 
 
+def enqueue(session: Session, study: Study, now: datetime) -> None:
+    """Add the job that drafts a complete study's revision, its sender's turn after what it has waiting.
+
+    Turns are virtual times of fair queueing: a sender's next study stands one turn behind its last one that
+    waits, or beside the first that waits of anyone: who sends a hundred does not keep out who sends one.
+    """
+    waiting = select(func.min(Job.turn)).where(Job.state == JobState.READY)
+    own = select(func.max(Job.turn)).where(
+        Job.state == JobState.READY, Job.calling_ae_title == study.calling_ae_title
+    )
+    first, last = session.scalar(waiting), session.scalar(own)
+    if first is None:
+        first = (session.scalar(select(func.max(Job.turn))) or 0) + 1
+    session.add(
+        Job(
+            study_id=study.id,
+            revision=study.revision,
+            state=JobState.READY,
+            precedence=URGENT if study.urgent else ROUTINE,
+            turn=first if last is None else max(first, last + 1),
+            calling_ae_title=study.calling_ae_title,
+            available_at=now,
+            created_at=now,
+            changed_at=now,
+        )
+    )
+
+
+def hurry(session: Session, study: Study) -> None:
+    """Let a locked study, and its job if that still waits, be drafted before others."""
+    study.urgent = True
+    session.execute(
+        update(Job).where(Job.study_id == study.id, Job.state == JobState.READY).values(precedence=URGENT)
+    )
+
+
 def lock_study(session: Session, study_id: int) -> Study:
     """Return the study's row, locked until the transaction ends."""
     return session.scalars(select(Study).where(Study.id == study_id).with_for_update()).one()
@@ -205,8 +243,9 @@ def insert_if_absent(session: Session, table: type[Base], **values: Any) -> bool
     """Insert a row unless a unique constraint says that it is there already; say whether it was inserted."""
     dialect = session.get_bind().dialect.name
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    statement = insert(table).values(**values).on_conflict_do_nothing().returning(table.__table__.c.id)
-    return session.execute(statement).scalar_one_or_none() is not None
+    key = inspect(table).primary_key
+    statement = insert(table).values(**values).on_conflict_do_nothing().returning(*key)
+    return session.execute(statement).first() is not None
 
 
 class _NotAsExpected(Exception):

@@ -20,6 +20,7 @@ from sqlalchemy import (
     MetaData,
     String,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -109,6 +110,7 @@ class Study(Base):
     force_at: Mapped[datetime]
     received_at: Mapped[datetime]
     changed_at: Mapped[datetime]
+    urgent: Mapped[bool] = mapped_column(server_default=false(), default=False)
 
 
 class Instance(Base):
@@ -170,14 +172,28 @@ class Claimable:
 
 
 class Job(Claimable, Base):
-    """The drafting of one revision of a study."""
+    """The drafting of one revision of a study.
+
+    Jobs are claimed by `precedence` (0 urgent, 1 routine), then by `turn`, which lets senders take turns;
+    `losses` counts the workers that died with it.
+    """
 
     __tablename__ = "jobs"
-    __table_args__ = (UniqueConstraint("study_id", "revision"), Index(None, "state", "available_at"))
+    __table_args__ = (
+        UniqueConstraint("study_id", "revision"),
+        Index(None, "state", "available_at"),
+        Index(None, "state", "precedence", "turn"),
+        Index(None, "state", "calling_ae_title", "turn"),
+        Index(None, "turn"),
+    )
 
     study_id: Mapped[int] = mapped_column(ForeignKey(Study.id))
     revision: Mapped[int]
     state: Mapped[JobState]
+    precedence: Mapped[int] = mapped_column(server_default="1", default=1)
+    turn: Mapped[int] = mapped_column(BigInteger, server_default="0", default=0)
+    calling_ae_title: Mapped[str] = mapped_column(String(16), server_default="", default="")
+    losses: Mapped[int] = mapped_column(server_default="0", default=0)
 
 
 class Document(Base):
@@ -224,3 +240,13 @@ class Commitment(Claimable, Base):
     delivery_id: Mapped[int] = mapped_column(ForeignKey(Delivery.id), unique=True)
     state: Mapped[CommitmentState]
     transaction_uid: Mapped[str | None] = mapped_column(_UID, unique=True)
+
+
+class Pause(Base):
+    """Work that an operator has stopped for a while."""
+
+    __tablename__ = "pauses"
+
+    what: Mapped[str] = mapped_column(String(32), primary_key=True)
+    reason: Mapped[str]
+    since: Mapped[datetime]

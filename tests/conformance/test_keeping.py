@@ -158,7 +158,9 @@ def _nothing(_done: int, _of: int) -> None:
 def _rows(database: Database) -> dict[str, list[dict[str, object]]]:
     with database.read() as session:
         return {
-            table.name: [dict(row) for row in session.execute(select(table).order_by(table.c.id)).mappings()]
+            table.name: [
+                dict(row) for row in session.execute(select(table).order_by(*table.primary_key)).mappings()
+            ]
             for table in Base.metadata.sorted_tables
         }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, text
 from structlog.testing import capture_logs
-from support.house import FORCED_S, IDLE_S, LEASE_S, TRIES, House
+from support.house import FORCED_S, IDLE_S, LEASE_S, House
 from support.studies import JPEG_2000, MODEL, digest, document, received, selection, stored_file
 
 from echo_node.domain.job import DeliveryState, JobState
@@ -266,18 +266,6 @@ def test_a_silent_worker_loses_its_claim_and_cannot_finish(house: House) -> None
         house.draft(silent)
     house.draft(second)
     assert house.queries.overview().documents == 1
-
-
-def test_a_job_that_kills_its_workers_becomes_a_dead_letter(house: House) -> None:
-    house.arrive()
-    house.complete()
-    for _ in range(TRIES):
-        house.claim()
-        house.clock.move(LEASE_S + 1)
-        assert house.jobs.rescue() == 1
-    assert house.jobs.claim("next") is None
-    assert house.state() is StudyState.FAILED
-    assert "worker was lost" in (house.reason() or "")
 
 
 def test_the_claims_of_dead_predecessors_are_taken_over_at_once(house: House) -> None:

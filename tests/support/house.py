@@ -24,7 +24,13 @@ IDLE_S, FORCED_S, LEASE_S, TRIES = 60.0, 300.0, 100.0, 3
 class House:
     """Everything between the network and the model; instances are recorded without files."""
 
-    def __init__(self, database: Database, folder: Path, destinations: tuple[str, ...] = ("PACS",)) -> None:
+    def __init__(
+        self,
+        database: Database,
+        folder: Path,
+        destinations: tuple[str, ...] = ("PACS",),
+        urgent: tuple[str, ...] = (),
+    ) -> None:
         self.database = database
         self.clock = SetClock()
         self.policy = RetryPolicy(TRIES, 10.0, 100.0)
@@ -34,6 +40,7 @@ class House:
             self.clock,
             idle_s=lambda calling: 5.0 if calling == "HASTY" else IDLE_S,
             forced_s=FORCED_S,
+            is_urgent=urgent.__contains__,
         )
         self.jobs = JobQueue(database, self.clock, self.policy, LEASE_S)
         self.deliveries = DeliveryQueue(database, self.outbox, self.clock, self.policy, LEASE_S)

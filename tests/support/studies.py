@@ -39,9 +39,11 @@ def received(
     content: bytes = b"pixels",
     syntax: str = EXPLICIT_LITTLE_ENDIAN,
     calling: str = "MODALITY",
+    *,
+    urgent: bool = False,
 ) -> ReceivedInstance:
     identity = InstanceIdentity(f"1.2.3.{study}", f"1.2.3.{study}.1", f"1.2.3.99.{sop}", CR, syntax)
-    return ReceivedInstance(identity, calling, bytes(128) + b"DICM", b"%d:" % sop + content)
+    return ReceivedInstance(identity, calling, bytes(128) + b"DICM", b"%d:" % sop + content, urgent=urgent)
 
 
 def digest(instance: ReceivedInstance) -> str:
