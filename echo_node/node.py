@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -53,7 +54,7 @@ def run(settings: Settings) -> None:
     logs.configure(settings.log.level, settings.log.format, role=settings.node.role.value)
     stop = threading.Event()
     stop_on_signals(stop, (signal.SIGTERM, signal.SIGINT))
-    if settings.node.role is Role.ALL:
+    if settings.node.role is Role.ALL or _has_several_receivers(settings):
         exit_code = run_all(settings, stop)
     else:
         exit_code = _exit_code(lambda: run_role(settings, stop))
@@ -62,13 +63,19 @@ def run(settings: Settings) -> None:
 
 
 def run_all(settings: Settings, stop: threading.Event) -> int:
-    """Supervise one child process for each role until *stop* is set; return the exit code."""
+    """Supervise the child processes of the configured role, or of all, until *stop* is set.
+
+    Returns:
+        The exit code.
+    """
     prepared = _exit_code(lambda: _prepare(settings, stop))
     if prepared or stop.is_set():
         return prepared
+    roles = _STOP_ORDER if settings.node.role is Role.ALL else (settings.node.role,)
     children = [
         Child(role.value, python_module("echo_node.node", role.value), essential=role is Role.RECEIVE)
-        for role in _STOP_ORDER
+        for role in roles
+        for _ in range(settings.intake.processes if role is Role.RECEIVE else 1)
     ]
     supervisor = Supervisor(children, settings.model_dump_json().encode(), grace_s=_GRACE_S + 5)
     return supervisor.run(stop)
@@ -281,8 +288,32 @@ def _open(settings: Settings) -> Iterator[Any]:
         yield storage
 
 
+def _has_several_receivers(settings: Settings) -> bool:
+    return settings.node.role is Role.RECEIVE and settings.intake.processes > 1
+
+
+def _refuse_taken_port(settings: Settings) -> None:
+    """Refuse a port that another program has: processes that share it would not notice.
+
+    Raises:
+        ConfigError: the port is taken.
+    """
+    if settings.intake.processes == 1:
+        return
+    address = (settings.node.bind_address, settings.node.port)
+    try:
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        socket.create_server(address, family=family).close()
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {address[0]} port {address[1]}: {error.strerror or error}; "
+            "set node.bind_address and node.port to what is free"
+        ) from error
+
+
 def _prepare(settings: Settings, stop: threading.Event) -> None:
     """Upgrade the database before any child starts; wait for it if it is not there yet."""
+    _refuse_taken_port(settings)
     while not stop.is_set():
         try:
             with _open(settings):

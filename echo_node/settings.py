@@ -75,8 +75,10 @@ class IntakeSettings(Section):
     """A study is complete this long after its first instance, whatever still arrives."""
     maximum_pdu_bytes: int = Field(default=131_072, ge=0)
     """The largest PDU we accept; 0 means no limit."""
+    processes: int = Field(default=1, ge=1, le=64)
+    """How many processes receive on the one port (SO_REUSEPORT); connections are spread over them."""
     maximum_associations: int = Field(default=32, ge=1)
-    """How many associations may be open at once; further ones are refused as transient."""
+    """How many associations may be open at once, in all processes; further ones are refused as transient."""
     acse_timeout_s: float = Field(default=30.0, gt=0)
     """How long an association may take to be negotiated."""
     network_timeout_s: float = Field(default=60.0, gt=0)
@@ -212,6 +214,8 @@ class Settings(Section):
 
     def model_post_init(self, context: object, /) -> None:
         """Check what spans sections."""
+        if self.intake.processes > 1 and self.node.port == 0:
+            raise ConfigError("intake.processes needs a port that they can share: set node.port")
         for name in self.delivery.destinations:
             if name not in self.peers:
                 raise ConfigError(f"delivery.destinations names '{name}', which is not among the peers")

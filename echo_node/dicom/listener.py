@@ -83,13 +83,21 @@ class AssociationListener(AssociationServer):
         patience_s: how long a connection may take to ask for an association.
         silence_s: how long a read or write on an association's socket may block.
         maximum_waiting: how many connections may wait; a further one displaces the oldest.
+        shares_port: other processes listen on the same port, and the kernel spreads connections over them.
     """
 
     request_queue_size = 128
 
     def __init__(
-        self, *args: Any, patience_s: float, silence_s: float, maximum_waiting: int, **keywords: Any
+        self,
+        *args: Any,
+        patience_s: float,
+        silence_s: float,
+        maximum_waiting: int,
+        shares_port: bool = False,
+        **keywords: Any,
     ) -> None:
+        self._shares_port = shares_port
         keywords["request_handler"] = _AssociationHandler
         super().__init__(*args, **keywords)
         self._patience_s = patience_s
@@ -100,6 +108,12 @@ class AssociationListener(AssociationServer):
         self._listening = cast("socket.socket", self.socket)
         self._wake_receiver, self._wake_sender = socket.socketpair()
         self._stopping = threading.Event()
+
+    def server_bind(self) -> None:
+        """Bind the socket."""
+        if self._shares_port:
+            cast("socket.socket", self.socket).setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        super().server_bind()
 
     @property
     def port(self) -> int:

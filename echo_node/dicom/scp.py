@@ -94,6 +94,7 @@ class StorageProvider:
                 patience_s=self._intake.acse_timeout_s,
                 silence_s=self._intake.network_timeout_s,
                 maximum_waiting=max(64, 4 * self._intake.maximum_associations),
+                shares_port=self._intake.processes > 1,
             )
         except OSError as error:
             raise ConfigError(
@@ -122,7 +123,7 @@ class StorageProvider:
         entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
         entity.require_called_aet = self._intake.require_called_ae_title
         entity.require_calling_aet = list(self._intake.allowed_calling_ae_titles)
-        entity.maximum_associations = self._intake.maximum_associations
+        entity.maximum_associations = -(-self._intake.maximum_associations // self._intake.processes)
         entity.maximum_pdu_size = self._intake.maximum_pdu_bytes
         entity.acse_timeout = self._intake.acse_timeout_s
         entity.dimse_timeout = self._intake.network_timeout_s

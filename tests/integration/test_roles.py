@@ -6,7 +6,12 @@ import signal
 from pathlib import Path
 
 import pytest
+from integration.orthanc import free_port
 from support.serving import ServedNode, eventually
+
+from echo_node.dicom.scu import Sender
+from echo_node.processes import EXIT_CONFIGURATION
+from echo_node.settings import Peer
 
 _HEAVY = r"/(torch|transformers|highdicom)/"
 
@@ -58,6 +63,37 @@ def test_children_end_with_their_parent_and_a_dead_child_is_replaced(tmp_path: P
             "every child ends with its parent",
             60,
         )
+
+
+def test_several_receivers_share_a_port(tmp_path: Path) -> None:
+    port = free_port()
+    arguments = ("--role", "receive", "--set", "intake.processes=3")
+    with ServedNode(tmp_path, *arguments, port=port) as node:
+        node.start("receive")
+        assert node._process is not None
+        receivers = _descendants(node._process.pid)
+        assert len(receivers) == 3
+        eventually(lambda: _listeners(port) == 3, "all of them listen")
+        _echo_often(port)
+        os.kill(receivers[0], signal.SIGKILL)
+        eventually(lambda: _listeners(port) == 2, "one has died")
+        _echo_often(port)
+        eventually(lambda: _listeners(port) == 3, "another takes its place")
+        with ServedNode(tmp_path / "other", *arguments, port=port) as other:
+            other.start()
+            assert other.wait() == EXIT_CONFIGURATION
+        assert node.stop() == 0
+
+
+def _listeners(port: int) -> int:
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return sum(line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A" for line in lines)
+
+
+def _echo_often(port: int) -> None:
+    peer = Peer(ae_title="ECHO_NODE", host="127.0.0.1", port=port)
+    for _ in range(12):
+        Sender("TEST", {"node": peer}, 10).echo("node")
 
 
 def _is_zombie(pid: int) -> bool:

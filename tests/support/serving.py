@@ -33,6 +33,7 @@ class ServedNode:
     Args:
         folder: the data folder's parent; logs lie beside it.
         arguments: further arguments of `serve`.
+        port: where it listens; 0 takes any free port.
         wrapper: a command to run it under, such as strace.
         environment: further variables.
     """
@@ -41,13 +42,14 @@ class ServedNode:
         self,
         folder: Path,
         *arguments: str,
+        port: int = 0,
         wrapper: Sequence[str] = (),
         environment: dict[str, str] | None = None,
     ) -> None:
         self.data_dir = folder / "data"
         self.log = folder / "node.log"
         self._command = [*wrapper, sys.executable, "-m", "echo_node", "serve", *arguments]
-        self._command += ["--data-dir", str(self.data_dir), "--port", "0"]
+        self._command += ["--data-dir", str(self.data_dir), "--port", str(port)]
         ours = {"ECHO_NODE_WEB__PORT": "0", "ECHO_NODE_MODEL__THREADS": "1"}
         self._environment = {**os.environ, **ours, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
@@ -56,6 +58,7 @@ class ServedNode:
 
     def start(self, *roles: str) -> Self:
         """Start it and wait until these roles are ready."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
         self._read_from = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -86,6 +89,13 @@ class ServedNode:
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
         exit_code = self._process.wait(120)
+        self._process = None
+        return exit_code
+
+    def wait(self) -> int:
+        """Wait until it ends by itself; return the exit code."""
+        assert self._process is not None
+        exit_code = self._process.wait(_START_S)
         self._process = None
         return exit_code
 
