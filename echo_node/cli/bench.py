@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
@@ -12,6 +12,7 @@ from echo_node.cli import options
 from echo_node.cli.output import print_json, print_table
 
 _PANEL = "Models"
+_Number = TypeVar("_Number", int, float)
 
 _COLUMNS = {  # of the table; --json has them all
     "mode": "mode",
@@ -64,10 +65,7 @@ def decode(
     settings = options.load_settings(config, model=model).settings.model
     if random != (size == "7b"):
         raise typer.BadParameter("--size 7b and --random belong together", param_hint="--size")
-    try:
-        batches = [int(n) for n in batch.split(",")]
-    except ValueError:
-        raise typer.BadParameter("numbers separated by commas", param_hint="--batch") from None
+    batches = _numbers(batch, "--batch", int)
     from echo_node.bench import decode as measuring
     from echo_node.bench import inputs as sources
     from echo_node.bench import plot as plotting
@@ -147,10 +145,79 @@ def rad(
     console.print("  ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in ratios.items()))
 
 
+_RECEIVE_COLUMNS = {  # of the table; --json has them all
+    "receiver": "receiver",
+    "MB": "size_mb",
+    "assoc.": "associations",
+    "images/s": "images_per_second",
+    "MB/s": "megabytes_per_second",
+    "p99 ms": "p99_ms",
+    "peak MB": "peak_memory_mb",
+    "x storescp": "ratio_vs_storescp",
+    "x disk": "ratio_vs_disk",
+}
+
+
+@bench.command()
+def receive(
+    sizes: Annotated[
+        str, typer.Option("--size", metavar="MB,MB,...", help="Megabytes of an image.")
+    ] = "0.5,10",
+    associations: Annotated[
+        str, typer.Option("--associations", metavar="N,N,...", help="Associations at the same time.")
+    ] = "1,4,16",
+    megabytes: Annotated[
+        int, typer.Option("--megabytes", min=1, help="How much is sent to each receiver in a turn.")
+    ] = 200,
+    rounds: Annotated[
+        int, typer.Option("--rounds", min=1, help="Turns of every receiver; their median.")
+    ] = 3,
+    folder: Annotated[
+        Path, typer.Option("--folder", metavar="DIR", help="On the disk that the node will have.")
+    ] = Path("echo-data"),
+    *,
+    json: options.Json = False,
+) -> None:
+    """Time the receiving of images beside DCMTK, Orthanc and pynetdicom, those that are installed.
+
+    The last row of each load is the disk alone, written to as durably as
+    the node does it: no receiver that keeps its word is faster.
+
+    [bold]Examples[/bold]
+
+      echo-node bench receive
+      echo-node bench receive --size 10 --associations 16 --json
+    """
+    from echo_node.bench.receive import Load, bench_receive
+
+    loads = [
+        Load(size, count, max(count * 4, int(megabytes / size)))
+        for size in _numbers(sizes, "--size", float)
+        for count in _numbers(associations, "--associations", int)
+    ]
+    with Console(stderr=True).status("starting") as status:
+        rows = bench_receive(loads, rounds, folder, status.update)
+    if json:
+        print_json(rows)
+        return
+    print_table(
+        "images of noise, received on this machine",
+        list(_RECEIVE_COLUMNS),
+        [[_figure(row[column]) for column in _RECEIVE_COLUMNS.values()] for row in rows],
+    )
+
+
+def _numbers(text: str, option: str, kind: type[_Number]) -> list[_Number]:
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter("numbers separated by commas", param_hint=option) from None
+
+
 def _figure(value: object) -> object:
     if not isinstance(value, float):
         return value
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def register(app: typer.Typer) -> None:

@@ -1,0 +1,149 @@
+"""How fast images are received, beside peers and beside the disk itself.
+
+All receivers get the same bytes from the same senders in one run, one after another in every round; whatever
+else the machine does meets them all. Only the rows that are durable can answer after a power cut.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from echo_node.bench.receivers import AE_TITLE, DCMTK_NAME, Memory, Receiver, receivers, running
+from echo_node.bench.sending import send_side_by_side
+from echo_node.storage.durable import write_durably
+
+CEILING = "the disk alone"
+"""Write, fsync, rename, fsync of the folder, by as many writers as there are associations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is sent: megabytes of an image, associations at once, images in all."""
+
+    size_mb: float
+    associations: int
+    images: int
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of an image's pixels."""
+        return int(self.size_mb * 1e6)
+
+    @property
+    def images_of_each(self) -> int:
+        """Images of one association."""
+        return max(1, self.images // self.associations)
+
+
+def bench_receive(
+    loads: Sequence[Load], rounds: int, folder: Path, progress: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Measure every receiver that is installed under every load.
+
+    Args:
+        loads: what is sent.
+        rounds: turns of each; medians count.
+        folder: on the disk that is to be measured.
+        progress: told what is being measured.
+
+    Returns:
+        A row for each receiver and load: `receiver`, `durable`, `size_mb`, `associations`,
+        `images_per_second`, `megabytes_per_second`, `p50_ms` and `p99_ms` of a C-STORE, `peak_memory_mb`
+        above idle, and `ratio_vs_storescp` and `ratio_vs_disk` of the images a second.
+
+    Raises:
+        PermanentError: a receiver did not start, or did not store.
+    """
+    rows: list[dict[str, Any]] = []
+    for load in loads:
+        turns: dict[str, list[dict[str, float]]] = {}
+        durable = {each.name: each.is_durable for each in receivers()} | {CEILING: True}
+        for turn in range(rounds):
+            for receiver in receivers():
+                progress(f"{load.size_mb} MB x {load.associations}, turn {turn + 1}: {receiver.name}")
+                turns.setdefault(receiver.name, []).append(_measure(receiver, load, folder))
+            turns.setdefault(CEILING, []).append(_measure_disk(load, folder))
+        rows += _rows(load, turns, durable)
+    return rows
+
+
+def _rows(
+    load: Load, turns: dict[str, list[dict[str, float]]], durable: dict[str, bool]
+) -> Iterator[dict[str, Any]]:
+    median = {
+        name: {figure: statistics.median(turn[figure] for turn in taken) for figure in taken[0]}
+        for name, taken in turns.items()
+    }
+    median.get(DCMTK_NAME)
+    for name, figures in median.items():
+        speed = figures["images_per_second"]
+        yield {
+            "receiver": name,
+            "durable": durable[name],
+            "size_mb": load.size_mb,
+            "associations": load.associations,
+            "images_per_second": speed,
+            "megabytes_per_second": speed * load.size_mb,
+            "p50_ms": figures.get("p50_ms"),
+            "p99_ms": figures.get("p99_ms"),
+            "peak_memory_mb": figures.get("peak_memory_mb"),
+            "ratio_vs_storescp": speed / median[DCMTK_NAME]["images_per_second"]
+            if DCMTK_NAME in median
+            else None,
+            "ratio_vs_disk": speed / median[CEILING]["images_per_second"],
+        }
+
+
+def _measure(receiver: Receiver, load: Load, folder: Path) -> dict[str, float]:
+    with _place(folder) as place, running(receiver, place / "receiver") as (port, pid):
+        send_side_by_side(port, AE_TITLE, load.size_bytes, 1, 2)  # what is done once only
+        memory = Memory(pid)
+        sent = send_side_by_side(port, AE_TITLE, load.size_bytes, load.associations, load.images_of_each)
+        peak_mb = memory.stop()
+    seconds = sorted(second for each in sent for second in each.seconds)
+    span = max(each.ended for each in sent) - min(each.begun for each in sent)
+    return {
+        "images_per_second": len(seconds) / span,
+        "p50_ms": 1e3 * statistics.median(seconds),
+        "p99_ms": 1e3 * seconds[min(len(seconds) - 1, int(0.99 * len(seconds)))],
+        "peak_memory_mb": peak_mb,
+    }
+
+
+def _measure_disk(load: Load, folder: Path) -> dict[str, float]:
+    writers = load.associations
+    with _place(folder) as place, ProcessPoolExecutor(writers, get_context("spawn")) as pool:
+        write = partial(_write, place, load.size_bytes)
+        list(pool.map(write, [1] * writers))  # the processes are there
+        started = time.monotonic()
+        count = sum(pool.map(write, [load.images_of_each] * writers))
+        return {"images_per_second": count / (time.monotonic() - started)}
+
+
+def _write(folder: Path, size_bytes: int, images: int) -> int:
+    content = os.urandom(size_bytes)
+    target = folder / secrets.token_hex(4)
+    for number in range(images):
+        write_durably(target / f"{number}.dcm", (content,), temporary_folder=folder)
+    return images
+
+
+@contextmanager
+def _place(folder: Path) -> Iterator[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        dir=folder, prefix="echo-node-bench-", ignore_cleanup_errors=True
+    ) as made:
+        yield Path(made)
