@@ -21,6 +21,7 @@ from echo_node.domain.ports import Clock, StoreOutcome
 from echo_node.domain.study import InstanceFile, InstanceIdentity, ReceivedInstance
 from echo_node.storage.bell import JOBS, ring
 from echo_node.storage.engine import Database
+from echo_node.storage.group_commit import GroupCommit
 from echo_node.storage.tables import Base, Conflict, Instance, Job, Study
 
 log = structlog.get_logger()
@@ -50,6 +51,7 @@ class Studies:
         is_urgent: Callable[[str], bool] = lambda calling: False,
     ) -> None:
         self._database = database
+        self._commits = GroupCommit(database)
         self._clock = clock
         self._idle_s = idle_s
         self._forced = timedelta(seconds=forced_s)
@@ -63,12 +65,11 @@ class Studies:
     def record(self, received: ReceivedInstance, file: InstanceFile, expected: StoreOutcome) -> bool:
         """Commit the instance (or the conflict) and move the study; false if it is not *expected*."""
         now = self._clock.now()
+        add = _add_conflict if expected is StoreOutcome.CONFLICT else self._add_instance
         try:
-            with self._database.write() as session:
-                if expected is StoreOutcome.CONFLICT:
-                    study_id, revision = _add_conflict(session, received, file, now)
-                else:
-                    study_id, revision = self._add_instance(session, received, file, now)
+            study_id, revision = self._commits.run(
+                received.identity.study_instance_uid, lambda session: add(session, received, file, now)
+            )
         except _NotAsExpected:
             return False
         if expected is StoreOutcome.CONFLICT:

@@ -35,7 +35,8 @@ def test_a_receiver_that_does_not_start_is_named(tmp_path: Path) -> None:
 
 
 def test_a_receiver_that_refuses_is_named(tmp_path: Path) -> None:
-    receiver = receivers()[0]
-    with running(receiver, tmp_path / "place") as (port, _):
-        with pytest.raises(PermanentError, match="the association was refused"):
-            send_side_by_side(port, "SOMEONE_ELSE", 1000, 1, 1)
+    with (
+        running(receivers()[0], tmp_path / "place") as (port, _),
+        pytest.raises(PermanentError, match="the association was refused"),
+    ):
+        send_side_by_side(port, "SOMEONE_ELSE", 1000, 1, 1)
