@@ -24,6 +24,7 @@ TOOLS := orthanc orthanc-dicomweb orthanc-gdcm dcmtk dicom3tools libpixelmed-jav
 
 PYTEST_ARGS ?=
 ABLATIONS ?=
+FAULTS ?=
 
 .PHONY: help
 help: ## List the targets
@@ -36,6 +37,10 @@ demo: $(VENV)/.node ## The whole way on this machine: push a study, see the draf
 .PHONY: test
 test: $(VENV)/.test tools ## Install what the tests need, and run them
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: faults
+faults: $(VENV)/.test tools ## Kill, fill, cut and confuse a node on purpose, and audit it (FAULTS="--only burst --seed 7"; long)
+	cd tests && PYTHONPATH=. ../$(BIN)/python -m faults $(FAULTS)
 
 .PHONY: lint
 lint: $(VENV)/.dev ## Style, types, layers

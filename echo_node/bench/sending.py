@@ -100,7 +100,7 @@ def _send(pipe: Connection, port: int, called: str, size_bytes: int, number: int
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE_S) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            message = _message(_associate(connection, called), size_bytes, number)
+            message = store_request(_associate(connection, called), size_bytes, number)
             pipe.send("")
             pipe.recv()
             pipe.send(_send_all(connection, message, number, images))
@@ -130,8 +130,8 @@ def _send_all(connection: socket.socket, message: bytearray, number: int, images
     return Sent(tuple(seconds), begun, time.monotonic())
 
 
-def _associate(connection: socket.socket, called: str) -> int:
-    """Negotiate; return the longest PDU that the peer takes."""
+def association_request(called: str) -> bytes:
+    """Return the PDU that asks for an association for Computed Radiography."""
     length, implementation = MaximumLengthNotification(), ImplementationClassUIDNotification()
     length.maximum_length_received = _MOST_PDU_BYTES
     implementation.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
@@ -144,7 +144,12 @@ def _associate(connection: socket.socket, called: str) -> int:
     request.user_information = [length, implementation]
     pdu = A_ASSOCIATE_RQ()
     pdu.from_primitive(request)
-    connection.sendall(pdu.encode())
+    return bytes(pdu.encode())
+
+
+def _associate(connection: socket.socket, called: str) -> int:
+    """Negotiate; return the longest PDU that the peer takes."""
+    connection.sendall(association_request(called))
     kind, content = _pdu(connection)
     if kind != _ACCEPTED:
         raise PermanentError("the association was refused")
@@ -156,7 +161,7 @@ def _associate(connection: socket.socket, called: str) -> int:
     return int(accepted.maximum_length_received or 0) or _MOST_PDU_BYTES
 
 
-def _message(longest_pdu: int, size_bytes: int, number: int) -> bytearray:
+def store_request(longest_pdu: int, size_bytes: int, number: int) -> bytearray:
     """Return all PDUs of a C-STORE request, a placeholder where its SOP Instance UID stands."""
     stream = io.BytesIO()
     _image(size_bytes, number).save_as(stream, implicit_vr=False, little_endian=True)

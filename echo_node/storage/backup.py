@@ -73,7 +73,9 @@ class _File:
     is_instance: bool
 
     def is_whole(self, content: bytes) -> bool:
-        return hashlib.sha256(_data_set(content) if self.is_instance else content).hexdigest() == self.sha256
+        return (
+            hashlib.sha256(data_set_of(content) if self.is_instance else content).hexdigest() == self.sha256
+        )
 
 
 def back_up(database: Database, data_dir: Path, target: Path, progress: Progress) -> Manifest:
@@ -313,7 +315,7 @@ def _forget_others(folder: Path, wanted: set[str]) -> None:
             path.unlink()
 
 
-def _data_set(part10: bytes) -> bytes:
+def data_set_of(part10: bytes) -> bytes:
     """Return what follows the file meta information, whose length stands in it first (PS3.10 7.1)."""
     if len(part10) < _PREAMBLE_BYTES + _GROUP_LENGTH_BYTES:
         return b""

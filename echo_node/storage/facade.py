@@ -133,10 +133,14 @@ class Storage:
         }
         release[kind](row_id)
 
-    def clear_leftovers(self) -> int:
-        """Remove half-written files, and whole ones of the spool that no row came to refer to."""
+    def clear_leftovers(self, orphan_age_s: float = _ORPHAN_AGE_S) -> int:
+        """Remove half-written files, and whole ones of the spool that no row came to refer to.
+
+        Args:
+            orphan_age_s: how old such a file must be: younger ones may be about to be recorded.
+        """
         removed = self.spool.clear_leftovers() + self.outbox.clear_leftovers()
-        old = [str(path) for path in self.spool.older_than(_ORPHAN_AGE_S)]
+        old = [str(path) for path in self.spool.older_than(orphan_age_s)]
         for start in range(0, len(old), _CHUNK):
             chunk = old[start : start + _CHUNK]
             with self.database.read() as session:

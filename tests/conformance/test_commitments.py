@@ -39,7 +39,7 @@ class Committing(House):
             PATIENCE_S,
             ae_titles={"PACS": "ORTHANC"},
             new_uid=lambda: f"2.25.{next(numbers)}",
-            randomness=random.Random(0),  # noqa: S311 - jitter
+            randomness=random.Random(0),
         )
 
     def delivered(self) -> "Committing":

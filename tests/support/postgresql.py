@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,13 @@ def programs() -> Path | None:
 @contextmanager
 def server() -> Iterator[str]:
     """Run a server; yield the URL of its first database."""
+    with restartable() as (url, _):
+        yield url
+
+
+@contextmanager
+def restartable() -> Iterator[tuple[str, Callable[[], None]]]:
+    """Run a server; yield the URL of its first database, and what stops it at once and starts it again."""
     binaries = programs()
     if binaries is None:
         raise RuntimeError("PostgreSQL is not installed: run `make tools`")
@@ -39,10 +46,21 @@ def server() -> Iterator[str]:
         # What a power cut would do to the server is not ours to test: no fsync.
         options = f"-c fsync=off -c listen_addresses='' -c unix_socket_directories='{folder}'"
         control = str(binaries / "pg_ctl")
-        run(control, "-D", str(data), "-l", str(log), "-o", options, "-w", "start")
-        try:
-            yield f"postgresql://echo@/postgres?host={folder}"
-        finally:
+
+        def start() -> None:
+            run(control, "-D", str(data), "-l", str(log), "-o", options, "-w", "start")
+
+        def stop() -> None:
             run(control, "-D", str(data), "-m", "immediate", "-w", "stop")
+
+        def restart() -> None:
+            stop()
+            start()
+
+        start()
+        try:
+            yield f"postgresql://echo@/postgres?host={folder}", restart
+        finally:
+            stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -10,7 +10,7 @@ from echo_node.domain.job import RetryPolicy
 def test_the_wait_is_between_half_and_all_of_the_back_off(
     attempt: int, first: float, longest: float, seed: int
 ) -> None:
-    delay = RetryPolicy(5, first, longest).delay(attempt, random.Random(seed)).total_seconds()  # noqa: S311
+    delay = RetryPolicy(5, first, longest).delay(attempt, random.Random(seed)).total_seconds()
     back_off = min(longest, first * 2.0 ** min(attempt - 1, 60))
     assert back_off / 2 - 1e-6 <= delay <= back_off + 1e-6
 

@@ -62,7 +62,7 @@ def _worker(queue: Queue, stage: Callable[[DraftJob], None], heartbeat_s: float 
         heartbeat_s=heartbeat_s,
         poll_s=0.01,
         clock=SetClock(),
-        randomness=random.Random(1),  # noqa: S311
+        randomness=random.Random(1),
     )
 
 
