@@ -48,17 +48,20 @@ def current(
     from echo_node.storage import migrate
     from echo_node.storage.engine import Database
 
-    here, needed = None, migrate.latest()
+    here, needed, usable = None, migrate.latest(), False
     if not is_absent(settings):
         database = Database(settings.database_url)
         try:
-            here = migrate.current(database)
+            here, usable = migrate.current(database), migrate.is_usable(database)
         finally:
             database.close()
     if json:
         print_json({"current": here, "latest": needed})
-    elif here == needed:
-        typer.echo(f"The database is at version {here}, as this program needs.")
+    elif usable:
+        newer = (
+            "as this program needs" if here == needed else f"newer than {needed}, and this program can use it"
+        )
+        typer.echo(f"The database is at version {here}, {newer}.")
     else:
         typer.echo(f"The database is at version {here or 'none'}; this program needs {needed}: ", nl=False)
         typer.echo("run `echo-node db upgrade`.")

@@ -133,14 +133,16 @@ def _database(settings: Settings) -> Finding:
         kind = database.dialect
         try:
             here, needed = migrate.current(database), migrate.latest()
+            usable = migrate.is_usable(database)
         finally:
             database.close()
     except EchoNodeError as error:
         return Finding(
             "database", Verdict.FAILED, str(error), "is the server running, and database.url right?"
         )
-    if here == needed:
-        return Finding("database", Verdict.OK, f"{kind}, version {here}")
+    if usable:
+        newer = "" if here == needed else ", of a newer program that this one can work beside"
+        return Finding("database", Verdict.OK, f"{kind}, version {here}{newer}")
     message = f"{kind}, version {here or 'none'}, needs {needed}"
     return Finding("database", Verdict.NOTE, message, "`serve` or `db upgrade` brings it to that version")
 

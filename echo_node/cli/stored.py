@@ -41,10 +41,10 @@ def existing_storage(settings: Settings) -> Iterator[Storage]:
     from echo_node.storage.facade import open_storage
 
     with open_storage(settings) as storage:
-        here, needed = storage.current(), migrate.latest()
-        if here != needed:
+        if not migrate.is_usable(storage.database):
+            here = storage.current() or "none"
             raise ConfigError(
-                f"the database {mask_url(url)} is at version {here or 'none'}, this program needs {needed}: "
+                f"the database {mask_url(url)} is at version {here}, this program needs {migrate.latest()}: "
                 "`echo-node db upgrade` with the same flags, or the program that it belongs to"
             )
         yield storage

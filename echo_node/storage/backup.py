@@ -32,6 +32,7 @@ from echo_node.storage.retention import keeping_files
 
 MANIFEST, ROWS, FILES = "manifest.json", "rows.jsonl.gz", "files"
 _FORMAT = 1
+_OF_THE_SCHEMA = {"alembic_version", "schema_support"}
 _INSERTED_AT_ONCE = 500
 _PREAMBLE_BYTES, _GROUP_LENGTH_BYTES = 132, 12
 
@@ -204,7 +205,7 @@ def _tables(connection: Connection) -> dict[str, Table]:
     """Return the tables that the database has, each after those that it refers to."""
     metadata = MetaData()
     metadata.reflect(connection)
-    return {table.name: table for table in metadata.sorted_tables if table.name != "alembic_version"}
+    return {table.name: table for table in metadata.sorted_tables if table.name not in _OF_THE_SCHEMA}
 
 
 def _as_json(value: Any) -> Any:

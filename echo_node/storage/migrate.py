@@ -1,4 +1,9 @@
-"""The schema's versions: Alembic's scripts, run by the program itself."""
+"""The schema's versions: Alembic's scripts, run by the program itself.
+
+A node of several machines is upgraded one machine after another: a program works with the schema of the
+version after its own too, if that says so (`schema_support`). So every script adds what an older program can
+do without, with defaults, and takes nothing away that the version before it uses; a test compares.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +24,10 @@ _LOCK_KEY = 0x6563_686F  # "echo": several machines may start, and upgrade, at o
 def upgrade(database: Database, version: str = "head") -> str:
     """Bring the schema to this program's version, or to an earlier one, all or nothing; return which it has.
 
+    A newer schema that this program can work with is left as it is.
+
     Raises:
-        ConfigError: the schema was made by a newer program.
+        ConfigError: the schema was made by a newer program, and this one is too old for it.
         TransientError: the database cannot be reached.
     """
     try:
@@ -28,7 +35,9 @@ def upgrade(database: Database, version: str = "head") -> str:
             if database.dialect == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
             config = _config(connection)
-            _refuse_newer(connection, config)
+            newer = _newer(connection, config)
+            if newer is not None:
+                return newer
             command.upgrade(config, version)
     except DBAPIError as error:
         raise TransientError(f"the database could not be upgraded ({type(error.orig).__name__})") from None
@@ -56,14 +65,40 @@ def latest() -> str:
     return head
 
 
-def _refuse_newer(connection: Connection, config: Config) -> None:
+def is_usable(database: Database) -> bool:
+    """Say whether this program can work with the schema as it is.
+
+    Raises:
+        ConfigError: it was made by a newer program, and this one is too old for it.
+        TransientError: the database cannot be reached.
+    """
+    if current(database) == latest():
+        return True
+    with database.engine.connect() as connection:
+        return _newer(connection, _config(connection)) is not None
+
+
+def _newer(connection: Connection, config: Config) -> str | None:
+    """Return the schema's version if it is a newer program's that this one can work beside, else None.
+
+    Raises:
+        ConfigError: this program is too old for it.
+    """
     here = MigrationContext.configure(connection).get_current_revision()
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if here is not None and here not in known:
+    known = _known(config)
+    if here is None or here in known:
+        return None
+    oldest = connection.scalar(text("SELECT oldest FROM schema_support"))
+    if oldest not in known:
         raise ConfigError(
             f"the database has schema version {here}, which this program does not know: "
             "it was upgraded by a newer echo-node; install that one"
         )
+    return here
+
+
+def _known(config: Config) -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
 
 
 def _config(connection: Connection | None) -> Config:

@@ -242,6 +242,14 @@ class Commitment(Claimable, Base):
     transaction_uid: Mapped[str | None] = mapped_column(_UID, unique=True)
 
 
+class SchemaSupport(Base):
+    """The oldest schema version whose program can still work with this schema: one row."""
+
+    __tablename__ = "schema_support"
+
+    oldest: Mapped[str] = mapped_column(String(32), primary_key=True)
+
+
 class Pause(Base):
     """Work that an operator has stopped for a while."""
 

@@ -74,12 +74,24 @@ def test_a_database_that_does_not_answer_is_transient() -> None:
         migrate.upgrade(database)
 
 
-def test_a_newer_schema_is_refused(database: Database) -> None:
+def _as_of_a_newer_program(database: Database, oldest: str) -> None:
     with database.write() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(ConfigError, match="newer"):
-        migrate.upgrade(database)
+        session.execute(text("UPDATE schema_support SET oldest = :oldest"), {"oldest": oldest})
+
+
+def test_a_much_newer_schema_is_refused(database: Database) -> None:
+    _as_of_a_newer_program(database, "9998")
+    for use in (migrate.upgrade, migrate.is_usable):
+        with pytest.raises(ConfigError, match="newer"):
+            use(database)
     assert migrate.current(database) == "9999"
+
+
+def test_the_schema_of_the_next_version_is_worked_with(database: Database) -> None:
+    _as_of_a_newer_program(database, migrate.latest())
+    assert migrate.is_usable(database)
+    assert migrate.upgrade(database) == migrate.current(database) == "9999"
 
 
 def test_a_database_without_schema_has_no_version(tmp_path: Path) -> None:
