@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -204,6 +205,42 @@ def receive(
         "images of noise, received on this machine",
         list(_RECEIVE_COLUMNS),
         [[_figure(row[column]) for column in _RECEIVE_COLUMNS.values()] for row in rows],
+    )
+
+
+@bench.command()
+def queue(
+    queued: Annotated[str, typer.Option("--queued", metavar="N,N,...", help="Jobs that wait.")] = "10,1000",
+    archived: Annotated[int, typer.Option("--archived", min=0, help="Jobs done before.")] = 100_000,
+    database_url: Annotated[
+        str | None,
+        typer.Option("--database-url", metavar="URL", help="Empty; else SQLite, made here."),
+    ] = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Time the claiming of jobs with few and many of them waiting, and many done long ago.
+
+    [bold]Examples[/bold]
+
+      echo-node bench queue --archived 1000000
+      echo-node bench queue --database-url postgresql://echo@db/bench --json
+    """
+    from echo_node.bench.queue import bench_queue
+
+    counts = _numbers(queued, "--queued", int)
+    with tempfile.TemporaryDirectory(dir=".") as folder, Console(stderr=True).status("starting") as status:
+        rows = bench_queue(
+            database_url or f"sqlite:///{folder}/bench.sqlite3", counts, archived, status.update
+        )
+    if json:
+        print_json(rows)
+        return
+    columns = list(rows[0])
+    print_table(
+        "one worker, a job after another",
+        [name.replace("_", " ") for name in columns],
+        [[_figure(row[name]) for name in columns] for row in rows],
     )
 
 

@@ -1,0 +1,132 @@
+"""How fast jobs are claimed, with how many waiting and how many done long ago."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+
+from echo_node.domain.job import JobState, RetryPolicy
+from echo_node.domain.lifecycle import StudyState
+from echo_node.errors import PermanentError
+from echo_node.storage import migrate
+from echo_node.storage.engine import Database
+from echo_node.storage.facade import SystemClock
+from echo_node.storage.jobs import JobQueue
+from echo_node.storage.tables import Job, Study
+
+_AT_ONCE = 10_000
+_SENDERS = 8
+
+
+def bench_queue(
+    url: str, queued: Sequence[int], archived: int, progress: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Measure the claiming and finishing of jobs.
+
+    Args:
+        url: of an empty database; its tables are made, and emptied at the end.
+        queued: how many jobs wait, a row for each.
+        archived: how many jobs were done before.
+        progress: told what is being done.
+
+    Returns:
+        A row for each of *queued*: `database`, `queued`, `archived`, `claims_per_second` (claimed and
+        finished, one after another), and `p50_ms` and `p99_ms` of a claim.
+
+    Raises:
+        PermanentError: the database holds studies.
+    """
+    database = Database(url)
+    try:
+        migrate.upgrade(database)
+        with database.read() as session:
+            if session.scalar(select(Study.id).limit(1)) is not None:
+                raise PermanentError("this database holds studies: give the benchmark an empty one")
+        try:
+            return list(_rows(database, queued, archived, progress))
+        finally:
+            with database.write() as session:
+                session.execute(delete(Job))
+                session.execute(delete(Study))
+    finally:
+        database.close()
+
+
+def _rows(
+    database: Database, queued: Sequence[int], archived: int, progress: Callable[[str], None]
+) -> Iterator[dict[str, Any]]:
+    progress(f"writing {archived} jobs that are done")
+    _fill(database, 1, archived, JobState.DONE)
+    first = archived + 1
+    for count in queued:
+        progress(f"claiming {count} jobs beside {archived} that are done")
+        _fill(database, first, count, JobState.READY)
+        first += count
+        yield _measure(database, count, archived)
+
+
+def _measure(database: Database, count: int, archived: int) -> dict[str, Any]:
+    queue = JobQueue(database, SystemClock(), RetryPolicy(5, 1, 1), 120)
+    seconds, begun = [], time.perf_counter()
+    for _ in range(count):
+        started = time.perf_counter()
+        job = queue.claim("bench")
+        seconds.append(time.perf_counter() - started)
+        if job is None:
+            raise PermanentError("a job that waits was not claimed")
+        queue.skip(job, "bench")
+    span = time.perf_counter() - begun
+    seconds.sort()
+    return {
+        "database": database.dialect,
+        "queued": count,
+        "archived": archived,
+        "claims_per_second": count / span,
+        "p50_ms": 1e3 * statistics.median(seconds),
+        "p99_ms": 1e3 * seconds[int(0.99 * (count - 1))],
+    }
+
+
+def _fill(database: Database, first: int, count: int, state: JobState) -> None:
+    for start in range(first, first + count, _AT_ONCE):
+        numbers = range(start, min(start + _AT_ONCE, first + count))
+        with database.write() as session:
+            session.execute(insert(Study), list(_studies(numbers, state)))
+            session.execute(insert(Job), list(_jobs(numbers, state)))
+
+
+def _studies(numbers: range, state: JobState) -> Iterator[dict[str, Any]]:
+    moment = datetime.now(UTC) - timedelta(days=1)
+    waits = state is JobState.READY
+    for number in numbers:
+        yield {
+            "id": number,
+            "study_instance_uid": f"2.25.{number}",
+            "state": StudyState.QUEUED if waits else StudyState.DELIVERED,
+            "revision": 1,
+            "calling_ae_title": f"SENDER{number % _SENDERS}",
+            "due_at": moment,
+            "force_at": moment,
+            "received_at": moment,
+            "changed_at": moment,
+        }
+
+
+def _jobs(numbers: range, state: JobState) -> Iterator[dict[str, Any]]:
+    moment = datetime.now(UTC) - timedelta(days=1)
+    for number in numbers:
+        yield {
+            "study_id": number,
+            "revision": 1,
+            "state": state,
+            "turn": number // _SENDERS,
+            "calling_ae_title": f"SENDER{number % _SENDERS}",
+            "available_at": moment,
+            "created_at": moment,
+            "changed_at": moment,
+        }
