@@ -175,8 +175,8 @@ def _infer(settings: Settings, stop: threading.Event) -> None:
 
 def _deliver(settings: Settings, stop: threading.Event) -> None:
     from echo_node.dicom.commitment import CommitmentUser
+    from echo_node.dicom.destinations import Destinations
     from echo_node.dicom.libraries import configure_libraries
-    from echo_node.dicom.scu import Sender
     from echo_node.pipeline.commit import CommitStage
     from echo_node.pipeline.deliver import DeliverStage
     from echo_node.pipeline.maintenance import Sweep
@@ -184,7 +184,7 @@ def _deliver(settings: Settings, stop: threading.Event) -> None:
 
     configure_libraries()
     delivery = settings.delivery
-    sender = Sender(settings.node.ae_title, settings.peers, delivery.timeout_s)
+    sender = Destinations(settings.node.ae_title, settings.peers, delivery.timeout_s)
     with _open(settings) as storage, _identity(settings) as identity:
         # A worker for each destination: one that is dead or slow does not hold up the others.
         queues = [storage.deliveries_to(name) for name in delivery.destinations]

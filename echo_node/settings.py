@@ -37,6 +37,13 @@ def _ae_title(value: str) -> str:
     return stripped
 
 
+def _http_url(value: str) -> str:
+    if value and not value.startswith(("http://", "https://")):
+        raise ValueError("begins with https:// or http://, such as https://pacs.example.org/dicom-web")
+    return value
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
 AETitle = Annotated[str, AfterValidator(_ae_title)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -194,6 +201,10 @@ class Peer(Section):
     """Overrides `intake.study_idle_s` for studies from this peer."""
     urgent: bool = False
     """Studies from this peer are drafted before those of others."""
+    stow_url: HttpUrl = ""
+    """A destination is sent drafts by STOW-RS to this DICOMweb service instead of by C-STORE."""
+    stow_token: str = ""
+    """The bearer token for it; best in the environment, such as ECHO_NODE_PEERS__PACS__STOW_TOKEN."""
     storage_commitment: bool = False
     """A destination is asked to commit to each draft; it must know our AE title and port to answer."""
 
@@ -219,8 +230,10 @@ class Settings(Section):
         for name in self.delivery.destinations:
             if name not in self.peers:
                 raise ConfigError(f"delivery.destinations names '{name}', which is not among the peers")
-            if not self.peers[name].host:
-                raise ConfigError(f"peer '{name}' is a destination and needs a host")
+            if not (self.peers[name].host or self.peers[name].stow_url):
+                raise ConfigError(f"peer '{name}' is a destination and needs a host or a stow_url")
+            if self.peers[name].storage_commitment and not self.peers[name].host:
+                raise ConfigError(f"peer '{name}' is asked for storage commitment and needs a host")
 
     @property
     def committing(self) -> dict[str, str]:

@@ -49,7 +49,9 @@ def pacs_peer(text: str, source: str) -> Peer:
 
 
 def masked(key: Key, value: object) -> object:
-    """Return *value* fit to be shown: the password of a database URL is replaced by `***`."""
+    """Return *value* fit to be shown: passwords and tokens are replaced by `***`."""
+    if key[-1] == "stow_token" and value:
+        return "***"
     if key == ("database", "url") and isinstance(value, str):
         return mask_url(value)
     return value

@@ -24,6 +24,7 @@ from typing import Any, Self
 from echo_node.settings import Peer
 
 PROGRAM = shutil.which("Orthanc", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 AE_TITLE = "ORTHANC"
 
 _START_S, _STOP_S = 60.0, 20.0
@@ -42,11 +43,17 @@ class Orthanc:
     Args:
         modalities: the AE titles that may store and that it knows, with their addresses.
         stable_age_s: when it calls a study stable.
+        dicomweb: whether it is a DICOMweb service too.
     """
 
     def __init__(
-        self, modalities: Mapping[str, tuple[str, int]] | None = None, *, stable_age_s: int = 1
+        self,
+        modalities: Mapping[str, tuple[str, int]] | None = None,
+        *,
+        stable_age_s: int = 1,
+        dicomweb: bool = False,
     ) -> None:
+        self._dicomweb = dicomweb
         self._folder = Path(tempfile.mkdtemp(prefix="echo-node-orthanc-"))
         self._modalities = modalities if modalities is not None else {"ECHO_NODE": ("127.0.0.1", 11112)}
         self._stable_age_s = stable_age_s
@@ -58,6 +65,11 @@ class Orthanc:
     def peer(self) -> Peer:
         """Where to send."""
         return Peer(ae_title=AE_TITLE, host="127.0.0.1", port=self.dicom_port)
+
+    @property
+    def dicomweb_url(self) -> str:
+        """Where its DICOMweb service is."""
+        return f"http://127.0.0.1:{self.http_port}/dicom-web"
 
     @property
     def address(self) -> str:
@@ -170,7 +182,8 @@ class Orthanc:
             "Name": "echo-node test",
             "StorageDirectory": str(self._folder / "storage"),
             "IndexDirectory": str(self._folder / "index"),
-            "Plugins": [],
+            "Plugins": [str(DICOMWEB)] if self._dicomweb else [],
+            "DicomWeb": {"Enable": self._dicomweb, "Root": "/dicom-web/"},
             "HttpPort": self.http_port,
             "RemoteAccessAllowed": False,
             "AuthenticationEnabled": False,

@@ -89,6 +89,8 @@ def test_pacs_is_a_peer_and_the_destination():
         "port": 104,
         "study_idle_s": None,
         "urgent": False,
+        "stow_url": "",
+        "stow_token": "",
         "storage_commitment": False,
     }
 

@@ -1,0 +1,114 @@
+"""Sending by STOW-RS (PS3.18 10.5): for a PACS that is reached over HTTP.
+
+The stored bytes go out as one part of a multipart request. What the answer says of our instance decides what
+becomes of the delivery, as a DIMSE status would: its failure and warning reasons are such statuses.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import secrets
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+from echo_node.dicom.statuses import Status, Verdict, classify, describe
+from echo_node.domain.ports import DeliveryOutcome
+from echo_node.domain.report import EncodedDocument
+from echo_node.errors import PermanentError, TransientError
+from echo_node.settings import Peer
+
+_FAILED, _STORED = "00081198", "00081199"
+_SOP_INSTANCE_UID, _FAILURE_REASON, _WARNING_REASON = "00081155", "00081197", "00081196"
+_MAY_PASS = {408, 425, 429}
+_HAS_AN_ANSWER = {200, 202, 409}
+
+
+class StowSender:
+    """Sends documents to peers that have a `stow_url`.
+
+    Args:
+        peers: where to send, by configured name.
+        timeout_s: how long a peer may take to accept a connection, to answer.
+    """
+
+    def __init__(self, peers: Mapping[str, Peer], timeout_s: float) -> None:
+        self._peers = peers
+        self._timeout_s = timeout_s
+
+    def send(self, document: EncodedDocument, destination: str) -> tuple[DeliveryOutcome, int]:
+        """Send the stored bytes; return the outcome and the DIMSE status that the answer stands for.
+
+        Raises:
+            TransientError: no connection, time-out, or an answer that may change.
+            PermanentError: an answer that will not.
+        """
+        code, body = self._post(destination, _request(self._peers[destination], document))
+        if code in _HAS_AN_ANSWER:
+            return _outcome(destination, code, body, document.sop_instance_uid)
+        message = f"{destination} answers STOW-RS with HTTP {code}"
+        if code >= 500 or code in _MAY_PASS:
+            raise TransientError(message)
+        raise PermanentError(f"{message}: check stow_url and stow_token of the peer")
+
+    def _post(self, destination: str, request: urllib.request.Request) -> tuple[int, bytes]:
+        try:
+            with urllib.request.urlopen(request, timeout=self._timeout_s) as answer:  # noqa: S310 - http(s) only
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return refusal.code, refusal.read()
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "reason", error)
+            raise TransientError(f"{destination} cannot be reached: {type(reason).__name__}") from error
+
+
+def _request(peer: Peer, document: EncodedDocument) -> urllib.request.Request:
+    boundary = secrets.token_hex(16)
+    head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n"
+    body = head.encode() + document.part10 + f"\r\n--{boundary}--\r\n".encode()
+    headers = {
+        "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
+        "Accept": "application/dicom+json",
+    }
+    if peer.stow_token:
+        headers["Authorization"] = f"Bearer {peer.stow_token}"
+    return urllib.request.Request(f"{peer.stow_url.rstrip('/')}/studies", body, headers, method="POST")  # noqa: S310
+
+
+def _outcome(destination: str, code: int, body: bytes, uid: str) -> tuple[DeliveryOutcome, int]:
+    """Return what the answer says of our instance."""
+    try:
+        answer = json.loads(body) if body.strip() else {}
+        failed, stored = _items(answer, _FAILED, uid), _items(answer, _STORED, uid)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise TransientError(f"{destination} answers STOW-RS with something that cannot be read") from None
+    if failed:
+        return _by_status(destination, _reason(failed[0], _FAILURE_REASON) or Status.PROCESSING_FAILURE)
+    if code == 200 or stored:
+        warning = _reason(stored[0], _WARNING_REASON) if stored else 0
+        return (DeliveryOutcome.WARNING, warning) if warning else (DeliveryOutcome.SUCCESS, Status.SUCCESS)
+    raise TransientError(f"{destination} answers STOW-RS with HTTP {code} and says nothing of our object")
+
+
+def _by_status(destination: str, status: int) -> tuple[DeliveryOutcome, int]:
+    verdict = classify(status)
+    if verdict is Verdict.STORED_WITH_WARNING:
+        return DeliveryOutcome.WARNING, status
+    if verdict is Verdict.REFUSED:
+        raise PermanentError(f"{destination} refused the object: {describe(status)}; see the peer's own log")
+    raise TransientError(f"{destination} cannot store now: {describe(status)}")
+
+
+def _items(answer: Any, sequence: str, uid: str) -> list[Any]:
+    """Return the items of a sequence (DICOM JSON model, PS3.18 F) that are about our instance."""
+    answer = answer[0] if isinstance(answer, list) else answer
+    items = answer.get(sequence, {}).get("Value", [])
+    return [item for item in items if item.get(_SOP_INSTANCE_UID, {}).get("Value") == [uid]]
+
+
+def _reason(item: Any, tag: str) -> int:
+    values = item.get(tag, {}).get("Value", [])
+    return int(values[0]) if values else 0
