@@ -106,3 +106,38 @@ def test_what_was_set_aside_is_counted_and_shown_where_it_lies(console: Console)
     (conflict,) = console.json("queue", "show", "1")["conflicts"]
     assert Path(conflict["path"]).is_relative_to(console.folder / "data")
     assert conflict["path"] in console("queue", "show", "1").stdout
+
+
+def test_a_pause_is_begun_shown_and_ended(console: Console):
+    assert console("queue", "resume", "drafting").stdout == "drafting was not paused.\n"
+    assert console("queue", "pause", "drafting", "--reason", "upgrade", "--wait").returncode == 0
+    assert console.json("status")["paused"] == {"drafting": "upgrade"}
+    assert "drafting since" in console("status").stdout
+    console.house.arrive()
+    console.house.complete()
+    assert console.house.jobs.claim("worker") is None
+    assert console("queue", "resume", "drafting").stdout == "drafting goes on.\n"
+    assert console.house.jobs.claim("worker") is not None
+    assert console("queue", "pause", "receiving").returncode == 2
+
+
+def test_a_study_is_hurried(console: Console):
+    for number in (1, 2):
+        console.house.arrive(received(number, number))
+        console.house.complete()
+    assert console("queue", "urgent", "2").stdout == "Study 2 is drafted next.\n"
+    assert console.house.claim().study_id == 2
+    assert console("queue", "urgent", "7").returncode == 1
+
+
+def test_the_node_is_backed_up_and_restored(console: Console, tmp_path: Path):
+    console.house.drafted()
+    done = console("backup", "safe")
+    assert (done.returncode, "1 files were missing" in done.stderr) == (1, True)  # this house keeps no images
+    flags = ("--config", tmp_path / "config", "--data-dir", "again")
+    restored = echo_node("restore", "safe", *flags, cwd=tmp_path)
+    assert restored.returncode == 0, restored.stderr
+    status = echo_node("status", "--json", *flags, cwd=tmp_path)
+    assert json.loads(status.stdout)["studies"]["drafted"] == 1
+    again = console("restore", "safe")
+    assert (again.returncode, "has studies already" in again.stderr) == (1, True)
