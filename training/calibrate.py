@@ -66,12 +66,10 @@ def fit(judged: Judged, measured_on: str) -> Calibration:
             count = few + many
             merged = ((low * few + high * many) / count, (low_share * few + high_share * many) / count, count)
             pooled[-2:] = [merged]
-    strictly = [pooled[0], *(b for a, b in pairwise(pooled) if b[0] > a[0])]
-    return Calibration(
-        tuple(round(likelihood, 6) for likelihood, _, _ in strictly),
-        tuple(round(share, 4) for _, share, _ in strictly),
-        measured_on,
-    )
+    knots = [(float(f"{likelihood:.6g}"), round(share, 4)) for likelihood, share, _ in pooled]
+    strictly = [knots[0], *(b for a, b in pairwise(knots) if b[0] > a[0])]
+    likelihood, share = zip(*strictly, strict=True)
+    return Calibration(likelihood, share, measured_on)
 
 
 def reliability(judged: Judged, calibration: Calibration, bins: int = 10) -> list[tuple[float, float, int]]:

@@ -36,7 +36,7 @@ def evaluate(data: str, seed: int, model: str, threshold: float, scorers: list[s
     """
     loaded_scorers = load_scorers(scorers)
     student = checkpoint.load(model)
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False)
     with console.status("reading images") as status:
         cases = open_cases(data, seed, ImagePreparation.load(student.folder))
         plan = Plan(seed, threshold, loaded_scorers)

@@ -30,6 +30,15 @@ def test_sentences_that_are_all_right_still_give_a_map() -> None:
     assert fit(judged, "made up")(0.95) == 1.0
 
 
+def test_likelihoods_next_to_nothing_and_next_to_one_are_told_apart() -> None:
+    least, most = np.geomspace(1e-12, 1e-9, 300), 1 - np.geomspace(1e-9, 1e-12, 300)
+    likelihood = np.concatenate([least, most])
+    calibration = fit(
+        Judged(tuple(likelihood), tuple(np.arange(600) % 300 > np.arange(600)[::-1] % 300)), "test"
+    )
+    assert calibration(1e-12) <= calibration(1e-9) <= calibration(1.0)
+
+
 def test_a_true_sentence_is_right_and_a_false_or_garbled_one_is_not() -> None:
     tokenizer = load("echo-demo").tokenizer
     truth = Findings.normal()
