@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from integration.orthanc import free_port
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian
 from pynetdicom.ae import ApplicationEntity
 from support.serving import ServedNode, eventually
@@ -19,10 +20,10 @@ from faults.world import Modalities, Tally, audit, check, chest
 _LONG_S = "86400"
 
 
-def receiver(folder: Path, *settings: str, idle_s: str = _LONG_S) -> ServedNode:
+def receiver(folder: Path, *settings: str, idle_s: str = _LONG_S, port: int = 0) -> ServedNode:
     """Return a node that only receives."""
     flags = [flag for setting in settings for flag in ("--set", setting)]
-    return ServedNode(folder, "--role", "receive", "--study-idle", idle_s, *flags)
+    return ServedNode(folder, "--role", "receive", "--study-idle", idle_s, *flags, port=port)
 
 
 def killed_while_receiving(folder: Path, randomness: random.Random, trials: int) -> Tally:
@@ -96,7 +97,7 @@ def the_disk_fills(folder: Path, randomness: random.Random, trials: int) -> Tall
 def a_burst(folder: Path, randomness: random.Random, trials: int) -> Tally:
     """Ten thousand images of a thousand studies, over eight associations, as fast as they are answered."""
     wanted = 10_000 if trials > 1 else 500
-    with receiver(folder, "intake.processes=2", idle_s="5") as node:
+    with receiver(folder, "intake.processes=2", idle_s="5", port=free_port()) as node:
         node.start("receive")
         senders = Modalities(node.port, lambda number, sent: f"1.2.6.{number}.{sent // 10}", number=8)
         senders.wait_for(wanted, 1200)
@@ -128,14 +129,8 @@ def idle_connections(folder: Path, randomness: random.Random, trials: int) -> Ta
 
 def one_of_several_receivers_dies(folder: Path, randomness: random.Random, trials: int) -> Tally:
     """Processes that share the port are killed one at a time; the others go on, another takes its place."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    tally, acknowledged = Tally(), dict[str, str]()
-    node = ServedNode(
-        folder, "--role", "receive", "--study-idle", _LONG_S, "--set", "intake.processes=3", port=port
-    )
-    with node:
+    port, tally, acknowledged = free_port(), Tally(), dict[str, str]()
+    with receiver(folder, "intake.processes=3", port=port) as node:
         node.start("receive")
         assert node._process is not None
         for trial in range(trials):
