@@ -7,8 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -17,15 +17,22 @@ from support.console import ENVIRONMENT, echo_node
 pytestmark = pytest.mark.slow
 
 
-def start(folder: Path, *flags: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextmanager
+def start(folder: Path, *flags: str) -> Iterator[subprocess.Popen[str]]:
+    """Run the demo; it is killed if the test fails meanwhile."""
+    with subprocess.Popen(
         [sys.executable, "-u", "-m", "echo_node", "demo", "--data-dir", folder / "demo", *flags],
         cwd=folder,
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
+    ) as demo:
+        try:
+            yield demo
+        except BaseException:
+            demo.kill()
+            raise
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -63,7 +70,8 @@ def test_it_shows_the_draft_serves_on_and_stops_when_told(tmp_path: Path, how: s
                 break
         shown = "".join(lines)
         port = int(re.search(r"ECHO_NODE on 127\.0\.0\.1:(\d+)", shown)[1])  # type: ignore[index]
-        expected = ("receiving", "queued", "drafted", "Findings", "UNVERIFIED")
+        # A worker that waits claims a study at once: that it was queued may be over before it is seen.
+        expected = ("receiving", "drafted", "Findings", "UNVERIFIED")
         assert [word for word in expected if word not in shown] == []
         config = tmp_path / "demo" / "node.toml"
         status = json.loads(echo_node("status", "--json", "--config", config, cwd=tmp_path).stdout)
@@ -91,8 +99,8 @@ def test_the_node_does_not_outlive_a_demo_that_is_killed(tmp_path: Path):
 
 
 def test_once_ends_after_the_draft_and_the_sr_is_there(tmp_path: Path):
-    demo = start(tmp_path, "--once")
-    shown, _ = demo.communicate(timeout=300)
+    with start(tmp_path, "--once") as demo:
+        shown, _ = demo.communicate(timeout=300)
     assert demo.returncode == 0, shown
     sr = re.search(r"Structured Report\s+(\S+)", shown)
     assert sr is not None
@@ -102,13 +110,13 @@ def test_once_ends_after_the_draft_and_the_sr_is_there(tmp_path: Path):
 def test_a_folder_in_use_is_refused(tmp_path: Path):
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "mine.txt").write_text("mine", encoding="utf-8")
-    demo = start(tmp_path)
-    shown, _ = demo.communicate(timeout=60)
+    with start(tmp_path) as demo:
+        shown, _ = demo.communicate(timeout=60)
     assert (demo.returncode, "is not empty" in shown) == (1, True)
 
 
 def test_a_model_that_cannot_be_loaded_ends_it_with_the_reason(tmp_path: Path):
-    demo = start(tmp_path, "--once", "--model", "not-there")
-    shown, _ = demo.communicate(timeout=300)
+    with start(tmp_path, "--once", "--model", "not-there") as demo:
+        shown, _ = demo.communicate(timeout=300)
     assert demo.returncode == 1
     assert "not-there" in shown
