@@ -20,7 +20,7 @@ from pynetdicom.presentation import PresentationContext, build_context
 from echo_node.dicom.associate import associated, name_of
 from echo_node.dicom.contexts import contexts
 from echo_node.dicom.header import PARSE_ERRORS, instance_from_file
-from echo_node.dicom.statuses import Verdict, classify, describe
+from echo_node.dicom.statuses import Verdict, classify, describe, outcome_of
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.report import EncodedDocument
 from echo_node.domain.study import StoredInstance
@@ -62,7 +62,7 @@ class Sender:
             status = _store(
                 association, peer, Path(file.name), document.sop_class_uid, document.transfer_syntax_uid
             )
-        return _outcome(status, peer), status
+        return outcome_of(status, name_of(peer)), status
 
     def echo(self, destination: str) -> None:
         """Ask the peer for a sign of life (C-ECHO).
@@ -248,14 +248,3 @@ def _store(
     if "Status" not in answer:
         raise TransientError(f"{name_of(peer)} did not answer C-STORE, or ended the association")
     return int(answer.Status)
-
-
-def _outcome(status: int, peer: Peer) -> DeliveryOutcome:
-    verdict = classify(status)
-    if verdict is Verdict.STORED:
-        return DeliveryOutcome.SUCCESS
-    if verdict is Verdict.STORED_WITH_WARNING:
-        return DeliveryOutcome.WARNING
-    if verdict is Verdict.TRY_AGAIN:
-        raise TransientError(f"{name_of(peer)} cannot store now: {describe(status)}")
-    raise PermanentError(f"{name_of(peer)} refused the object: {describe(status)}; see the peer's own log")

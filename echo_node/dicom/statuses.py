@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from enum import Enum, IntEnum
 
+from echo_node.domain.ports import DeliveryOutcome
+from echo_node.errors import PermanentError, TransientError
+
 
 class Status(IntEnum):
     """Statuses that the node answers or knows by name."""
@@ -56,6 +59,23 @@ def classify(status: int) -> Verdict:
     if 0xA900 <= status <= 0xA9FF or 0xC000 <= status <= 0xCFFF or 0x0100 <= status <= 0x02FF:
         return Verdict.REFUSED
     return Verdict.TRY_AGAIN
+
+
+def outcome_of(status: int, who: str) -> DeliveryOutcome:
+    """Return what the status that *who* gave of an object means for its delivery.
+
+    Raises:
+        TransientError: a status that may pass.
+        PermanentError: a status that will not.
+    """
+    verdict = classify(status)
+    if verdict is Verdict.STORED:
+        return DeliveryOutcome.SUCCESS
+    if verdict is Verdict.STORED_WITH_WARNING:
+        return DeliveryOutcome.WARNING
+    if verdict is Verdict.TRY_AGAIN:
+        raise TransientError(f"{who} cannot store now: {describe(status)}")
+    raise PermanentError(f"{who} refused the object: {describe(status)}; see the peer's own log")
 
 
 def describe(status: int) -> str:

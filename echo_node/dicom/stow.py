@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-from echo_node.dicom.statuses import Status, Verdict, classify, describe
+from echo_node.dicom.statuses import Status, outcome_of
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.report import EncodedDocument
 from echo_node.errors import PermanentError, TransientError
@@ -86,20 +86,12 @@ def _outcome(destination: str, code: int, body: bytes, uid: str) -> tuple[Delive
     except (ValueError, TypeError, KeyError, AttributeError):
         raise TransientError(f"{destination} answers STOW-RS with something that cannot be read") from None
     if failed:
-        return _by_status(destination, _reason(failed[0], _FAILURE_REASON) or Status.PROCESSING_FAILURE)
+        reason = _reason(failed[0], _FAILURE_REASON) or Status.PROCESSING_FAILURE
+        return outcome_of(reason, destination), reason
     if code == 200 or stored:
         warning = _reason(stored[0], _WARNING_REASON) if stored else 0
         return (DeliveryOutcome.WARNING, warning) if warning else (DeliveryOutcome.SUCCESS, Status.SUCCESS)
     raise TransientError(f"{destination} answers STOW-RS with HTTP {code} and says nothing of our object")
-
-
-def _by_status(destination: str, status: int) -> tuple[DeliveryOutcome, int]:
-    verdict = classify(status)
-    if verdict is Verdict.STORED_WITH_WARNING:
-        return DeliveryOutcome.WARNING, status
-    if verdict is Verdict.REFUSED:
-        raise PermanentError(f"{destination} refused the object: {describe(status)}; see the peer's own log")
-    raise TransientError(f"{destination} cannot store now: {describe(status)}")
 
 
 def _items(answer: Any, sequence: str, uid: str) -> list[Any]:

@@ -17,6 +17,7 @@ from support.parrot import write_parrot
 from support.proxy import AnswerSwallower
 from support.serving import ServedNode, eventually
 
+from echo_node.storage.backup import data_set_of
 from training.phantom.dicom_study import write_study
 
 pytestmark = [
@@ -90,7 +91,7 @@ def test_killed_while_receiving_every_acknowledged_image_is_there(
         assert set(acknowledged) <= set(kept)
         for uid, file in kept.items():
             assert dcmread(file).SOPInstanceUID == uid
-            assert hashlib.sha256(_data_set(file)).hexdigest() == file.name.partition("-")[0]
+            assert hashlib.sha256(data_set_of(file.read_bytes())).hexdigest() == file.name.partition("-")[0]
         assert list((node.data_dir / "spool" / "tmp").iterdir()) == []
         _wait_until_delivered(node)
         _one_report(pacs, study)
@@ -179,10 +180,3 @@ def _send_until_killed(node: ServedNode, path: Path, kill_after: int) -> list[st
     for sender in senders:
         sender.join(60)
     return acknowledged
-
-
-def _data_set(file: Path) -> bytes:
-    """Return what follows the file meta information (PS3.10 7.1)."""
-    content = file.read_bytes()
-    group_length = int.from_bytes(content[140:144], "little")
-    return content[144 + group_length :]
