@@ -143,7 +143,7 @@ def _infer(settings: Settings, stop: threading.Event) -> None:
     with _open(settings) as storage, _identity(settings) as identity:
         stage = DraftStage(
             storage.drafts,
-            ChestImageSelector(),
+            ChestImageSelector(settings.selection),
             DisplayedPixels(),
             generator,
             BasicTextEncoder(),

@@ -94,6 +94,16 @@ class IntakeSettings(Section):
     """Below this much free disk, C-STORE is answered 0xA700 before anything is written."""
 
 
+class SelectionSettings(Section):
+    """Which images may be drafted from, beyond what selection.toml tells of chest and view."""
+
+    minimum_age_years: int = Field(default=18, ge=0, le=120)
+    """Studies of younger patients are skipped: the model has not learnt from them. 0 reads every age; so
+    does a header that tells no age."""
+    burned_in_annotation: Literal["skip", "read"] = "skip"
+    """What becomes of an image whose header says that there is text in its pixels."""
+
+
 class DatabaseSettings(Section):
     """The SQL database: SQLite or PostgreSQL."""
 
@@ -214,6 +224,7 @@ class Settings(Section):
 
     node: NodeSettings = NodeSettings()
     intake: IntakeSettings = IntakeSettings()
+    selection: SelectionSettings = SelectionSettings()
     database: DatabaseSettings = DatabaseSettings()
     model: ModelSettings = ModelSettings()
     queue: QueueSettings = QueueSettings()

@@ -13,7 +13,7 @@ import typer
 from echo_node.cli import options
 from echo_node.cli.output import complain, console, print_json
 from echo_node.errors import EchoNodeError, NotEligible, PermanentError
-from echo_node.settings import ModelSettings
+from echo_node.settings import ModelSettings, SelectionSettings
 
 if TYPE_CHECKING:
     from echo_node.domain.ports import ReportGenerator
@@ -79,8 +79,9 @@ def _sentences(report: Report) -> list[dict[str, object]]:
 class _Reader:
     """Reads files one after the other; the model is loaded for the first that needs it."""
 
-    def __init__(self, model: ModelSettings) -> None:
+    def __init__(self, model: ModelSettings, selection: SelectionSettings) -> None:
         self._settings = model
+        self._selection = selection
 
     @cached_property
     def generator(self) -> ReportGenerator:
@@ -92,7 +93,7 @@ class _Reader:
     def read(self, file: Path, sr: Path | None) -> _Result:
         """Return what became of *file*; only a model that cannot be loaded ends the run."""
         try:
-            source = _open(file)
+            source = _open(file, self._selection)
         except NotEligible as reason:
             return _Result(file, skipped=str(reason))
         except EchoNodeError as error:
@@ -110,7 +111,7 @@ class _Reader:
         return _Result(file, report, view, sr=sr)
 
 
-def _open(file: Path) -> _Source:
+def _open(file: Path, settings: SelectionSettings) -> _Source:
     """Return the image of a DICOM file, or of a PNG or JPEG picture.
 
     Raises:
@@ -134,7 +135,7 @@ def _open(file: Path) -> _Source:
     from echo_node.dicom.pixels import read_file
 
     configure_libraries()
-    selection, image = read_file(file)
+    selection, image = read_file(file, settings)
     return _Source(image, selection)
 
 
@@ -179,7 +180,8 @@ def report(
         raise typer.BadParameter("--sr takes one FILE", param_hint="--sr")
     if sr and sr.exists() and sr.samefile(files[0]):
         raise typer.BadParameter("it would overwrite the image", param_hint="--sr")
-    reader = _Reader(options.load_settings(config, model=model, assignments=assignments).settings.model)
+    settings = options.load_settings(config, model=model, assignments=assignments).settings
+    reader = _Reader(settings.model, settings.selection)
     results = []
     for file in files:
         result = reader.read(file, sr)

@@ -18,9 +18,10 @@ from pydicom.uid import UID, JPEGExtended12Bit
 from echo_node.dicom.greyscale import displayed_grey
 from echo_node.dicom.header import PARSE_ERRORS, instance_from_file, values
 from echo_node.dicom.orientation import patient_orientation
-from echo_node.dicom.views import ChestImageSelector
+from echo_node.dicom.views import DEFAULTS, ChestImageSelector
 from echo_node.domain.study import GreyImage, SelectedImage, Selection
 from echo_node.errors import PermanentError
+from echo_node.settings import SelectionSettings
 
 MAXIMUM_PIXELS = 64 * 1024 * 1024
 """More than four times the largest detector's; a header that claims more is a decompression bomb."""
@@ -54,16 +55,20 @@ class DisplayedPixels:
         return GreyImage(width, height, np.ascontiguousarray(grey).tobytes())
 
 
-def read_file(path: Path) -> tuple[Selection, GreyImage]:
+def read_file(path: Path, settings: SelectionSettings = DEFAULTS) -> tuple[Selection, GreyImage]:
     """Return the chest image of one DICOM file from anywhere, and its selection for a report encoder.
 
     The same rules hold as for a received study.
+
+    Args:
+        path: the file.
+        settings: what else may not be read.
 
     Raises:
         NotEligible: it is not an image to draft from; the message says why.
         PermanentError: it is not a whole DICOM file, or its pixel data cannot be decoded.
     """
-    selection = ChestImageSelector().select([instance_from_file(path)])
+    selection = ChestImageSelector(settings).select([instance_from_file(path)])
     return selection, DisplayedPixels().read(selection.images[0])
 
 
