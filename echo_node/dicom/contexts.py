@@ -66,11 +66,27 @@ class Contexts:
         contexts += [build_context(each.uid, syntaxes) for each in self.storage]
         return contexts
 
-    def reporting(self) -> PresentationContext:
-        """Return the context under which destinations report on storage commitment: they are its provider."""
+    def commitment_context(self, *, is_provider: bool) -> PresentationContext:
+        """Return the context of storage commitment that is accepted.
+
+        Destinations and archives report under it, being its provider, by role selection or without;
+        modalities ask under it where we are the provider too.
+        """
         context = build_context(self.commitment.uid, self._uncompressed)
-        context.scu_role, context.scp_role = False, True
+        context.scu_role, context.scp_role = is_provider, True
         return context
+
+    def commitment_proposal(self, *, is_provider: bool) -> PresentationContext:
+        """Return the context of storage commitment that is proposed, as its user or as its provider."""
+        context = build_context(self.commitment.uid, self._little_endian)
+        if is_provider:
+            context.scu_role, context.scp_role = False, True
+        return context
+
+    @property
+    def _little_endian(self) -> list[str]:
+        """What everyone takes, the default transfer syntax of DICOM first (PS3.5 10.1)."""
+        return ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"]
 
     @property
     def _uncompressed(self) -> list[str]:

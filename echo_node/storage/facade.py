@@ -6,11 +6,12 @@ import random
 import uuid
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 from sqlalchemy import select
 
-from echo_node.domain.job import RetryPolicy
+from echo_node.domain.commitment import CommitmentReport
+from echo_node.domain.job import RetryPolicy, WorkKind
 from echo_node.domain.ports import Clock
 from echo_node.settings import DeliverySettings, QueueSettings, Settings
 from echo_node.storage import migrate
@@ -24,6 +25,7 @@ from echo_node.storage.instances import Spool
 from echo_node.storage.jobs import JobQueue
 from echo_node.storage.outbox import Outbox
 from echo_node.storage.pauses import Pauses
+from echo_node.storage.promises import AnswerQueue, PromiseQueue
 from echo_node.storage.queries import Queries
 from echo_node.storage.retention import Retention
 from echo_node.storage.studies import Studies
@@ -68,6 +70,25 @@ class Storage:
         self.pauses = Pauses(self.database, clock)
         self.deliveries = self.deliveries_to(None)
         self.commitments = self.commitments_of(None)
+        delivery = settings.delivery
+        self.promises = PromiseQueue(
+            self.database,
+            clock,
+            retry_policy(delivery),
+            delivery.lease_s,
+            delivery.commitment_patience_s,
+            ae_titles=settings.archive,
+            new_uid=random_uid,
+            randomness=random.Random(),  # noqa: S311 - jitter
+        )
+        self.answers = AnswerQueue(
+            self.database,
+            clock,
+            retry_policy(delivery),
+            delivery.lease_s,
+            ae_titles=settings.archive,
+            randomness=random.Random(),  # noqa: S311 - jitter
+        )
         self.drafts = Drafts(
             self.database,
             self.outbox,
@@ -108,6 +129,16 @@ class Storage:
             destination=destination,
         )
 
+    def take_report(self, report: CommitmentReport, calling_ae_title: str) -> bool:
+        """Record what a peer says of whichever question to it is open; false if none is.
+
+        Raises:
+            TransientError: the database cannot take it now.
+        """
+        return self.commitments.report(report, calling_ae_title) or self.promises.report(
+            report, calling_ae_title
+        )
+
     def ear(self, topic: str) -> Ear:
         """Return what a worker waits with for work of a topic of storage.bell."""
         return Sleeper() if self.database.bell is None else self.database.bell.ear(topic)
@@ -120,7 +151,7 @@ class Storage:
         """Return the version of the database's schema; None before the first upgrade."""
         return migrate.current(self.database)
 
-    def release(self, kind: Literal["job", "delivery", "commitment"], row_id: int) -> None:
+    def release(self, kind: WorkKind, row_id: int) -> None:
         """Let a dead letter be tried again.
 
         Raises:
@@ -130,6 +161,7 @@ class Storage:
             "job": self.jobs.release,
             "delivery": self.deliveries.release,
             "commitment": self.commitments.release,
+            "promise": self.answers.release,
         }
         release[kind](row_id)
 
