@@ -115,6 +115,8 @@ def request_of(event: evt.Event) -> CommitmentRequest:
         raise InstanceRejected(Status.NO_SUCH_SOP_INSTANCE, "the N-ACTION is not of the well-known instance")
     if event.action_type != REQUEST:
         raise InstanceRejected(Status.NO_SUCH_ACTION, "the action type is not 1, a request for commitment")
+    if request.ActionInformation is None:
+        raise InstanceRejected(Status.INVALID_ARGUMENT_VALUE, "the N-ACTION carries no request")
     information = event.action_information
     transaction_uid = str(information.get("TransactionUID", ""))
     items = information.get("ReferencedSOPSequence") or ()

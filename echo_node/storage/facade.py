@@ -50,6 +50,7 @@ class Storage:
         node, intake = settings.node, settings.intake
         self._settings = settings
         self._clock = clock
+        self._ears: list[Ear] = []
         self.database = Database(settings.database_url, node.data_dir.absolute() / "run" / "bell")
         self.spool = Spool(node.data_dir, intake.minimum_free_bytes)
         self.outbox = Outbox(node.data_dir)
@@ -141,7 +142,9 @@ class Storage:
 
     def ear(self, topic: str) -> Ear:
         """Return what a worker waits with for work of a topic of storage.bell."""
-        return Sleeper() if self.database.bell is None else self.database.bell.ear(topic)
+        ear = Sleeper() if self.database.bell is None else self.database.bell.ear(topic)
+        self._ears.append(ear)
+        return ear
 
     def upgrade(self) -> str:
         """Bring the schema to this program's version and return that."""
@@ -185,7 +188,9 @@ class Storage:
         return removed
 
     def close(self) -> None:
-        """Close the database's connections."""
+        """Close the database's connections and whatever listens."""
+        for ear in self._ears:
+            ear.close()
         self.database.close()
 
     def __enter__(self) -> Self:
