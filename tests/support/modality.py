@@ -82,13 +82,21 @@ class Modality:
         *,
         action_type: int = 1,
         instance: str = INSTANCE,
+        sop_class: str = PUSH_MODEL,
         called: str = "ECHO_NODE",
     ) -> int:
         """Send an N-ACTION; return the status of the response."""
         question = Dataset()
         question.TransactionUID = transaction_uid
         question.ReferencedSOPSequence = [_item(each) for each in images]
-        return self.send(port, question, action_type=action_type, instance=instance, called=called)
+        return self.send(
+            port,
+            question,
+            action_type=action_type,
+            instance=instance,
+            sop_class=sop_class,
+            called=called,
+        )
 
     def send(
         self,
@@ -97,6 +105,7 @@ class Modality:
         *,
         action_type: int = 1,
         instance: str = INSTANCE,
+        sop_class: str = PUSH_MODEL,
         called: str = "ECHO_NODE",
     ) -> int:
         """Send an N-ACTION with this data set; return the status of the response."""
@@ -106,7 +115,9 @@ class Modality:
         association = entity.associate("127.0.0.1", port, ae_title=called)
         assert association.is_established, "the node does not take requests for storage commitment"
         try:
-            response, _ = association.send_n_action(question, action_type, PUSH_MODEL, instance)
+            response, _ = association.send_n_action(
+                question, action_type, sop_class, instance, meta_uid=PUSH_MODEL
+            )
             return int(response.Status)
         finally:
             association.release()

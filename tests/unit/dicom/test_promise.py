@@ -30,6 +30,7 @@ from echo_node.errors import PermanentError, TransientError
 from echo_node.settings import IntakeSettings, NodeSettings, Peer
 
 CR, DX = "1.2.840.10008.5.1.4.1.1.1", "1.2.840.10008.5.1.4.1.1.1.1"
+UPS_PUSH = "1.2.840.10008.5.1.4.34.6.1"
 ONE, TWO = ReferencedInstance(CR, "1.2.3.1"), ReferencedInstance(DX, "1.2.3.2")
 
 
@@ -123,6 +124,7 @@ def test_the_name_that_the_modality_called_is_the_one_that_answers(
         ({"transaction_uid": "1.7.1", "images": [ONE, ReferencedInstance(CR, "../x")]}, 0x0115),
         ({"transaction_uid": "1.7.1", "images": [ReferencedInstance("", "1.2.3.1")]}, 0x0115),
         ({"transaction_uid": "1.7.1", "images": [ONE], "action_type": 2}, 0x0123),
+        ({"transaction_uid": "1.7.1", "images": [ONE], "sop_class": UPS_PUSH}, 0x0118),
         ({"transaction_uid": "1.7.1", "images": [ONE], "instance": f"{INSTANCE}.9"}, 0x0112),
     ],
 )
