@@ -10,6 +10,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.presentation import PresentationContext, build_context
 
 from echo_node.domain.identifiers import is_valid_uid
@@ -78,15 +79,10 @@ class Contexts:
 
     def commitment_proposal(self, *, is_provider: bool) -> PresentationContext:
         """Return the context of storage commitment that is proposed, as its user or as its provider."""
-        context = build_context(self.commitment.uid, self._little_endian)
+        context = build_context(self.commitment.uid, [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
         if is_provider:
             context.scu_role, context.scp_role = False, True
         return context
-
-    @property
-    def _little_endian(self) -> list[str]:
-        """What everyone takes, the default transfer syntax of DICOM first (PS3.5 10.1)."""
-        return ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"]
 
     @property
     def _uncompressed(self) -> list[str]:

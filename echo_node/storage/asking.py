@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
@@ -32,6 +32,12 @@ Question = TypeVar("Question", bound=Asked)
 class Asking(RowQueue[Question]):
     """Questions that are asked, and asked again until they are answered.
 
+    Attributes:
+        table: of the questions.
+        states: theirs.
+        kind: what they are, for logs and messages.
+        topic: what is rung for them.
+
     Args:
         database: where rows are kept.
         clock: the time.
@@ -41,11 +47,12 @@ class Asking(RowQueue[Question]):
         ae_titles: of the peers that are asked, by name.
         new_uid: makes Transaction UIDs.
         randomness: for jitter.
-        table: of the questions.
-        states: theirs.
-        kind: what they are, for logs and messages.
-        topic: what is rung for them.
     """
+
+    table: type[Question]
+    states: ClassVar[type[CommitmentState] | type[PromiseState]]
+    kind: ClassVar[WorkKind]
+    topic: ClassVar[str]
 
     def __init__(
         self,
@@ -58,19 +65,20 @@ class Asking(RowQueue[Question]):
         ae_titles: Mapping[str, str],
         new_uid: Callable[[], str],
         randomness: random.Random,
-        table: type[Question],
-        states: type[CommitmentState] | type[PromiseState],
-        kind: WorkKind,
-        topic: str,
     ) -> None:
-        claims = Claims(table, states.PENDING, states.ASKING, lease_s)
         super().__init__(
-            database, clock, policy, claims, dead=states.DEAD, kind=kind, topic=topic, randomness=randomness
+            database,
+            clock,
+            policy,
+            Claims(self.table, self.states.PENDING, self.states.ASKING, lease_s),
+            dead=self.states.DEAD,
+            kind=self.kind,
+            topic=self.topic,
+            randomness=randomness,
         )
         self._patience = timedelta(seconds=patience_s)
         self._ae_titles = ae_titles
         self._new_uid = new_uid
-        self._asked = states.ASKED
 
     def claim(self, holder: str) -> CommitmentJob | None:
         """Take the question that has waited longest, and give it a Transaction UID."""
@@ -86,28 +94,31 @@ class Asking(RowQueue[Question]):
         """Record that the peer took the question; its answer may have come before."""
         now = self._clock.now()
         try:
-            self._end(job.lease, state=self._asked, available_at=now + self._patience)
+            self._end(job.lease, state=self.states.ASKED, available_at=now + self._patience)
         except LeaseLost:
-            table = self.claims.table
+            is_it = self.table.id == job.lease.row_id
             with self._database.read() as session:
-                if session.scalar(select(table.id).where(table.id == job.lease.row_id, self._is_open)):
+                if session.scalar(select(self.table.id).where(is_it, self._is_open)):
                     raise
 
     def rescue(self) -> int:
         """Free the questions of workers that were lost, and those that nobody answered; return how many."""
-        now, table = self._clock.now(), self.claims.table
-        unanswered = select(table).where(table.state == self._asked, table.available_at <= now)
+        now = self._clock.now()
+        unanswered = select(self.table).where(
+            self.table.state == self.states.ASKED, self.table.available_at <= now
+        )
         reason = "the question was taken and not answered"
         return super().rescue() + self._put_back(unanswered, reason, now, later=True)
 
     @property
     def _is_open(self) -> ColumnElement[bool]:
         """The condition that a question waits for its answer."""
-        return self.claims.table.state.in_((self.claims.running, self._asked))
+        condition: ColumnElement[bool] = self.table.state.in_((self.states.ASKING, self.states.ASKED))
+        return condition
 
     def _is_asked(self, transaction_uid: str) -> ColumnElement[bool]:
         """Return the condition that this question waits for its answer."""
-        return (self.claims.table.transaction_uid == transaction_uid) & self._is_open
+        return (self.table.transaction_uid == transaction_uid) & self._is_open
 
     def _named(self, ae_title: str) -> list[str]:
         """Return the peers of this AE title that are asked."""

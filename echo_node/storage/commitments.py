@@ -45,6 +45,8 @@ class CommitmentQueue(Asking[Commitment]):
         destination: claim only what goes there.
     """
 
+    table, states, kind, topic = Commitment, CommitmentState, "commitment", COMMITMENTS
+
     def __init__(
         self,
         database: Database,
@@ -67,10 +69,6 @@ class CommitmentQueue(Asking[Commitment]):
             ae_titles=ae_titles,
             new_uid=new_uid,
             randomness=randomness,
-            table=Commitment,
-            states=CommitmentState,
-            kind="commitment",
-            topic=COMMITMENTS,
         )
         self._destination = destination
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from sqlalchemy import select
 
@@ -30,6 +31,8 @@ from echo_node.storage.queries import Queries
 from echo_node.storage.retention import Retention
 from echo_node.storage.studies import Studies
 from echo_node.storage.tables import Conflict, Instance
+
+Queue = TypeVar("Queue", CommitmentQueue, PromiseQueue)
 
 _ORPHAN_AGE_S = 3600.0
 _CHUNK = 500
@@ -71,22 +74,12 @@ class Storage:
         self.pauses = Pauses(self.database, clock)
         self.deliveries = self.deliveries_to(None)
         self.commitments = self.commitments_of(None)
-        delivery = settings.delivery
-        self.promises = PromiseQueue(
-            self.database,
-            clock,
-            retry_policy(delivery),
-            delivery.lease_s,
-            delivery.commitment_patience_s,
-            ae_titles=settings.archive,
-            new_uid=random_uid,
-            randomness=random.Random(),  # noqa: S311 - jitter
-        )
+        self.promises = self._asking(PromiseQueue, settings.archive)
         self.answers = AnswerQueue(
             self.database,
             clock,
-            retry_policy(delivery),
-            delivery.lease_s,
+            retry_policy(settings.delivery),
+            settings.delivery.lease_s,
             ae_titles=settings.archive,
             randomness=random.Random(),  # noqa: S311 - jitter
         )
@@ -117,18 +110,7 @@ class Storage:
 
     def commitments_of(self, destination: str | None) -> CommitmentQueue:
         """Return the queue of requests for storage commitment to one destination, or to all."""
-        delivery = self._settings.delivery
-        return CommitmentQueue(
-            self.database,
-            self._clock,
-            retry_policy(delivery),
-            delivery.lease_s,
-            delivery.commitment_patience_s,
-            ae_titles=self._settings.committing,
-            new_uid=random_uid,
-            randomness=random.Random(),  # noqa: S311 - jitter
-            destination=destination,
-        )
+        return self._asking(CommitmentQueue, self._settings.committing, destination=destination)
 
     def take_report(self, report: CommitmentReport, calling_ae_title: str) -> bool:
         """Record what a peer says of whichever question to it is open; false if none is.
@@ -145,6 +127,21 @@ class Storage:
         ear = Sleeper() if self.database.bell is None else self.database.bell.ear(topic)
         self._ears.append(ear)
         return ear
+
+    def _asking(self, make: Callable[..., Queue], ae_titles: Mapping[str, str], **more: object) -> Queue:
+        """Make a queue of questions to these peers."""
+        delivery = self._settings.delivery
+        return make(
+            self.database,
+            self._clock,
+            retry_policy(delivery),
+            delivery.lease_s,
+            delivery.commitment_patience_s,
+            ae_titles=ae_titles,
+            new_uid=random_uid,
+            randomness=random.Random(),  # noqa: S311 - jitter
+            **more,
+        )
 
     def upgrade(self) -> str:
         """Bring the schema to this program's version and return that."""

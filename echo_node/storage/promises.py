@@ -10,7 +10,7 @@ answers for is settled as a failure. Until a modality has its answer its images 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -46,45 +46,10 @@ _CHUNK = 1000
 class PromiseQueue(Asking[Promise]):
     """Modalities' requests, and the questions to the archive about them.
 
-    Fulfils domain.ports.PromiseIntake, WorkQueue and CommitmentLedger.
-
-    Args:
-        database: where rows are kept.
-        clock: the time.
-        policy: when the archive is given up.
-        lease_s: how long a claim lasts unless it is renewed.
-        patience_s: how long the archive may take to answer before it is asked again.
-        ae_titles: of the archive, by name: one at most.
-        new_uid: makes Transaction UIDs.
-        randomness: for jitter.
+    Fulfils domain.ports.PromiseIntake, WorkQueue and CommitmentLedger; `ae_titles` is that of the archive.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        clock: Clock,
-        policy: RetryPolicy,
-        lease_s: float,
-        patience_s: float,
-        *,
-        ae_titles: Mapping[str, str],
-        new_uid: Callable[[], str],
-        randomness: random.Random,
-    ) -> None:
-        super().__init__(
-            database,
-            clock,
-            policy,
-            lease_s,
-            patience_s,
-            ae_titles=ae_titles,
-            new_uid=new_uid,
-            randomness=randomness,
-            table=Promise,
-            states=PromiseState,
-            kind="promise",
-            topic=PROMISES,
-        )
+    table, states, kind, topic = Promise, PromiseState, "promise", PROMISES
 
     def accept(self, request: CommitmentRequest) -> bool:
         """Make a request durable; a repeated one is the same, and its answer, if given, is given again.
