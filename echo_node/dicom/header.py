@@ -225,7 +225,7 @@ def _bounded(source: Path | io.BytesIO) -> Path | io.BytesIO:
     _check_size(source)
     with source.open("rb") as file:
         start = file.read(_LONGEST_META_BYTES)
-        if start[128:132] != b"DICM" or DeflatedExplicitVRLittleEndian.encode() + b"\0" not in start:
+        if start[128:132] != b"DICM" or DeflatedExplicitVRLittleEndian.encode() not in start:
             return source
         meta, data_set = split(start + file.read())
     if text(meta, "TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
