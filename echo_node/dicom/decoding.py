@@ -100,9 +100,9 @@ def decoded(data_set: Dataset) -> StoredFrame:
     Raises:
         PermanentError: it cannot be had, or is none; the message says why.
     """
-    layout = _layout(data_set)
     if "PixelData" not in data_set:
         raise PermanentError("the image has no pixel data")
+    layout = _layout(data_set)
     syntax = UID(data_set.file_meta.TransferSyntaxUID)
     if syntax.is_private or not syntax.is_transfer_syntax:
         raise PermanentError("the transfer syntax is none of the Standard's; send the image uncompressed")

@@ -113,7 +113,8 @@ def _readable_view(instance: StoredInstance, header: Dataset) -> str:
         raise NotEligible(storage_class.unread_reason)
     if text(header, "NumberOfFrames") not in {"", "1"}:
         raise NotEligible("a multi-frame image")
-    if text(header, "SamplesPerPixel") != "1":
+    is_grey = text(header, "PhotometricInterpretation").startswith("MONOCHROME")
+    if text(header, "SamplesPerPixel") != "1" or not is_grey:
         raise NotEligible("a colour image, or one without pixels")
     if reason := why_not_chest(header):
         raise NotEligible(reason)
