@@ -22,6 +22,8 @@ from echo_node.domain.study import Greyscale
 Values = NDArray[np.float64]
 
 _BLACK, _WHITE = 0, 255
+_LARGEST = 1e30
+"""Far beyond any unit; differences and quotients of such values are still numbers."""
 
 
 def displayed_grey(
@@ -44,7 +46,9 @@ def displayed_grey(
         ValueError, TypeError, KeyError, IndexError, AttributeError: the attributes make no sense.
     """
     shown = shown or frame
-    return shown.looked_up(_RECIPES[greyscale](frame, shown, data_set))
+    with np.errstate(over="ignore"):  # a window that is next to nothing is a threshold
+        table = _RECIPES[greyscale](frame, shown, data_set)
+    return shown.looked_up(table)
 
 
 def is_inverted(data_set: Dataset) -> bool:
@@ -141,7 +145,10 @@ def _modality(values: NDArray[np.int64], data_set: Dataset, *, is_signed: bool) 
     slope, intercept = _number(data_set, "RescaleSlope"), _number(data_set, "RescaleIntercept")
     if slope is None or slope == 0.0:
         slope, intercept = 1.0, 0.0
-    return values * np.float64(slope) + np.float64(intercept or 0.0)
+    rescaled = values * np.float64(slope) + np.float64(intercept or 0.0)
+    if not (np.abs(rescaled) < _LARGEST).all():
+        raise ValueError("the rescale leads out of all numbers")
+    return rescaled
 
 
 def _voi(values: Values, data_set: Dataset, padding: NDArray[np.bool_], counts: _Counts) -> Values:

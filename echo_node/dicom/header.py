@@ -175,6 +175,7 @@ def read_whole(path: Path) -> Dataset:
         PermanentError: it cannot be read, is not a DICOM file, or is larger than that of a radiograph.
     """
     try:
+        _check_size(path)
         return dcmread(_bounded(path))
     except OSError as error:
         raise PermanentError(
@@ -222,11 +223,11 @@ def _bounded(source: Path | io.BytesIO) -> Path | io.BytesIO:
     """
     if isinstance(source, io.BytesIO):
         return source
-    _check_size(source)
     with source.open("rb") as file:
         start = file.read(_LONGEST_META_BYTES)
         if start[128:132] != b"DICM" or DeflatedExplicitVRLittleEndian.encode() not in start:
             return source
+        _check_size(source)
         meta, data_set = split(start + file.read())
     if text(meta, "TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
         return source

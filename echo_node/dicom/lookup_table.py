@@ -30,9 +30,8 @@ class LookupTable:
 
     def __call__(self, values: NDArray[np.floating | np.integer]) -> NDArray[np.float64]:
         """Return the entries of *values*, which are rounded to whole ones."""
-        indices = np.rint(values).astype(np.int64) - self.first
-        found = self.entries[np.clip(indices, 0, len(self.entries) - 1)]
-        return np.asarray(found, dtype=np.float64)
+        indices = np.clip(np.rint(values) - self.first, 0, len(self.entries) - 1)
+        return np.asarray(self.entries[indices.astype(np.int64)], dtype=np.float64)
 
 
 def lookup_table(item: Dataset, *, is_signed: bool, little_endian: bool) -> LookupTable:

@@ -325,6 +325,6 @@ class TestBombs:
     def test_a_file_larger_than_a_radiograph(self, tmp_path: Path) -> None:
         with (tmp_path / "sparse.dcm").open("wb") as file:
             file.truncate(header.MAXIMUM_FILE_BYTES + 1)
-        for read in (header.read_header, header.read_whole, header.instance_from_file):
+        for read in (header.read_whole, header.instance_from_file):
             with pytest.raises(PermanentError, match="larger than 256 MB"):
                 read(tmp_path / "sparse.dcm")

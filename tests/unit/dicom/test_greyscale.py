@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -213,6 +214,23 @@ def test_every_window_is_monotone(stored: NDArray[np.generic], window: dict[str,
     grey = grey_of(stored, described(**window)).astype(int)
     order = np.argsort(stored, axis=None)
     assert (np.diff(grey.ravel()[order]) >= 0).all()
+
+
+@thorough
+@given(
+    STORED,
+    st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=4, max_size=4),
+    st.sampled_from(["LINEAR", "LINEAR_EXACT", "SIGMOID"]),
+)
+def test_any_numbers_give_grey_values_or_a_value_error(
+    stored: NDArray[np.generic], numbers: list[float], function: str
+) -> None:
+    keywords = ("WindowCenter", "WindowWidth", "RescaleSlope", "RescaleIntercept")
+    data_set = described(VOILUTFunction=function)
+    for keyword, number in zip(keywords, numbers, strict=True):
+        data_set.add_new(keyword, "FD", number)  # of a decimal string, there is no end of forms
+    with suppress(ValueError):
+        assert grey_of(stored, data_set).shape == stored.shape
 
 
 @thorough
