@@ -14,7 +14,7 @@ from echo_node.cli import options
 from echo_node.cli.output import complain, console, print_json
 from echo_node.domain.study import GreyImage, Greyscale, Selection
 from echo_node.errors import EchoNodeError, NotEligible, PermanentError
-from echo_node.settings import ModelSettings
+from echo_node.settings import ModelSettings, SelectionSettings
 
 if TYPE_CHECKING:
     from echo_node.domain.report import Report, Sentence
@@ -71,8 +71,9 @@ def _sentences(report: Report) -> list[dict[str, object]]:
 class _Reader:
     """Reads files one after the other; the model is loaded for the first that needs it."""
 
-    def __init__(self, model: ModelSettings) -> None:
+    def __init__(self, model: ModelSettings, selection: SelectionSettings) -> None:
         self._settings = model
+        self._selection = selection
 
     @cached_property
     def generator(self) -> EchoGenerator:
@@ -84,7 +85,7 @@ class _Reader:
     def read(self, file: Path, sr: Path | None) -> _Result:
         """Return what became of *file*; only a model that cannot be loaded ends the run."""
         try:
-            source = _picture(file) or _select(file)
+            source = _picture(file) or _select(file, self._selection)
         except NotEligible as reason:
             return _Result(file, skipped=str(reason))
         except EchoNodeError as error:
@@ -126,7 +127,7 @@ def _picture(file: Path) -> GreyImage | None:
     return None
 
 
-def _select(file: Path) -> Selection:
+def _select(file: Path, settings: SelectionSettings) -> Selection:
     """Return the chest image of a DICOM file.
 
     Raises:
@@ -137,7 +138,7 @@ def _select(file: Path) -> Selection:
     from echo_node.dicom.pixels import select_file
 
     configure_libraries()
-    return select_file(file)
+    return select_file(file, settings)
 
 
 def _shown(selection: Selection, greyscale: Greyscale) -> GreyImage:
@@ -192,7 +193,8 @@ def report(
         raise typer.BadParameter("--sr takes one FILE", param_hint="--sr")
     if sr and sr.exists() and sr.samefile(files[0]):
         raise typer.BadParameter("it would overwrite the image", param_hint="--sr")
-    reader = _Reader(options.load_settings(config, model=model, assignments=assignments).settings.model)
+    settings = options.load_settings(config, model=model, assignments=assignments).settings
+    reader = _Reader(settings.model, settings.selection)
     results = []
     for file in files:
         result = reader.read(file, sr)

@@ -69,7 +69,7 @@ HEADER_KEYWORDS = (
     "Modality", "ImageType", "BodyPartExamined", "AnatomicRegionSequence", "ViewPosition", "ViewCodeSequence",
     "ProtocolName", "SeriesDescription", "PerformedProcedureStepDescription",
     "AcquisitionDeviceProcessingDescription", "PatientOrientation", "Laterality", "ImageLaterality",
-    "LossyImageCompression", "BurnedInAnnotation",
+    "FieldOfViewHorizontalFlip", "FieldOfViewRotation", "LossyImageCompression", "BurnedInAnnotation",
     # what the pixels are
     "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation",
 )  # fmt: skip

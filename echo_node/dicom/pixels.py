@@ -19,9 +19,10 @@ from echo_node.dicom.decoding import decoded
 from echo_node.dicom.greyscale import displayed_grey
 from echo_node.dicom.header import PARSE_ERRORS, instance_from_file, read_whole, values
 from echo_node.dicom.orientation import patient_orientation
-from echo_node.dicom.views import ChestImageSelector
+from echo_node.dicom.views import DEFAULTS, ChestImageSelector
 from echo_node.domain.study import GreyImage, Greyscale, SelectedImage, Selection
 from echo_node.errors import PermanentError
+from echo_node.settings import SelectionSettings
 
 _SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio")
 """Each one is rows, then columns; the last counts where no physical spacing is given (PS3.3 C.7.6.3.1.7)."""
@@ -68,24 +69,35 @@ class DisplayedPixels:
         return grey
 
 
-def select_file(path: Path) -> Selection:
+def select_file(path: Path, settings: SelectionSettings = DEFAULTS) -> Selection:
     """Return the chest image in one DICOM file from anywhere, by the rules for a received study.
+
+    Args:
+        path: the file.
+        settings: what else may not be read.
 
     Raises:
         NotEligible: it is not an image to draft from; the message says why.
         PermanentError: it is not a whole DICOM file.
     """
-    return ChestImageSelector().select([instance_from_file(path)])
+    return ChestImageSelector(settings).select([instance_from_file(path)])
 
 
-def read_file(path: Path, greyscale: Greyscale = Greyscale.WINDOW) -> tuple[Selection, GreyImage]:
+def read_file(
+    path: Path, settings: SelectionSettings = DEFAULTS, greyscale: Greyscale = Greyscale.WINDOW
+) -> tuple[Selection, GreyImage]:
     """Return the chest image of one DICOM file from anywhere, and its selection for a report encoder.
+
+    Args:
+        path: the file.
+        settings: what else may not be read.
+        greyscale: how its grey values are made.
 
     Raises:
         NotEligible: it is not an image to draft from; the message says why.
         PermanentError: it is not a whole DICOM file, or its pixel data cannot be decoded.
     """
-    selection = select_file(path)
+    selection = select_file(path, settings)
     return selection, DisplayedPixels(greyscale).read(selection.images[0])
 
 

@@ -195,7 +195,7 @@ def test_the_recipe_is_the_readers(stored: Store) -> None:
     by_window, equalised = DisplayedPixels(), DisplayedPixels(Greyscale.MINMAX_EQUALISED)
     assert set(by_window.read(image).pixels) == {0, 255}
     assert len(set(equalised.read(image).pixels)) > 100
-    assert read_file(instance.path, Greyscale.MINMAX_EQUALISED)[1] == equalised.read(image)
+    assert read_file(instance.path, greyscale=Greyscale.MINMAX_EQUALISED)[1] == equalised.read(image)
 
 
 def test_a_deflated_file_is_read_as_any_other(stored: Store, tmp_path: Path) -> None:
