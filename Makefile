@@ -28,7 +28,7 @@ FAULTS ?=
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 15
 
 .PHONY: demo
 demo: $(VENV)/.node ## The whole way on this machine: push a study, see the draft (ONCE=1 ends after it)
@@ -55,6 +55,10 @@ check: lint test ## Everything that must pass before a commit
 .PHONY: diagram
 diagram: $(VENV)/.node ## Write the lifecycle diagram of docs/architecture.md from the table of transitions
 	$(BIN)/python docs/lifecycle_diagram.py --write
+
+.PHONY: compatibility
+compatibility: $(VENV)/.test ## Write docs/compatibility.md: what becomes of each of pydicom's test files
+	$(BIN)/python docs/compatibility.py --write
 
 .PHONY: figures
 figures: $(VENV)/.dev ## Measure and draw the figures of docs/model.md (several minutes)

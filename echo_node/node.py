@@ -12,12 +12,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from echo_node import logs
-from echo_node.domain.ports import ReportGenerator
 from echo_node.errors import ConfigError, EchoNodeError, TransientError
 from echo_node.processes import (
     EXIT_CONFIGURATION,
@@ -30,6 +29,9 @@ from echo_node.processes import (
     stop_with_parent,
 )
 from echo_node.settings import ModelSettings, Role, Settings
+
+if TYPE_CHECKING:
+    from echo_node.inference.generator import EchoGenerator
 
 log = structlog.get_logger()
 
@@ -153,7 +155,7 @@ def _infer(settings: Settings, stop: threading.Event) -> None:
         stage = DraftStage(
             storage.drafts,
             ChestImageSelector(settings.selection),
-            DisplayedPixels(),
+            DisplayedPixels(generator.greyscale),
             generator,
             BasicTextEncoder(),
             clock,
@@ -296,7 +298,7 @@ def _web(settings: Settings, stop: threading.Event) -> None:
         )
 
 
-def _load_generator(model: ModelSettings) -> ReportGenerator:
+def _load_generator(model: ModelSettings) -> EchoGenerator:
     log.info("model_loading", model=model.name)
     try:
         from echo_node.inference.generator import load_generator

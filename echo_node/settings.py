@@ -128,6 +128,8 @@ class ModelSettings(Section):
     """Adaptive and multi-step: a token is committed when its probability is at least this."""
     check: Literal["off", "mark", "repair"] = "mark"
     """Whether the finished draft is checked, and improbable words are marked or written anew."""
+    greyscale: Literal["auto", "window", "minmax-equalised"] = "auto"
+    """How grey values are made of DICOM images; `auto` as the checkpoint's preprocessor_config.json says."""
     max_new_tokens: int = Field(default=320, ge=8, le=4096)
     """The longest draft; one that has not ended by then is not sent."""
 

@@ -143,7 +143,8 @@ def _check_kind(instance: StoredInstance, header: Dataset) -> None:
         raise NotEligible(storage_class.unread_reason)
     if text(header, "NumberOfFrames") not in {"", "1"}:
         raise NotEligible("a multi-frame image")
-    if text(header, "SamplesPerPixel") != "1":
+    is_grey = text(header, "PhotometricInterpretation").startswith("MONOCHROME")
+    if text(header, "SamplesPerPixel") != "1" or not is_grey:
         raise NotEligible("a colour image, or one without pixels")
 
 

@@ -55,6 +55,7 @@ def test_ct_and_others_are_no_radiographs(sample: Sample) -> None:
         ({"SOPClassUID": MULTI_FRAME_SC}, "secondary capture"),
         ({"NumberOfFrames": 3}, "multi-frame"),
         ({"SamplesPerPixel": 3}, "colour image"),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "colour image"),
         ({"BodyPartExamined": "KNEE"}, "the header says KNEE, not chest"),
         ({"ViewPosition": "LL", "PatientOrientation": ["A", "F"]}, "a lateral view"),
         ({"ViewPosition": None, "PatientOrientation": None}, "does not say whether it is a frontal view"),
