@@ -73,12 +73,6 @@ train-small: $(VENV)/.node ## Train a small model from nothing and evaluate it: 
 	$(BIN)/echo-node train dcd --recipe small-self
 	$(BIN)/echo-node evaluate --model runs/small-self --data phantom:512 --report runs/small-self/evaluation
 
-.PHONY: train-demo
-train-demo: train-small ## Train what ships as echo-demo: train-small, and the student once more its own teacher
-	$(BIN)/echo-node train dcd --recipe small-self --out runs/demo \
-		--set model.start=runs/small-self --set optimiser.seed=6
-	$(BIN)/echo-node evaluate --model runs/demo --data phantom:512 --report runs/demo/evaluation
-
 .PHONY: ablations
 ablations: $(VENV)/.dev ## Check the paper's claims one by one on phantoms (ABLATIONS="--seeds 0,1,2 --only eos-term"; long)
 	$(BIN)/python -m training.ablations $(ABLATIONS)

@@ -19,12 +19,14 @@ from echo_node.model import checkpoint
 from echo_node.model.canvas import DecodeSettings
 from echo_node.model.checkpoint import Checkpoint
 from echo_node.model.decode import settings_of
+from echo_node.settings import ModelSettings
 from training.calibrate import expected_calibration_error, judge, reliability
 from training.cases import PhantomCases
 from training.drafting import draft
 
 _IMAGES = Path(__file__).resolve().parent / "images"
 _COUNT, _SEED = 512, 9
+_DEFAULT = ModelSettings().confidence_threshold
 _THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
 _IMPROBABLE = (0.02, 0.05, 0.2)
 _INK, _GREY = "#1a1a2e", "#8a8a9a"
@@ -42,18 +44,18 @@ class Way:
 
 def ways() -> list[Way]:
     """Return every way that is measured."""
-    one = settings_of("one_step", 0.7, 160)
+    one = settings_of("one_step", _DEFAULT, 160)
     found = [Way("one step", "one step", one)]
     found += [
         Way("one step + repair", f"improbable {p}", replace(one, check="repair", improbable=p))
         for p in _IMPROBABLE
     ]
-    for steps, curve in ((2, "at most 2 steps"), (3, "adaptive: at most 3 steps"), (0, "multi-step")):
+    for steps, curve in ((2, "at most 2 steps"), (4, "adaptive: at most 4 steps"), (0, "multi-step")):
         found += [Way(curve, f"threshold {t}", DecodeSettings(t, steps, 160)) for t in _THRESHOLDS]
-    adaptive = settings_of("adaptive", 0.7, 160)
+    adaptive = settings_of("adaptive", _DEFAULT, 160)
     found += [
-        Way("adaptive + check", "threshold 0.7", replace(adaptive, check="mark")),
-        Way("adaptive + check, repair", "threshold 0.7", replace(adaptive, check="repair")),
+        Way("adaptive + check", f"threshold {_DEFAULT}", replace(adaptive, check="mark")),
+        Way("adaptive + check, repair", f"threshold {_DEFAULT}", replace(adaptive, check="repair")),
         Way("teacher, multi-step", "threshold 0.85", settings_of("multi_step", 0.85, 160), teacher=True),
     ]
     return found
@@ -85,7 +87,7 @@ def main() -> None:
         print("no reliability diagram: `echo-node calibrate` has not been run")
         return
     marked = draft(
-        student, preparation, cases.pictures, replace(settings_of("adaptive", 0.7, 160), check="mark")
+        student, preparation, cases.pictures, replace(settings_of("adaptive", _DEFAULT, 160), check="mark")
     )
     _draw_reliability(reliability(judge(marked.decoded, cases.truths, student.tokenizer), calibration))
 

@@ -123,8 +123,8 @@ class ModelSettings(Section):
     threads: int = Field(default=0, ge=0)
     """CPU threads for the model; 0 leaves it to PyTorch."""
     decoder: Literal["one_step", "adaptive", "multi_step"] = "adaptive"
-    """How blocks are written: one forward each, up to three where needed, or as many as it takes."""
-    confidence_threshold: float = Field(default=0.7, gt=0, le=1)
+    """How blocks are written: one forward each, up to four where needed, or as many as it takes."""
+    confidence_threshold: float = Field(default=0.75, gt=0, le=1)
     """Adaptive and multi-step: a token is committed when its probability is at least this."""
     check: Literal["off", "mark", "repair"] = "mark"
     """Whether the finished draft is checked, and improbable words are marked or written anew."""

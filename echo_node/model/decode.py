@@ -27,14 +27,14 @@ def settings_of(
     """Return the settings of a decoder by its name.
 
     Args:
-        decoder: `one_step`, the paper's ECHO: one forward a block; `adaptive`, a second and at most a third
-            one for the tokens that are not confident; `multi_step`, the paper's ECHO-Base: as many as it
+        decoder: `one_step`, the paper's ECHO: one forward a block; `adaptive`, at most three more for the
+            tokens that are not confident; `multi_step`, the paper's ECHO-Base: as many as it
             takes.
         confidence_threshold: what counts as confident.
         max_new_tokens: the longest response.
         check: what happens to the finished draft.
     """
-    most_steps = {"one_step": 1, "adaptive": 3, "multi_step": 0}[decoder]
+    most_steps = {"one_step": 1, "adaptive": 4, "multi_step": 0}[decoder]
     return DecodeSettings(confidence_threshold, most_steps, max_new_tokens, check=check)
 
 

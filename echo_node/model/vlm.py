@@ -29,8 +29,8 @@ _TAKES_CACHE_AS = (  # transformers 5.24 renamed it
 )
 
 _GENERATION: dict[str, Any] = {
-    "denoising_steps": 3,
-    "confidence_threshold": 0.7,
+    "denoising_steps": 4,
+    "confidence_threshold": 0.75,
     "refine": "off",
     "max_new_tokens": 320,
 }
