@@ -128,8 +128,8 @@ def _receive(settings: Settings, stop: threading.Event) -> None:
 def _infer(settings: Settings, stop: threading.Event) -> None:
     from echo_node.dicom.libraries import configure_libraries
     from echo_node.dicom.pixels import DisplayedPixels
-    from echo_node.dicom.sr import BasicTextEncoder
     from echo_node.dicom.views import ChestImageSelector
+    from echo_node.outgoing import encoders
     from echo_node.pipeline.complete import CompletionSweep
     from echo_node.pipeline.draft import DraftStage
     from echo_node.pipeline.maintenance import Sweep
@@ -146,7 +146,7 @@ def _infer(settings: Settings, stop: threading.Event) -> None:
             ChestImageSelector(),
             DisplayedPixels(),
             generator,
-            BasicTextEncoder(),
+            encoders(settings),
             clock,
         )
         worker = Worker(
@@ -175,8 +175,8 @@ def _infer(settings: Settings, stop: threading.Event) -> None:
 
 def _deliver(settings: Settings, stop: threading.Event) -> None:
     from echo_node.dicom.commitment import CommitmentUser
-    from echo_node.dicom.destinations import Destinations
     from echo_node.dicom.libraries import configure_libraries
+    from echo_node.outgoing import senders
     from echo_node.pipeline.commit import CommitStage
     from echo_node.pipeline.deliver import DeliverStage
     from echo_node.pipeline.maintenance import Sweep
@@ -184,20 +184,19 @@ def _deliver(settings: Settings, stop: threading.Event) -> None:
 
     configure_libraries()
     delivery = settings.delivery
-    sender = Destinations(settings.node.ae_title, settings.peers, delivery.timeout_s)
+    to = senders(settings)
     with _open(settings) as storage, _identity(settings) as identity:
         # A worker for each destination: one that is dead or slow does not hold up the others.
-        queues = [storage.deliveries_to(name) for name in delivery.destinations]
         workers = [
             _sender(
                 "delivery",
                 queue,
-                DeliverStage(queue, sender),
+                DeliverStage(queue, to[name]),
                 settings,
                 identity,
                 storage.ear(DELIVERIES),
             )
-            for queue in queues
+            for name, queue in ((name, storage.deliveries_to(name)) for name in delivery.destinations)
         ]
         user = CommitmentUser(settings.node.ae_title, settings.peers, delivery.timeout_s)
         workers += [
@@ -219,7 +218,7 @@ def _deliver(settings: Settings, stop: threading.Event) -> None:
             Sweep("unanswered", storage.commitments.rescue, _rescue_pause_s(delivery.lease_s)),
             Sweep(
                 "missing deliveries",
-                lambda: storage.deliveries.create_missing(delivery.destinations),
+                lambda: storage.deliveries.create_missing(settings.documents_by_destination),
                 _CREATE_MISSING_EVERY_S,
             ),
         )

@@ -1,4 +1,4 @@
-"""`echo-node report FILE…`: the way from pixels to text and SR without a network or a database."""
+"""`echo-node report FILE…`: the way from pixels to text and document without a network or a database."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from echo_node.cli import options
 from echo_node.cli.output import complain, console, print_json
 from echo_node.errors import EchoNodeError, NotEligible, PermanentError
-from echo_node.settings import ModelSettings
+from echo_node.settings import DocumentKind, Settings
 
 if TYPE_CHECKING:
     from echo_node.domain.ports import ReportGenerator
@@ -79,15 +79,16 @@ def _sentences(report: Report) -> list[dict[str, object]]:
 class _Reader:
     """Reads files one after the other; the model is loaded for the first that needs it."""
 
-    def __init__(self, model: ModelSettings) -> None:
-        self._settings = model
+    def __init__(self, settings: Settings, kind: DocumentKind) -> None:
+        self._settings = settings
+        self._kind = kind
 
     @cached_property
     def generator(self) -> ReportGenerator:
         """The model, loaded on first use: a file that is skipped does not need it."""
         from echo_node.inference.generator import load_generator
 
-        return load_generator(self._settings)
+        return load_generator(self._settings.model)
 
     def read(self, file: Path, sr: Path | None) -> _Result:
         """Return what became of *file*; only a model that cannot be loaded ends the run."""
@@ -104,10 +105,22 @@ class _Reader:
         try:
             report = generator.generate(source.image)
             if sr and source.selection:
-                _write_sr(report, source.selection, sr)
+                self._write(report, source.selection, sr)
         except EchoNodeError as error:
             return _Result(file, error=str(error), view=view)
         return _Result(file, report, view, sr=sr)
+
+    def _write(self, report: Report, selection: Selection, target: Path) -> None:
+        from echo_node.domain.draft import Draft
+        from echo_node.outgoing import encoder
+
+        study_instance_uid = selection.images[0].instance.identity.study_instance_uid
+        draft = Draft(report, selection, study_instance_uid, revision=1, at=datetime.now(UTC))
+        document = encoder(self._kind, self._settings).encode(draft)
+        try:
+            target.write_bytes(document.content)
+        except OSError as error:
+            raise PermanentError(f"cannot write {target}: {error.strerror}") from error
 
 
 def _open(file: Path) -> _Source:
@@ -138,25 +151,15 @@ def _open(file: Path) -> _Source:
     return _Source(image, selection)
 
 
-def _write_sr(report: Report, selection: Selection, target: Path) -> None:
-    from echo_node.dicom.sr import BasicTextEncoder
-
-    study_instance_uid = selection.images[0].instance.identity.study_instance_uid
-    document = BasicTextEncoder().encode(
-        report, selection, study_instance_uid=study_instance_uid, revision=1, at=datetime.now(UTC)
-    )
-    try:
-        target.write_bytes(document.part10)
-    except OSError as error:
-        raise PermanentError(f"cannot write {target}: {error.strerror}") from error
-
-
 def report(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="DICOM files, PNG or JPEG pictures.")],
     sr: Annotated[
         Path | None,
-        typer.Option("--sr", metavar="OUT.dcm", help="Write the Structured Report too (one DICOM file)."),
+        typer.Option("--sr", metavar="OUT.dcm", help="Write the document too, as a PACS would get it."),
     ] = None,
+    kind: Annotated[
+        DocumentKind, typer.Option("--kind", help="Which document --sr writes.", show_default=True)
+    ] = DocumentKind.BASIC_TEXT_SR,
     model: options.Model = None,
     config: options.Config = None,
     assignments: options.Set = None,
@@ -173,13 +176,15 @@ def report(
 
       echo-node report chest.dcm
       echo-node report chest.dcm --sr draft.dcm --json
+      echo-node report chest.dcm --sr draft.dcm --kind encapsulated-pdf
       echo-node report images/*.png --model runs/small-dcd
     """
     if sr and len(files) > 1:
         raise typer.BadParameter("--sr takes one FILE", param_hint="--sr")
     if sr and sr.exists() and sr.samefile(files[0]):
         raise typer.BadParameter("it would overwrite the image", param_hint="--sr")
-    reader = _Reader(options.load_settings(config, model=model, assignments=assignments).settings.model)
+    settings = options.load_settings(config, model=model, assignments=assignments).settings
+    reader = _Reader(settings, kind)
     results = []
     for file in files:
         result = reader.read(file, sr)
@@ -219,7 +224,7 @@ def _print(result: _Result) -> None:
     warning = " Demonstration model, not for clinical use." if draft.model.demonstration else ""
     out.print(f"[yellow]Unverified machine draft, to be checked by a radiologist.{warning}[/yellow]")
     if result.sr:
-        out.print(f"Structured Report: {escape(str(result.sr))}")
+        out.print(f"Document: {escape(str(result.sr))}")
 
 
 def _how_sure(sentence: Sentence) -> str:

@@ -56,7 +56,7 @@ def encode(selection: Selection, draft: Report | None = None, **arguments: objec
 
 
 def opened(document: EncodedDocument) -> Dataset:
-    return dcmread(io.BytesIO(document.part10))
+    return dcmread(io.BytesIO(document.content))
 
 
 def items(node: Dataset) -> Iterator[Dataset]:
@@ -201,7 +201,7 @@ def test_names_in_every_script_survive(stored: Store, charset: str | list[str], 
     document = opened(encode(selection_of(image), report(findings=("胸部に異常なし。",), language="ja")))
     assert str(document.PatientName) == name
     assert str(document.ReferringPhysicianName) == name
-    assert name.encode() in encode(selection_of(image)).part10
+    assert name.encode() in encode(selection_of(image)).content
     assert texts(document, "Findings") == ["胸部に異常なし。"]
     assert document.ContentSequence[0].ConceptCodeSequence[0].CodeValue == "ja"
 

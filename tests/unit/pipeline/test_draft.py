@@ -89,7 +89,7 @@ def test_a_claimed_study_becomes_a_stored_document(house: House) -> None:
     house.complete()
     _stage(house, Writer())(house.claim())
     assert house.state() is StudyState.DRAFTED
-    assert house.claim_delivery().document.part10 == b"No effusion."
+    assert house.claim_delivery().document.content == b"No effusion."
 
 
 def test_the_same_images_are_not_given_to_the_model_again(house: House) -> None:

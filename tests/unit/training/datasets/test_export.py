@@ -203,7 +203,7 @@ def structured_report(image: Path, words: str, manufacturer: str) -> bytes:
     at = datetime(2026, 1, 1, tzinfo=UTC)
     encoded = BasicTextEncoder().encode(report, selection, study_instance_uid=uid, revision=1, at=at)
     path = image.with_suffix(".sr")
-    path.write_bytes(encoded.part10)
+    path.write_bytes(encoded.content)
     document = dcmread(path)
     document.Manufacturer = manufacturer
     document.save_as(path)
