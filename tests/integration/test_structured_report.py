@@ -16,8 +16,9 @@ from pydicom.dataset import Dataset
 from echo_node.dicom.header import instance_from_file
 from echo_node.dicom.pixels import read_file
 from echo_node.dicom.scu import Sender
-from echo_node.dicom.sr import BasicTextEncoder
+from echo_node.dicom.sr import StructuredReportEncoder
 from echo_node.dicom.views import ChestImageSelector
+from echo_node.domain.draft import Draft
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.report import EncodedDocument, Generation, ModelIdentity, Report, Sentence
 from echo_node.errors import TransientError
@@ -71,14 +72,8 @@ def encode(
 ) -> EncodedDocument:
     selection = ChestImageSelector().select([instance_from_file(path) for path in paths])
     study = selection.images[0].instance.identity.study_instance_uid
-    return BasicTextEncoder(UTC).encode(
-        report,
-        selection,
-        study_instance_uid=study,
-        revision=1 if predecessor is None else 2,
-        at=AT,
-        predecessor=predecessor,
-    )
+    draft = Draft(report, selection, study, 1 if predecessor is None else 2, AT)
+    return StructuredReportEncoder(zone=UTC).encode(draft, predecessor)
 
 
 @pytest.fixture
