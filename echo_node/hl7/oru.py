@@ -32,6 +32,7 @@ from echo_node.hl7.message import ENCODING_CHARACTERS, REPETITION, components, e
 from echo_node.settings import DocumentKind
 
 _PRELIMINARY = "P"
+_LEGAL, _UNSPECIFIED = "L", "U"  # table 0200, name type
 _SEXES = frozenset("MFO")
 _REPRESENTATIONS = "AIP"  # alphabetic, ideographic, phonetic: DICOM's order of component groups
 _STUDY = Code("113014", "DCM", "DICOM Study")
@@ -118,7 +119,7 @@ def _patient(subject: Subject) -> str:
     fields = {
         1: "1",
         3: components(subject.patient_id, "", "", subject.issuer_of_patient_id),
-        5: REPETITION.join(names),
+        5: REPETITION.join(names) or components("", "", "", "", "", "", _UNSPECIFIED),
         7: escaped(subject.birth_date),
         8: subject.sex if subject.sex in _SEXES else "U",
     }
@@ -175,7 +176,7 @@ def _coded(code: Code) -> str:
 
 def _name(group: str, representation: str) -> str:
     """Return an XPN: a legal name in one way of writing."""
-    return components(*_parts(group), "", "L", representation)
+    return components(*_parts(group), "", _LEGAL, representation)
 
 
 def _parts(group: str) -> tuple[str, str, str, str, str]:
