@@ -39,6 +39,7 @@ def take_over(header: Dataset, document: Dataset) -> None:
         _copy(header, document, keyword, or_empty=True)
     for keyword in _TYPE_3:
         _copy(header, document, keyword)
+    _mend_other_ids(document)
 
 
 def requests(header: Dataset, study_instance_uid: str) -> list[Dataset]:
@@ -58,6 +59,17 @@ def zone_of(header: Dataset) -> tzinfo | None:
     if minutes > 14 * 60:
         return None
     return timezone(timedelta(minutes=-minutes if match[1] == "-" else minutes))
+
+
+def _mend_other_ids(document: Dataset) -> None:
+    """Leave out what names nobody, and give the others the type that is demanded (PS3.3 C.7.1.1)."""
+    others = [item for item in document.get("OtherPatientIDsSequence", []) if text(item, "PatientID")]
+    for item in others:
+        if not text(item, "TypeOfPatientID"):
+            item.TypeOfPatientID = "TEXT"
+    document.OtherPatientIDsSequence = others
+    if not others:
+        del document.OtherPatientIDsSequence
 
 
 def _request(request: Dataset, header: Dataset, study_instance_uid: str) -> Dataset:

@@ -60,10 +60,15 @@ def report(language: str = "en") -> Report:
 
 
 def image(target: Path, language: str = "en", header: str = "whole") -> Path:
-    """Write the real chest radiograph RG1 with a patient of this language and a header of this sort."""
+    """Write the real chest radiograph RG1 with a patient of this language and a header of this sort.
+
+    Each is a study of its own.
+    """
     found = get_testdata_file("RG1_J2KR.dcm", download=False)
     assert isinstance(found, str), "pip install pydicom-data"
     data_set = dcmread(found)
+    number = LANGUAGES.index(language) * len(HEADERS) + HEADERS.index(header)
+    data_set.StudyInstanceUID = f"1.2.826.0.1.3680043.9.{number + 1}"
     data_set.SpecificCharacterSet, name = _NAMES[language]
     for keyword in _BARE if header != "whole" else ():
         if keyword in data_set:
@@ -78,7 +83,9 @@ def image(target: Path, language: str = "en", header: str = "whole") -> Path:
         data_set.PatientID = "4 7|1^1~&"
         data_set.AccessionNumber = "|^~&/#'\"<A> é" if language == "en" else "|^~&/#'\"<A>"
         data_set.StudyDescription = name[:20]
-        data_set.OtherPatientIDsSequence = [Dataset()]
+        other = Dataset()
+        other.PatientID = "2|^1"
+        data_set.OtherPatientIDsSequence = [Dataset(), other]
     data_set.save_as(target)
     return target
 
