@@ -139,6 +139,7 @@ def _infer(settings: Settings, stop: threading.Event) -> None:
 
     configure_libraries()
     queue_settings, clock = settings.queue, SystemClock()
+    forms = encoders(settings)
     generator = _load_generator(settings.model)
     with _open(settings) as storage, _identity(settings) as identity:
         stage = DraftStage(
@@ -146,7 +147,7 @@ def _infer(settings: Settings, stop: threading.Event) -> None:
             ChestImageSelector(),
             DisplayedPixels(),
             generator,
-            encoders(settings),
+            forms,
             clock,
         )
         worker = Worker(

@@ -151,7 +151,8 @@ class Orthanc:
                 "seriesUID": series_instance_uid,
                 "objectUID": sop_instance_uid,
                 "contentType": "application/dicom",
-            }
+            },
+            safe="/",
         )
         return self._call("GET", f"/wado?{query}")
 
