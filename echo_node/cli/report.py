@@ -12,23 +12,15 @@ import typer
 
 from echo_node.cli import options
 from echo_node.cli.output import complain, console, print_json
+from echo_node.domain.study import GreyImage, Greyscale, Selection
 from echo_node.errors import EchoNodeError, NotEligible, PermanentError
-from echo_node.settings import DocumentKind, Settings
+from echo_node.settings import DocumentKind, SelectionSettings, Settings
 
 if TYPE_CHECKING:
-    from echo_node.domain.ports import ReportGenerator
     from echo_node.domain.report import Report, Sentence
-    from echo_node.domain.study import GreyImage, Selection
+    from echo_node.inference.generator import EchoGenerator
 
 _PICTURE_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """What one file holds: an image to read and, of a DICOM file, which one was chosen."""
-
-    image: GreyImage
-    selection: Selection | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +76,7 @@ class _Reader:
         self._kind = kind
 
     @cached_property
-    def generator(self) -> ReportGenerator:
+    def generator(self) -> EchoGenerator:
         """The model, loaded on first use: a file that is skipped does not need it."""
         from echo_node.inference.generator import load_generator
 
@@ -93,19 +85,21 @@ class _Reader:
     def read(self, file: Path, sr: Path | None) -> _Result:
         """Return what became of *file*; only a model that cannot be loaded ends the run."""
         try:
-            source = _open(file)
+            source = _picture(file) or _select(file, self._settings.selection)
         except NotEligible as reason:
             return _Result(file, skipped=str(reason))
         except EchoNodeError as error:
             return _Result(file, error=str(error))
-        if sr and source.selection is None:
+        selection = source if isinstance(source, Selection) else None
+        if sr and selection is None:
             return _Result(file, error="a picture names no patient and no study: --sr needs a DICOM file")
+        view = selection.images[0].view if selection else None
         generator = self.generator
-        view = source.selection.images[0].view if source.selection else None
         try:
-            report = generator.generate(source.image)
-            if sr and source.selection:
-                self._write(report, source.selection, sr)
+            image = _shown(source, generator.greyscale) if isinstance(source, Selection) else source
+            report = generator.generate(image)
+            if sr and selection:
+                self._write(report, selection, sr)
         except EchoNodeError as error:
             return _Result(file, error=str(error), view=view)
         return _Result(file, report, view, sr=sr)
@@ -123,11 +117,10 @@ class _Reader:
             raise PermanentError(f"cannot write {target}: {error.strerror}") from error
 
 
-def _open(file: Path) -> _Source:
-    """Return the image of a DICOM file, or of a PNG or JPEG picture.
+def _picture(file: Path) -> GreyImage | None:
+    """Return a PNG or JPEG picture; None of what should be a DICOM file.
 
     Raises:
-        NotEligible: it is not an image to draft from.
         PermanentError: it cannot be read, or is neither.
     """
     try:
@@ -138,17 +131,37 @@ def _open(file: Path) -> _Source:
     if start.startswith(_PICTURE_SIGNATURES):
         from echo_node.inference.image import read_picture
 
-        return _Source(read_picture(file), None)
+        return read_picture(file)
     if not start:
         raise PermanentError("the file is empty")
     if start[128:] != b"DICM":
         raise PermanentError("neither a DICOM file (those have DICM at byte 128) nor a PNG or JPEG picture")
+    return None
+
+
+def _select(file: Path, settings: SelectionSettings) -> Selection:
+    """Return the chest image of a DICOM file.
+
+    Raises:
+        NotEligible: it is not an image to draft from.
+        PermanentError: it is not a whole DICOM file.
+    """
     from echo_node.dicom.libraries import configure_libraries
-    from echo_node.dicom.pixels import read_file
+    from echo_node.dicom.pixels import select_file
 
     configure_libraries()
-    selection, image = read_file(file)
-    return _Source(image, selection)
+    return select_file(file, settings)
+
+
+def _shown(selection: Selection, greyscale: Greyscale) -> GreyImage:
+    """Return the image as the model wants it.
+
+    Raises:
+        PermanentError: it cannot be decoded or shown.
+    """
+    from echo_node.dicom.pixels import DisplayedPixels
+
+    return DisplayedPixels(greyscale).read(selection.images[0])
 
 
 def report(
