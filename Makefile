@@ -20,7 +20,7 @@ TORCH_INDEX ?=
 
 # What the tests run besides Python. Services that Debian starts on installation are not needed.
 TOOLS := orthanc orthanc-dicomweb orthanc-gdcm dcmtk dicom3tools libpixelmed-java default-jre-headless \
-	libsaxonhe-java libxalan2-java postgresql strace
+	libsaxonhe-java libxalan2-java postgresql strace poppler-utils openssl fonts-dejavu-core fonts-noto-cjk libfribidi0
 
 PYTEST_ARGS ?=
 ABLATIONS ?=
@@ -63,6 +63,10 @@ compatibility: $(VENV)/.test ## Write docs/compatibility.md: what becomes of eac
 .PHONY: figures
 figures: $(VENV)/.dev ## Measure and draw the figures of docs/model.md (several minutes)
 	$(BIN)/python docs/decoding_figures.py
+
+.PHONY: pictures
+pictures: $(VENV)/.dev ## Draw the forms of a draft for docs/conformance.md (needs dcmtk, chromium, poppler-utils)
+	$(BIN)/python docs/form_pictures.py docs/images
 
 .PHONY: train-small
 train-small: $(VENV)/.node ## Train a small model from nothing and evaluate it: sight, AR, RAD, DCD (more than an hour on two cores)

@@ -139,8 +139,8 @@ def _receive(settings: Settings, stop: threading.Event) -> None:
 def _infer(settings: Settings, stop: threading.Event) -> None:
     from echo_node.dicom.libraries import configure_libraries
     from echo_node.dicom.pixels import DisplayedPixels
-    from echo_node.dicom.sr import BasicTextEncoder
     from echo_node.dicom.views import ChestImageSelector
+    from echo_node.outgoing import encoders
     from echo_node.pipeline.complete import CompletionSweep
     from echo_node.pipeline.draft import DraftStage
     from echo_node.pipeline.maintenance import Sweep
@@ -150,6 +150,7 @@ def _infer(settings: Settings, stop: threading.Event) -> None:
 
     configure_libraries()
     queue_settings, clock = settings.queue, SystemClock()
+    forms = encoders(settings)
     generator = _load_generator(settings.model)
     with _open(settings) as storage, _identity(settings) as identity:
         stage = DraftStage(
@@ -157,7 +158,7 @@ def _infer(settings: Settings, stop: threading.Event) -> None:
             ChestImageSelector(settings.selection),
             DisplayedPixels(generator.greyscale),
             generator,
-            BasicTextEncoder(),
+            forms,
             clock,
         )
         worker = Worker(
@@ -185,28 +186,27 @@ def _infer(settings: Settings, stop: threading.Event) -> None:
 
 
 def _deliver(settings: Settings, stop: threading.Event) -> None:
-    from echo_node.dicom.destinations import Destinations
     from echo_node.dicom.libraries import configure_libraries
+    from echo_node.outgoing import senders
     from echo_node.pipeline.deliver import DeliverStage
     from echo_node.pipeline.maintenance import Sweep
     from echo_node.storage.bell import DELIVERIES
 
     configure_libraries()
     delivery = settings.delivery
-    sender = Destinations(settings.node.ae_title, settings.peers, delivery.timeout_s)
+    to = senders(settings)
     with _open(settings) as storage, _identity(settings) as identity:
         # A worker for each destination: one that is dead or slow does not hold up the others.
-        queues = [storage.deliveries_to(name) for name in delivery.destinations]
         workers = [
             _sender(
                 "delivery",
                 queue,
-                DeliverStage(queue, sender),
+                DeliverStage(queue, to[name]),
                 settings,
                 identity,
                 storage.ear(DELIVERIES),
             )
-            for queue in queues
+            for name, queue in ((name, storage.deliveries_to(name)) for name in delivery.destinations)
         ]
         workers += _askers(settings, storage, identity) + _answerers(settings, storage, identity)
         queues_in_hand = {
@@ -223,7 +223,7 @@ def _deliver(settings: Settings, stop: threading.Event) -> None:
             *(Sweep(f"rescue of {name}", each.rescue, pause_s) for name, each in queues_in_hand.items()),
             Sweep(
                 "missing deliveries",
-                lambda: storage.deliveries.create_missing(delivery.destinations),
+                lambda: storage.deliveries.create_missing(settings.documents_by_destination),
                 _CREATE_MISSING_EVERY_S,
             ),
         )

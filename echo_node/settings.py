@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -23,6 +24,18 @@ class Role(StrEnum):
     INFER = "infer"
     DELIVER = "deliver"
     WEB = "web"
+
+
+class DocumentKind(StrEnum):
+    """The forms that a draft can be given; the text is the same in all of them."""
+
+    BASIC_TEXT_SR = "basic-text-sr"
+    ENHANCED_SR = "enhanced-sr"
+    COMPREHENSIVE_SR = "comprehensive-sr"
+    COMPREHENSIVE_3D_SR = "comprehensive-3d-sr"
+    ENCAPSULATED_PDF = "encapsulated-pdf"
+    SECONDARY_CAPTURE = "secondary-capture"
+    ORU_R01 = "oru-r01"
 
 
 def _ae_title(value: str) -> str:
@@ -43,6 +56,20 @@ def _http_url(value: str) -> str:
     return value
 
 
+def _mllp_url(value: str) -> str:
+    if not value:
+        return value
+    try:
+        url = urlsplit(value)
+        complete = url.scheme in {"mllp", "mllps"} and bool(url.hostname) and url.port is not None
+    except ValueError:
+        complete = False
+    if not complete or url.path.strip("/") or url.query or url.username:
+        raise ValueError("has the form mllp://host:port, or mllps://host:port for TLS")
+    return value
+
+
+MllpUrl = Annotated[str, AfterValidator(_mllp_url)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 AETitle = Annotated[str, AfterValidator(_ae_title)]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -206,7 +233,7 @@ class Peer(Section):
     """Another application entity: a modality that sends, or a PACS that is sent to."""
 
     ae_title: AETitle
-    """Its AE title."""
+    """Its AE title; of a reporting system that is reached by HL7, any name."""
     host: str = ""
     """Its host name or address; empty for a sender that may come from anywhere."""
     port: Port = 104
@@ -221,6 +248,16 @@ class Peer(Section):
     """The bearer token for it; best in the environment, such as ECHO_NODE_PEERS__PACS__STOW_TOKEN."""
     storage_commitment: bool = False
     """A destination is asked to commit to each draft; it must know our AE title and port to answer."""
+    kinds: tuple[DocumentKind, ...] = ()
+    """The forms of the draft that a destination gets; empty means `basic-text-sr`, or `oru-r01` by HL7."""
+    mllp_url: MllpUrl = ""
+    """A reporting system is sent drafts as HL7 ORU^R01 to this address, instead of DICOM objects."""
+
+    @property
+    def documents(self) -> tuple[DocumentKind, ...]:
+        """The forms of the draft that it gets as a destination."""
+        default = DocumentKind.ORU_R01 if self.mllp_url else DocumentKind.BASIC_TEXT_SR
+        return tuple(dict.fromkeys(self.kinds)) or (default,)
 
 
 class Settings(Section):
@@ -250,10 +287,18 @@ class Settings(Section):
         for name in self.delivery.destinations:
             if name not in self.peers:
                 raise ConfigError(f"delivery.destinations names '{name}', which is not among the peers")
-            if not (self.peers[name].host or self.peers[name].stow_url):
-                raise ConfigError(f"peer '{name}' is a destination and needs a host or a stow_url")
-            if self.peers[name].storage_commitment and not self.peers[name].host:
-                raise ConfigError(f"peer '{name}' is asked for storage commitment and needs a host")
+            _check_destination(name, self.peers[name])
+
+    @property
+    def documents_by_destination(self) -> dict[str, tuple[DocumentKind, ...]]:
+        """Which forms of the draft each destination gets."""
+        return {name: self.peers[name].documents for name in self.delivery.destinations}
+
+    @property
+    def documents(self) -> tuple[DocumentKind, ...]:
+        """The forms in which drafts are made: all that some destination gets, or one for the outbox."""
+        wanted = {kind for kinds in self.documents_by_destination.values() for kind in kinds}
+        return tuple(kind for kind in DocumentKind if kind in wanted) or (DocumentKind.BASIC_TEXT_SR,)
 
     @property
     def committing(self) -> dict[str, str]:
@@ -271,3 +316,17 @@ class Settings(Section):
     def database_url(self) -> str:
         """The database's URL, the default one made from the data folder."""
         return self.database.url or f"sqlite:///{(self.node.data_dir / 'echo-node.sqlite3').resolve()}"
+
+
+def _check_destination(name: str, peer: Peer) -> None:
+    """Refuse a destination that could not be sent what it is to get."""
+    if not (peer.host or peer.stow_url or peer.mllp_url):
+        raise ConfigError(f"peer '{name}' is a destination and needs a host, a stow_url or an mllp_url")
+    if peer.mllp_url and peer.documents != (DocumentKind.ORU_R01,):
+        raise ConfigError(
+            f"peer '{name}' has an mllp_url and gets 'oru-r01' only: for other kinds make a second peer"
+        )
+    if not peer.mllp_url and DocumentKind.ORU_R01 in peer.documents:
+        raise ConfigError(f"peer '{name}' is to get 'oru-r01' and needs an mllp_url")
+    if peer.storage_commitment and (not peer.host or peer.mllp_url):
+        raise ConfigError(f"peer '{name}' is asked for storage commitment and needs a host, and no mllp_url")

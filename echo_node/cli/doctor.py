@@ -21,6 +21,7 @@ from echo_node.settings import Peer, Settings
 
 if TYPE_CHECKING:
     from echo_node.dicom.scu import Sender
+    from echo_node.hl7.mllp import MllpSender
 
 
 class Verdict(StrEnum):
@@ -173,6 +174,7 @@ def _model(settings: Settings) -> Iterator[Finding]:
 def _peers(settings: Settings) -> Iterator[Finding]:
     from echo_node.dicom.libraries import configure_libraries
     from echo_node.dicom.scu import Sender
+    from echo_node.hl7.mllp import MllpSender
 
     configure_libraries()
     if not settings.delivery.destinations:
@@ -182,11 +184,35 @@ def _peers(settings: Settings) -> Iterator[Finding]:
             "no destination: drafts wait in the outbox",
             "--pacs AE@host:port, or delivery.destinations",
         )
+    yield from _documents(settings)
     sender = Sender(settings.node.ae_title, settings.peers, settings.delivery.timeout_s)
+    by_hl7 = MllpSender(settings.peers, settings.delivery.timeout_s)
     for name, peer in settings.peers.items():
         if peer.host:
             is_needed = name in settings.delivery.destinations or name in settings.archive
             yield _peer(sender, name, peer, is_needed=is_needed)
+        if peer.mllp_url:
+            yield _hl7_peer(by_hl7, name, peer)
+
+
+def _documents(settings: Settings) -> Iterator[Finding]:
+    """Look whether drafts can be given the forms that destinations get."""
+    from echo_node.outgoing import encoders
+
+    try:
+        kinds = [each.kind for each in encoders(settings)]
+    except ConfigError as error:
+        yield Finding("documents", Verdict.FAILED, str(error), "or leave it out of the peer's kinds")
+    else:
+        yield Finding("documents", Verdict.OK, ", ".join(kinds))
+
+
+def _hl7_peer(sender: MllpSender, name: str, peer: Peer) -> Finding:
+    try:
+        sender.probe(name)
+    except EchoNodeError as error:
+        return Finding(f"peer {name}", Verdict.FAILED, str(error), "check its mllp_url, and its certificate")
+    return Finding(f"peer {name}", Verdict.OK, f"{peer.mllp_url} takes connections")
 
 
 def _peer(sender: Sender, name: str, peer: Peer, *, is_needed: bool) -> Finding:

@@ -201,7 +201,9 @@ def show(
     gone = f", {removed} of them removed since (retention)" if removed else ""
     out.print(f"  {len(record['instances'])} instances{gone}, last {_moment(record['received_at'])}")
     for document in record["documents"]:
-        out.print(f"  draft of revision {document['revision']} by {_escape(document['model'])}")
+        out.print(
+            f"  draft of revision {document['revision']} by {_escape(document['model'])}, {document['kind']}"
+        )
         out.print(f"    {_escape(document['path'])}", soft_wrap=True)
     for conflict in record["conflicts"]:
         out.print(

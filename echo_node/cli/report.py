@@ -1,4 +1,4 @@
-"""`echo-node report FILE…`: the way from pixels to text and SR without a network or a database."""
+"""`echo-node report FILE…`: the way from pixels to text and document without a network or a database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from echo_node.cli import options
 from echo_node.cli.output import complain, console, print_json
 from echo_node.domain.study import GreyImage, Greyscale, Selection
 from echo_node.errors import EchoNodeError, NotEligible, PermanentError
-from echo_node.settings import ModelSettings, SelectionSettings
+from echo_node.settings import DocumentKind, SelectionSettings, Settings
 
 if TYPE_CHECKING:
     from echo_node.domain.report import Report, Sentence
@@ -71,21 +71,21 @@ def _sentences(report: Report) -> list[dict[str, object]]:
 class _Reader:
     """Reads files one after the other; the model is loaded for the first that needs it."""
 
-    def __init__(self, model: ModelSettings, selection: SelectionSettings) -> None:
-        self._settings = model
-        self._selection = selection
+    def __init__(self, settings: Settings, kind: DocumentKind) -> None:
+        self._settings = settings
+        self._kind = kind
 
     @cached_property
     def generator(self) -> EchoGenerator:
         """The model, loaded on first use: a file that is skipped does not need it."""
         from echo_node.inference.generator import load_generator
 
-        return load_generator(self._settings)
+        return load_generator(self._settings.model)
 
     def read(self, file: Path, sr: Path | None) -> _Result:
         """Return what became of *file*; only a model that cannot be loaded ends the run."""
         try:
-            source = _picture(file) or _select(file, self._selection)
+            source = _picture(file) or _select(file, self._settings.selection)
         except NotEligible as reason:
             return _Result(file, skipped=str(reason))
         except EchoNodeError as error:
@@ -99,10 +99,22 @@ class _Reader:
             image = _shown(source, generator.greyscale) if isinstance(source, Selection) else source
             report = generator.generate(image)
             if sr and selection:
-                _write_sr(report, selection, sr)
+                self._write(report, selection, sr)
         except EchoNodeError as error:
             return _Result(file, error=str(error), view=view)
         return _Result(file, report, view, sr=sr)
+
+    def _write(self, report: Report, selection: Selection, target: Path) -> None:
+        from echo_node.domain.draft import Draft
+        from echo_node.outgoing import encoder
+
+        study_instance_uid = selection.images[0].instance.identity.study_instance_uid
+        draft = Draft(report, selection, study_instance_uid, revision=1, at=datetime.now(UTC))
+        document = encoder(self._kind, self._settings).encode(draft)
+        try:
+            target.write_bytes(document.content)
+        except OSError as error:
+            raise PermanentError(f"cannot write {target}: {error.strerror}") from error
 
 
 def _picture(file: Path) -> GreyImage | None:
@@ -152,25 +164,15 @@ def _shown(selection: Selection, greyscale: Greyscale) -> GreyImage:
     return DisplayedPixels(greyscale).read(selection.images[0])
 
 
-def _write_sr(report: Report, selection: Selection, target: Path) -> None:
-    from echo_node.dicom.sr import BasicTextEncoder
-
-    study_instance_uid = selection.images[0].instance.identity.study_instance_uid
-    document = BasicTextEncoder().encode(
-        report, selection, study_instance_uid=study_instance_uid, revision=1, at=datetime.now(UTC)
-    )
-    try:
-        target.write_bytes(document.part10)
-    except OSError as error:
-        raise PermanentError(f"cannot write {target}: {error.strerror}") from error
-
-
 def report(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="DICOM files, PNG or JPEG pictures.")],
     sr: Annotated[
         Path | None,
-        typer.Option("--sr", metavar="OUT.dcm", help="Write the Structured Report too (one DICOM file)."),
+        typer.Option("--sr", metavar="OUT.dcm", help="Write the document too, as a PACS would get it."),
     ] = None,
+    kind: Annotated[
+        DocumentKind, typer.Option("--kind", help="Which document --sr writes.", show_default=True)
+    ] = DocumentKind.BASIC_TEXT_SR,
     model: options.Model = None,
     config: options.Config = None,
     assignments: options.Set = None,
@@ -187,6 +189,7 @@ def report(
 
       echo-node report chest.dcm
       echo-node report chest.dcm --sr draft.dcm --json
+      echo-node report chest.dcm --sr draft.dcm --kind encapsulated-pdf
       echo-node report images/*.png --model runs/small-dcd
     """
     if sr and len(files) > 1:
@@ -194,7 +197,7 @@ def report(
     if sr and sr.exists() and sr.samefile(files[0]):
         raise typer.BadParameter("it would overwrite the image", param_hint="--sr")
     settings = options.load_settings(config, model=model, assignments=assignments).settings
-    reader = _Reader(settings.model, settings.selection)
+    reader = _Reader(settings, kind)
     results = []
     for file in files:
         result = reader.read(file, sr)
@@ -234,7 +237,7 @@ def _print(result: _Result) -> None:
     warning = " Demonstration model, not for clinical use." if draft.model.demonstration else ""
     out.print(f"[yellow]Unverified machine draft, to be checked by a radiologist.{warning}[/yellow]")
     if result.sr:
-        out.print(f"Structured Report: {escape(str(result.sr))}")
+        out.print(f"Document: {escape(str(result.sr))}")
 
 
 def _how_sure(sentence: Sentence) -> str:

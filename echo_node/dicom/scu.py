@@ -57,7 +57,7 @@ class Sender:
             tempfile.NamedTemporaryFile(suffix=".dcm") as file,
             associated(peer, self._calling_ae_title, proposed, self._timeout_s) as association,
         ):
-            file.write(document.part10)
+            file.write(document.content)
             file.flush()
             status = _store(
                 association, peer, Path(file.name), document.sop_class_uid, document.transfer_syntax_uid

@@ -1,13 +1,12 @@
 """The draft's content tree: TID 2000 Basic Diagnostic Imaging Report, as the Basic Text SR IOD allows it.
 
-What a reader must know first comes first: that no physician has seen the text and, for a demonstration
-model, that it is not for clinical use. highdicom has no TID 2000, so the tree is put together from its
-content items. Source: PS3.16 TID 2000, 1001, 1004, 1204; PS3.3 A.35.1, C.17.3.
+highdicom has no TID 2000, so the tree is put together from its content items.
+Source: PS3.16 TID 2000, 1001, 1004, 1204; PS3.3 A.35.1, C.17.3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from highdicom.sr import (
     CodeContentItem,
@@ -22,142 +21,81 @@ from highdicom.sr import (
 )
 
 from echo_node import __version__
-from echo_node.dicom.sr_codes import concept, language, template_id
+from echo_node.dicom.sr_codes import concept, language
 from echo_node.dicom.uids import device_uid
-from echo_node.domain.report import ModelIdentity, Report, Sentence
-from echo_node.domain.study import SelectedImage, UnreadImage
-
-MANUFACTURER = "echo-node"
-
-DRAFT_NOTICE = (
-    "UNVERIFIED MACHINE DRAFT. A computer program wrote this text; no physician has read it. "
-    "A radiologist must check it against the images before anyone relies on it."
-)
-DEMONSTRATION_NOTICE = "DEMONSTRATION MODEL, NOT FOR CLINICAL USE."
+from echo_node.domain.draft import MANUFACTURER, SHORT_DIGEST, Content, Section, SectionName
+from echo_node.domain.report import ModelIdentity
+from echo_node.domain.study import SelectedImage
 
 _CONTAINS = RelationshipTypeValues.CONTAINS
 _HAS_CONTEXT = RelationshipTypeValues.HAS_OBS_CONTEXT
 _HAS_MODIFIER = RelationshipTypeValues.HAS_CONCEPT_MOD
-SHORT_DIGEST = 16
-"""How much of a checkpoint's digest is shown; the whole one is in the contributing equipment."""
+
+_ELEMENTS = {
+    SectionName.SUMMARY: "summary",
+    SectionName.FINDINGS: "finding",
+    SectionName.IMPRESSIONS: "impression",
+    SectionName.PROCEDURE: "procedure_description",
+}
 
 
 def content_tree(
-    report: Report, images: Sequence[SelectedImage], unread: Sequence[UnreadImage], remarks: Sequence[str]
+    content: Content, model: ModelIdentity, images: Sequence[SelectedImage]
 ) -> ContainerContentItem:
     """Return the root container, its attributes to be merged into the document.
 
     Args:
-        report: the draft.
+        content: what the document says.
+        model: who observed.
         images: what was read.
-        unread: what was not, and why.
-        remarks: what else the reader must know of the images read.
     """
     root = ContainerContentItem(
-        concept("title", "diagnostic_imaging_report"),
-        is_content_continuous=False,
-        template_id=template_id(),
+        concept("title", "diagnostic_imaging_report"), is_content_continuous=False, template_id="2000"
     )
-    items: list[ContentItem] = [
-        CodeContentItem(
-            concept("language", "of_content_item_and_descendants"), language(report.language), _HAS_MODIFIER
-        ),
-        *_observer(report.model),
-        _section("summary", [_text(concept("element", "summary"), notice(report.model))]),
-        _section(
-            "findings",
-            [
-                *_sentences("finding", report.findings, "The model wrote no findings."),
-                *(_image(image) for image in images),
-            ],
-        ),
-        _section(
-            "impressions", _sentences("impression", report.impression, "The model wrote no impression.")
-        ),
-        _section(
-            "current_procedure_descriptions",
-            [
-                _text(concept("element", "procedure_description"), sentence)
-                for sentence in (*_what_was_read(report, images), *remarks, *_what_was_not(unread))
-            ],
-        ),
-    ]
+    items = [*context(content.language, model)]
+    for section in content.sections:
+        texts = paragraphs(section)
+        if section.name is SectionName.FINDINGS:
+            purpose = concept("purpose_of_reference", "best_illustration_of_finding")
+            texts += [image_reference(image, purpose) for image in images]
+        items.append(container(concept("heading", section.name), texts))
     root.ContentSequence = ContentSequence(items)
     return root
 
 
-UNSURE_MARK = "[LOW CONFIDENCE]"
-"""Stands before a sentence of which the model is unsure."""
-
-
-def notice(model: ModelIdentity) -> str:
-    """Return what a reader must know before anything else."""
-    return f"{DEMONSTRATION_NOTICE} {DRAFT_NOTICE}" if model.demonstration else DRAFT_NOTICE
-
-
-def _observer(model: ModelIdentity) -> list[ContentItem]:
-    """Return the device observer (TID 1002 with TID 1004): this program with this checkpoint."""
+def context(language_tag: str, model: ModelIdentity) -> list[ContentItem]:
+    """Return language (TID 1204) and observer (TID 1002 with TID 1004): this program with this checkpoint."""
     named = {
         "name": f"{MANUFACTURER} {__version__}",
         "manufacturer": MANUFACTURER,
         "model_name": f"{model.name} {model.version}",
         "serial_number": model.digest[:SHORT_DIGEST],
     }
+    of_content = concept("language", "of_content_item_and_descendants")
     return [
+        CodeContentItem(of_content, language(language_tag), _HAS_MODIFIER),
         CodeContentItem(concept("observer", "type"), concept("observer", "device"), _HAS_CONTEXT),
         UIDRefContentItem(concept("observer", "uid"), device_uid(model.digest), _HAS_CONTEXT),
-        *(_text(concept("observer", name), value, _HAS_CONTEXT) for name, value in named.items()),
+        *(TextContentItem(concept("observer", name), value, _HAS_CONTEXT) for name, value in named.items()),
     ]
 
 
-def _sentences(element: str, sentences: Sequence[Sentence], absent: str) -> list[ContentItem]:
-    marked = (f"{UNSURE_MARK} {s.text}" if s.is_unsure else s.text for s in sentences if s.text.strip())
-    texts = [text for text in map(_printable, marked) if text]
-    return [_text(concept("element", element), text) for text in texts or [absent]]
+def paragraphs(section: Section) -> list[ContentItem]:
+    """Return a section's paragraphs, a TEXT item each."""
+    name = concept("element", _ELEMENTS[section.name])
+    return [TextContentItem(name, paragraph, _CONTAINS) for paragraph in section.paragraphs]
 
 
-def _what_was_read(report: Report, images: Sequence[SelectedImage]) -> Iterable[str]:
-    model = report.model
-    views = ", ".join(
-        "frontal (PA or AP not stated)" if image.view == "frontal" else image.view for image in images
-    )
-    yield f"Images read: {len(images)}. View: {views}. No other image, prior or clinical data was used."
-    yield f"Written by {MANUFACTURER} {__version__} with model {model.name} {model.version}."
+def container(name: CodedConcept, items: Sequence[ContentItem]) -> ContainerContentItem:
+    """Return a container of items that stand for themselves."""
+    found = ContainerContentItem(name, is_content_continuous=False, relationship_type=_CONTAINS)
+    found.ContentSequence = ContentSequence(items)
+    return found
 
 
-def _what_was_not(unread: Sequence[UnreadImage]) -> Iterable[str]:
-    by_reason: dict[str, list[str]] = {}
-    for image in unread:
-        by_reason.setdefault(image.reason, []).append(image.identity.sop_instance_uid)
-    for reason, uids in by_reason.items():
-        count = "1 image" if len(uids) == 1 else f"{len(uids)} images"
-        yield f"Not read, {count}: {reason}. SOP Instance UID: {', '.join(uids)}"
-
-
-def _section(heading: str, items: Sequence[ContentItem]) -> ContainerContentItem:
-    section = ContainerContentItem(
-        concept("heading", heading), is_content_continuous=False, relationship_type=_CONTAINS
-    )
-    section.ContentSequence = ContentSequence(items)
-    return section
-
-
-def _text(
-    name: CodedConcept, value: str, relationship: RelationshipTypeValues = _CONTAINS
-) -> TextContentItem:
-    return TextContentItem(name, _printable(value), relationship)
-
-
-def _image(image: SelectedImage) -> ImageContentItem:
+def image_reference(image: SelectedImage, purpose: CodedConcept) -> ImageContentItem:
+    """Return an IMAGE item for an image that was read."""
     identity = image.instance.identity
     return ImageContentItem(
-        concept("purpose_of_reference", "best_illustration_of_finding"),
-        identity.sop_class_uid,
-        identity.sop_instance_uid,
-        relationship_type=_CONTAINS,
+        purpose, identity.sop_class_uid, identity.sop_instance_uid, relationship_type=_CONTAINS
     )
-
-
-def _printable(value: str) -> str:
-    """Return *value* without the control characters that a text value may not hold (PS3.5 6.1.3)."""
-    return "".join(each for each in value if each.isprintable() or each in "\n\r\t").strip()

@@ -10,6 +10,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from echo_node.dicom.header import PARSE_ERRORS, text
+from echo_node.domain.draft import MANUFACTURER
 from echo_node.errors import PermanentError
 
 
@@ -73,8 +74,6 @@ def read_report(part10: bytes) -> ReportDocument:
     Raises:
         PermanentError: it is not a readable SR document.
     """
-    from echo_node.dicom.sr_content import MANUFACTURER  # with highdicom, which the console can do without
-
     try:
         document = dcmread(BytesIO(part10))
         return ReportDocument(

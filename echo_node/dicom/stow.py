@@ -68,7 +68,7 @@ class StowSender:
 def _request(peer: Peer, document: EncodedDocument) -> urllib.request.Request:
     boundary = secrets.token_hex(16)
     head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n"
-    body = head.encode() + document.part10 + f"\r\n--{boundary}--\r\n".encode()
+    body = head.encode() + document.content + f"\r\n--{boundary}--\r\n".encode()
     headers = {
         "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
         "Accept": "application/dicom+json",

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from echo_node.domain.commitment import AnswerJob, CommitmentJob, CommitmentReport, CommitmentRequest
+from echo_node.domain.draft import Draft, Subject
 from echo_node.domain.job import DeliveryJob, DraftJob, Lease
 from echo_node.domain.report import EncodedDocument, ModelIdentity, Report
 from echo_node.domain.study import (
@@ -165,9 +166,9 @@ class DraftLedger(Protocol):
         ...
 
     def store(
-        self, job: DraftJob, document: EncodedDocument, selection: Selection, model: ModelIdentity
+        self, job: DraftJob, documents: Sequence[EncodedDocument], selection: Selection, model: ModelIdentity
     ) -> None:
-        """Make the document durable, finish the job and create the deliveries.
+        """Make the draft durable in all of its forms, finish the job and create the deliveries.
 
         Raises:
             LeaseLost: the job is another worker's by now, or of an earlier revision.
@@ -302,28 +303,37 @@ class ReportGenerator(Protocol):
         ...
 
 
+class SubjectReader(Protocol):
+    """Reads whose images they are (fulfilled by dicom/subject.py)."""
+
+    def __call__(self, selection: Selection) -> Subject:
+        """Return what the header of the image that was read says of patient and order.
+
+        Raises:
+            PermanentError: it cannot be read any more.
+        """
+        ...
+
+
 class ReportEncoder(Protocol):
-    """Makes the DICOM object (fulfilled by dicom/sr.py)."""
+    """Gives a draft one of its forms (fulfilled by modules of dicom/ and by hl7/oru.py)."""
 
     @property
     def kind(self) -> str:
-        """The kind of the documents, such as `basic-text-sr`."""
+        """The form, such as `basic-text-sr`."""
         ...
 
-    def encode(
-        self,
-        report: Report,
-        selection: Selection,
-        *,
-        study_instance_uid: str,
-        revision: int,
-        at: datetime,
-        predecessor: EncodedDocument | None = None,
-    ) -> EncodedDocument:
+    def encode(self, draft: Draft, predecessor: EncodedDocument | None = None) -> EncodedDocument:
         """Return the document; the same inputs give the same SOP Instance UID.
 
-        Patient, study and order attributes come from the selected image's own header. *predecessor* is
-        the document of an earlier revision that this one stands in for.
+        Patient, study and order attributes come from the selected image's own header.
+
+        Args:
+            draft: what to encode.
+            predecessor: the document of this form of an earlier revision that the new one stands in for.
+
+        Raises:
+            PermanentError: the image's header cannot be read any more.
         """
         ...
 
@@ -336,10 +346,10 @@ class DeliveryOutcome(enum.Enum):
 
 
 class DocumentSender(Protocol):
-    """Sends a document to one peer by name (fulfilled by dicom/scu.py)."""
+    """Sends a document to one peer by name (fulfilled by dicom/destinations.py and hl7/mllp.py)."""
 
     def send(self, document: EncodedDocument, destination: str) -> tuple[DeliveryOutcome, int]:
-        """Return the outcome and the DIMSE status.
+        """Return the outcome and the DIMSE status, 0 where there is none.
 
         Raises:
             TransientError: no association, abort, time-out, or a status that may pass (0xA7xx, 0x0110).

@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
-_UNSURE = 0.5
+_UNSURE, _SURE = 0.5, 0.9
+
+
+class Band(StrEnum):
+    """How sure the model is of a sentence, in words.
+
+    Low: a sentence like this one is more often wrong than right. High: it is right nine times in ten.
+    """
+
+    LOW = "low confidence"
+    MODERATE = "moderate confidence"
+    HIGH = "high confidence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +44,18 @@ class Sentence:
     confidence: float | None = None
 
     @property
+    def band(self) -> Band | None:
+        """How sure the model is, in words; None where the decoder measured nothing."""
+        if self.confidence is None:
+            return None
+        if self.confidence < _UNSURE:
+            return Band.LOW
+        return Band.HIGH if self.confidence >= _SURE else Band.MODERATE
+
+    @property
     def is_unsure(self) -> bool:
         """Whether a sentence like this one is more often wrong than right."""
-        return self.confidence is not None and self.confidence < _UNSURE
+        return self.band is Band.LOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +93,15 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class EncodedDocument:
-    """A draft as a DICOM object, byte for byte what is sent, now and on every resend.
+    """A draft in one of its forms, byte for byte what is sent, now and on every resend.
 
-    `part10` is the whole PS3.10 file. `kind` names the document kind, such as `basic-text-sr`.
+    Attributes:
+        kind: the form, such as `basic-text-sr`.
+        study_instance_uid: the study that it belongs to.
+        sop_instance_uid: names it; the same inputs give the same one.
+        sop_class_uid: of a DICOM object; empty for what is none, an HL7 message.
+        transfer_syntax_uid: the same.
+        content: the whole PS3.10 file, or the HL7 message.
     """
 
     kind: str
@@ -82,4 +109,9 @@ class EncodedDocument:
     sop_instance_uid: str
     sop_class_uid: str
     transfer_syntax_uid: str
-    part10: bytes
+    content: bytes
+
+    @property
+    def is_dicom(self) -> bool:
+        """Whether it is a DICOM object."""
+        return bool(self.sop_class_uid)

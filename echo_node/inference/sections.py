@@ -11,7 +11,9 @@ _HEADING = re.compile(
     r"|(?P<impression>\bImpressions?\s*[:\uff1a]|\u7ed3\u8bba\s*[:\uff1a])",
     re.IGNORECASE,
 )
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9])|(?<=[\u3002\uff01\uff1f])")
+_SENTENCE_END = re.compile(
+    r"(?<=[.!?])\s+(?=[A-Z0-9])|(?<=[.!\u061f\u06d4])\s+(?=[\u0620-\u06ff])|(?<=[\u3002\uff01\uff1f])"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Queue → infer → report: one claimed study revision becomes one stored document.
+"""Queue → infer → report: one claimed study revision becomes one stored draft, in each of its forms.
 
 The heavy part runs between transactions, never inside one; `store` is where it counts, and it refuses
 a worker whose claim is over.
@@ -6,8 +6,11 @@ a worker whose claim is over.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 
+from echo_node.domain.draft import Draft
 from echo_node.domain.job import DraftJob
 from echo_node.domain.ports import (
     Clock,
@@ -22,7 +25,16 @@ log = structlog.get_logger()
 
 
 class DraftStage:
-    """Drafts one study revision."""
+    """Drafts one study revision.
+
+    Args:
+        ledger: the job's study, and where its draft is kept.
+        selector: chooses what to read.
+        reader: turns it into grey values.
+        generator: writes the report.
+        encoders: give it its forms, one of each kind that some destination gets.
+        clock: the time.
+    """
 
     def __init__(
         self,
@@ -30,14 +42,14 @@ class DraftStage:
         selector: ImageSelector,
         reader: PixelReader,
         generator: ReportGenerator,
-        encoder: ReportEncoder,
+        encoders: Sequence[ReportEncoder],
         clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._selector = selector
         self._reader = reader
         self._generator = generator
-        self._encoder = encoder
+        self._encoders = tuple(encoders)
         self._clock = clock
 
     def __call__(self, job: DraftJob) -> None:
@@ -56,15 +68,11 @@ class DraftStage:
             return
         image = self._reader.read(selection.images[0])
         report = self._generator.generate(image)
-        document = self._encoder.encode(
-            report,
-            selection,
-            study_instance_uid=job.study_instance_uid,
-            revision=job.revision,
-            at=self._clock.now(),
-            predecessor=self._ledger.predecessor(job, self._encoder.kind),
-        )
-        self._ledger.store(job, document, selection, report.model)
+        draft = Draft(report, selection, job.study_instance_uid, job.revision, self._clock.now())
+        documents = [
+            encoder.encode(draft, self._ledger.predecessor(job, encoder.kind)) for encoder in self._encoders
+        ]
+        self._ledger.store(job, documents, selection, report.model)
         log.info(
             "draft_made",
             study_id=job.study_id,

@@ -22,7 +22,7 @@ from echo_node.domain.lifecycle import StudyEvent, StudyState
 from echo_node.domain.ports import Clock
 from echo_node.storage.asking import Asking
 from echo_node.storage.bell import COMMITMENTS, ring
-from echo_node.storage.documents import current_documents
+from echo_node.storage.documents import is_current
 from echo_node.storage.engine import Database
 from echo_node.storage.studies import insert_if_absent, lock_study, move
 from echo_node.storage.tables import Commitment, Delivery, Document
@@ -111,7 +111,7 @@ class CommitmentQueue(Asking[Commitment]):
         delivery.available_at = now + self._policy.delay(max(1, delivery.tries), self._randomness)
         delivery.reason, delivery.changed_at = reason, now
         study = lock_study(session, document.study_id)
-        if study.state is StudyState.DELIVERED and document.id in current_documents(session, study.id):
+        if study.state is StudyState.DELIVERED and is_current(session, document.id, study.id):
             move(study, StudyEvent.NOT_COMMITTED, now, reason)
             if given_up:
                 move(study, StudyEvent.DELIVERY_GAVE_UP, now, reason)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -18,7 +18,13 @@ from echo_node.errors import PermanentError
 from echo_node.storage.bell import DELIVERIES, ring
 from echo_node.storage.claims import Claims, lease_of
 from echo_node.storage.commitments import ask_for_commitment
-from echo_node.storage.documents import add_delivery, current_documents, encoded_document, settle
+from echo_node.storage.documents import (
+    add_deliveries,
+    current_documents,
+    encoded_document,
+    is_current,
+    settle,
+)
 from echo_node.storage.engine import Database
 from echo_node.storage.outbox import Outbox
 from echo_node.storage.pauses import is_paused
@@ -149,16 +155,19 @@ class DeliveryQueue:
                     f"delivery {delivery_id} is not a dead letter: there is nothing to retry"
                 )
             ring(session, DELIVERIES)
-            is_current = released.document_id in current_documents(session, study_id)
-            if study.state is StudyState.UNDELIVERED and is_current:
+            if study.state is StudyState.UNDELIVERED and is_current(session, released.document_id, study_id):
                 move(study, StudyEvent.RELEASED, now)
         log.info("delivery_released", delivery_id=delivery_id, study_id=study_id)
 
-    def create_missing(self, destinations: Sequence[str]) -> int:
+    def create_missing(self, destinations: Mapping[str, Collection[str]]) -> int:
         """Create the deliveries that drafts still waiting lack; return how many.
 
-        Drafts wait when they were made while no destination, or another one, was configured. Studies
-        that are delivered already are left alone: a new PACS does not get the whole past.
+        Drafts wait when they were made while no destination, or another one, was configured; they keep the
+        kinds that they were made in. Studies that are delivered already are left alone: a new PACS does not
+        get the whole past.
+
+        Args:
+            destinations: which kinds of document each gets.
         """
         if not destinations:
             return 0
@@ -169,8 +178,8 @@ class DeliveryQueue:
             with self._ending(study_id) as (session, study, now):
                 if study.state is not StudyState.DRAFTED:
                     continue
-                for document_id in current_documents(session, study_id):
-                    created += sum(add_delivery(session, document_id, name, now) for name in destinations)
+                for document in current_documents(session, study_id):
+                    created += add_deliveries(session, document, destinations, now)
         if created:
             log.info("deliveries_created", count=created)
         return created

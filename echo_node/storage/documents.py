@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 
 class Drafts:
-    """A drafting job's instances and its document (domain.ports.DraftLedger).
+    """A drafting job's instances and its documents (domain.ports.DraftLedger).
 
     Args:
         database: where rows are kept.
@@ -37,7 +37,7 @@ class Drafts:
         clock: the time.
         claims: the claiming of jobs.
         data_dir: the folder that instances' paths are relative to.
-        destinations: the peers that get each document.
+        destinations: which kinds of document each peer gets.
     """
 
     def __init__(
@@ -48,14 +48,14 @@ class Drafts:
         claims: Claims[Job],
         *,
         data_dir: Path,
-        destinations: Sequence[str],
+        destinations: Mapping[str, Collection[str]],
     ) -> None:
         self._database = database
         self._outbox = outbox
         self._clock = clock
         self._claims = claims
         self._data_dir = data_dir.resolve()
-        self._destinations = tuple(destinations)
+        self._destinations = destinations
 
     def instances(self, job: DraftJob) -> Sequence[StoredInstance]:
         """Return the study's instances that are kept, in order of arrival."""
@@ -116,54 +116,67 @@ class Drafts:
             settle(session, study, now)
 
     def store(
-        self, job: DraftJob, document: EncodedDocument, selection: Selection, model: ModelIdentity
+        self, job: DraftJob, documents: Sequence[EncodedDocument], selection: Selection, model: ModelIdentity
     ) -> None:
-        """Make the document durable; then finish the job and create the deliveries, all or nothing."""
-        path = self._outbox.put(document)
+        """Make the documents durable; then finish the job and create the deliveries, all or nothing."""
+        written: list[tuple[EncodedDocument, Path]] = []
         try:
-            document_id = self._record(job, document, selection, model, path)
+            for document in documents:
+                written.append((document, self._outbox.put(document)))  # noqa: PERF401 - known if one fails
         except TransientError:
-            raise  # whether it was committed is not known: the file stays
-        except Exception:
-            self._outbox.discard(path)
+            self._discard(written)
             raise
-        log.info("draft_stored", study_id=job.study_id, revision=job.revision, document_id=document_id)
+        try:
+            document_ids = self._record(job, written, selection, model)
+        except TransientError:
+            raise  # whether it was committed is not known: the files stay
+        except Exception:
+            self._discard(written)
+            raise
+        for document_id in document_ids:
+            log.info("draft_stored", study_id=job.study_id, revision=job.revision, document_id=document_id)
+
+    def _discard(self, written: Sequence[tuple[EncodedDocument, Path]]) -> None:
+        for _, path in written:
+            self._outbox.discard(path)
 
     def _record(
         self,
         job: DraftJob,
-        document: EncodedDocument,
+        written: Sequence[tuple[EncodedDocument, Path]],
         selection: Selection,
         model: ModelIdentity,
-        path: Path,
-    ) -> int:
+    ) -> Sequence[int]:
         now = self._clock.now()
         with self._database.write() as session:
             study = lock_study(session, job.study_id)
             self._claims.end(session, job.lease, now, state=JobState.DONE)
-            row = Document(
-                study_id=job.study_id,
-                revision=job.revision,
-                model_name=model.name,
-                model_version=model.version,
-                model_digest=model.digest,
-                kind=document.kind,
-                sop_instance_uid=document.sop_instance_uid,
-                sop_class_uid=document.sop_class_uid,
-                transfer_syntax_uid=document.transfer_syntax_uid,
-                sha256=hashlib.sha256(document.part10).hexdigest(),
-                path=str(path),
-                selection_sha256=selection_digest(selection),
-                input_sop_instance_uids=[i.instance.identity.sop_instance_uid for i in selection.images],
-                created_at=now,
-            )
-            session.add(row)
+            rows = [
+                Document(
+                    study_id=job.study_id,
+                    revision=job.revision,
+                    model_name=model.name,
+                    model_version=model.version,
+                    model_digest=model.digest,
+                    kind=document.kind,
+                    sop_instance_uid=document.sop_instance_uid,
+                    sop_class_uid=document.sop_class_uid,
+                    transfer_syntax_uid=document.transfer_syntax_uid,
+                    sha256=hashlib.sha256(document.content).hexdigest(),
+                    path=str(path),
+                    selection_sha256=selection_digest(selection),
+                    input_sop_instance_uids=[i.instance.identity.sop_instance_uid for i in selection.images],
+                    created_at=now,
+                )
+                for document, path in written
+            ]
+            session.add_all(rows)
             session.flush()
-            for destination in self._destinations:
-                add_delivery(session, row.id, destination, now)
+            for row in rows:
+                add_deliveries(session, row, self._destinations, now)
             move(study, StudyEvent.DRAFT_STORED, now)
             settle(session, study, now)
-            return row.id
+            return [row.id for row in rows]
 
 
 def encoded_document(row: Document, study_instance_uid: str, part10: bytes) -> EncodedDocument:
@@ -187,7 +200,15 @@ def selection_digest(selection: Selection) -> str:
     return hashlib.sha256("".join(lines).encode("ascii")).hexdigest()
 
 
-def add_delivery(session: Session, document_id: int, destination: str, now: datetime) -> bool:
+def add_deliveries(
+    session: Session, document: Document, destinations: Mapping[str, Collection[str]], now: datetime
+) -> int:
+    """Create the deliveries of a document to those that get its kind; return how many there were not yet."""
+    getting = [name for name, kinds in destinations.items() if document.kind in kinds]
+    return sum(_add_delivery(session, document.id, name, now) for name in getting)
+
+
+def _add_delivery(session: Session, document_id: int, destination: str, now: datetime) -> bool:
     """Create the delivery of a document to a destination unless there is one; say whether it was created."""
     ring(session, DELIVERIES)
     return insert_if_absent(
@@ -204,19 +225,23 @@ def add_delivery(session: Session, document_id: int, destination: str, now: date
     )
 
 
-def current_documents(session: Session, study_id: int) -> Sequence[int]:
-    """Return the ids of the documents of the study's latest drafted revision."""
+def current_documents(session: Session, study_id: int) -> Sequence[Document]:
+    """Return the documents of the study's latest drafted revision."""
     latest = select(func.max(Document.revision)).where(Document.study_id == study_id).scalar_subquery()
-    return session.scalars(
-        select(Document.id).where(Document.study_id == study_id, Document.revision == latest)
-    ).all()
+    query = select(Document).where(Document.study_id == study_id, Document.revision == latest)
+    return session.scalars(query.order_by(Document.id)).all()
+
+
+def is_current(session: Session, document_id: int, study_id: int) -> bool:
+    """Say whether a document is of the study's latest drafted revision."""
+    return document_id in {document.id for document in current_documents(session, study_id)}
 
 
 def settle(session: Session, study: Study, now: datetime) -> None:
     """Move a drafted study (locked) on, if its current documents have reached, or failed, every peer."""
     if study.state is not StudyState.DRAFTED:
         return
-    documents = current_documents(session, study.id)
+    documents = [document.id for document in current_documents(session, study.id)]
     states = set(session.scalars(select(Delivery.state).where(Delivery.document_id.in_(documents))))
     if not states or states & {DeliveryState.PENDING, DeliveryState.SENDING}:
         return

@@ -89,7 +89,7 @@ class Storage:
             clock,
             self.jobs.claims,
             data_dir=node.data_dir,
-            destinations=settings.delivery.destinations,
+            destinations=settings.documents_by_destination,
         )
         self.queries = Queries(self.database)
         self.archive = Archive(self.database, node.data_dir)

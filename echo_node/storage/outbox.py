@@ -33,9 +33,10 @@ class Outbox:
             TransientError: the disk is full or failing; nothing is left behind.
         """
         name = checked_uid(document.sop_instance_uid, "SOPInstanceUID")
-        target = self._folder / f"{name}-{secrets.token_hex(4)}.dcm"
+        suffix = ".dcm" if document.is_dicom else ".hl7"
+        target = self._folder / f"{name}-{secrets.token_hex(4)}{suffix}"
         try:
-            write_durably(target, (document.part10,), temporary_folder=self._temporary)
+            write_durably(target, (document.content,), temporary_folder=self._temporary)
         except OSError as error:
             raise TransientError(f"the outbox cannot be written ({type(error).__name__})") from error
         return target.relative_to(self._data_dir)

@@ -387,12 +387,14 @@ def test_without_destinations_a_draft_waits(database: Database, tmp_path: Path) 
     house.drafted()
     assert house.state() is StudyState.DRAFTED
     assert house.deliveries.claim("sender") is None
-    assert house.deliveries.create_missing(()) == 0
-    assert house.deliveries.create_missing(("PACS",)) == 1
-    assert house.deliveries.create_missing(("PACS",)) == 0
+    assert house.deliveries.create_missing({}) == 0
+    pacs = {"PACS": ("basic-text-sr",)}
+    assert house.deliveries.create_missing(pacs) == 1
+    assert house.deliveries.create_missing(pacs) == 0
     house.deliveries.finish(house.claim_delivery(), DeliveryOutcome.SUCCESS, 0)
     assert house.state() is StudyState.DELIVERED
-    assert house.deliveries.create_missing(("PACS", "NEW")) == 0  # the past is not sent to a new PACS
+    # The past is not sent to a new PACS.
+    assert house.deliveries.create_missing(pacs | {"NEW": pacs["PACS"]}) == 0
 
 
 def test_one_destination_is_claimed_without_the_others(database: Database, tmp_path: Path) -> None:
@@ -469,7 +471,7 @@ def test_a_transaction_that_fails_changes_nothing(house: House) -> None:
     job = house.claim()
     house.draft(job)
     with pytest.raises(LeaseLost):  # the job is done: a second document of it must not appear
-        house.drafts.store(job, document(1, 1, b"other"), selection(received(1)), MODEL)
+        house.drafts.store(job, [document(1, 1, b"other")], selection(received(1)), MODEL)
     assert house.queries.overview().documents == 1
 
 

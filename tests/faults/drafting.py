@@ -15,7 +15,7 @@ from sqlalchemy import update
 from echo_node.dicom.libraries import configure_libraries
 from echo_node.dicom.pixels import DisplayedPixels
 from echo_node.dicom.scp import file_meta
-from echo_node.dicom.sr import BasicTextEncoder
+from echo_node.dicom.sr import StructuredReportEncoder
 from echo_node.dicom.views import ChestImageSelector
 from echo_node.domain.job import RetryPolicy
 from echo_node.domain.ports import StoreOutcome
@@ -47,9 +47,8 @@ class FixedWords:
 def worker(storage: Storage, holder: str) -> Worker:
     """Return a worker that drafts with fixed words."""
     clock = SystemClock()
-    stage = DraftStage(
-        storage.drafts, ChestImageSelector(), DisplayedPixels(), FixedWords(), BasicTextEncoder(), clock
-    )
+    encoders = [StructuredReportEncoder()]
+    stage = DraftStage(storage.drafts, ChestImageSelector(), DisplayedPixels(), FixedWords(), encoders, clock)
     policy = RetryPolicy(1000, 0.01, 0.05)
     return Worker(
         "draft", storage.jobs, stage, policy, holder=holder, heartbeat_s=1.0, poll_s=0.02, clock=clock,

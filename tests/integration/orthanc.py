@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlencode
 
 from echo_node.settings import Peer
 
@@ -144,6 +145,20 @@ class Orthanc:
         """Return an instance as a DICOM file."""
         return self._call("GET", f"/instances/{orthanc_id}/file")
 
+    def wado(self, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str) -> bytes:
+        """Fetch an instance as a DICOM file by WADO-URI (PS3.18 9); needs `dicomweb`."""
+        query = urlencode(
+            {
+                "requestType": "WADO",
+                "studyUID": study_instance_uid,
+                "seriesUID": series_instance_uid,
+                "objectUID": sop_instance_uid,
+                "contentType": "application/dicom",
+            },
+            safe="/",
+        )
+        return self._call("GET", f"/wado?{query}")
+
     def store(self, part10: bytes) -> str:
         """Put a DICOM file in over REST and return Orthanc's identifier."""
         return str(json.loads(self._call("POST", "/instances", part10))["ID"])
@@ -200,7 +215,12 @@ class Orthanc:
             "StorageDirectory": str(self._folder / "storage"),
             "IndexDirectory": str(self._folder / "index"),
             "Plugins": [str(DICOMWEB)] if self._dicomweb else [],
-            "DicomWeb": {"Enable": self._dicomweb, "Root": "/dicom-web/"},
+            "DicomWeb": {
+                "Enable": self._dicomweb,
+                "Root": "/dicom-web/",
+                "EnableWado": self._dicomweb,
+                "WadoRoot": "/wado",
+            },
             "HttpPort": self.http_port,
             "RemoteAccessAllowed": False,
             "AuthenticationEnabled": False,

@@ -43,7 +43,7 @@ def test_orthanc_stores_what_comes_over_http(tmp_path: Path) -> None:
         sender.send(document, "pacs")  # a resend is the same object
         (found,) = pacs.find(StudyInstanceUID=document.study_instance_uid)
         stored = dcmread(BytesIO(pacs.file(str(found["ID"]))))
-        assert stored.PixelData == dcmread(BytesIO(document.part10)).PixelData
+        assert stored.PixelData == dcmread(BytesIO(document.content)).PixelData
         nowhere = pacs.dicomweb_url.replace("dicom-web", "nothing")
         elsewhere = {"pacs": Peer(ae_title="ORTHANC", stow_url=nowhere)}
         with pytest.raises(PermanentError, match="HTTP 404"):

@@ -16,8 +16,9 @@ from pydicom.dataset import Dataset
 from echo_node.dicom.header import instance_from_file
 from echo_node.dicom.pixels import read_file
 from echo_node.dicom.scu import Sender
-from echo_node.dicom.sr import BasicTextEncoder
+from echo_node.dicom.sr import StructuredReportEncoder
 from echo_node.dicom.views import ChestImageSelector
+from echo_node.domain.draft import Draft
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.report import EncodedDocument, Generation, ModelIdentity, Report, Sentence
 from echo_node.errors import TransientError
@@ -71,14 +72,8 @@ def encode(
 ) -> EncodedDocument:
     selection = ChestImageSelector().select([instance_from_file(path) for path in paths])
     study = selection.images[0].instance.identity.study_instance_uid
-    return BasicTextEncoder(UTC).encode(
-        report,
-        selection,
-        study_instance_uid=study,
-        revision=1 if predecessor is None else 2,
-        at=AT,
-        predecessor=predecessor,
-    )
+    draft = Draft(report, selection, study, 1 if predecessor is None else 2, AT)
+    return StructuredReportEncoder(zone=UTC).encode(draft, predecessor)
 
 
 @pytest.fixture
@@ -132,7 +127,7 @@ def document(request: pytest.FixtureRequest, tmp_path: Path, order: Dataset) -> 
 
 def test_dciodvfy_finds_no_error(document: EncodedDocument, tmp_path: Path) -> None:
     path = tmp_path / "sr.dcm"
-    path.write_bytes(document.part10)
+    path.write_bytes(document.content)
     assert validators.dciodvfy_errors(path) == []
 
 
@@ -140,20 +135,20 @@ def test_dciodvfy_finds_no_error(document: EncodedDocument, tmp_path: Path) -> N
 @pytest.mark.parametrize("document", ["two images", "nobody", "Japanese", "revised"], indirect=True)
 def test_pixelmed_finds_no_error(document: EncodedDocument, tmp_path: Path) -> None:
     path = tmp_path / "sr.dcm"
-    path.write_bytes(document.part10)
+    path.write_bytes(document.content)
     assert [line for line in validators.pixelmed_findings(path) if line.startswith("Error")] == []
 
 
 @pytest.mark.slow
 def test_the_sections_follow_the_template_to_the_letter(tmp_path: Path) -> None:
     path = tmp_path / "sr.dcm"
-    path.write_bytes(validators.with_retired_headings(encode(sample("RG1_UNCR"), sample("RG1_J2KR")).part10))
+    path.write_bytes(validators.with_retired_headings(encode(sample("RG1_UNCR"), sample("RG1_J2KR")).content))
     assert validators.pixelmed_findings(path) == []
 
 
 def test_dciodvfy_has_nothing_to_say_of_what_is_ours(tmp_path: Path) -> None:
     path = tmp_path / "sr.dcm"
-    path.write_bytes(encode(variant(tmp_path / "i.dcm", ReferringPhysicianName="Ward^A")).part10)
+    path.write_bytes(encode(variant(tmp_path / "i.dcm", ReferringPhysicianName="Ward^A")).content)
     assert validators.dciodvfy_warnings(path) == []
 
 
@@ -170,13 +165,13 @@ def test_phantom_studies_are_read_and_reported(
     assert shown.pixels == read_file(plain)[1].pixels
     assert selection.images[0].view == "PA"
     path = tmp_path / "sr.dcm"
-    path.write_bytes(encode(*images).part10)
+    path.write_bytes(encode(*images).content)
     assert validators.dciodvfy_errors(path) == []
 
 
 def test_the_page_reads_well(tmp_path: Path) -> None:
     path = tmp_path / "sr.dcm"
-    path.write_bytes(encode(sample("RG1_UNCR"), sample("RG1_J2KR")).part10)
+    path.write_bytes(encode(sample("RG1_UNCR"), sample("RG1_J2KR")).content)
     page = validators.readable_text(validators.html_page(path, tmp_path / "sr.html"))
     order = [
         "RG1 CompressedSamples",
@@ -199,7 +194,7 @@ def test_a_japanese_page_is_readable(tmp_path: Path) -> None:
     path = tmp_path / "sr.dcm"
     name = "Yamada^Tarou=山田^太郎=やまだ^たろう"
     image = variant(tmp_path / "i.dcm", SpecificCharacterSet=["", "ISO 2022 IR 87"], PatientName=name)
-    path.write_bytes(encode(image, report=JAPANESE).part10)
+    path.write_bytes(encode(image, report=JAPANESE).content)
     page = validators.readable_text(validators.html_page(path, tmp_path / "sr.html"))
     assert "両肺に多発結節影を認める。" in page
     assert "肺転移の疑い。" in page
@@ -218,7 +213,7 @@ def test_the_pacs_keeps_it_in_the_same_study_and_once() -> None:
         assert len(study["Series"]) == 2
         (kept,) = pacs.reports(document.study_instance_uid)
         stored = dcmread(io.BytesIO(kept))
-        sent = dcmread(io.BytesIO(document.part10))
+        sent = dcmread(io.BytesIO(document.content))
         assert stored == sent
 
         pacs.stop()

@@ -1,5 +1,6 @@
 """The durable path without DICOM and without a model: ledgers and queues over one database."""
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from sqlalchemy import select
@@ -22,13 +23,16 @@ IDLE_S, FORCED_S, LEASE_S, TRIES = 60.0, 300.0, 100.0, 3
 
 
 class House:
-    """Everything between the network and the model; instances are recorded without files."""
+    """Everything between the network and the model; instances are recorded without files.
+
+    Destinations that are given by name alone get the one kind that support.studies.document makes.
+    """
 
     def __init__(
         self,
         database: Database,
         folder: Path,
-        destinations: tuple[str, ...] = ("PACS",),
+        destinations: tuple[str, ...] | Mapping[str, Collection[str]] = ("PACS",),
         urgent: tuple[str, ...] = (),
     ) -> None:
         self.database = database
@@ -44,6 +48,9 @@ class House:
         )
         self.jobs = JobQueue(database, self.clock, self.policy, LEASE_S)
         self.deliveries = DeliveryQueue(database, self.outbox, self.clock, self.policy, LEASE_S)
+        if not isinstance(destinations, Mapping):
+            destinations = dict.fromkeys(destinations, ("basic-text-sr",))
+        self.destinations = destinations
         self.drafts = Drafts(
             database, self.outbox, self.clock, self.jobs.claims, data_dir=folder, destinations=destinations
         )
@@ -76,7 +83,7 @@ class House:
     def draft(self, job: DraftJob, *images: ReceivedInstance) -> None:
         number = int(job.study_instance_uid.rpartition(".")[2])
         chosen = selection(*(images or (received(study=number),)))
-        self.drafts.store(job, document(number, job.revision), chosen, MODEL)
+        self.drafts.store(job, [document(number, job.revision)], chosen, MODEL)
 
     def drafted(self) -> None:
         """Bring study 1 from nothing to drafted."""

@@ -62,11 +62,13 @@ def selection(*instances: ReceivedInstance) -> Selection:
     return Selection(tuple(images), ())
 
 
-def document(study: int, revision: int, content: bytes = b"draft") -> EncodedDocument:
+def document(
+    study: int, revision: int, content: bytes = b"draft", kind: str = "basic-text-sr"
+) -> EncodedDocument:
     return EncodedDocument(
-        "basic-text-sr",
+        kind,
         f"1.2.3.{study}",
-        f"1.2.3.{study}.77.{revision}",
+        f"1.2.3.{study}.77.{revision}" + ("" if kind == "basic-text-sr" else f".{len(kind)}"),
         "1.2.840.10008.5.1.4.1.1.88.11",
         EXPLICIT_LITTLE_ENDIAN,
         content,

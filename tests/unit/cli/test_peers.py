@@ -9,6 +9,7 @@ import pytest
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import ComputedRadiographyImageStorage, Verification  # type: ignore[attr-defined]
 from support.console import echo_node
+from support.mllp import ReportingSystem
 
 from training.phantom.dicom_study import write_study
 
@@ -108,13 +109,26 @@ class TestSend:
 
 
 class TestDoctor:
-    def findings(self, tmp_path: Path, *flags: str) -> tuple[int, dict[str, dict[str, str]]]:
-        done = echo_node("doctor", "--json", "--data-dir", "data", *flags, cwd=tmp_path)
+    def findings(
+        self, tmp_path: Path, *flags: str, env: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, dict[str, str]]]:
+        done = echo_node("doctor", "--json", "--data-dir", "data", *flags, cwd=tmp_path, env=env)
         return done.returncode, {finding["check"]: finding for finding in json.loads(done.stdout)}
 
     def test_a_destination_that_answers(self, pacs: Pacs, tmp_path: Path):
         _, found = self.findings(tmp_path, "--pacs", f"PACS@{pacs.address}")
         assert found["peer pacs"]["verdict"] == "ok"
+
+    def test_a_reporting_system_and_the_forms_that_are_made(self, tmp_path: Path):
+        ris = {"ECHO_NODE_PEERS__RIS__AE_TITLE": "RIS", "ECHO_NODE_DELIVERY__DESTINATIONS": "ris"}
+        with ReportingSystem() as system:
+            ris["ECHO_NODE_PEERS__RIS__MLLP_URL"] = f"mllp://127.0.0.1:{system.port}"
+            _, found = self.findings(tmp_path, env=ris)
+            assert found["peer ris"]["verdict"] == "ok"
+            assert (found["documents"]["verdict"], found["documents"]["message"]) == ("ok", "oru-r01")
+            assert system.received == []
+        _, found = self.findings(tmp_path, env=ris)
+        assert found["peer ris"]["verdict"] == "failed"
 
     @pytest.mark.parametrize("title", ["OTHER", "PACS"])
     def test_a_destination_that_refuses_or_is_not_there_fails(

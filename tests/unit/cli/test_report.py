@@ -119,6 +119,12 @@ class TestWithTheShippedModel:
         assert result["tokens_per_forward"] > 1
         assert (tmp_path / "draft.dcm").read_bytes()[128:132] == b"DICM"
 
+    def test_another_form_of_a_dicom_file(self, tmp_path: Path):
+        (image,) = write_study(tmp_path, seed=1, views=["PA"], size=512)
+        done = echo_node("report", image, "--sr", "draft.hl7", "--kind", "oru-r01", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "draft.hl7").read_bytes().startswith(b"MSH|^~\\&|ECHO_NODE|")
+
     def test_a_picture_and_the_words_for_people(self, tmp_path: Path):
         from training.phantom.dataset import PhantomDataset
 

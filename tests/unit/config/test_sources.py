@@ -92,6 +92,8 @@ def test_pacs_is_a_peer_and_the_destination():
         "stow_url": "",
         "stow_token": "",
         "storage_commitment": False,
+        "kinds": (),
+        "mllp_url": "",
     }
 
 
@@ -237,3 +239,9 @@ class TestWhichFilesAreRead:
     def test_a_folder_with_a_misspelt_file_is_refused(self, tmp_path: Path):
         (tmp_path / "nodes.toml").write_text("[node]\nport = 1", encoding="utf-8")
         assert "nodes.toml" in refusal(tmp_path)
+
+
+def test_the_kinds_of_a_peer_can_come_from_the_environment(tmp_path: Path):
+    folder = write(tmp_path, "", "[pacs]\nae_title = 'PACS'\nhost = 'pacs'")
+    environ = {"ECHO_NODE_PEERS__PACS__KINDS": "basic-text-sr, encapsulated-pdf"}
+    assert load(folder, environ).settings.peers["pacs"].documents == ("basic-text-sr", "encapsulated-pdf")

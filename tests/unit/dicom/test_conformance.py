@@ -6,8 +6,10 @@ import pytest
 
 from echo_node.dicom.conformance import tables, with_tables
 from echo_node.dicom.contexts import contexts
-from echo_node.dicom.sr import SERIES_DESCRIPTION, SERIES_NUMBER
+from echo_node.dicom.draft_object import FIRST_SERIES_NUMBER
 from echo_node.dicom.statuses import Verdict, classify
+from echo_node.domain.draft import BANNER
+from echo_node.settings import DocumentKind
 
 STATEMENT = Path(__file__).parents[3] / "docs" / "conformance.md"
 
@@ -36,7 +38,10 @@ def test_a_table_that_was_edited_by_hand_is_noticed(statement: str) -> None:
 
 
 def test_what_is_said_of_the_draft_and_of_statuses(statement: str) -> None:
-    assert f"Series Description `{SERIES_DESCRIPTION}`, Series Number {SERIES_NUMBER}" in statement
+    assert f"`{BANNER}`: the Series Description" in statement
+    for number, kind in enumerate(DocumentKind, start=FIRST_SERIES_NUMBER):
+        (row,) = [line for line in statement.splitlines() if line.startswith(f"| `{kind}`")]
+        assert (str(number) in row) is (kind is not DocumentKind.ORU_R01)
     verdicts = {
         "delivered with a warning": 0xB000,
         "delivered: the peer has": 0x0111,

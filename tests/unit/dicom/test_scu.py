@@ -99,7 +99,7 @@ def test_the_stored_bytes_are_sent(archive: Archive, document: EncodedDocument) 
     with archive.running() as peer:
         assert sender(peer).send(document, "pacs") == (DeliveryOutcome.SUCCESS, 0x0000)
         assert sender(peer).send(document, "pacs") == (DeliveryOutcome.SUCCESS, 0x0000)
-    assert archive.received == [split(document.part10)[1]] * 2
+    assert archive.received == [split(document.content)[1]] * 2
     assert archive.syntaxes == [ExplicitVRLittleEndian] * 2
 
 
@@ -110,7 +110,7 @@ def test_a_peer_that_takes_only_the_default_syntax_gets_it(
         assert sender(peer).send(document, "pacs") == (DeliveryOutcome.SUCCESS, 0x0000)
     assert archive.syntaxes == [ImplicitVRLittleEndian]
     sent = dcmread(io.BytesIO(archive.received[0]), force=True)
-    original = dcmread(io.BytesIO(document.part10))
+    original = dcmread(io.BytesIO(document.content))
     assert sent.PatientName == original.PatientName
     assert sent.SOPInstanceUID == original.SOPInstanceUID
 
@@ -148,7 +148,7 @@ def test_an_abort_is_transient(archive: Archive, document: EncodedDocument) -> N
 
 def test_a_class_that_is_not_accepted_is_permanent(archive: Archive, document: EncodedDocument) -> None:
     odd = EncodedDocument(
-        "x", "1.2.3", "1.2.3.1", "1.2.840.10008.5.1.4.1.1.88.22", ExplicitVRLittleEndian, document.part10
+        "x", "1.2.3", "1.2.3.1", "1.2.840.10008.5.1.4.1.1.88.22", ExplicitVRLittleEndian, document.content
     )
     with (
         archive.running() as peer,

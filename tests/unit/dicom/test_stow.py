@@ -70,9 +70,9 @@ def test_the_stored_bytes_are_one_part_of_a_multipart_request(service: Service) 
     assert service.headers["Authorization"] == "Bearer s3cret"
     kind, _, boundary = service.headers["Content-Type"].partition("; boundary=")
     assert kind == 'multipart/related; type="application/dicom"'
-    head, content, end = service.received.partition(DOCUMENT.part10)
+    head, content, end = service.received.partition(DOCUMENT.content)
     assert head.decode() == f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n"
-    assert (content, end.decode()) == (DOCUMENT.part10, f"\r\n--{boundary}--\r\n")
+    assert (content, end.decode()) == (DOCUMENT.content, f"\r\n--{boundary}--\r\n")
 
 
 def test_stored_is_stored_and_a_warning_is_not_retried(service: Service) -> None:

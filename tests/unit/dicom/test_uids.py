@@ -8,12 +8,10 @@ from hypothesis import strategies as st
 from echo_node.dicom.uids import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
-    derived_uid,
     device_uid,
-    document_uid,
     series_uid,
 )
-from echo_node.domain.identifiers import is_valid_uid
+from echo_node.domain.identifiers import derived_uid, document_uid, is_valid_uid
 
 parts = st.lists(st.text(max_size=20), max_size=5)
 

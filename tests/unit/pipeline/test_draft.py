@@ -1,11 +1,11 @@
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 import pytest
 from support.house import House
 from support.studies import MODEL, document, received, selection
 
+from echo_node.domain.draft import Draft
 from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.report import EncodedDocument, Generation, Report, Sentence
@@ -47,25 +47,18 @@ class Writer:
 class Bytes:
     """An encoder of words alone, that notes which document each stands in for."""
 
-    kind = "basic-text-sr"
-
-    def __init__(self) -> None:
+    def __init__(self, kind: str = "basic-text-sr") -> None:
+        self.kind = kind
         self.predecessors: list[EncodedDocument | None] = []
 
     def encode(
         self,
-        report: Report,
-        selection: Selection,
-        *,
-        study_instance_uid: str,
-        revision: int,
-        at: datetime,
+        draft: Draft,
         predecessor: EncodedDocument | None = None,
     ) -> EncodedDocument:
         self.predecessors.append(predecessor)
-        return document(
-            int(study_instance_uid.rpartition(".")[2]), revision, report.findings[0].text.encode()
-        )
+        number = int(draft.study_instance_uid.rpartition(".")[2])
+        return document(number, draft.revision, draft.report.findings[0].text.encode(), self.kind)
 
 
 @pytest.fixture
@@ -81,7 +74,7 @@ class LastImage(FirstImage):
 
 
 def _stage(house: House, writer: Writer) -> DraftStage:
-    return DraftStage(house.drafts, FirstImage(), Black(), writer, Bytes(), house.clock)
+    return DraftStage(house.drafts, FirstImage(), Black(), writer, [Bytes()], house.clock)
 
 
 def test_a_claimed_study_becomes_a_stored_document(house: House) -> None:
@@ -89,7 +82,7 @@ def test_a_claimed_study_becomes_a_stored_document(house: House) -> None:
     house.complete()
     _stage(house, Writer())(house.claim())
     assert house.state() is StudyState.DRAFTED
-    assert house.claim_delivery().document.part10 == b"No effusion."
+    assert house.claim_delivery().document.content == b"No effusion."
 
 
 def test_the_same_images_are_not_given_to_the_model_again(house: House) -> None:
@@ -106,13 +99,27 @@ def test_the_same_images_are_not_given_to_the_model_again(house: House) -> None:
 
 def test_a_new_revision_is_told_which_draft_it_stands_in_for(house: House) -> None:
     encoder = Bytes()
-    stage = DraftStage(house.drafts, LastImage(), Black(), Writer(), encoder, house.clock)
+    stage = DraftStage(house.drafts, LastImage(), Black(), Writer(), [encoder], house.clock)
     for number in (1, 2, 3):
         house.arrive(received(number))
         house.complete()
         stage(house.claim())
     text = b"No effusion."
     assert encoder.predecessors == [None, document(1, 1, text), document(1, 2, text)]
+
+
+def test_each_destination_gets_the_forms_that_it_asked_for(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'x.sqlite3'}")
+    migrate.upgrade(database)
+    kinds = {"PACS": ("basic-text-sr", "encapsulated-pdf"), "RIS": ("oru-r01",)}
+    house = House(database, tmp_path, kinds)
+    house.arrive()
+    house.complete()
+    encoders = [Bytes(kind) for kind in ("basic-text-sr", "encapsulated-pdf", "oru-r01")]
+    DraftStage(house.drafts, FirstImage(), Black(), Writer(), encoders, house.clock)(house.claim())
+    got = [(job.destination, job.document.kind) for job in (house.claim_delivery() for _ in range(3))]
+    assert sorted(got) == [("PACS", "basic-text-sr"), ("PACS", "encapsulated-pdf"), ("RIS", "oru-r01")]
+    assert house.deliveries.claim("sender") is None
 
 
 def test_an_image_that_arrives_while_drafting_outdates_the_draft(house: House) -> None:

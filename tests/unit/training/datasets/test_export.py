@@ -7,8 +7,9 @@ from pydicom import dcmread
 from support.console import echo_node
 
 from echo_node.dicom.header import instance_from_file, split
-from echo_node.dicom.sr import BasicTextEncoder
+from echo_node.dicom.sr import StructuredReportEncoder
 from echo_node.dicom.views import ChestImageSelector
+from echo_node.domain.draft import Draft
 from echo_node.domain.report import Generation, ModelIdentity, Report, Sentence
 from echo_node.domain.study import ReceivedInstance
 from echo_node.errors import ConfigError, PermanentError
@@ -201,9 +202,9 @@ def structured_report(image: Path, words: str, manufacturer: str) -> bytes:
     )
     uid = selection.images[0].instance.identity.study_instance_uid
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    encoded = BasicTextEncoder().encode(report, selection, study_instance_uid=uid, revision=1, at=at)
+    encoded = StructuredReportEncoder().encode(Draft(report, selection, uid, 1, at))
     path = image.with_suffix(".sr")
-    path.write_bytes(encoded.part10)
+    path.write_bytes(encoded.content)
     document = dcmread(path)
     document.Manufacturer = manufacturer
     document.save_as(path)

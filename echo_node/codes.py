@@ -1,0 +1,48 @@
+"""The coded concepts of the draft, read from sr_codes.toml: the same ones in every form of it."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from typing import Any
+
+from echo_node.domain.draft import Code
+from echo_node.errors import ConfigError
+from echo_node.packaged import packaged_folder
+
+
+@cache
+def _table() -> dict[str, Any]:
+    path = packaged_folder("dicom_config") / "sr_codes.toml"
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} cannot be used: {error}") from error
+
+
+def entry(group: str, name: str) -> Any:
+    """Return what sr_codes.toml has under *name* of *group*.
+
+    Raises:
+        ConfigError: the file lacks it.
+    """
+    try:
+        return _table()[group][name]
+    except KeyError:
+        raise ConfigError(f"sr_codes.toml lacks '{name}' in [{group}]") from None
+
+
+def code(group: str, name: str) -> Code:
+    """Return the concept *name* of *group*.
+
+    Raises:
+        ConfigError: the file lacks it.
+    """
+    value, scheme, meaning = entry(group, name)
+    return Code(value, scheme, meaning)
+
+
+def language_code(tag: str) -> Code:
+    """Return the code of a language by its RFC 5646 tag; one that is not in the file is named by its tag."""
+    return Code(tag, "RFC5646", _table()["rfc5646"].get(tag, tag))

@@ -1,0 +1,49 @@
+r"""HL7 version 2 messages: segments of fields of components, with the escapes that text needs.
+
+Source: HL7 2.5.1, chapter 2. Separators are the recommended ones: | ^ & ~ \, and segments end in CR.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+FIELD, COMPONENT, REPETITION, ESCAPE, SUBCOMPONENT = "|", "^", "~", "\\", "&"
+ENCODING_CHARACTERS = COMPONENT + REPETITION + ESCAPE + SUBCOMPONENT
+SEGMENT_END = "\r"
+
+_ESCAPES = {
+    ESCAPE: "\\E\\",
+    FIELD: "\\F\\",
+    COMPONENT: "\\S\\",
+    SUBCOMPONENT: "\\T\\",
+    REPETITION: "\\R\\",
+    "\n": "\\.br\\",
+    "\r": "\\X0D\\",
+}
+_CONTROL = re.compile("[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def escaped(text: str) -> str:
+    r"""Return *text* as a value: separators escaped, line breaks as `\.br\`, no control characters.
+
+    The bytes that end a message on the wire (MLLP: VT, FS, CR) can then not be in it.
+    """
+    whole = _CONTROL.sub("", text.replace("\r\n", "\n"))
+    return "".join(_ESCAPES.get(each, each) for each in whole)
+
+
+def components(*values: str) -> str:
+    """Return a field of escaped components; empty ones at the end are left out."""
+    return COMPONENT.join(map(escaped, values)).rstrip(COMPONENT)
+
+
+def segment(name: str, fields: dict[int, str]) -> str:
+    """Return a segment of fields that are encoded already, by their numbers."""
+    last = max(fields, default=0)
+    return FIELD.join([name, *(fields.get(number, "") for number in range(1, last + 1))])
+
+
+def message(segments: Sequence[str]) -> bytes:
+    """Return the message in UTF-8."""
+    return "".join(each + SEGMENT_END for each in segments).encode()

@@ -1,0 +1,132 @@
+"""Sending by MLLP: a message in a frame, and the acknowledgement that says what became of it.
+
+A connection for each delivery, as an association is for DICOM. Source: HL7 2.5.1, 2.9.2, 2.15.8 (MSA);
+Transport Specification: MLLP, release 1.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
+
+from echo_node.domain.ports import DeliveryOutcome
+from echo_node.domain.report import EncodedDocument
+from echo_node.errors import PermanentError, TransientError
+from echo_node.settings import Peer
+
+_BEGIN, _END = b"\x0b", b"\x1c\r"
+_LONGEST_ANSWER = 1 << 20
+_ACCEPTED, _MAY_PASS, _REFUSED = {"AA", "CA"}, {"AE", "CE"}, {"AR", "CR"}
+
+
+class MllpSender:
+    """Fulfils the DocumentSender port for peers that have an `mllp_url`.
+
+    Args:
+        peers: where to send, by configured name.
+        timeout_s: how long a peer may take to accept a connection, and then to answer.
+    """
+
+    def __init__(self, peers: Mapping[str, Peer], timeout_s: float) -> None:
+        self._peers = peers
+        self._timeout_s = timeout_s
+
+    def send(self, document: EncodedDocument, destination: str) -> tuple[DeliveryOutcome, int]:
+        """Send the stored bytes; the status is 0, for HL7 has none.
+
+        Raises:
+            TransientError: no connection, time-out, an answer that cannot be read, or AE.
+            PermanentError: AR, or the peer is not configured any more.
+        """
+        with self._connected(destination) as connection:
+            try:
+                connection.sendall(_BEGIN + document.content + _END)
+                answer = _framed(connection, time.monotonic() + self._timeout_s)
+            except OSError as error:
+                reason = type(error).__name__
+                raise TransientError(f"{destination} did not acknowledge the message: {reason}") from error
+        _judge(destination, _control_id(document.content), answer)
+        return DeliveryOutcome.SUCCESS, 0
+
+    def probe(self, destination: str) -> None:
+        """See whether the peer takes a connection, and over TLS whether it is who it says.
+
+        Raises:
+            TransientError: it does not.
+        """
+        with self._connected(destination):
+            pass
+
+    @contextlib.contextmanager
+    def _connected(self, destination: str) -> Iterator[socket.socket]:
+        peer = self._peers.get(destination)
+        if peer is None or not peer.mllp_url:
+            raise PermanentError(
+                f"no peer '{destination}' with an mllp_url any more; add it to peers.toml, then retry"
+            )
+        url = urlsplit(peer.mllp_url)
+        host = url.hostname or ""
+        try:
+            connection = socket.create_connection((host, url.port or 0), timeout=self._timeout_s)
+            if url.scheme == "mllps":
+                connection = _secured(connection, host)
+        except OSError as error:
+            raise TransientError(f"{destination} cannot be reached: {type(error).__name__}") from error
+        with connection:
+            yield connection
+
+
+def _secured(connection: socket.socket, host: str) -> socket.socket:
+    try:
+        return ssl.create_default_context().wrap_socket(connection, server_hostname=host)
+    except OSError:
+        connection.close()
+        raise
+
+
+def _framed(connection: socket.socket, deadline: float) -> bytes:
+    """Return what the next frame holds; what stands before it is passed over.
+
+    Raises:
+        OSError: none comes in time, the connection ends, or the frame does not.
+    """
+    received = b""
+    while _END not in received.partition(_BEGIN)[2]:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            raise TimeoutError
+        connection.settimeout(remaining)
+        piece = connection.recv(65_536)
+        if not piece:
+            raise ConnectionResetError
+        received += piece
+        if len(received) > _LONGEST_ANSWER:
+            raise ConnectionAbortedError
+    return received.partition(_BEGIN)[2].partition(_END)[0]
+
+
+def _control_id(content: bytes) -> str:
+    return _fields(content.split(b"\r", 1)[0])[9]
+
+
+def _judge(destination: str, control_id: str, answer: bytes) -> None:
+    """Raise what the acknowledgement means, unless it is acceptance; no text of it is repeated."""
+    segments = answer.replace(b"\n", b"\r").split(b"\r") if answer.startswith(b"MSH") else []
+    acknowledgement = next((_fields(each, answer[3:4]) for each in segments if each.startswith(b"MSA")), [])
+    code, about = (*acknowledgement[1:3], "", "")[:2]
+    if code not in _ACCEPTED | _MAY_PASS | _REFUSED:
+        raise TransientError(f"{destination} answers with something that is no HL7 acknowledgement")
+    if about != control_id:
+        raise TransientError(f"{destination} acknowledges another message than ours")
+    if code in _MAY_PASS:
+        raise TransientError(f"{destination} cannot take the message now: it answers {code}")
+    if code in _REFUSED:
+        raise PermanentError(f"{destination} refuses the message: it answers {code}; see its own log")
+
+
+def _fields(line: bytes, separator: bytes = b"|") -> list[str]:
+    return line.decode("utf-8", "replace").split(separator.decode("latin-1") or "|")

@@ -1,0 +1,115 @@
+"""One content for every form: how sure the model is in words, what is missing said, nothing lost."""
+
+import unicodedata
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.studies import SetClock, received, selection
+
+from echo_node.domain.draft import (
+    DEMONSTRATION_NOTICE,
+    DRAFT_NOTICE,
+    UNSTATED_ORIENTATION,
+    Draft,
+    Order,
+    SectionName,
+    Subject,
+    compose,
+    printable,
+)
+from echo_node.domain.report import Band, Generation, ModelIdentity, Report, Sentence
+from echo_node.domain.study import UnreadImage
+
+SUBJECT = Subject("", "", "", "", "", "", "", "", "", (Order(),), zone=None, is_oriented=True)
+MODEL = ModelIdentity("echo-demo", "3", "5a" * 32, demonstration=True)
+
+
+def draft(*findings: Sentence, impression: tuple[Sentence, ...] = (), language: str = "en") -> Draft:
+    words = Report(findings, impression, language, MODEL, Generation("one_step", 1, 1, 0.1))
+    return Draft(words, selection(received()), "1.2.3", 1, SetClock().now())
+
+
+def said(made: Draft, section: SectionName, subject: Subject = SUBJECT) -> tuple[str, ...]:
+    return next(each.paragraphs for each in compose(made, subject).sections if each.name is section)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "band", "words"),
+    [
+        (None, None, "Clear."),
+        (0.0, Band.LOW, "[LOW CONFIDENCE] Clear."),
+        (0.499, Band.LOW, "[LOW CONFIDENCE] Clear."),
+        (0.5, Band.MODERATE, "Clear. (moderate confidence)"),
+        (0.899, Band.MODERATE, "Clear. (moderate confidence)"),
+        (0.9, Band.HIGH, "Clear. (high confidence)"),
+        (1.0, Band.HIGH, "Clear. (high confidence)"),
+    ],
+)
+def test_each_sentence_says_how_sure_the_model_is(
+    confidence: float | None, band: Band | None, words: str
+) -> None:
+    sentence = Sentence("Clear.", confidence)
+    assert sentence.band is band
+    assert said(draft(sentence), SectionName.FINDINGS) == (words,)
+    assert said(draft(sentence, impression=(sentence,)), SectionName.IMPRESSIONS) == (words,)
+
+
+def test_the_notice_comes_first_and_names_a_demonstration() -> None:
+    made = draft(Sentence("Clear."))
+    first = compose(made, SUBJECT).sections[0]
+    assert (first.name, first.paragraphs) == (
+        SectionName.SUMMARY,
+        (f"{DEMONSTRATION_NOTICE} {DRAFT_NOTICE}",),
+    )
+    real = replace(made, report=replace(made.report, model=replace(MODEL, demonstration=False)))
+    assert said(real, SectionName.SUMMARY) == (DRAFT_NOTICE,)
+
+
+def test_what_is_missing_is_said_to_be() -> None:
+    assert said(draft(Sentence("Clear.")), SectionName.IMPRESSIONS) == ("The model wrote no impression.",)
+    empty = draft(Sentence(" \n"), Sentence("\x00", 0.2), impression=(Sentence("Normal."),))
+    assert said(empty, SectionName.FINDINGS) == ("The model wrote no findings.",)
+
+
+def test_what_was_not_read_and_a_mirrored_image_are_told() -> None:
+    made = draft(Sentence("Clear."))
+    unread = (UnreadImage(received(2).identity, "too dark"), UnreadImage(received(3).identity, "too dark"))
+    made = replace(made, selection=replace(made.selection, unread=unread))
+    told = said(made, SectionName.PROCEDURE, replace(SUBJECT, is_oriented=False))
+    assert told[0].startswith("Images read: 1. View: PA.")
+    assert told[2] == UNSTATED_ORIENTATION
+    assert told[3] == "Not read, 2 images: too dark. SOP Instance UID: 1.2.3.99.2, 1.2.3.99.3"
+    assert UNSTATED_ORIENTATION not in said(made, SectionName.PROCEDURE)
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"), [("ar", True), ("ar-SA", True), ("he", True), ("ja", False)]
+)
+def test_languages_know_their_direction(language: str, expected: bool) -> None:
+    assert compose(draft(Sentence("."), language=language), SUBJECT).is_right_to_left is expected
+
+
+@pytest.mark.parametrize(
+    "kept", ["両肺\u3000清明", "a\u00a0b", "می\u200cشود", "tab\tand\nline", "👩🏽‍⚕️", "\u202bعربي\u202c"]
+)
+def test_what_scripts_need_is_kept(kept: str) -> None:
+    assert printable(kept) == kept
+
+
+@given(st.text(st.characters(codec=None)))
+def test_nothing_goes_but_control_characters_and_white_space_around(text: str) -> None:
+    kept = printable(text)
+    kept.encode()
+    assert not any(unicodedata.category(each) == "Cc" and each not in "\n\r\t" for each in kept)
+    assert printable(kept) == kept
+    lost = len(text) - len(kept)
+    removed = [each for each in text if unicodedata.category(each) in {"Cc", "Cs"} or each.isspace()]
+    assert lost <= len(removed)
+
+
+def test_patient_data_is_not_in_a_representation(tmp_path: Path) -> None:
+    subject = replace(SUBJECT, patient_name="Doe^Jane", patient_id="4711", orders=(Order("A77"),))
+    assert not any(secret in repr(subject) for secret in ("Doe", "4711", "A77"))
