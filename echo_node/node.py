@@ -166,6 +166,7 @@ def _infer(settings: Settings, stop: threading.Event) -> None:
         sweeps = (
             Sweep("completion", CompletionSweep(storage.studies), _COMPLETION_EVERY_S),
             Sweep("rescue", storage.jobs.rescue, _rescue_pause_s(queue_settings.lease_s)),
+            Sweep("half-written drafts", storage.clear_half_written, _LEFTOVERS_EVERY_S),
         )
         with _maintenance(sweeps):
             model = generator.model
@@ -280,8 +281,9 @@ def _open(settings: Settings) -> Iterator[Any]:
     try:
         storage = open_storage(settings)
     except OSError as error:
+        also = " and storage.url" if settings.storage.folder else ""
         raise ConfigError(
-            f"the data folder cannot be used ({error.strerror}): set node.data_dir to one that can"
+            f"the data folder cannot be used ({error.strerror}): set node.data_dir{also} to one that can"
         ) from error
     with storage:
         storage.upgrade()

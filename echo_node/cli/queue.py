@@ -69,6 +69,7 @@ def status(
                 "paused": {each.what.value: each.reason for each in paused},
                 "recent": recent,
                 "data_dir": str(settings.node.data_dir.resolve()),
+                "storage": settings.storage.url,
                 "database": mask_url(settings.database_url),
             }
         )
@@ -166,8 +167,8 @@ def show(
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     with existing_storage(settings) as storage:
         record = storage.queries.show(_study_of(storage, id_))
-    for row in (*record["documents"], *record["conflicts"]):
-        row["path"] = str(settings.node.data_dir.resolve() / row["path"])
+        for row in (*record["documents"], *record["conflicts"]):
+            row["path"] = storage.objects.location(row["path"])
     if json:
         print_json(record)
         return

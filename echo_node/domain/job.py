@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from echo_node.domain.report import EncodedDocument
-
 
 class JobState(StrEnum):
     """Where a drafting job stands; a newer revision of its study supersedes it."""
@@ -138,4 +136,4 @@ class DeliveryJob:
     lease: Lease
     study_id: int
     destination: str
-    document: EncodedDocument
+    document_id: int

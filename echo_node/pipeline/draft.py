@@ -49,21 +49,22 @@ class DraftStage:
             TransientError: trying again may help.
             LeaseLost: the job was taken away meanwhile.
         """
-        selection = self._selector.select(self._ledger.instances(job))
-        if self._ledger.is_drafted(job, selection):
-            self._ledger.keep_earlier(job)
-            log.info("draft_unchanged", study_id=job.study_id, revision=job.revision)
-            return
-        image = self._reader.read(selection.images[0])
-        report = self._generator.generate(image)
-        document = self._encoder.encode(
-            report,
-            selection,
-            study_instance_uid=job.study_instance_uid,
-            revision=job.revision,
-            at=self._clock.now(),
-            predecessor=self._ledger.predecessor(job, self._encoder.kind),
-        )
+        with self._ledger.instances(job) as instances:
+            selection = self._selector.select(instances)
+            if self._ledger.is_drafted(job, selection):
+                self._ledger.keep_earlier(job)
+                log.info("draft_unchanged", study_id=job.study_id, revision=job.revision)
+                return
+            image = self._reader.read(selection.images[0])
+            report = self._generator.generate(image)
+            document = self._encoder.encode(
+                report,
+                selection,
+                study_instance_uid=job.study_instance_uid,
+                revision=job.revision,
+                at=self._clock.now(),
+                predecessor=self._ledger.predecessor(job, self._encoder.kind),
+            )
         self._ledger.store(job, document, selection, report.model)
         log.info(
             "draft_made",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from echo_node.storage.bell import DELIVERIES, ring
 from echo_node.storage.claims import Claims
 from echo_node.storage.engine import Database
 from echo_node.storage.instances import stored_instance
+from echo_node.storage.objects import ObjectStore
 from echo_node.storage.outbox import Outbox
 from echo_node.storage.studies import insert_if_absent, lock_study, move
 from echo_node.storage.tables import Delivery, Document, Instance, Job, Study
@@ -33,40 +35,45 @@ class Drafts:
 
     Args:
         database: where rows are kept.
+        objects: where instances are kept.
         outbox: where documents are kept.
         clock: the time.
         claims: the claiming of jobs.
-        data_dir: the folder that instances' paths are relative to.
         destinations: the peers that get each document.
     """
 
     def __init__(
         self,
         database: Database,
+        objects: ObjectStore,
         outbox: Outbox,
         clock: Clock,
         claims: Claims[Job],
         *,
-        data_dir: Path,
         destinations: Sequence[str],
     ) -> None:
         self._database = database
+        self._objects = objects
         self._outbox = outbox
         self._clock = clock
         self._claims = claims
-        self._data_dir = data_dir.resolve()
         self._destinations = tuple(destinations)
 
-    def instances(self, job: DraftJob) -> Sequence[StoredInstance]:
-        """Return the study's instances that are kept, in order of arrival."""
+    @contextmanager
+    def instances(self, job: DraftJob) -> Iterator[Sequence[StoredInstance]]:
+        """Yield the study's instances that are kept, in order of arrival, their files at hand."""
         query = (
             select(Instance)
             .where(Instance.study_id == job.study_id, Instance.removed_at.is_(None))
             .order_by(Instance.id)
         )
         with self._database.read() as session:
-            return [
-                stored_instance(row, job.study_instance_uid, self._data_dir) for row in session.scalars(query)
+            rows = session.scalars(query).all()
+            session.expunge_all()
+        with self._objects.at_hand([row.path for row in rows]) as paths:
+            yield [
+                stored_instance(row, job.study_instance_uid, path)
+                for row, path in zip(rows, paths, strict=True)
             ]
 
     def is_drafted(self, job: DraftJob, selection: Selection) -> bool:

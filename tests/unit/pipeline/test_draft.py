@@ -89,7 +89,7 @@ def test_a_claimed_study_becomes_a_stored_document(house: House) -> None:
     house.complete()
     _stage(house, Writer())(house.claim())
     assert house.state() is StudyState.DRAFTED
-    assert house.claim_delivery().document.part10 == b"No effusion."
+    assert house.deliveries.document(house.claim_delivery()).part10 == b"No effusion."
 
 
 def test_the_same_images_are_not_given_to_the_model_again(house: House) -> None:
@@ -173,7 +173,7 @@ def test_a_crash_after_the_peers_answer_sends_the_very_same_object_again(house: 
     house.drafted()
     pacs = Pacs((DeliveryOutcome.SUCCESS, 0))
     lost = house.claim_delivery()
-    pacs.send(lost.document, lost.destination)  # … and the process is killed here
+    pacs.send(house.deliveries.document(lost), lost.destination)  # … and the process is killed here
     house.clock.move(1000)
     house.deliveries.rescue()
     DeliverStage(house.deliveries, pacs)(house.claim_delivery())
