@@ -44,7 +44,8 @@ class ObjectStore(Protocol):
 
         Raises:
             PermanentError: it is not there, or cannot be read.
-            TransientError: the store cannot be reached.
+            TransientError: the store does not give this one now.
+            Unavailable: the store does not answer at all.
         """
         ...
 
@@ -62,7 +63,8 @@ class ObjectStore(Protocol):
         Of an object that is not there the path leads to nothing.
 
         Raises:
-            TransientError: the store cannot be reached, or this machine has no room for the files.
+            TransientError: the store does not give one of them now, or this machine has no room for them.
+            Unavailable: the store does not answer at all.
         """
         ...
 

@@ -24,7 +24,7 @@ from typing import Any
 import fsspec
 import structlog
 
-from echo_node.errors import ConfigError, PermanentError, TransientError
+from echo_node.errors import ConfigError, PermanentError, TransientError, Unavailable
 from echo_node.settings import StorageSettings
 from echo_node.storage.durable import (
     clear_leftovers,
@@ -89,7 +89,7 @@ class RemoteObjects:
         """Return an object's content."""
         area_of(name)
         try:
-            with self._answering(may_lack=True):
+            with self._giving():
                 content: bytes = self._file_system.cat_file(self._key(name))
         except FileNotFoundError as error:
             self._check_that_it_is_ours(name)
@@ -124,7 +124,7 @@ class RemoteObjects:
             )
         path = folder / name.rpartition("/")[2]
         try:
-            with self._answering(may_lack=True):
+            with self._giving():
                 self._file_system.get_file(self._key(name), str(path))
         except FileNotFoundError:
             self._check_that_it_is_ours(name)
@@ -225,15 +225,28 @@ class RemoteObjects:
         """Tell an object that is lost from a store that is not the one that it was written to.
 
         Raises:
-            TransientError: there is nothing at all of this area; nothing shall be given up for that.
+            Unavailable: there is nothing at all of this area; nothing shall be given up for that.
         """
         area = area_of(name)
         with self._answering():
             is_there = self._file_system.exists(self._key(area))
         if not is_there:
-            raise TransientError(
+            raise Unavailable(
                 f"the object store has no {area}: is storage.url the one that the node has written to?"
             )
+
+    @contextmanager
+    def _giving(self) -> Iterator[None]:
+        """Tell an object that cannot be had from a store that does not answer; FileNotFoundError passes."""
+        try:
+            with self._answering(may_lack=True):
+                yield
+        except TransientError as error:
+            try:
+                self.ping()
+            except TransientError:
+                raise Unavailable(str(error)) from error
+            raise
 
     @contextmanager
     def _answering(self, *, may_lack: bool = False) -> Iterator[None]:

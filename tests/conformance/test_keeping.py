@@ -287,6 +287,21 @@ def test_no_backup_while_images_are_removed(house: Kept, tmp_path: Path) -> None
         back_up(house.database, house.objects, house.folder, tmp_path / "backup", _nothing)
 
 
+def test_a_backup_on_one_machine_holds_retention_on_another(house: Kept, tmp_path: Path) -> None:
+    if house.database.dialect == "sqlite":
+        pytest.skip("SQLite is for one machine")
+    here, there = tmp_path / "here", tmp_path / "there"
+    with keeping_files(house.database, here, shared=True) as first:
+        with keeping_files(house.database, there, shared=True) as second:
+            assert (first, second) == (True, True)
+        with keeping_files(house.database, there, shared=False) as is_ours:
+            assert not is_ours
+    with keeping_files(house.database, there, shared=False) as is_ours:
+        assert is_ours
+        with keeping_files(house.database, here, shared=True) as first:
+            assert not first
+
+
 def test_a_backup_of_the_version_before_is_upgraded(tmp_path: Path) -> None:
     before = Database(f"sqlite:///{tmp_path / 'before.sqlite3'}")
     migrate.upgrade(before, "0001")

@@ -377,9 +377,9 @@ def test_a_sender_that_lost_its_claim_cannot_finish(house: House) -> None:
 def test_a_changed_file_is_never_sent(house: House, tmp_path: Path) -> None:
     house.drafted()
     (tmp_path / house.queries.show(1)["documents"][0]["path"]).write_bytes(b"tampered")
-    assert house.deliveries.claim("sender") is None
-    assert house.state() is StudyState.UNDELIVERED
-    assert "changed" in house.queries.list_deliveries()[0]["reason"]
+    job = house.claim_delivery()
+    with pytest.raises(PermanentError, match="changed"):
+        house.deliveries.document(job)
 
 
 def test_without_destinations_a_draft_waits(database: Database, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
+import random
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+import fsspec
 import pytest
 from support.house import House
 from support.studies import MODEL, document, received, selection
@@ -10,11 +12,17 @@ from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.report import EncodedDocument, Generation, Report, Sentence
 from echo_node.domain.study import GreyImage, SelectedImage, Selection, StoredInstance
-from echo_node.errors import LeaseLost, NotEligible, TransientError
+from echo_node.errors import LeaseLost, NotEligible, TransientError, Unavailable
 from echo_node.pipeline.deliver import DeliverStage
 from echo_node.pipeline.draft import DraftStage
+from echo_node.pipeline.worker import Worker
 from echo_node.storage import migrate
+from echo_node.storage.deliveries import DeliveryQueue
+from echo_node.storage.documents import Drafts
 from echo_node.storage.engine import Database
+from echo_node.storage.objects import ObjectStore
+from echo_node.storage.outbox import Outbox
+from echo_node.storage.remote_objects import RemoteObjects
 
 
 class FirstImage:
@@ -167,6 +175,58 @@ def test_a_refused_delivery_does_not(house: House) -> None:
     with pytest.raises(TransientError):
         DeliverStage(house.deliveries, Pacs(TransientError("0xA700")))(house.claim_delivery())
     assert house.state() is StudyState.DRAFTED
+
+
+def _work_once(house: House, objects: ObjectStore, pacs: Pacs) -> None:
+    """Let a worker make one delivery, of a document that is read from *objects*."""
+    queue = DeliveryQueue(house.database, Outbox(objects), house.clock, house.policy, 100.0)
+    stage = DeliverStage(queue, pacs)
+    worker = Worker(
+        "delivery", queue, stage, house.policy, holder="sender", heartbeat_s=60, poll_s=1,
+        clock=house.clock, randomness=random.Random(1),
+    )  # fmt: skip
+    assert worker.run_once()
+
+
+def test_a_document_that_is_lost_or_damaged_becomes_a_dead_letter_and_is_not_sent(
+    house: House, tmp_path: Path
+) -> None:
+    house.drafted()
+    (file,) = (tmp_path / "outbox").glob("*.dcm")
+    file.write_bytes(b"other words")
+    pacs = Pacs((DeliveryOutcome.SUCCESS, 0))
+    _work_once(house, house.objects, pacs)
+    assert (pacs.got, house.state()) == ([], StudyState.UNDELIVERED)
+    file.unlink()
+    house.deliveries.release(1)
+    _work_once(house, house.objects, pacs)
+    assert (pacs.got, house.state()) == ([], StudyState.UNDELIVERED)
+    assert "lost" in house.queries.list_deliveries()[0]["reason"]
+
+
+def test_while_the_object_store_is_away_nothing_is_tried_and_nothing_given_up(
+    house: House, tmp_path: Path
+) -> None:
+    house.drafted()
+    away = RemoteObjects(fsspec.filesystem("memory"), f"/nothing{tmp_path}", tmp_path / "remote", 0)
+    pacs = Pacs((DeliveryOutcome.SUCCESS, 0))
+    for _ in range(10):
+        with pytest.raises(Unavailable, match="the object store has no outbox"):
+            _work_once(house, away, pacs)
+    (delivery,) = house.queries.list_deliveries()
+    assert (delivery["state"], delivery["tries"]) == ("pending", 0)
+    _work_once(house, house.objects, pacs)
+    assert (len(pacs.got), house.state()) == (1, StudyState.DELIVERED)
+
+
+def test_images_of_a_store_that_is_away_are_waited_for(house: House, tmp_path: Path) -> None:
+    house.arrive()
+    house.complete()
+    away = RemoteObjects(fsspec.filesystem("memory"), f"/nothing{tmp_path}", tmp_path / "remote", 0)
+    drafts = Drafts(house.database, away, house.outbox, house.clock, house.jobs.claims, destinations=())
+    with pytest.raises(Unavailable, match="the object store has no spool"):
+        DraftStage(drafts, FirstImage(), Black(), Writer(), Bytes(), house.clock)(house.claim())
+    assert house.state() is StudyState.DRAFTING
 
 
 def test_a_crash_after_the_peers_answer_sends_the_very_same_object_again(house: House) -> None:

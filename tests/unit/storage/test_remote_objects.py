@@ -15,7 +15,7 @@ import fsspec
 import pytest
 from support.studies import digest, received
 
-from echo_node.errors import ConfigError, InstanceRejected, PermanentError, TransientError
+from echo_node.errors import ConfigError, InstanceRejected, PermanentError, TransientError, Unavailable
 from echo_node.settings import NodeSettings, Settings, StorageSettings
 from echo_node.storage.facade import open_objects
 from echo_node.storage.instances import OUT_OF_RESOURCES, Spool
@@ -99,6 +99,18 @@ def test_a_store_that_does_not_answer_is_transient_for_everyone(
     assert _files(tmp_path) == []
 
 
+def test_one_object_that_cannot_be_had_is_told_from_a_store_that_is_away(root: str, tmp_path: Path) -> None:
+    """The one is tried a number of times, so that it does not stop the rest; the other is waited for."""
+    error = failing(OSError(errno.EIO, "x"))
+    remote(root, tmp_path).put(NAME, (b"abc",))
+    for more, expected in (({}, TransientError), ({"exists": error}, Unavailable)):
+        objects = remote(root, tmp_path, cat_file=error, get_file=error, **more)
+        for use in (lambda: objects.read(NAME), lambda: objects.at_hand([NAME]).__enter__()):  # noqa: B023
+            with pytest.raises(TransientError) as caught:
+                use()
+            assert type(caught.value) is expected
+
+
 def test_removing_from_a_store_that_does_not_answer_is_left_for_the_sweep(root: str, tmp_path: Path) -> None:
     remote(root, tmp_path, rm_file=failing(TimeoutError())).remove(NAME)
 
@@ -106,9 +118,9 @@ def test_removing_from_a_store_that_does_not_answer_is_left_for_the_sweep(root: 
 def test_a_store_of_another_name_loses_nothing(root: str, tmp_path: Path) -> None:
     """A wrong storage.url on one machine must not make dead letters of all that it looks for."""
     objects = remote(root, tmp_path)
-    with pytest.raises(TransientError, match=r"storage\.url"):
+    with pytest.raises(Unavailable, match=r"storage\.url"):
         objects.read(NAME)
-    with pytest.raises(TransientError, match=r"storage\.url"), objects.at_hand([NAME]):
+    with pytest.raises(Unavailable, match=r"storage\.url"), objects.at_hand([NAME]):
         pass
     objects.put("spool/cd/another.dcm", (b"x",))
     with pytest.raises(PermanentError, match="not in the object store"):
