@@ -111,14 +111,15 @@ def _receive(settings: Settings, stop: threading.Event) -> None:
         intake = Intake(storage.spool, storage.studies)
         on_report = storage.commitments.report if settings.committing else None
         provider = StorageProvider(settings.node, settings.intake, settings.peers, intake, on_report)
-        sweeps = (
+        completion = (Sweep("completion", CompletionSweep(storage.studies), _COMPLETION_EVERY_S),)
+        # In a thread of their own: where objects are many, or far away, these take their time.
+        keeping = (
             Sweep("leftovers", storage.clear_leftovers, _LEFTOVERS_EVERY_S),
-            Sweep("completion", CompletionSweep(storage.studies), _COMPLETION_EVERY_S),
             Sweep("retention", storage.retention, _RETENTION_EVERY_S),
         )
         port = provider.start()
         try:
-            with _maintenance(sweeps):
+            with _maintenance(completion), _maintenance(keeping):
                 log.info("role_ready", port=port)
                 stop.wait()
         finally:

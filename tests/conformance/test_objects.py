@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,15 @@ def test_files_are_at_hand_in_their_order_and_lost_ones_are_not_there(
     with elsewhere.at_hand([]) as none:
         assert list(none) == []
     assert [objects.read(name) for name in NAMES] == [name.encode() for name in NAMES]
+
+
+def test_many_threads_write_at_once(objects: ObjectStore) -> None:
+    """Associations are threads of one process."""
+    names = [f"spool/{number % 4:02x}/{number}.dcm" for number in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: objects.put(name, (name.encode(),) * 1000), names))
+        assert list(pool.map(objects.read, names)) == [name.encode() * 1000 for name in names]
+    assert set(objects.older_than(-5)) == set(names)
 
 
 def test_what_is_removed_is_gone_and_may_be_removed_again(objects: ObjectStore) -> None:
