@@ -28,7 +28,7 @@ FAULTS ?=
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 15
 
 .PHONY: demo
 demo: $(VENV)/.node ## The whole way on this machine: push a study, see the draft (ONCE=1 ends after it)
@@ -56,6 +56,10 @@ check: lint test ## Everything that must pass before a commit
 diagram: $(VENV)/.node ## Write the lifecycle diagram of docs/architecture.md from the table of transitions
 	$(BIN)/python docs/lifecycle_diagram.py --write
 
+.PHONY: compatibility
+compatibility: $(VENV)/.test ## Write docs/compatibility.md: what becomes of each of pydicom's test files
+	$(BIN)/python docs/compatibility.py --write
+
 .PHONY: figures
 figures: $(VENV)/.dev ## Measure and draw the figures of docs/model.md (several minutes)
 	$(BIN)/python docs/decoding_figures.py
@@ -68,6 +72,12 @@ train-small: $(VENV)/.node ## Train a small model from nothing and evaluate it: 
 	$(BIN)/echo-node train dcd --recipe small-dcd
 	$(BIN)/echo-node train dcd --recipe small-self
 	$(BIN)/echo-node evaluate --model runs/small-self --data phantom:512 --report runs/small-self/evaluation
+
+.PHONY: train-demo
+train-demo: train-small ## Train what ships as echo-demo: train-small, and the student once more its own teacher
+	$(BIN)/echo-node train dcd --recipe small-self --out runs/demo \
+		--set model.start=runs/small-self --set optimiser.seed=6
+	$(BIN)/echo-node evaluate --model runs/demo --data phantom:512 --report runs/demo/evaluation
 
 .PHONY: ablations
 ablations: $(VENV)/.dev ## Check the paper's claims one by one on phantoms (ABLATIONS="--seeds 0,1,2 --only eos-term"; long)

@@ -2,7 +2,7 @@
 
     EchoNodeError
     ├── ConfigError          a setting is wrong: the process does not start (exit code 2)
-    ├── InstanceRejected     a C-STORE is refused: carries the DIMSE status that the peer gets
+    ├── InstanceRejected     a C-STORE or N-ACTION is refused: carries the DIMSE status that the peer gets
     ├── LeaseLost            a worker was taken for dead: its result must not count
     ├── TransientError       try again later: back-off, then a dead letter
     │   └── Unavailable      what all work needs is away: it is given back, and counts as not tried
@@ -26,10 +26,10 @@ class ConfigError(EchoNodeError):
 
 
 class InstanceRejected(EchoNodeError):
-    """An instance cannot be accepted.
+    """An instance, or a request about instances, cannot be accepted.
 
     Attributes:
-        status: the DIMSE status (PS3.4 Annex B.2.3, PS3.7 Annex C) that answers the C-STORE.
+        status: the DIMSE status (PS3.4 Annex B.2.3, PS3.7 Annex C) that answers it.
     """
 
     def __init__(self, status: int, message: str) -> None:

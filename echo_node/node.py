@@ -10,14 +10,13 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from echo_node import logs
-from echo_node.domain.ports import ReportGenerator
 from echo_node.errors import ConfigError, EchoNodeError, TransientError
 from echo_node.processes import (
     EXIT_CONFIGURATION,
@@ -31,6 +30,9 @@ from echo_node.processes import (
 )
 from echo_node.settings import ModelSettings, Role, Settings
 
+if TYPE_CHECKING:
+    from echo_node.inference.generator import EchoGenerator
+
 log = structlog.get_logger()
 
 _COMPLETION_EVERY_S = 0.1
@@ -39,6 +41,9 @@ _CREATE_MISSING_EVERY_S = 30.0
 _LEFTOVERS_EVERY_S = 3600.0
 _RETENTION_EVERY_S = 60.0
 _DATABASE_PAUSE_S = 2.0
+_ANSWERERS = 4
+"""How many modalities may be told at once; one that does not answer holds up one worker."""
+
 _GRACE_S = 40.0
 """How long a worker may take to finish what it has in hand; then it gives it back."""
 
@@ -109,8 +114,14 @@ def _receive(settings: Settings, stop: threading.Event) -> None:
     configure_libraries()
     with _open(settings) as storage:
         intake = Intake(storage.spool, storage.studies)
-        on_report = storage.commitments.report if settings.committing else None
-        provider = StorageProvider(settings.node, settings.intake, settings.peers, intake, on_report)
+        provider = StorageProvider(
+            settings.node,
+            settings.intake,
+            settings.peers,
+            intake,
+            storage.take_report if settings.committing or settings.archive else None,
+            storage.promises if settings.archive else None,
+        )
         completion = (Sweep("completion", CompletionSweep(storage.studies), _COMPLETION_EVERY_S),)
         # In a thread of their own: where objects are many, or far away, these take their time.
         keeping = (
@@ -144,8 +155,8 @@ def _infer(settings: Settings, stop: threading.Event) -> None:
     with _open(settings) as storage, _identity(settings) as identity:
         stage = DraftStage(
             storage.drafts,
-            ChestImageSelector(),
-            DisplayedPixels(),
+            ChestImageSelector(settings.selection),
+            DisplayedPixels(generator.greyscale),
             generator,
             BasicTextEncoder(),
             clock,
@@ -176,13 +187,11 @@ def _infer(settings: Settings, stop: threading.Event) -> None:
 
 
 def _deliver(settings: Settings, stop: threading.Event) -> None:
-    from echo_node.dicom.commitment import CommitmentUser
     from echo_node.dicom.destinations import Destinations
     from echo_node.dicom.libraries import configure_libraries
-    from echo_node.pipeline.commit import CommitStage
     from echo_node.pipeline.deliver import DeliverStage
     from echo_node.pipeline.maintenance import Sweep
-    from echo_node.storage.bell import COMMITMENTS, DELIVERIES
+    from echo_node.storage.bell import DELIVERIES
 
     configure_libraries()
     delivery = settings.delivery
@@ -201,24 +210,19 @@ def _deliver(settings: Settings, stop: threading.Event) -> None:
             )
             for queue in queues
         ]
-        user = CommitmentUser(settings.node.ae_title, settings.peers, delivery.timeout_s)
-        workers += [
-            _sender(
-                "commitment",
-                queue,
-                CommitStage(queue, user, settings.committing),
-                settings,
-                identity,
-                storage.ear(COMMITMENTS),
-            )
-            for queue in map(storage.commitments_of, settings.committing)
-        ]
+        workers += _askers(settings, storage, identity) + _answerers(settings, storage, identity)
+        queues_in_hand = {
+            "deliveries": storage.deliveries,
+            "commitments": storage.commitments,
+            "promises": storage.promises,
+            "answers": storage.answers,
+        }
         if identity.is_only:
-            storage.deliveries.take_over_from(identity.family)
-            storage.commitments.take_over_from(identity.family)
+            for queue in queues_in_hand.values():
+                queue.take_over_from(identity.family)
+        pause_s = _rescue_pause_s(delivery.lease_s)
         sweeps = (
-            Sweep("rescue", storage.deliveries.rescue, _rescue_pause_s(delivery.lease_s)),
-            Sweep("unanswered", storage.commitments.rescue, _rescue_pause_s(delivery.lease_s)),
+            *(Sweep(f"rescue of {name}", each.rescue, pause_s) for name, each in queues_in_hand.items()),
             Sweep(
                 "missing deliveries",
                 lambda: storage.deliveries.create_missing(delivery.destinations),
@@ -230,10 +234,42 @@ def _deliver(settings: Settings, stop: threading.Event) -> None:
             _work(workers, stop)
 
 
+def _askers(settings: Settings, storage: Any, identity: Identity) -> list[Any]:
+    """Return the workers that ask for storage commitment: destinations, and the archive for modalities."""
+    from echo_node.dicom.commitment import CommitmentUser
+    from echo_node.pipeline.commit import CommitStage
+    from echo_node.storage.bell import COMMITMENTS, PROMISES
+
+    user = CommitmentUser(settings.node.ae_title, settings.peers, settings.delivery.timeout_s)
+
+    def asker(kind: str, queue: Any, ae_titles: Mapping[str, str], topic: str) -> Any:
+        stage = CommitStage(queue, user, ae_titles)
+        return _sender(kind, queue, stage, settings, identity, storage.ear(topic))
+
+    askers = [
+        asker("commitment", storage.commitments_of(name), settings.committing, COMMITMENTS)
+        for name in settings.committing
+    ]
+    return askers + [asker("promise", storage.promises, settings.archive, PROMISES) for _ in settings.archive]
+
+
+def _answerers(settings: Settings, storage: Any, identity: Identity) -> list[Any]:
+    """Return the workers that tell modalities what the archive has committed to."""
+    from echo_node.dicom.promise import Answerer
+    from echo_node.pipeline.answer import AnswerStage
+    from echo_node.storage.bell import ANSWERS
+
+    stage = AnswerStage(storage.answers, Answerer(settings.peers, settings.delivery.timeout_s))
+    return [
+        _sender("answer", storage.answers, stage, settings, identity, storage.ear(ANSWERS))
+        for _ in range(_ANSWERERS if settings.archive else 0)
+    ]
+
+
 def _sender(
     kind: str, queue: Any, stage: Callable[[Any], None], settings: Settings, own: Identity, ear: Any
 ) -> Any:
-    """Return a worker that talks to one destination."""
+    """Return a worker that talks to peers, to one at a time."""
     from echo_node.pipeline.worker import Worker
     from echo_node.storage.facade import SystemClock, retry_policy
 
@@ -264,7 +300,7 @@ def _web(settings: Settings, stop: threading.Event) -> None:
         )
 
 
-def _load_generator(model: ModelSettings) -> ReportGenerator:
+def _load_generator(model: ModelSettings) -> EchoGenerator:
     log.info("model_loading", model=model.name)
     try:
         from echo_node.inference.generator import load_generator

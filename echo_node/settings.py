@@ -108,6 +108,18 @@ class IntakeSettings(Section):
     """How long an association may be silent."""
     minimum_free_bytes: int = Field(default=512 * 1024 * 1024, ge=0)
     """Below this much free disk, C-STORE is answered 0xA700 before anything is written."""
+    commitment_archive: str = ""
+    """The peer whose storage commitment is passed on to modalities that ask us; empty takes no requests."""
+
+
+class SelectionSettings(Section):
+    """Which images may be drafted from, beyond what selection.toml tells of chest and view."""
+
+    minimum_age_years: int = Field(default=18, ge=0, le=120)
+    """Studies of younger patients are skipped: the model has not learnt from them. 0 reads every age; so
+    does a header that tells no age."""
+    burned_in_annotation: Literal["skip", "read"] = "skip"
+    """What becomes of an image whose header says that there is text in its pixels."""
 
 
 class DatabaseSettings(Section):
@@ -153,6 +165,8 @@ class ModelSettings(Section):
     """Adaptive and multi-step: a token is committed when its probability is at least this."""
     check: Literal["off", "mark", "repair"] = "mark"
     """Whether the finished draft is checked, and improbable words are marked or written anew."""
+    greyscale: Literal["auto", "window", "minmax-equalised"] = "auto"
+    """How grey values are made of DICOM images; `auto` as the checkpoint's preprocessor_config.json says."""
     max_new_tokens: int = Field(default=320, ge=8, le=4096)
     """The longest draft; one that has not ended by then is not sent."""
 
@@ -192,7 +206,7 @@ class DeliverySettings(Section):
     lease_s: float = Field(default=120.0, gt=0)
     """A sender that has not finished within this has lost its claim."""
     commitment_patience_s: float = Field(default=3600.0, gt=0)
-    """A destination that has not answered a request for storage commitment by then is asked again."""
+    """A destination or archive that has not answered for storage commitment by then is asked again."""
 
 
 class RetentionSettings(Section):
@@ -251,6 +265,7 @@ class Settings(Section):
 
     node: NodeSettings = NodeSettings()
     intake: IntakeSettings = IntakeSettings()
+    selection: SelectionSettings = SelectionSettings()
     database: DatabaseSettings = DatabaseSettings()
     storage: StorageSettings = StorageSettings()
     model: ModelSettings = ModelSettings()
@@ -272,6 +287,11 @@ class Settings(Section):
             )
         if self.storage.endpoint_url and not self.storage.is_remote:
             raise ConfigError("storage.endpoint_url needs a storage.url such as s3://bucket/prefix")
+        archive = self.intake.commitment_archive
+        if archive and archive not in self.peers:
+            raise ConfigError(f"intake.commitment_archive names '{archive}', which is not among the peers")
+        if archive and not self.peers[archive].host:
+            raise ConfigError(f"peer '{archive}' is asked for storage commitment and needs a host")
         for name in self.delivery.destinations:
             if name not in self.peers:
                 raise ConfigError(f"delivery.destinations names '{name}', which is not among the peers")
@@ -285,6 +305,12 @@ class Settings(Section):
         """The AE titles of the destinations that are asked for storage commitment, by name."""
         peers = {name: self.peers[name] for name in self.delivery.destinations}
         return {name: peer.ae_title for name, peer in peers.items() if peer.storage_commitment}
+
+    @property
+    def archive(self) -> dict[str, str]:
+        """The AE title of the archive whose commitment modalities are told of, by name; empty if of none."""
+        name = self.intake.commitment_archive
+        return {name: self.peers[name].ae_title} if name else {}
 
     @property
     def database_url(self) -> str:

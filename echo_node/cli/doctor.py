@@ -198,16 +198,17 @@ def _peers(settings: Settings) -> Iterator[Finding]:
     sender = Sender(settings.node.ae_title, settings.peers, settings.delivery.timeout_s)
     for name, peer in settings.peers.items():
         if peer.host:
-            yield _peer(sender, name, peer, is_destination=name in settings.delivery.destinations)
+            is_needed = name in settings.delivery.destinations or name in settings.archive
+            yield _peer(sender, name, peer, is_needed=is_needed)
 
 
-def _peer(sender: Sender, name: str, peer: Peer, *, is_destination: bool) -> Finding:
+def _peer(sender: Sender, name: str, peer: Peer, *, is_needed: bool) -> Finding:
     address = f"{peer.ae_title} at {peer.host}:{peer.port}"
     try:
         sender.echo(name)
     except EchoNodeError as error:
-        # A modality seldom answers C-ECHO; a destination must.
-        verdict = Verdict.FAILED if is_destination else Verdict.NOTE
+        # A modality seldom answers C-ECHO; a destination and the archive must.
+        verdict = Verdict.FAILED if is_needed else Verdict.NOTE
         remedy = "check its host, port and AE title, and that it knows ours"
         return Finding(f"peer {name}", verdict, f"{address}: {error}", remedy)
     return Finding(f"peer {name}", Verdict.OK, f"{address} answers C-ECHO")

@@ -24,6 +24,9 @@ STATE_STYLES = {
     "asking": "blue",
     "asked": "blue",
     "committed": "green",
+    "settled": "blue",
+    "answering": "blue",
+    "answered": "green",
     "dead": "bold red",
 }
 """A colour says what the word says too; without a terminal the words stand alone."""

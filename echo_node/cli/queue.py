@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +14,8 @@ from echo_node.cli import options
 from echo_node.cli.output import console, print_json, print_table, styled_state
 from echo_node.cli.stored import existing_storage
 from echo_node.config.values import mask_url
-from echo_node.domain.job import CommitmentState, DeliveryState, JobState
+from echo_node.domain.commitment import CommitmentState, PromiseState
+from echo_node.domain.job import DeliveryState, JobState, WorkKind
 from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.pausable import Pausable
 from echo_node.errors import PermanentError
@@ -22,15 +24,33 @@ if TYPE_CHECKING:
     from echo_node.storage.facade import Storage
 
 Record = dict[str, Any]
-_States = TypeVar("_States", JobState, DeliveryState, CommitmentState)
 group = typer.Typer(no_args_is_help=True)
 
-Kind = Literal["job", "delivery", "commitment"]
-_ID = re.compile(r"(?:(?P<kind>job|delivery|commitment)-)?(?P<number>[0-9]{1,15})")
+_STATES: dict[WorkKind, type[StrEnum]] = {
+    "job": JobState,
+    "delivery": DeliveryState,
+    "commitment": CommitmentState,
+    "promise": PromiseState,
+}
+_ENDED = frozenset(
+    {
+        JobState.DONE, JobState.SKIPPED, JobState.SUPERSEDED,
+        DeliveryState.DELIVERED, DeliveryState.DELIVERED_WITH_WARNING,
+        CommitmentState.COMMITTED, PromiseState.ANSWERED,
+    }
+)  # fmt: skip
+_DEAD = "dead"
+_WORK_OF_STUDY: dict[WorkKind, str] = {
+    "job": "jobs",
+    "delivery": "deliveries",
+    "commitment": "commitments",
+    "promise": "promises",
+}
+_ID = re.compile(rf"(?:(?P<kind>{'|'.join(_STATES)})-)?(?P<number>[0-9]{{1,15}})")
 What = Annotated[Pausable, typer.Argument(metavar="{drafting|delivery}", help="What.")]
 Id = Annotated[
     str,
-    typer.Argument(metavar="ID", help="A study's number, or job-N, delivery-N or commitment-N of the list."),
+    typer.Argument(metavar="ID", help="A study's number, or job-N, delivery-N, … of the list."),
 ]
 
 
@@ -44,8 +64,8 @@ def status(
 ) -> None:
     """Count studies and deliveries by state, and list the studies that changed last.
 
-    With --json: `studies`, `jobs`, `deliveries` and `commitments` are counts
-    by state, `conflicts` counts the images that were set aside.
+    With --json: `studies`, `jobs`, `deliveries`, `commitments` and `promises`
+    are counts by state, `conflicts` counts the images that were set aside.
     """
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     with existing_storage(settings) as storage:
@@ -56,6 +76,7 @@ def status(
     studies = _counts(StudyState, overview.studies)
     deliveries = _counts(DeliveryState, overview.deliveries)
     commitments = _counts(CommitmentState, overview.commitments)
+    promises = _counts(PromiseState, overview.promises)
     if json:
         print_json(
             {
@@ -63,6 +84,7 @@ def status(
                 "jobs": _counts(JobState, overview.jobs),
                 "deliveries": deliveries,
                 "commitments": commitments,
+                "promises": promises,
                 "instances": overview.instances,
                 "documents": overview.documents,
                 "conflicts": overview.conflicts,
@@ -86,6 +108,8 @@ def status(
     out.print(f"[bold]deliveries[/bold]  {_sentence(deliveries)}")
     if overview.commitments:
         out.print(f"[bold]commitments[/bold] {_sentence(commitments)}")
+    if overview.promises:
+        out.print(f"[bold]promises[/bold]    {_sentence(promises)}")
     if overview.conflicts:
         out.print(
             f"[bold]conflicts[/bold]   [yellow]{overview.conflicts} set aside[/yellow]: other content came "
@@ -123,29 +147,21 @@ def list_(
     everything: Annotated[bool, typer.Option("--all", help="What is done, too.")] = False,
     json: options.Json = False,
 ) -> None:
-    """List drafting jobs, deliveries and requests for commitment that wait, run or were given up."""
+    """List jobs, deliveries, commitments and promises that wait, run or were given up."""
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
-    job_states = _wanted(JobState, (JobState.RUNNING, JobState.READY), dead=dead, everything=everything)
-    delivery_states = _wanted(
-        DeliveryState, (DeliveryState.SENDING, DeliveryState.PENDING), dead=dead, everything=everything
-    )
-    commitment_states = _wanted(
-        CommitmentState,
-        (CommitmentState.ASKING, CommitmentState.ASKED, CommitmentState.PENDING),
-        dead=dead,
-        everything=everything,
-    )
     with existing_storage(settings) as storage:
-        jobs = [row for state in job_states for row in storage.queries.list_jobs(state, limit)]
-        deliveries = [
-            row for state in delivery_states for row in storage.queries.list_deliveries(state, limit)
+        listed: dict[WorkKind, Callable[[Any, int], list[Record]]] = {
+            "job": storage.queries.list_jobs,
+            "delivery": storage.queries.list_deliveries,
+            "commitment": storage.queries.list_commitments,
+            "promise": storage.queries.list_promises,
+        }
+        rows = [
+            _with_id(kind, {"kind": kind, **row})
+            for kind, rows_of in listed.items()
+            for state in _wanted(kind, dead=dead, everything=everything)
+            for row in rows_of(state, limit)
         ]
-        commitments = [
-            row for state in commitment_states for row in storage.queries.list_commitments(state, limit)
-        ]
-    rows = [{"id": f"job-{row['job_id']}", "kind": "job", **row} for row in jobs]
-    rows += [{"id": f"delivery-{row['delivery_id']}", "kind": "delivery", **row} for row in deliveries]
-    rows += [{"id": f"commitment-{row['commitment_id']}", "kind": "commitment", **row} for row in commitments]
     if json:
         print_json(rows)
     elif rows:
@@ -163,9 +179,13 @@ def show(
     *,
     json: options.Json = False,
 ) -> None:
-    """Show all there is to know of one study: images, jobs, drafts, deliveries."""
+    """Show all there is to know of one study: images, jobs, drafts, deliveries; or of one promise-N."""
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
+    kind, number = _parse(id_)
     with existing_storage(settings) as storage:
+        if kind == "promise":
+            _show_promise(storage.queries.promise(number), json=json)
+            return
         record = storage.queries.show(_study_of(storage, id_))
         for row in (*record["documents"], *record["conflicts"]):
             row["path"] = storage.objects.location(row["path"])
@@ -190,9 +210,7 @@ def show(
             f"{_moment(conflict['received_at'])} from {_escape(conflict['calling_ae_title'])}"
         )
         out.print(f"    {_escape(conflict['path'])}", soft_wrap=True)
-    work = [{"id": f"job-{row['job_id']}", **row} for row in record["jobs"]]
-    work += [{"id": f"delivery-{row['delivery_id']}", **row} for row in record["deliveries"]]
-    work += [{"id": f"commitment-{row['commitment_id']}", **row} for row in record["commitments"]]
+    work = [_with_id(kind, row) for kind, key in _WORK_OF_STUDY.items() for row in record[key]]
     if work:
         _print_work([{"study_id": record["study_id"], **row} for row in work])
 
@@ -206,7 +224,7 @@ def retry(
     *,
     json: options.Json = False,
 ) -> None:
-    """Try again what was given up: one job, delivery or request for commitment, or all of a study."""
+    """Try again what was given up: one job, delivery, commitment or promise, or all of a study."""
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     with existing_storage(settings) as storage:
         released = _release(storage, id_)
@@ -274,19 +292,15 @@ def _release(storage: Storage, id_: str) -> list[str]:
         storage.release(kind, number)
         return [id_]
     record = storage.queries.show(number)
-    released = []
-    for job in record["jobs"]:
-        if job["state"] == JobState.DEAD and job["revision"] == record["revision"]:
-            storage.release("job", job["job_id"])
-            released.append(f"job-{job['job_id']}")
-    for delivery in record["deliveries"]:
-        if delivery["state"] == DeliveryState.DEAD:
-            storage.release("delivery", delivery["delivery_id"])
-            released.append(f"delivery-{delivery['delivery_id']}")
-    for commitment in record["commitments"]:
-        if commitment["state"] == CommitmentState.DEAD:
-            storage.release("commitment", commitment["commitment_id"])
-            released.append(f"commitment-{commitment['commitment_id']}")
+    dead = [
+        (kind, row[f"{kind}_id"])
+        for kind, key in _WORK_OF_STUDY.items()
+        for row in record[key]
+        if row["state"] == _DEAD and (kind != "job" or row["revision"] == record["revision"])
+    ]
+    for each, row_id in dead:
+        storage.release(each, row_id)
+    released = [f"{each}-{row_id}" for each, row_id in dead]
     if not released:
         raise PermanentError(
             f"study {number} is {record['state']}: nothing of it was given up, so there is nothing to retry"
@@ -299,28 +313,31 @@ def _study_of(storage: Storage, id_: str) -> int:
     return number if kind is None else storage.queries.study_of(kind, number)
 
 
-def _parse(id_: str) -> tuple[Kind | None, int]:
+def _parse(id_: str) -> tuple[WorkKind | None, int]:
     match = _ID.fullmatch(id_)
     if match is None:
         raise typer.BadParameter(
-            "write a study's number, or job-N, delivery-N or commitment-N of the list", param_hint="ID"
+            "write a study's number, or job-N, delivery-N, commitment-N or promise-N of the list",
+            param_hint="ID",
         )
-    kinds: dict[str, Kind] = {"job": "job", "delivery": "delivery", "commitment": "commitment"}
+    kinds: dict[str, WorkKind] = {kind: kind for kind in _STATES}
     return kinds.get(match["kind"] or ""), int(match["number"])
 
 
-def _wanted(
-    states: type[_States], working: Iterable[_States], *, dead: bool, everything: bool
-) -> list[_States]:
+def _wanted(kind: WorkKind, *, dead: bool, everything: bool) -> list[StrEnum]:
     """Return the states to list: given up first, then what runs and waits, then the rest if asked for."""
-    given_up = states("dead")
+    given_up = [state for state in _STATES[kind] if state == _DEAD]
     if dead:
-        return [given_up]
-    order = [given_up]
-    order.extend(working)
-    if everything:
-        order += [state for state in states if state not in order]
-    return order
+        return given_up
+    # States stand in the order of a row's way: what is furthest on comes first.
+    others = [state for state in reversed(_STATES[kind]) if state != _DEAD]
+    at_work = [state for state in others if state not in _ENDED]
+    return given_up + at_work + [state for state in _STATES[kind] if everything and state in _ENDED]
+
+
+def _with_id(kind: WorkKind, row: Record) -> Record:
+    """Return a row with the name that commands take."""
+    return {"id": f"{kind}-{row[f'{kind}_id']}", **row}
 
 
 def _counts(states: Iterable[str], counted: dict[str, int]) -> dict[str, int]:
@@ -333,6 +350,22 @@ def _sentence(counts: dict[str, int]) -> str:
     return ", ".join(there) or "[dim]none[/dim]"
 
 
+def _show_promise(record: Record, *, json: bool) -> None:
+    if json:
+        print_json(record)
+        return
+    out = console()
+    out.print(f"[bold]promise {record['promise_id']}[/bold]  {styled_state(record['state'])}")
+    if record["reason"]:
+        out.print(f"  {_escape(record['reason'])}")
+    archive = _escape(record["archive"]) or "none asked yet"
+    out.print(f"  asked by {_escape(record['calling_ae_title'])}; archive: {archive}")
+    out.print(f"  {record['request_uid']}")
+    for row in record["instances"]:
+        said = {True: "committed", False: f"failed {row['failure_reason']}", None: "not known yet"}
+        out.print(f"  {row['sop_instance_uid']}  {said[row['is_committed']]}")
+
+
 def _print_work(rows: Iterable[Record]) -> None:
     print_table(
         "",
@@ -340,7 +373,7 @@ def _print_work(rows: Iterable[Record]) -> None:
         (
             (
                 row["id"],
-                row["study_id"],
+                row.get("study_id"),
                 styled_state(row["state"]),
                 row["tries"],
                 _escape(row.get("destination")),

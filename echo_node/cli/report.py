@@ -12,23 +12,15 @@ import typer
 
 from echo_node.cli import options
 from echo_node.cli.output import complain, console, print_json
+from echo_node.domain.study import GreyImage, Greyscale, Selection
 from echo_node.errors import EchoNodeError, NotEligible, PermanentError
-from echo_node.settings import ModelSettings
+from echo_node.settings import ModelSettings, SelectionSettings
 
 if TYPE_CHECKING:
-    from echo_node.domain.ports import ReportGenerator
     from echo_node.domain.report import Report, Sentence
-    from echo_node.domain.study import GreyImage, Selection
+    from echo_node.inference.generator import EchoGenerator
 
 _PICTURE_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """What one file holds: an image to read and, of a DICOM file, which one was chosen."""
-
-    image: GreyImage
-    selection: Selection | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +71,12 @@ def _sentences(report: Report) -> list[dict[str, object]]:
 class _Reader:
     """Reads files one after the other; the model is loaded for the first that needs it."""
 
-    def __init__(self, model: ModelSettings) -> None:
+    def __init__(self, model: ModelSettings, selection: SelectionSettings) -> None:
         self._settings = model
+        self._selection = selection
 
     @cached_property
-    def generator(self) -> ReportGenerator:
+    def generator(self) -> EchoGenerator:
         """The model, loaded on first use: a file that is skipped does not need it."""
         from echo_node.inference.generator import load_generator
 
@@ -92,29 +85,30 @@ class _Reader:
     def read(self, file: Path, sr: Path | None) -> _Result:
         """Return what became of *file*; only a model that cannot be loaded ends the run."""
         try:
-            source = _open(file)
+            source = _picture(file) or _select(file, self._selection)
         except NotEligible as reason:
             return _Result(file, skipped=str(reason))
         except EchoNodeError as error:
             return _Result(file, error=str(error))
-        if sr and source.selection is None:
+        selection = source if isinstance(source, Selection) else None
+        if sr and selection is None:
             return _Result(file, error="a picture names no patient and no study: --sr needs a DICOM file")
+        view = selection.images[0].view if selection else None
         generator = self.generator
-        view = source.selection.images[0].view if source.selection else None
         try:
-            report = generator.generate(source.image)
-            if sr and source.selection:
-                _write_sr(report, source.selection, sr)
+            image = _shown(source, generator.greyscale) if isinstance(source, Selection) else source
+            report = generator.generate(image)
+            if sr and selection:
+                _write_sr(report, selection, sr)
         except EchoNodeError as error:
             return _Result(file, error=str(error), view=view)
         return _Result(file, report, view, sr=sr)
 
 
-def _open(file: Path) -> _Source:
-    """Return the image of a DICOM file, or of a PNG or JPEG picture.
+def _picture(file: Path) -> GreyImage | None:
+    """Return a PNG or JPEG picture; None of what should be a DICOM file.
 
     Raises:
-        NotEligible: it is not an image to draft from.
         PermanentError: it cannot be read, or is neither.
     """
     try:
@@ -125,17 +119,37 @@ def _open(file: Path) -> _Source:
     if start.startswith(_PICTURE_SIGNATURES):
         from echo_node.inference.image import read_picture
 
-        return _Source(read_picture(file), None)
+        return read_picture(file)
     if not start:
         raise PermanentError("the file is empty")
     if start[128:] != b"DICM":
         raise PermanentError("neither a DICOM file (those have DICM at byte 128) nor a PNG or JPEG picture")
+    return None
+
+
+def _select(file: Path, settings: SelectionSettings) -> Selection:
+    """Return the chest image of a DICOM file.
+
+    Raises:
+        NotEligible: it is not an image to draft from.
+        PermanentError: it is not a whole DICOM file.
+    """
     from echo_node.dicom.libraries import configure_libraries
-    from echo_node.dicom.pixels import read_file
+    from echo_node.dicom.pixels import select_file
 
     configure_libraries()
-    selection, image = read_file(file)
-    return _Source(image, selection)
+    return select_file(file, settings)
+
+
+def _shown(selection: Selection, greyscale: Greyscale) -> GreyImage:
+    """Return the image as the model wants it.
+
+    Raises:
+        PermanentError: it cannot be decoded or shown.
+    """
+    from echo_node.dicom.pixels import DisplayedPixels
+
+    return DisplayedPixels(greyscale).read(selection.images[0])
 
 
 def _write_sr(report: Report, selection: Selection, target: Path) -> None:
@@ -179,7 +193,8 @@ def report(
         raise typer.BadParameter("--sr takes one FILE", param_hint="--sr")
     if sr and sr.exists() and sr.samefile(files[0]):
         raise typer.BadParameter("it would overwrite the image", param_hint="--sr")
-    reader = _Reader(options.load_settings(config, model=model, assignments=assignments).settings.model)
+    settings = options.load_settings(config, model=model, assignments=assignments).settings
+    reader = _Reader(settings.model, settings.selection)
     results = []
     for file in files:
         result = reader.read(file, sr)

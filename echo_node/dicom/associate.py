@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pydicom.uid import UID
 from pynetdicom import evt
 from pynetdicom.association import Association
-from pynetdicom.presentation import PresentationContext
+from pynetdicom.presentation import PresentationContext, build_role
 
 from echo_node.dicom.transport import Requestor
 from echo_node.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -36,6 +36,9 @@ def associated(
 ) -> Iterator[Association]:
     """Open an association; release it at the end, abort it after an error.
 
+    Of the proposed contexts that have an SCP role we are the provider: that is negotiated (PS3.7 D.3.3.4). A
+    peer that accepts the context and says nothing of the role is taken to agree.
+
     Raises:
         TransientError: there is none to be had; the message says how far it got.
         PermanentError: the peer takes nothing of what is proposed.
@@ -51,6 +54,11 @@ def associated(
             peer.port,
             contexts=list(proposed),
             ae_title=peer.ae_title,
+            ext_neg=[
+                build_role(each.abstract_syntax or "", scu_role=bool(each.scu_role), scp_role=True)
+                for each in proposed
+                if each.scp_role
+            ],
             evt_handlers=[(evt.EVT_CONN_OPEN, _without_delay), *handlers],
         )
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Storage commitment, as user (PS3.4 Annex J): a destination is asked whether it answers for a draft.
+"""Storage commitment, as user (PS3.4 Annex J): a peer is asked whether it answers for what it was sent.
 
 The question is an N-ACTION; the answer, an N-EVENT-REPORT, comes on the same association, or later on one
 that the destination opens to our AE title. The second is the form that everyone supports.
@@ -10,22 +10,23 @@ import threading
 from collections.abc import Mapping
 
 from pydicom.dataset import Dataset
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID
 from pynetdicom import evt
-from pynetdicom.presentation import build_context
 
 from echo_node.dicom.associate import associated, name_of
 from echo_node.dicom.contexts import contexts
 from echo_node.dicom.statuses import Status, Verdict, classify, describe
+from echo_node.domain.commitment import CommitmentJob, CommitmentReport, ReferencedInstance
 from echo_node.domain.identifiers import is_valid_uid
-from echo_node.domain.job import CommitmentJob, CommitmentReport
 from echo_node.errors import PermanentError, TransientError
 from echo_node.settings import Peer
 
 PUSH_MODEL_INSTANCE = "1.2.840.10008.1.20.1.1"
 """The well-known SOP instance of the Storage Commitment Push Model."""
 
-_REQUEST = 1
+REQUEST = 1
+"""The only action type of the class (PS3.4 J.3.2)."""
+
 _SAME_ASSOCIATION_S = 1.0
 
 
@@ -56,7 +57,7 @@ class CommitmentUser:
                 f"no peer is named '{job.destination}' any more; add it to peers.toml, then retry"
             )
         push_model = contexts().commitment.uid
-        proposed = [build_context(push_model, [ImplicitVRLittleEndian, ExplicitVRLittleEndian])]
+        proposed = [contexts().commitment_proposal(is_provider=False)]
         answer = _Answer()
         with associated(
             peer,
@@ -65,10 +66,8 @@ class CommitmentUser:
             self._timeout_s,
             [(evt.EVT_N_EVENT_REPORT, answer.take)],
         ) as association:
-            response, _ = association.send_n_action(_question(job), _REQUEST, push_model, PUSH_MODEL_INSTANCE)
-            if "Status" not in response:
-                raise TransientError(f"{name_of(peer)} did not answer N-ACTION, or ended the association")
-            _check(int(response.Status), peer)
+            response, _ = association.send_n_action(_question(job), REQUEST, push_model, PUSH_MODEL_INSTANCE)
+            check_response(response, peer, "N-ACTION")
             return answer.within(_SAME_ASSOCIATION_S)
 
 
@@ -87,27 +86,42 @@ def report_of(event: evt.Event) -> CommitmentReport:
         for item in information.get("FailedSOPSequence") or ()
     }
     committed = frozenset(
-        str(item.ReferencedSOPInstanceUID) for item in information.get("ReferencedSOPSequence") or ()
+        ReferencedInstance(str(item.ReferencedSOPClassUID), str(item.ReferencedSOPInstanceUID))
+        for item in information.get("ReferencedSOPSequence") or ()
     )
-    return CommitmentReport(transaction_uid, committed - failed.keys(), failed)
+    return CommitmentReport(transaction_uid, committed, failed)
+
+
+def check_response(response: Dataset, peer: Peer, message: str) -> None:
+    """Return if a peer took our *message* of storage commitment.
+
+    Raises:
+        TransientError: it did not answer, or with a status that may pass.
+        PermanentError: it refused.
+    """
+    if "Status" not in response:
+        raise TransientError(f"{name_of(peer)} did not answer {message}, or ended the association")
+    status = int(response.Status)
+    verdict = classify(status)
+    if verdict is Verdict.TRY_AGAIN:
+        raise TransientError(f"{name_of(peer)} cannot take {message} now: {describe(status)}")
+    if verdict is Verdict.REFUSED:
+        raise PermanentError(f"{name_of(peer)} refused {message} of storage commitment: {describe(status)}")
+
+
+def item_of(instance: ReferencedInstance) -> Dataset:
+    """Return the item of a sequence that names an instance."""
+    item = Dataset()
+    item.ReferencedSOPClassUID = UID(instance.sop_class_uid)
+    item.ReferencedSOPInstanceUID = UID(instance.sop_instance_uid)
+    return item
 
 
 def _question(job: CommitmentJob) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID = UID(job.sop_class_uid)
-    item.ReferencedSOPInstanceUID = UID(job.sop_instance_uid)
     question = Dataset()
     question.TransactionUID = UID(job.transaction_uid)
-    question.ReferencedSOPSequence = [item]
+    question.ReferencedSOPSequence = [item_of(each) for each in job.instances]
     return question
-
-
-def _check(status: int, peer: Peer) -> None:
-    verdict = classify(status)
-    if verdict is Verdict.TRY_AGAIN:
-        raise TransientError(f"{name_of(peer)} cannot commit now: {describe(status)}")
-    if verdict is Verdict.REFUSED:
-        raise PermanentError(f"{name_of(peer)} refused the request for commitment: {describe(status)}")
 
 
 class _Answer:

@@ -10,6 +10,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.presentation import PresentationContext, build_context
 
 from echo_node.domain.identifiers import is_valid_uid
@@ -66,10 +67,21 @@ class Contexts:
         contexts += [build_context(each.uid, syntaxes) for each in self.storage]
         return contexts
 
-    def reporting(self) -> PresentationContext:
-        """Return the context under which destinations report on storage commitment: they are its provider."""
+    def commitment_context(self, *, is_provider: bool) -> PresentationContext:
+        """Return the context of storage commitment that is accepted.
+
+        Destinations and archives report under it, being its provider, by role selection or without;
+        modalities ask under it where we are the provider too.
+        """
         context = build_context(self.commitment.uid, self._uncompressed)
-        context.scu_role, context.scp_role = False, True
+        context.scu_role, context.scp_role = is_provider, True
+        return context
+
+    def commitment_proposal(self, *, is_provider: bool) -> PresentationContext:
+        """Return the context of storage commitment that is proposed, as its user or as its provider."""
+        context = build_context(self.commitment.uid, [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
+        if is_provider:
+            context.scu_role, context.scp_role = False, True
         return context
 
     @property

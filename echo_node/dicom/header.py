@@ -9,23 +9,31 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
+import zlib
+from dataclasses import replace
 from pathlib import Path
 
 from pydicom import dcmread
 from pydicom.datadict import tag_for_keyword
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
+from pydicom.filebase import DicomIO
 from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_file_meta_info
 from pydicom.tag import BaseTag
-from pydicom.uid import UID
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from echo_node.domain.identifiers import checked_uid
 from echo_node.domain.study import InstanceIdentity, StoredInstance
 from echo_node.errors import PermanentError
 
+MAXIMUM_FILE_BYTES = 256 * 1024 * 1024
+"""Twice the largest radiograph that is read; a file of more, or one that inflates to more, is refused."""
+
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _PIXEL_DATA = {0x7FE00008, 0x7FE00009, 0x7FE00010}
 _FIRST_TAG_OF_A_DATA_SET = 0x00080000
+_LONGEST_META_BYTES = 65536
 _IDENTITY = ["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"]
 
 PARSE_ERRORS = (
@@ -61,7 +69,7 @@ HEADER_KEYWORDS = (
     "Modality", "ImageType", "BodyPartExamined", "AnatomicRegionSequence", "ViewPosition", "ViewCodeSequence",
     "ProtocolName", "SeriesDescription", "PerformedProcedureStepDescription",
     "AcquisitionDeviceProcessingDescription", "PatientOrientation", "Laterality", "ImageLaterality",
-    "LossyImageCompression", "BurnedInAnnotation",
+    "FieldOfViewHorizontalFlip", "FieldOfViewRotation", "LossyImageCompression", "BurnedInAnnotation",
     # what the pixels are
     "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation",
 )  # fmt: skip
@@ -149,7 +157,7 @@ def read_header(path: Path | io.BytesIO) -> Dataset:
         PermanentError: it cannot be read, or is not a DICOM file.
     """
     try:
-        header = dcmread(path, stop_before_pixels=True, specific_tags=_HEADER_TAGS)
+        header = dcmread(_bounded(path), stop_before_pixels=True, specific_tags=_HEADER_TAGS)
         # Elements are decoded when first looked at: look now, so that a broken one is met here.
         for _ in header.iterall():
             pass
@@ -160,6 +168,23 @@ def read_header(path: Path | io.BytesIO) -> Dataset:
     return header
 
 
+def read_whole(path: Path) -> Dataset:
+    """Return the data set of the DICOM file at *path*, pixel data included, in bounded memory.
+
+    Raises:
+        PermanentError: it cannot be read, is not a DICOM file, or is larger than that of a radiograph.
+    """
+    try:
+        _check_size(path)
+        return dcmread(_bounded(path))
+    except OSError as error:
+        raise PermanentError(
+            f"the image cannot be read ({error.strerror or type(error).__name__})"
+        ) from error
+    except PARSE_ERRORS as error:
+        raise PermanentError("the image is not a readable DICOM file") from error
+
+
 def instance_from_file(path: Path) -> StoredInstance:
     """Return the instance in a DICOM file from anywhere, as if it had been received.
 
@@ -167,17 +192,72 @@ def instance_from_file(path: Path) -> StoredInstance:
         PermanentError: it is not a whole DICOM file, or a UID in it is absent or malformed.
     """
     try:
+        _check_size(path)
         part10 = path.read_bytes()
     except OSError as error:
         raise PermanentError(f"the file cannot be read ({error.strerror or type(error).__name__})") from error
     meta, data_set = split(part10)
     try:
         syntax = checked_uid(text(meta, "TransferSyntaxUID"), "TransferSyntaxUID")
-        identity = identity_of(data_set, syntax)
+        if syntax == DeflatedExplicitVRLittleEndian:
+            identity = replace(
+                identity_of(_inflated(data_set), ExplicitVRLittleEndian), transfer_syntax_uid=syntax
+            )
+        else:
+            identity = identity_of(data_set, syntax)
     except PARSE_ERRORS as error:
         reason = f": {error}" if type(error) in {ValueError, _Unusable} else ""
         raise PermanentError(f"not a whole DICOM file{reason}") from error
     return StoredInstance(identity, path, hashlib.sha256(data_set).hexdigest())
+
+
+def _check_size(path: Path) -> None:
+    if path.stat().st_size > MAXIMUM_FILE_BYTES:
+        raise PermanentError(f"the file is larger than {MAXIMUM_FILE_BYTES // 2**20} MB: not one radiograph")
+
+
+def _bounded(source: Path | io.BytesIO) -> Path | io.BytesIO:
+    """Return what may be parsed: *source* itself or, of a deflated file, the same data set inflated.
+
+    pydicom would inflate whatever there is, a gigabyte from each megabyte.
+    """
+    if isinstance(source, io.BytesIO):
+        return source
+    with source.open("rb") as file:
+        start = file.read(_LONGEST_META_BYTES)
+        if start[128:132] != b"DICM" or DeflatedExplicitVRLittleEndian.encode() not in start:
+            return source
+        _check_size(source)
+        meta, data_set = split(start + file.read())
+    if text(meta, "TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+        return source
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    plain = io.BytesIO(b"\0" * 128 + b"DICM")
+    plain.seek(0, io.SEEK_END)
+    write_file_meta_info(DicomIO(plain), FileMetaDataset(meta), enforce_standard=False)
+    plain.write(_inflated(data_set))
+    plain.seek(0)
+    return plain
+
+
+def _inflated(data_set: bytes) -> bytes:
+    """Return a deflated data set (PS3.5 A.5) inflated.
+
+    Raises:
+        PermanentError: it cannot be inflated, ends too early, or becomes larger than a radiograph's.
+    """
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        inflated = inflater.decompress(data_set, MAXIMUM_FILE_BYTES)
+    except zlib.error as error:
+        raise PermanentError("the deflated data set is damaged") from error
+    if inflater.unconsumed_tail:
+        raise PermanentError(
+            f"the deflated data set becomes larger than {MAXIMUM_FILE_BYTES // 2**20} MB: not one radiograph"
+        )
+    if not inflater.eof:
+        raise PermanentError("the deflated data set is truncated")
+    return inflated
 
 
 def split(part10: bytes) -> tuple[Dataset, bytes]:

@@ -142,8 +142,8 @@ class AssociationListener(AssociationServer):
 
     def close(self) -> None:
         """Make `serve` return; associations that were begun go on."""
-        self._stopping.set()
         self._wake_sender.send(b"\0")
+        self._stopping.set()  # second: as soon as it is set, `serve` may close what wakes it
 
     def _accept(self) -> None:
         try:

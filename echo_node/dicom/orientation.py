@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from echo_node.dicom.header import values
+from echo_node.dicom.header import text, values
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +48,12 @@ def patient_orientation(header: Dataset) -> PatientOrientation | None:
     rows, columns = directions
     axes = {"L": 0, "R": 0, "H": 1, "F": 1, "A": 2, "P": 2}
     return PatientOrientation(rows, columns) if axes[rows] != axes[columns] else None
+
+
+def is_turned(header: Dataset) -> bool:
+    """Say whether the image was mirrored or turned after the detector had taken it (PS3.3 C.8.11.4)."""
+    return text(header, "FieldOfViewHorizontalFlip") == "YES" or _turned_by(header) not in {"", "0"}
+
+
+def _turned_by(header: Dataset) -> str:
+    return text(header, "FieldOfViewRotation").partition(".")[0]

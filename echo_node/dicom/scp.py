@@ -1,4 +1,4 @@
-"""The front door: C-ECHO and C-STORE from modalities, reports on commitment (PS3.4 Annexes A, B and J).
+"""The front door: C-ECHO and C-STORE, questions and reports of storage commitment (PS3.4 Annexes A, B, J).
 
 Takes each data set as the bytes that came, looks only at what names the instance, and answers
 success only when the sink has made it durable. Never decodes pixel data. The broad `except` of the
@@ -27,11 +27,12 @@ from echo_node.dicom.commitment import report_of
 from echo_node.dicom.contexts import contexts
 from echo_node.dicom.header import identity_of
 from echo_node.dicom.listener import AssociationListener
+from echo_node.dicom.promise import CommitmentProvider
 from echo_node.dicom.statuses import Status
 from echo_node.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from echo_node.domain.commitment import CommitmentReport
 from echo_node.domain.identifiers import is_valid_uid
-from echo_node.domain.job import CommitmentReport
-from echo_node.domain.ports import InstanceSink
+from echo_node.domain.ports import InstanceSink, PromiseIntake
 from echo_node.domain.study import InstanceIdentity, ReceivedInstance
 from echo_node.errors import ConfigError, InstanceRejected, TransientError
 from echo_node.settings import IntakeSettings, NodeSettings, Peer
@@ -54,6 +55,7 @@ class StorageProvider:
         sink: where instances go.
         on_report: told what a peer (its AE title) says of a request for storage commitment, and says whether
             it was open; without it no such report is taken.
+        promises: where peers' own requests for storage commitment go; without it none is taken.
     """
 
     def __init__(
@@ -63,12 +65,14 @@ class StorageProvider:
         peers: Mapping[str, Peer],
         sink: InstanceSink,
         on_report: Callable[[CommitmentReport, str], bool] | None = None,
+        promises: PromiseIntake | None = None,
     ) -> None:
         self._node = node
         self._intake = intake
         self._peers = peers
         self._sink = sink
         self._on_report = on_report
+        self._commitment = CommitmentProvider(peers, promises) if promises is not None else None
         self._storing = _Busy()
         self._listener: AssociationListener | None = None
         self._thread: threading.Thread | None = None
@@ -88,6 +92,7 @@ class StorageProvider:
                     (evt.EVT_REQUESTED, self._on_requested),
                     (evt.EVT_REJECTED, _on_rejected),
                     (evt.EVT_C_STORE, self._on_store),
+                    (evt.EVT_N_ACTION, self._on_action),
                     (evt.EVT_N_EVENT_REPORT, self._on_event_report),
                 ],
                 server_class=AssociationListener,
@@ -128,8 +133,10 @@ class StorageProvider:
         entity.acse_timeout = self._intake.acse_timeout_s
         entity.dimse_timeout = self._intake.network_timeout_s
         entity.network_timeout = self._intake.network_timeout_s
-        reporting = [contexts().reporting()] if self._on_report is not None else []
-        entity.supported_contexts = contexts().supported() + reporting
+        entity.supported_contexts = contexts().supported()
+        if self._on_report is not None or self._commitment is not None:
+            is_provider = self._commitment is not None
+            entity.supported_contexts += [contexts().commitment_context(is_provider=is_provider)]
         return entity
 
     def _on_requested(self, event: evt.Event) -> None:
@@ -165,6 +172,26 @@ class StorageProvider:
                 return _response(Status.PROCESSING_FAILURE, "internal error")
         # What conflicts with a known instance is kept too, set aside: refused, its sender might try for ever.
         return _response(Status.SUCCESS)
+
+    def _on_action(self, event: evt.Event) -> tuple[int, None]:
+        """Take a request for storage commitment; success says that it is durable, not what becomes of it."""
+        peer = str(event.assoc.requestor.ae_title).strip()
+        if self._commitment is None:
+            return Status.UNRECOGNISED_OPERATION, None
+        with self._storing:
+            try:
+                self._commitment.take(event)
+            except InstanceRejected as refusal:
+                status = f"0x{refusal.status:04X}"
+                _log.warning("request_refused", peer=peer, status=status, reason=str(refusal))
+                return refusal.status, None
+            except TransientError:
+                _log.warning("request_refused", peer=peer, reason="cannot record it now, ask again later")
+                return Status.PROCESSING_FAILURE, None
+            except Exception:
+                _log.exception("request_refused", peer=peer)
+                return Status.PROCESSING_FAILURE, None
+        return Status.SUCCESS, None
 
     def _on_event_report(self, event: evt.Event) -> tuple[int, None]:
         """Take a report on storage commitment; one that nobody waits for any more is acknowledged too."""

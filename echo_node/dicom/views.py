@@ -14,12 +14,16 @@ from dataclasses import dataclass
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
+from echo_node.dicom.age import age_in_years
 from echo_node.dicom.anatomy import why_not_chest
 from echo_node.dicom.contexts import contexts
 from echo_node.dicom.header import PARSE_ERRORS, read_header, text
-from echo_node.dicom.projection import PA, frontal_view
+from echo_node.dicom.orientation import is_turned, patient_orientation
+from echo_node.dicom.projection import frontal_view
+from echo_node.dicom.selection_rules import PA
 from echo_node.domain.study import SelectedImage, Selection, StoredInstance, UnreadImage
 from echo_node.errors import NotEligible, PermanentError
+from echo_node.settings import SelectionSettings
 
 _IDENTITY = {
     "PatientID": "the patient ID",
@@ -55,8 +59,21 @@ class _Candidate:
         )
 
 
+EVERY_CHEST = SelectionSettings(minimum_age_years=0, burned_in_annotation="read")
+"""Lets every frontal chest image be read: for data sets, which have rules of their own."""
+
+DEFAULTS = SelectionSettings()
+
+
 class ChestImageSelector:
-    """Fulfils the ImageSelector port."""
+    """Fulfils the ImageSelector port.
+
+    Args:
+        settings: what else may not be read.
+    """
+
+    def __init__(self, settings: SelectionSettings = DEFAULTS) -> None:
+        self._settings = settings
 
     def select(self, instances: Sequence[StoredInstance]) -> Selection:
         """Return the one image to read and why each other is not.
@@ -75,7 +92,7 @@ class ChestImageSelector:
         candidates: list[_Candidate] = []
         for instance, header in headers:
             try:
-                candidates.append(_Candidate(instance, header, _readable_view(instance, header)))
+                candidates.append(_Candidate(instance, header, self._readable_view(instance, header)))
             except NotEligible as reason:
                 unread.append(UnreadImage(instance.identity, str(reason)))
             except PARSE_ERRORS:
@@ -85,6 +102,24 @@ class ChestImageSelector:
         *others, chosen = sorted(candidates, key=lambda each: each.rank)
         unread += [UnreadImage(other.instance.identity, _why_passed_over(other, chosen)) for other in others]
         return Selection((SelectedImage(chosen.instance, chosen.view),), tuple(unread))
+
+    def _readable_view(self, instance: StoredInstance, header: Dataset) -> str:
+        """Return the view of an image that may be read.
+
+        Raises:
+            NotEligible: it may not; the message is the reason.
+        """
+        _check_kind(instance, header)
+        if reason := why_not_chest(header):
+            raise NotEligible(reason)
+        view = frontal_view(header)
+        _check_sides(header)
+        if self._settings.burned_in_annotation == "skip" and text(header, "BurnedInAnnotation") == "YES":
+            raise NotEligible("the header says that there is text in the image")
+        age, least = age_in_years(header), self._settings.minimum_age_years
+        if age is not None and age < least:
+            raise NotEligible(f"the patient is younger than {least} years")
+        return view
 
 
 def _header_of(instance: StoredInstance) -> Dataset:
@@ -99,12 +134,7 @@ def _header_of(instance: StoredInstance) -> Dataset:
     return header
 
 
-def _readable_view(instance: StoredInstance, header: Dataset) -> str:
-    """Return the view of an image that may be read.
-
-    Raises:
-        NotEligible: it may not; the message is the reason.
-    """
+def _check_kind(instance: StoredInstance, header: Dataset) -> None:
     storage_class = contexts().storage_class(instance.identity.sop_class_uid)
     if storage_class is None:
         known = UID(instance.identity.sop_class_uid)
@@ -113,11 +143,13 @@ def _readable_view(instance: StoredInstance, header: Dataset) -> str:
         raise NotEligible(storage_class.unread_reason)
     if text(header, "NumberOfFrames") not in {"", "1"}:
         raise NotEligible("a multi-frame image")
-    if text(header, "SamplesPerPixel") != "1":
+    is_grey = text(header, "PhotometricInterpretation").startswith("MONOCHROME")
+    if text(header, "SamplesPerPixel") != "1" or not is_grey:
         raise NotEligible("a colour image, or one without pixels")
-    if reason := why_not_chest(header):
-        raise NotEligible(reason)
-    view = frontal_view(header)
+
+
+def _check_sides(header: Dataset) -> None:
+    """Refuse an image of one side, and one that may be mirrored without anybody's knowing."""
     sides = {
         side for side in (text(header, each).upper() for each in ("Laterality", "ImageLaterality")) if side
     }
@@ -125,7 +157,8 @@ def _readable_view(instance: StoredInstance, header: Dataset) -> str:
         raise NotEligible("the header contradicts itself about the laterality")
     if sides & {"L", "R"}:
         raise NotEligible("the header's laterality names one side of a frontal chest image")
-    return view
+    if is_turned(header) and patient_orientation(header) is None:
+        raise NotEligible("the image was turned or mirrored, and the header does not say how it lies now")
 
 
 def _check_one_patient(headers: Sequence[Dataset]) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Literal
+
+WorkKind = Literal["job", "delivery", "commitment", "promise"]
+"""What can be given up and released."""
 
 
 class JobState(StrEnum):
@@ -27,16 +30,6 @@ class DeliveryState(StrEnum):
     SENDING = "sending"
     DELIVERED = "delivered"
     DELIVERED_WITH_WARNING = "delivered_with_warning"
-    DEAD = "dead"
-
-
-class CommitmentState(StrEnum):
-    """Where the asking of a destination stands whether it answers for a document that it was sent."""
-
-    PENDING = "pending"
-    ASKING = "asking"
-    ASKED = "asked"
-    COMMITTED = "committed"
     DEAD = "dead"
 
 
@@ -91,42 +84,6 @@ class DraftJob:
     study_id: int
     study_instance_uid: str
     revision: int
-
-
-@dataclass(frozen=True, slots=True)
-class CommitmentJob:
-    """A claimed request to a destination to commit to one document (PS3.4 Annex J).
-
-    Attributes:
-        lease: the right to ask.
-        study_id: the document's study.
-        destination: who is asked.
-        transaction_uid: names this request; the answer may come much later, on another association.
-        sop_class_uid: the document's.
-        sop_instance_uid: the document's.
-    """
-
-    lease: Lease
-    study_id: int
-    destination: str
-    transaction_uid: str
-    sop_class_uid: str
-    sop_instance_uid: str
-
-
-@dataclass(frozen=True, slots=True)
-class CommitmentReport:
-    """What a peer says of a request (PS3.4 J.3.3).
-
-    Attributes:
-        transaction_uid: the request's.
-        committed: SOP Instance UIDs that it answers for.
-        failed: SOP Instance UIDs that it does not answer for, with the failure reason of each.
-    """
-
-    transaction_uid: str
-    committed: frozenset[str]
-    failed: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)

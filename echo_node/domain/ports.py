@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from echo_node.domain.job import CommitmentJob, CommitmentReport, DeliveryJob, DraftJob, Lease
+from echo_node.domain.commitment import AnswerJob, CommitmentJob, CommitmentReport, CommitmentRequest
+from echo_node.domain.job import DeliveryJob, DraftJob, Lease
 from echo_node.domain.report import EncodedDocument, ModelIdentity, Report
 from echo_node.domain.study import (
     GreyImage,
@@ -181,18 +182,18 @@ class DraftLedger(Protocol):
 
 
 class CommitmentLedger(Protocol):
-    """What destinations answer for (fulfilled by storage/commitments.py)."""
+    """Questions and their answers (fulfilled by storage/commitments.py and storage/promises.py)."""
 
     def asked(self, job: CommitmentJob) -> None:
-        """Record that the destination took the request; its answer may have come before.
+        """Record that the peer took the question; its answer may have come before.
 
         Raises:
-            LeaseLost: the request is another worker's by now.
+            LeaseLost: the question is another worker's by now.
         """
         ...
 
     def report(self, report: CommitmentReport, calling_ae_title: str) -> bool:
-        """Record what a peer says of a request; false if no such request of it is open.
+        """Record what a peer says of a question; false if no such question to it is open.
 
         Raises:
             TransientError: the database cannot take it now.
@@ -209,6 +210,46 @@ class CommitmentRequester(Protocol):
         Raises:
             TransientError: no association, abort, time-out, or a status that may pass.
             PermanentError: the peer does not offer storage commitment, or refused the request.
+        """
+        ...
+
+
+class PromiseIntake(Protocol):
+    """Where modalities' requests for storage commitment go (fulfilled by storage/promises.py)."""
+
+    def accept(self, request: CommitmentRequest) -> bool:
+        """Make the request durable; when this returns true, the peer may be told 0x0000.
+
+        A repeated request is the same one. False if the peer has asked about something else under this
+        Transaction UID.
+
+        Raises:
+            TransientError: the database cannot take it now.
+        """
+        ...
+
+
+class AnswerLedger(Protocol):
+    """Answers to modalities and their end (fulfilled by storage/promises.py)."""
+
+    def answered(self, job: AnswerJob) -> None:
+        """Record that the modality has its answer.
+
+        Raises:
+            LeaseLost: the answer is another worker's by now.
+        """
+        ...
+
+
+class ModalityAnswerer(Protocol):
+    """Tells a modality what became of its request (fulfilled by dicom/promise.py)."""
+
+    def answer(self, job: AnswerJob) -> None:
+        """Open an association to it and report; it has the answer when this returns.
+
+        Raises:
+            TransientError: no association, abort, time-out, or a status that may pass.
+            PermanentError: it is not configured any more, takes no reports, or refused this one.
         """
         ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 
@@ -55,6 +56,15 @@ class InstanceFile:
     path: Path
     data_set_sha256: str
     size_bytes: int
+
+
+class Greyscale(StrEnum):
+    """How grey values are made of stored ones; a model wants them as it was trained."""
+
+    WINDOW = "window"
+    """As a viewer shows the image: by its own window or look-up table."""
+    MINMAX_EQUALISED = "minmax-equalised"
+    """As published chest X-ray JPEGs are: from least to greatest value, equalised by histogram."""
 
 
 @dataclass(frozen=True, slots=True)

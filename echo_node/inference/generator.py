@@ -7,7 +7,7 @@ import time
 import torch
 
 from echo_node.domain.report import Generation, ModelIdentity, Report, Sentence
-from echo_node.domain.study import GreyImage
+from echo_node.domain.study import GreyImage, Greyscale
 from echo_node.errors import PermanentError, TransientError
 from echo_node.inference.confidence import Calibration, likelihoods
 from echo_node.inference.image import ImagePreparation
@@ -56,6 +56,9 @@ class EchoGenerator:
         self._model = loaded.model
         self._processor = EchoProcessor(preparation, loaded.tokenizer)
         self._calibration = Calibration.load(loaded.folder) if settings.check != "off" else None
+        self._greyscale = (
+            preparation.greyscale if settings.greyscale == "auto" else Greyscale(settings.greyscale)
+        )
         self._decoder_name, self._max_new_tokens = settings.decoder, settings.max_new_tokens
         decoding = settings_of(
             settings.decoder, settings.confidence_threshold, settings.max_new_tokens, settings.check
@@ -66,6 +69,11 @@ class EchoGenerator:
     def model(self) -> ModelIdentity:
         """The loaded model."""
         return self._identity
+
+    @property
+    def greyscale(self) -> Greyscale:
+        """How the model wants grey values made of a DICOM image's, or how the settings overrule it."""
+        return self._greyscale
 
     def generate(self, image: GreyImage) -> Report:
         """Return the draft for one frontal chest image.

@@ -17,7 +17,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from echo_node.domain.study import GreyImage
+from echo_node.domain.study import GreyImage, Greyscale
 from echo_node.errors import CheckpointError, PermanentError
 
 FILE_NAME = "preprocessor_config.json"
@@ -38,6 +38,7 @@ class ImagePreparation:
         merge_size: patches along a side that become one token.
         image_mean: of the three channels, after rescaling to [0, 1].
         image_std: likewise.
+        greyscale: how the grey values of a DICOM image are made, before all this (dicom/greyscale.py).
     """
 
     resize: Literal["square", "smart"] = "smart"
@@ -49,6 +50,7 @@ class ImagePreparation:
     merge_size: int = 2
     image_mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)
     image_std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
+    greyscale: Greyscale = Greyscale.WINDOW
 
     def resized(self, image: GreyImage) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """Return the image as (H, W) unsigned bytes in the size that the model gets."""
@@ -115,7 +117,7 @@ class ImagePreparation:
         """Read preprocessor_config.json; keys that other processors add are passed over.
 
         Raises:
-            CheckpointError: the file is absent or is not JSON.
+            CheckpointError: the file is absent, is not JSON, or names a recipe that there is not.
         """
         try:
             stored = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
@@ -127,6 +129,11 @@ class ImagePreparation:
         for key in ("image_mean", "image_std"):
             if key in known:
                 known[key] = tuple(known[key])
+        try:
+            known["greyscale"] = Greyscale(known.get("greyscale", Greyscale.WINDOW))
+        except ValueError:
+            allowed = ", ".join(Greyscale)
+            raise CheckpointError(f"{folder / FILE_NAME}: greyscale is none of {allowed}") from None
         return cls(**known)
 
 

@@ -1,4 +1,7 @@
-"""Deliver → commit: a destination is asked whether it answers for a document that it was sent."""
+"""Deliver → commit: a destination is asked whether it answers for a document that it was sent.
+
+The archive is asked in the same way about images that a modality wants to be sure of (see answer.py).
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,19 @@ from collections.abc import Mapping
 
 import structlog
 
-from echo_node.domain.job import CommitmentJob
+from echo_node.domain.commitment import CommitmentJob
 from echo_node.domain.ports import CommitmentLedger, CommitmentRequester
 
 log = structlog.get_logger()
 
 
 class CommitStage:
-    """Makes one request.
+    """Asks one question.
 
     Args:
         ledger: where it and its answer are recorded.
         requester: asks.
-        ae_titles: of the destinations, by name.
+        ae_titles: of those who are asked, by name.
     """
 
     def __init__(
@@ -34,15 +37,15 @@ class CommitStage:
         Raises:
             PermanentError: the peer will not commit to anything.
             TransientError: it may, later.
-            LeaseLost: the request was taken away meanwhile.
+            LeaseLost: the question was taken away meanwhile.
         """
         answer = self._requester.request(job)
         self._ledger.asked(job)
         log.info(
             "commitment_asked",
-            commitment_id=job.lease.row_id,
-            study_id=job.study_id,
+            job_id=job.lease.row_id,
             destination=job.destination,
+            count=len(job.instances),
         )
         if answer is not None:
             self._ledger.report(answer, self._ae_titles[job.destination])

@@ -1,8 +1,8 @@
 """Claiming rows: a lease, a heartbeat, and an attempt number that fences off whoever lost them.
 
-Jobs, deliveries and commitments are claimed alike; the statements are here once. On PostgreSQL a claim is
-SELECT … FOR UPDATE SKIP LOCKED inside the UPDATE; on SQLite the transaction has begun as a writer, and the
-same UPDATE … WHERE state … RETURNING is guarded by that.
+Jobs, deliveries, commitments and promises are claimed alike; the statements are here once. On PostgreSQL a
+claim is SELECT … FOR UPDATE SKIP LOCKED inside the UPDATE; on SQLite the transaction has begun as a writer,
+and the same UPDATE … WHERE state … RETURNING is guarded by that.
 
 A lease that has run out is still good until somebody else takes the row: what its holder then records
 is refused, because the attempt number has moved on.
@@ -20,9 +20,9 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from echo_node.domain.job import Lease
 from echo_node.errors import LeaseLost
-from echo_node.storage.tables import Claimable, Commitment, Delivery, Job
+from echo_node.storage.tables import Claimable
 
-Row = TypeVar("Row", Job, Delivery, Commitment)
+Row = TypeVar("Row", bound=Claimable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,18 @@ class Claims(Generic[Row]):
             .where(self.table.state == self.running, self.table.holder.startswith(holders, autoescape=True))
             .values(lease_expires_at=now - timedelta(seconds=1))
         )
+
+    def release(
+        self, session: Session, row_id: int, dead: StrEnum, now: datetime, **values: Any
+    ) -> Row | None:
+        """Let a dead letter be claimed again from the beginning; None if the row is not one."""
+        return session.execute(
+            update(self.table)
+            .where(self.table.id == row_id, self.table.state == dead)
+            .values(state=self.ready, tries=0, available_at=now, changed_at=now, **values)
+            .returning(self.table)
+            .execution_options(synchronize_session=False, populate_existing=True)
+        ).scalar_one_or_none()
 
     def _expiry(self, now: datetime) -> datetime:
         return now + timedelta(seconds=self.lease_s)

@@ -1,10 +1,8 @@
-"""Storage commitment: the question whether a destination answers for what it was sent (PS3.4 Annex J).
+"""Commitments: the question whether a destination answers for a document that it was sent (PS3.4 Annex J).
 
-    pending → asking (a worker has it) → asked (the destination took the request) → committed
+    pending → asking → asked → committed
 
-An answer may come on the same association, before the worker has recorded that it asked, or an hour later
-on another one: it is recorded by whoever receives it. A destination that does not answer in time is asked
-again under a new Transaction UID; one that does not answer for a document is sent it again.
+How they are asked stands in `asking.py`. A document that its destination does not answer for is sent again.
 """
 
 from __future__ import annotations
@@ -12,44 +10,33 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
-from sqlalchemy import Select, delete, select, update
+from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import Session
 
-from echo_node.domain.job import (
-    CommitmentJob,
-    CommitmentReport,
-    CommitmentState,
-    DeliveryState,
-    Lease,
-    RetryPolicy,
-)
+from echo_node.domain.commitment import COMMITTED, CommitmentReport, CommitmentState, ReferencedInstance
+from echo_node.domain.job import DeliveryState, RetryPolicy
 from echo_node.domain.lifecycle import StudyEvent, StudyState
-from echo_node.domain.pausable import Pausable
 from echo_node.domain.ports import Clock
-from echo_node.errors import LeaseLost, PermanentError
+from echo_node.storage.asking import Asking
 from echo_node.storage.bell import COMMITMENTS, ring
-from echo_node.storage.claims import Claims, lease_of
 from echo_node.storage.documents import current_documents
 from echo_node.storage.engine import Database
-from echo_node.storage.pauses import is_paused
 from echo_node.storage.studies import insert_if_absent, lock_study, move
 from echo_node.storage.tables import Commitment, Delivery, Document
 
 log = structlog.get_logger()
 
-_OPEN = (CommitmentState.ASKING, CommitmentState.ASKED)
 
-
-class CommitmentQueue:
-    """Requests to one destination, or to all (domain.ports.WorkQueue and CommitmentLedger).
+class CommitmentQueue(Asking[Commitment]):
+    """Questions to one destination, or to all (domain.ports.WorkQueue and CommitmentLedger).
 
     Args:
         database: where rows are kept.
         clock: the time.
-        policy: when a request is given up.
+        policy: when a question is given up.
         lease_s: how long a claim lasts unless it is renewed.
         patience_s: how long a destination may take to answer before it is asked again.
         ae_titles: of the destinations that are asked, by name.
@@ -57,6 +44,8 @@ class CommitmentQueue:
         randomness: for jitter.
         destination: claim only what goes there.
     """
+
+    table, states, kind, topic = Commitment, CommitmentState, "commitment", COMMITMENTS
 
     def __init__(
         self,
@@ -71,132 +60,41 @@ class CommitmentQueue:
         randomness: random.Random,
         destination: str | None = None,
     ) -> None:
-        self._database = database
-        self._clock = clock
-        self._policy = policy
-        self._patience = timedelta(seconds=patience_s)
-        self._ae_titles = ae_titles
-        self._new_uid = new_uid
-        self._randomness = randomness
+        super().__init__(
+            database,
+            clock,
+            policy,
+            lease_s,
+            patience_s,
+            ae_titles=ae_titles,
+            new_uid=new_uid,
+            randomness=randomness,
+        )
         self._destination = destination
-        self.claims = Claims(Commitment, CommitmentState.PENDING, CommitmentState.ASKING, lease_s)
 
-    def claim(self, holder: str) -> CommitmentJob | None:
-        """Take the request that has waited longest."""
-        now = self._clock.now()
-        due = self.claims.due(now).where(~is_paused(Pausable.DELIVERY))
+    def _due(self, now: datetime) -> Select[int]:
+        due = super()._due(now)
         if self._destination is not None:
             due = due.join(Delivery, Delivery.id == Commitment.delivery_id)
             due = due.where(Delivery.destination == self._destination)
-        with self._database.read() as session:
-            if session.scalar(due) is None:
-                return None
-        with self._database.write() as session:
-            locked = due.with_for_update(of=Commitment, skip_locked=True)
-            row = self.claims.claim(session, locked, now, holder)
-            if row is None:
-                return None
-            row.transaction_uid = self._new_uid()
-            delivery = session.get_one(Delivery, row.delivery_id)
-            document = session.get_one(Document, delivery.document_id)
-            return CommitmentJob(
-                lease_of(row),
-                document.study_id,
-                delivery.destination,
-                row.transaction_uid,
-                document.sop_class_uid,
-                document.sop_instance_uid,
-            )
+        return due
 
-    def renew(self, work: CommitmentJob) -> None:
-        """Extend the lease."""
-        with self._database.write() as session:
-            self.claims.renew(session, work.lease, self._clock.now())
-
-    def asked(self, job: CommitmentJob) -> None:
-        """Record that the destination took the request; its answer may have come before."""
-        now = self._clock.now()
-        try:
-            self._end(job.lease, state=CommitmentState.ASKED, available_at=now + self._patience)
-        except LeaseLost:
-            with self._database.read() as session:
-                open_ = select(Commitment.id).where(
-                    Commitment.id == job.lease.row_id, Commitment.state.in_(_OPEN)
-                )
-                if session.scalar(open_) is not None:
-                    raise
-
-    def retry(self, work: CommitmentJob, reason: str, at: datetime) -> None:
-        """Put the request back to be claimed again at *at*."""
-        self._end(work.lease, state=CommitmentState.PENDING, available_at=at, reason=reason)
-
-    def give_back(self, work: CommitmentJob) -> None:
-        """Return a request that was not made, as if it had not been tried."""
-        with self._database.write() as session:
-            self.claims.put_back(session, work.lease, self._clock.now())
-
-    def bury(self, work: CommitmentJob, reason: str) -> None:
-        """Make the request a dead letter."""
-        self._end(work.lease, state=CommitmentState.DEAD, reason=reason)
-
-    def skip(self, work: CommitmentJob, reason: str) -> None:
-        """End the request; there is none that is not needed, so that is a dead letter too."""
-        self.bury(work, reason)
-
-    def take_over_from(self, holders: str) -> None:
-        """Free at once what holders whose name begins so had claimed: the caller knows that they are dead."""
-        with self._database.write() as session:
-            self.claims.expire(session, holders, self._clock.now())
-        self.rescue()
-
-    def rescue(self) -> int:
-        """Free the requests of workers that have not been heard of, and those unanswered; return how many."""
-        now = self._clock.now()
-        unanswered = select(Commitment).where(
-            Commitment.state == CommitmentState.ASKED, Commitment.available_at <= now
-        )
-        return sum(
-            self._ask_again(query, reason, now)
-            for query, reason in (
-                (self.claims.expired(now), "its worker was lost while asking"),
-                (unanswered, "the destination took the request and did not answer"),
-            )
-        )
-
-    def release(self, commitment_id: int) -> None:
-        """Let a dead letter be tried again from the beginning.
-
-        Raises:
-            PermanentError: it is not a dead letter.
-        """
-        now = self._clock.now()
-        with self._database.write() as session:
-            released = session.scalar(
-                update(Commitment)
-                .where(Commitment.id == commitment_id, Commitment.state == CommitmentState.DEAD)
-                .values(state=CommitmentState.PENDING, tries=0, available_at=now, changed_at=now)
-                .returning(Commitment.id)
-            )
-            ring(session, COMMITMENTS)
-        if released is None:
-            raise PermanentError(
-                f"commitment {commitment_id} is not a dead letter: there is nothing to retry"
-            )
-        log.info("commitment_released", commitment_id=commitment_id)
+    def _question(self, session: Session, row: Commitment) -> tuple[str, tuple[ReferencedInstance, ...]]:
+        delivery = session.get_one(Delivery, row.delivery_id)
+        return delivery.destination, (_instance(session.get_one(Document, delivery.document_id)),)
 
     def report(self, report: CommitmentReport, calling_ae_title: str) -> bool:
         """Record what a peer says of a request; false if no such request of it is open."""
-        names = [name for name, ae_title in self._ae_titles.items() if ae_title == calling_ae_title]
-        with self._report_on(report, names) as found:
+        with self._report_on(report, self._named(calling_ae_title)) as found:
             if found is None:
                 return False
             session, commitment, delivery, document = found
-            if document.sop_instance_uid in report.committed:
+            status = report.status_of(_instance(document))
+            if status == COMMITTED:
                 self._commit(commitment)
                 log.info("committed", delivery_id=delivery.id, study_id=document.study_id)
-            elif document.sop_instance_uid in report.failed:
-                reason = report.failed[document.sop_instance_uid]
-                self._send_again(session, delivery, document, reason)
+            elif status is not None:
+                self._send_again(session, delivery, document, status)
             return True
 
     def _commit(self, commitment: Commitment) -> None:
@@ -232,8 +130,7 @@ class CommitmentQueue:
             .join(Delivery, Delivery.id == Commitment.delivery_id)
             .join(Document, Document.id == Delivery.document_id)
             .where(
-                Commitment.transaction_uid == report.transaction_uid,
-                Commitment.state.in_(_OPEN),
+                self._is_asked(report.transaction_uid),
                 Delivery.destination.in_(destinations),
             )
         )
@@ -245,24 +142,6 @@ class CommitmentQueue:
             lock_study(session, study_id)
             row = session.execute(query.with_for_update(of=(Commitment, Delivery))).one_or_none()
             yield None if row is None else (session, row[0], row[1], row[2])
-
-    def _ask_again(self, query: Select[Commitment], reason: str, now: datetime) -> int:
-        with self._database.write() as session:
-            rows = session.scalars(query.with_for_update(skip_locked=True)).all()
-            for row in rows:
-                given_up = self._policy.is_exhausted(row.tries)
-                row.state = CommitmentState.DEAD if given_up else CommitmentState.PENDING
-                row.reason = f"{reason} ({row.tries} tries)"
-                row.available_at = row.changed_at = now
-                row.holder = row.lease_expires_at = None
-            found = [(row.id, row.state) for row in rows]
-        for commitment_id, state in found:
-            log.warning("commitment_rescued", commitment_id=commitment_id, state=state.value)
-        return len(found)
-
-    def _end(self, lease: Lease, **values: object) -> None:
-        with self._database.write() as session:
-            self.claims.end(session, lease, self._clock.now(), **values)
 
 
 def ask_for_commitment(session: Session, delivery_id: int, now: datetime) -> None:
@@ -290,3 +169,7 @@ def is_uncommitted(study_id: object) -> Select[int]:
         .join(Document, Document.id == Delivery.document_id)
         .where(Document.study_id == study_id, Commitment.state != CommitmentState.COMMITTED)
     )
+
+
+def _instance(document: Document) -> ReferencedInstance:
+    return ReferencedInstance(document.sop_class_uid, document.sop_instance_uid)

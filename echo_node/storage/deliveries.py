@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from echo_node.domain.job import DeliveryJob, DeliveryState, Lease, RetryPolicy
@@ -156,18 +156,13 @@ class DeliveryQueue:
         if study_id is None:
             raise PermanentError(f"there is no delivery {delivery_id}")
         with self._ending(study_id) as (session, study, now):
-            released = session.execute(
-                update(Delivery)
-                .where(Delivery.id == delivery_id, Delivery.state == DeliveryState.DEAD)
-                .values(state=DeliveryState.PENDING, tries=0, available_at=now, changed_at=now)
-                .returning(Delivery.document_id)
-            ).scalar_one_or_none()
+            released = self.claims.release(session, delivery_id, DeliveryState.DEAD, now)
             if released is None:
                 raise PermanentError(
                     f"delivery {delivery_id} is not a dead letter: there is nothing to retry"
                 )
             ring(session, DELIVERIES)
-            is_current = released in current_documents(session, study_id)
+            is_current = released.document_id in current_documents(session, study_id)
             if study.state is StudyState.UNDELIVERED and is_current:
                 move(study, StudyEvent.RELEASED, now)
         log.info("delivery_released", delivery_id=delivery_id, study_id=study_id)

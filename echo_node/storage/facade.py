@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self, TypeVar
 
 import structlog
 from sqlalchemy import select
 
-from echo_node.domain.job import RetryPolicy
+from echo_node.domain.commitment import CommitmentReport
+from echo_node.domain.job import RetryPolicy, WorkKind
 from echo_node.domain.ports import Clock
 from echo_node.errors import ConfigError
 from echo_node.settings import DeliverySettings, QueueSettings, Settings
@@ -29,12 +31,15 @@ from echo_node.storage.local_objects import LocalObjects
 from echo_node.storage.objects import ObjectStore
 from echo_node.storage.outbox import Outbox
 from echo_node.storage.pauses import Pauses
+from echo_node.storage.promises import AnswerQueue, PromiseQueue
 from echo_node.storage.queries import Queries
 from echo_node.storage.retention import Retention
 from echo_node.storage.studies import Studies
 from echo_node.storage.tables import Conflict, Instance
 
 log = structlog.get_logger()
+
+Queue = TypeVar("Queue", CommitmentQueue, PromiseQueue)
 
 _ORPHAN_AGE_S = 3600.0
 _CHUNK = 500
@@ -55,6 +60,7 @@ class Storage:
         node, intake = settings.node, settings.intake
         self._settings = settings
         self._clock = clock
+        self._ears: list[Ear] = []
         self.database = Database(settings.database_url, node.data_dir.absolute() / "run" / "bell")
         self.objects = open_objects(settings)
         self.spool = Spool(self.objects, intake.minimum_free_bytes)
@@ -76,6 +82,15 @@ class Storage:
         self.pauses = Pauses(self.database, clock)
         self.deliveries = self.deliveries_to(None)
         self.commitments = self.commitments_of(None)
+        self.promises = self._asking(PromiseQueue, settings.archive)
+        self.answers = AnswerQueue(
+            self.database,
+            clock,
+            retry_policy(settings.delivery),
+            settings.delivery.lease_s,
+            ae_titles=settings.archive,
+            randomness=random.Random(),  # noqa: S311 - jitter
+        )
         self.drafts = Drafts(
             self.database,
             self.objects,
@@ -103,22 +118,38 @@ class Storage:
 
     def commitments_of(self, destination: str | None) -> CommitmentQueue:
         """Return the queue of requests for storage commitment to one destination, or to all."""
+        return self._asking(CommitmentQueue, self._settings.committing, destination=destination)
+
+    def take_report(self, report: CommitmentReport, calling_ae_title: str) -> bool:
+        """Record what a peer says of whichever question to it is open; false if none is.
+
+        Raises:
+            TransientError: the database cannot take it now.
+        """
+        return self.commitments.report(report, calling_ae_title) or self.promises.report(
+            report, calling_ae_title
+        )
+
+    def ear(self, topic: str) -> Ear:
+        """Return what a worker waits with for work of a topic of storage.bell."""
+        ear = Sleeper() if self.database.bell is None else self.database.bell.ear(topic)
+        self._ears.append(ear)
+        return ear
+
+    def _asking(self, make: Callable[..., Queue], ae_titles: Mapping[str, str], **more: object) -> Queue:
+        """Make a queue of questions to these peers."""
         delivery = self._settings.delivery
-        return CommitmentQueue(
+        return make(
             self.database,
             self._clock,
             retry_policy(delivery),
             delivery.lease_s,
             delivery.commitment_patience_s,
-            ae_titles=self._settings.committing,
+            ae_titles=ae_titles,
             new_uid=random_uid,
             randomness=random.Random(),  # noqa: S311 - jitter
-            destination=destination,
+            **more,
         )
-
-    def ear(self, topic: str) -> Ear:
-        """Return what a worker waits with for work of a topic of storage.bell."""
-        return Sleeper() if self.database.bell is None else self.database.bell.ear(topic)
 
     def upgrade(self) -> str:
         """Bring the schema to this program's version and return that."""
@@ -128,7 +159,7 @@ class Storage:
         """Return the version of the database's schema; None before the first upgrade."""
         return migrate.current(self.database)
 
-    def release(self, kind: Literal["job", "delivery", "commitment"], row_id: int) -> None:
+    def release(self, kind: WorkKind, row_id: int) -> None:
         """Let a dead letter be tried again.
 
         Raises:
@@ -138,6 +169,7 @@ class Storage:
             "job": self.jobs.release,
             "delivery": self.deliveries.release,
             "commitment": self.commitments.release,
+            "promise": self.answers.release,
         }
         release[kind](row_id)
 
@@ -167,7 +199,9 @@ class Storage:
         return removed
 
     def close(self) -> None:
-        """Close the database's connections."""
+        """Close the database's connections and whatever listens."""
+        for ear in self._ears:
+            ear.close()
         self.database.close()
 
     def __enter__(self) -> Self:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from echo_node.domain.job import DraftJob, JobState, RetryPolicy
@@ -129,13 +129,7 @@ class JobQueue:
             if study_id is None:
                 raise PermanentError(f"there is no job {job_id}")
             study = lock_study(session, study_id)
-            released = session.scalar(
-                update(Job)
-                .where(Job.id == job_id, Job.state == JobState.DEAD)
-                .values(state=JobState.READY, tries=0, losses=0, available_at=now, changed_at=now)
-                .returning(Job.id)
-            )
-            if released is None:
+            if self.claims.release(session, job_id, JobState.DEAD, now, losses=0) is None:
                 raise PermanentError(f"job {job_id} is not a dead letter: there is nothing to retry")
             move(study, StudyEvent.RELEASED, now)
             ring(session, JOBS)

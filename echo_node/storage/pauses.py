@@ -11,12 +11,14 @@ from sqlalchemy import ColumnElement, delete, exists, select
 
 from echo_node.domain.pausable import Pausable
 from echo_node.domain.ports import Clock
-from echo_node.storage.bell import COMMITMENTS, DELIVERIES, JOBS, ring
+from echo_node.storage.bell import ANSWERS, COMMITMENTS, DELIVERIES, JOBS, PROMISES, ring
 from echo_node.storage.engine import Database
 from echo_node.storage.studies import insert_if_absent
 from echo_node.storage.tables import Pause
 
 log = structlog.get_logger()
+
+_OUTGOING = (DELIVERIES, COMMITMENTS, PROMISES, ANSWERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Pauses:
         """Let it be claimed again; say whether it was paused."""
         with self._database.write() as session:
             ended = session.scalar(delete(Pause).where(Pause.what == what).returning(Pause.what)) is not None
-            for topic in (JOBS,) if what is Pausable.DRAFTING else (DELIVERIES, COMMITMENTS):
+            for topic in (JOBS,) if what is Pausable.DRAFTING else _OUTGOING:
                 ring(session, topic)
         if ended:
             log.warning("resumed", kind=what.value)

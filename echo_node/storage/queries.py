@@ -6,29 +6,42 @@ Surrogate ids name things; UIDs are shown, names of patients are not stored to b
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from echo_node.domain.job import CommitmentState, DeliveryState, JobState
+from echo_node.domain.commitment import COMMITTED, CommitmentState, PromiseState
+from echo_node.domain.job import DeliveryState, JobState, WorkKind
 from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.pausable import Pausable
 from echo_node.errors import PermanentError
 from echo_node.storage.engine import Database
-from echo_node.storage.tables import Base, Commitment, Conflict, Delivery, Document, Instance, Job, Study
+from echo_node.storage.tables import (
+    Base,
+    Commitment,
+    Conflict,
+    Delivery,
+    Document,
+    Instance,
+    Job,
+    Promise,
+    PromisedInstance,
+    Study,
+)
 
 Record = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """How many studies, jobs, deliveries and commitments are in each state; empty states are left out."""
+    """How many studies, and how much work of each kind, are in each state; empty states are left out."""
 
     studies: dict[str, int]
     jobs: dict[str, int]
     deliveries: dict[str, int]
     commitments: dict[str, int]
+    promises: dict[str, int]
     instances: int
     documents: int
     conflicts: int
@@ -57,6 +70,7 @@ class Queries:
                 jobs=_by_state(session, Job, JobState),
                 deliveries=_by_state(session, Delivery, DeliveryState),
                 commitments=_by_state(session, Commitment, CommitmentState),
+                promises=_by_state(session, Promise, PromiseState),
                 instances=_count(session, Instance),
                 documents=_count(session, Document),
                 conflicts=_count(session, Conflict),
@@ -114,6 +128,36 @@ class Queries:
                 for row, destination, study_id in session.execute(query)
             ]
 
+    def list_promises(self, state: PromiseState | None = None, limit: int = 200) -> list[Record]:
+        """Return the newest requests of modalities for storage commitment, with their reasons."""
+        query = select(Promise).order_by(Promise.id.desc()).limit(limit)
+        if state is not None:
+            query = query.where(Promise.state == state)
+        with self._database.read() as session:
+            return [_promise(row) for row in session.scalars(query)]
+
+    def promise(self, promise_id: int) -> Record:
+        """Return all there is to know about one request of a modality.
+
+        Raises:
+            PermanentError: there is no such request.
+        """
+        with self._database.read() as session:
+            promise = session.get(Promise, promise_id)
+            if promise is None:
+                raise PermanentError(f"there is no promise {promise_id}")
+            named = (
+                select(PromisedInstance, Instance.study_id)
+                .outerjoin(Instance, Instance.sop_instance_uid == PromisedInstance.sop_instance_uid)
+                .where(PromisedInstance.promise_id == promise_id)
+                .order_by(PromisedInstance.id)
+            )
+            return _promise(promise) | {
+                "instances": [
+                    _promised(row) | {"study_id": study_id} for row, study_id in session.execute(named)
+                ]
+            }
+
     def running(self, what: Pausable) -> int:
         """Return how many pieces of this work are in some worker's hands."""
         with self._database.read() as session:
@@ -122,10 +166,13 @@ class Queries:
                 return session.scalar(running) or 0
             sending = select(func.count()).where(Delivery.state == DeliveryState.SENDING)
             asking = select(func.count()).where(Commitment.state == CommitmentState.ASKING)
-            return (session.scalar(sending) or 0) + (session.scalar(asking) or 0)
+            promising = select(func.count()).where(
+                Promise.state.in_((PromiseState.ASKING, PromiseState.ANSWERING))
+            )
+            return sum(session.scalar(each) or 0 for each in (sending, asking, promising))
 
-    def study_of(self, kind: Literal["job", "delivery", "commitment"], row_id: int) -> int:
-        """Return the study that a job, a delivery or a request for commitment belongs to.
+    def study_of(self, kind: WorkKind, row_id: int) -> int:
+        """Return the study that work belongs to; of a modality's request, that of its first image here.
 
         Raises:
             PermanentError: there is no such one.
@@ -135,10 +182,18 @@ class Queries:
             query = select(Document.study_id).join(Delivery).where(Delivery.id == row_id)
         if kind == "commitment":
             query = select(Document.study_id).join(Delivery).join(Commitment).where(Commitment.id == row_id)
+        if kind == "promise":
+            query = (
+                select(Instance.study_id)
+                .join(PromisedInstance, PromisedInstance.sop_instance_uid == Instance.sop_instance_uid)
+                .where(PromisedInstance.promise_id == row_id)
+                .order_by(PromisedInstance.id)
+                .limit(1)
+            )
         with self._database.read() as session:
             study_id = session.scalar(query)
         if study_id is None:
-            raise PermanentError(f"there is no {kind} {row_id}")
+            raise PermanentError(f"there is no {kind} {row_id}, or no study that it is about")
         return study_id
 
     def show(self, study_id: int) -> Record:
@@ -164,6 +219,16 @@ class Queries:
                 .where(Delivery.document_id.in_([row.id for row in documents]))
                 .order_by(Commitment.id)
             )
+            promises = (
+                select(Promise)
+                .where(
+                    select(PromisedInstance.id)
+                    .join(Instance, Instance.sop_instance_uid == PromisedInstance.sop_instance_uid)
+                    .where(PromisedInstance.promise_id == Promise.id, Instance.study_id == study_id)
+                    .exists()
+                )
+                .order_by(Promise.id)
+            )
             return _study(study) | {
                 "study_instance_uid": study.study_instance_uid,
                 "instances": [_instance(row) for row in instances],
@@ -175,13 +240,14 @@ class Queries:
                     _commitment(row) | {"destination": destination}
                     for row, destination in session.execute(asked)
                 ],
+                "promises": [_promise(row) for row in session.scalars(promises)],
             }
 
 
 def _by_state(
     session: Session,
-    table: type[Study | Job | Delivery | Commitment],
-    states: type[StudyState | JobState | DeliveryState | CommitmentState],
+    table: type[Study | Job | Delivery | Commitment | Promise],
+    states: type[StudyState | JobState | DeliveryState | CommitmentState | PromiseState],
 ) -> dict[str, int]:
     counted = session.execute(select(table.state, func.count()).group_by(table.state))
     counts = {str(state): count for state, count in counted}
@@ -230,7 +296,7 @@ def _conflict(row: Conflict) -> Record:
     }
 
 
-def _claimable(row: Job | Delivery | Commitment) -> Record:
+def _claimable(row: Job | Delivery | Commitment | Promise) -> Record:
     return {
         "state": str(row.state),
         "attempt": row.attempt,
@@ -257,6 +323,26 @@ def _delivery(row: Delivery) -> Record:
 
 def _commitment(row: Commitment) -> Record:
     return {"commitment_id": row.id, "delivery_id": row.delivery_id} | _claimable(row)
+
+
+def _promise(row: Promise) -> Record:
+    is_asked = row.state in {PromiseState.PENDING, PromiseState.ASKING, PromiseState.ASKED}
+    return {
+        "promise_id": row.id,
+        "calling_ae_title": row.calling_ae_title,
+        "request_uid": row.request_uid,
+        "archive": row.archive,
+        "destination": (row.archive or "the archive") if is_asked else row.calling_ae_title,
+    } | _claimable(row)
+
+
+def _promised(row: PromisedInstance) -> Record:
+    return {
+        "sop_class_uid": row.sop_class_uid,
+        "sop_instance_uid": row.sop_instance_uid,
+        "is_committed": None if row.status is None else row.status == COMMITTED,
+        "failure_reason": f"0x{row.status:04X}" if row.status else None,
+    }
 
 
 def _document(row: Document) -> Record:

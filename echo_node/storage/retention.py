@@ -1,7 +1,7 @@
 """Retention: the images of finished studies leave the spool, by age or when the disk fills; rows stay.
 
-Nothing that is still to be drafted, delivered or committed to is ever removed, nor what was set aside for the
-operator.
+Nothing that is still to be drafted, delivered or committed to is ever removed, nor what a modality waits for
+an answer about, nor what was set aside for the operator.
 A file goes only after its row says so, durably: a crash between the two leaves an orphan for the sweep,
 never a row whose file is missing without a word.
 """
@@ -23,6 +23,7 @@ from echo_node.settings import RetentionSettings
 from echo_node.storage.commitments import is_uncommitted
 from echo_node.storage.engine import Database
 from echo_node.storage.instances import Spool
+from echo_node.storage.promises import is_promised
 from echo_node.storage.studies import lock_study
 from echo_node.storage.tables import Instance, Study
 
@@ -87,7 +88,7 @@ class Retention:
         query = (
             select(Study.id)
             .where(Study.state.in_(FINISHED), Study.changed_at < before, kept)
-            .where(~is_uncommitted(Study.id).exists())
+            .where(~is_uncommitted(Study.id).exists(), ~is_promised(Study.id).exists())
             .order_by(Study.changed_at, Study.id)
             .limit(1)
         )
@@ -98,7 +99,9 @@ class Retention:
         """Remove the images of a study, unless it has begun a new revision meanwhile; return 1 if so."""
         with self._database.write() as session:
             study = lock_study(session, study_id)
-            if study.state not in FINISHED or session.scalar(is_uncommitted(study_id)) is not None:
+            if study.state not in FINISHED or any(
+                session.scalar(is_needed(study_id).limit(1)) for is_needed in (is_uncommitted, is_promised)
+            ):
                 return 0
             paths = session.scalars(
                 update(Instance)

@@ -1,4 +1,4 @@
-"""The tables: studies, their instances and conflicts, jobs, documents, deliveries and commitments.
+"""The tables: studies, their instances and conflicts, jobs, documents, deliveries, commitments and promises.
 
 Nothing here holds patient data but the UIDs that name DICOM objects; rows refer to one another by
 surrogate ids, and only those reach logs. Paths are relative to the data folder.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import (
     JSON,
@@ -26,7 +26,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from echo_node.domain.job import CommitmentState, DeliveryState, JobState
+from echo_node.domain.commitment import CommitmentState, PromiseState
+from echo_node.domain.job import DeliveryState, JobState
 from echo_node.domain.lifecycle import StudyState
 
 _UID = String(64)
@@ -90,6 +91,7 @@ class Base(DeclarativeBase):
         JobState: _State(JobState),
         DeliveryState: _State(DeliveryState),
         CommitmentState: _State(CommitmentState),
+        PromiseState: _State(PromiseState),
         list[str]: JSON(),
     }
 
@@ -159,6 +161,10 @@ class Conflict(Base):
 
 class Claimable:
     """The columns of work that is claimed: see domain.job.Lease."""
+
+    if TYPE_CHECKING:  # each table has states of its own
+        __tablename__: str
+        state: Mapped[Any]
 
     id: Mapped[int] = mapped_column(primary_key=True)
     attempt: Mapped[int] = mapped_column(default=0)
@@ -231,7 +237,13 @@ class Delivery(Claimable, Base):
     status: Mapped[int | None]
 
 
-class Commitment(Claimable, Base):
+class Asked(Claimable):
+    """The columns of a question of storage commitment; `transaction_uid` names it since it was last asked."""
+
+    transaction_uid: Mapped[str | None] = mapped_column(_UID, unique=True)
+
+
+class Commitment(Asked, Base):
     """The question whether a destination answers for a document that it was sent (PS3.4 Annex J)."""
 
     __tablename__ = "commitments"
@@ -239,7 +251,43 @@ class Commitment(Claimable, Base):
 
     delivery_id: Mapped[int] = mapped_column(ForeignKey(Delivery.id), unique=True)
     state: Mapped[CommitmentState]
-    transaction_uid: Mapped[str | None] = mapped_column(_UID, unique=True)
+
+
+class Promise(Asked, Base):
+    """A modality's request for storage commitment (PS3.4 Annex J), for which the archive is asked.
+
+    `request_uid` is the Transaction UID that the modality gave it, and `transaction_uid` that of our question
+    to the archive; `archive` is the peer that was asked last.
+    """
+
+    __tablename__ = "promises"
+    __table_args__ = (
+        UniqueConstraint("calling_ae_title", "request_uid"),
+        Index(None, "state", "available_at"),
+    )
+
+    state: Mapped[PromiseState]
+    calling_ae_title: Mapped[str] = mapped_column(String(16))
+    called_ae_title: Mapped[str] = mapped_column(String(16))
+    request_uid: Mapped[str] = mapped_column(_UID)
+    archive: Mapped[str | None] = mapped_column(String(128))
+
+
+class PromisedInstance(Base):
+    """An instance that a modality asks about: the node need not have it.
+
+    `status` is None until it is known, 0 where the archive answers for it, else the failure reason
+    (domain.commitment).
+    """
+
+    __tablename__ = "promised_instances"
+    __table_args__ = (UniqueConstraint("promise_id", "sop_instance_uid", "sop_class_uid"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    promise_id: Mapped[int] = mapped_column(ForeignKey(Promise.id))
+    sop_class_uid: Mapped[str] = mapped_column(_UID)
+    sop_instance_uid: Mapped[str] = mapped_column(_UID, index=True)
+    status: Mapped[int | None]
 
 
 class SchemaSupport(Base):

@@ -45,6 +45,11 @@ class Overview(Protocol):
         ...
 
     @property
+    def promises(self) -> Mapping[str, int]:
+        """Modalities' requests for storage commitment by state."""
+        ...
+
+    @property
     def instances(self) -> int:
         """Instances received."""
         ...
@@ -153,6 +158,7 @@ class _Counts(Collector):
             "jobs": overview.jobs,
             "deliveries": overview.deliveries,
             "commitments": overview.commitments,
+            "promises": overview.promises,
         }
         for name, counts in by_state.items():
             family = GaugeMetricFamily(

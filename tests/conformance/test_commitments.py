@@ -8,7 +8,8 @@ import pytest
 from support.house import LEASE_S, TRIES, House
 from support.studies import received
 
-from echo_node.domain.job import CommitmentJob, CommitmentReport, RetryPolicy
+from echo_node.domain.commitment import CommitmentJob, CommitmentReport, ReferencedInstance
+from echo_node.domain.job import RetryPolicy
 from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.errors import LeaseLost, PermanentError
@@ -19,7 +20,8 @@ from echo_node.storage.engine import Database
 from echo_node.storage.instances import Spool
 from echo_node.storage.retention import Retention
 
-PATIENCE_S = 1000.0
+PATIENCE_S, LONGEST_DELAY_S = 1000.0, 100.0
+DRAFT = ReferencedInstance("1.2.840.10008.5.1.4.1.1.88.11", "1.2.3.1.77.1")
 
 
 class Committing(House):
@@ -34,7 +36,7 @@ class Committing(House):
         self.commitments = CommitmentQueue(
             database,
             self.clock,
-            RetryPolicy(TRIES, 10.0, 100.0),
+            RetryPolicy(TRIES, 10.0, LONGEST_DELAY_S),
             LEASE_S,
             PATIENCE_S,
             ae_titles={"PACS": "ORTHANC"},
@@ -67,11 +69,11 @@ def house(database: Database, tmp_path: Path) -> Committing:
 
 
 def _yes(job: CommitmentJob) -> CommitmentReport:
-    return CommitmentReport(job.transaction_uid, frozenset({job.sop_instance_uid}), {})
+    return CommitmentReport(job.transaction_uid, frozenset(job.instances), {})
 
 
 def _no(job: CommitmentJob) -> CommitmentReport:
-    return CommitmentReport(job.transaction_uid, frozenset(), {job.sop_instance_uid: 0x0112})
+    return CommitmentReport(job.transaction_uid, frozenset(), {job.instances[0].sop_instance_uid: 0x0112})
 
 
 def test_what_was_delivered_is_asked_for_once(house: Committing) -> None:
@@ -79,7 +81,7 @@ def test_what_was_delivered_is_asked_for_once(house: Committing) -> None:
     assert house.commitments.claim("asker") is None
     house.deliver()
     job = house.claim_commitment()
-    assert (job.destination, job.sop_instance_uid) == ("PACS", "1.2.3.1.77.1")
+    assert (job.destination, job.instances) == ("PACS", (DRAFT,))
     assert house.commitments.claim("another") is None
     house.commitments.asked(job)
     assert house.commitments.claim("another") is None
@@ -113,8 +115,12 @@ def test_only_the_one_who_was_asked_may_answer(house: Committing) -> None:
 def test_an_answer_about_something_else_leaves_the_question_open(house: Committing) -> None:
     job = house.delivered().claim_commitment()
     house.commitments.asked(job)
-    house.commitments.report(CommitmentReport(job.transaction_uid, frozenset({"1.9"}), {}), "ORTHANC")
-    assert house.states()[1] == ("commitments", "asked")
+    for other in (
+        ReferencedInstance(DRAFT.sop_class_uid, "1.9"),
+        ReferencedInstance("1.9", DRAFT.sop_instance_uid),
+    ):
+        house.commitments.report(CommitmentReport(job.transaction_uid, frozenset({other}), {}), "ORTHANC")
+        assert house.states()[1] == ("commitments", "asked")
 
 
 def test_no_answer_means_another_question_and_in_the_end_a_dead_letter(house: Committing) -> None:
@@ -128,6 +134,8 @@ def test_no_answer_means_another_question_and_in_the_end_a_dead_letter(house: Co
         assert house.commitments.rescue() == 0
         house.clock.move(1)
         assert house.commitments.rescue() == 1
+        assert house.commitments.claim("asker") is None  # not at once
+        house.clock.move(LONGEST_DELAY_S)
     assert len(set(asked)) == TRIES
     assert house.states()[1] == ("commitments", "dead")
     assert house.state() is StudyState.DELIVERED
@@ -140,6 +148,7 @@ def test_a_late_answer_to_an_earlier_question_does_not_count(house: Committing) 
     house.commitments.asked(first)
     house.clock.move(PATIENCE_S)
     house.commitments.rescue()
+    house.clock.move(LONGEST_DELAY_S)
     second = house.claim_commitment()
     assert not house.commitments.report(_yes(first), "ORTHANC")
     assert house.commitments.report(_yes(second), "ORTHANC")

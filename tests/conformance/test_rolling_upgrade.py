@@ -43,6 +43,11 @@ def test_a_version_adds_what_the_one_before_can_do_without(before: str, after: s
         assert str(new[key]["type"]) == str(column["type"])
 
 
+def test_the_program_of_the_version_before_is_let_in(new_database: Callable[[], Database]) -> None:
+    with new_database().read() as session:
+        assert session.scalar(text("SELECT oldest FROM schema_support")) <= _versions()[-2]
+
+
 def test_work_of_the_version_before_goes_on_under_this_one(
     new_database: Callable[[], Database], tmp_path: Path
 ) -> None:

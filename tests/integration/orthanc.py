@@ -44,6 +44,7 @@ class Orthanc:
         modalities: the AE titles that may store and that it knows, with their addresses.
         stable_age_s: when it calls a study stable.
         dicomweb: whether it is a DICOMweb service too.
+        ae_title: its own.
     """
 
     def __init__(
@@ -52,7 +53,9 @@ class Orthanc:
         *,
         stable_age_s: int = 1,
         dicomweb: bool = False,
+        ae_title: str = AE_TITLE,
     ) -> None:
+        self._ae_title = ae_title
         self._dicomweb = dicomweb
         self._folder = Path(tempfile.mkdtemp(prefix="echo-node-orthanc-"))
         self._modalities = modalities if modalities is not None else {"ECHO_NODE": ("127.0.0.1", 11112)}
@@ -64,7 +67,7 @@ class Orthanc:
     @property
     def peer(self) -> Peer:
         """Where to send."""
-        return Peer(ae_title=AE_TITLE, host="127.0.0.1", port=self.dicom_port)
+        return Peer(ae_title=self._ae_title, host="127.0.0.1", port=self.dicom_port)
 
     @property
     def dicomweb_url(self) -> str:
@@ -74,7 +77,7 @@ class Orthanc:
     @property
     def address(self) -> str:
         """The peer as `echo-node` commands take it."""
-        return f"{AE_TITLE}@127.0.0.1:{self.dicom_port}"
+        return f"{self._ae_title}@127.0.0.1:{self.dicom_port}"
 
     def start(self) -> Self:
         """Start the server and wait until it answers."""
@@ -153,9 +156,23 @@ class Orthanc:
         """
         self._ask(f"/modalities/{modality}/store", list(orthanc_ids))
 
+    def ask_for_commitment(self, modality: str, instances: Sequence[tuple[str, str]]) -> str:
+        """Make Orthanc ask one of its modalities for storage commitment of these SOP classes and instances.
+
+        Returns:
+            The Transaction UID.
+        """
+        question = {"DicomInstances": [{"SOPClassUID": cls, "SOPInstanceUID": uid} for cls, uid in instances]}
+        return str(self._ask(f"/modalities/{modality}/storage-commitment", question)["ID"])
+
+    def commitment(self, transaction_uid: str) -> dict[str, Any]:
+        """Return what Orthanc was told of its request: its `Status`, `Success` and `Failures`."""
+        found: dict[str, Any] = json.loads(self._call("GET", f"/storage-commitment/{transaction_uid}"))
+        return found
+
     def _answers(self) -> bool:
         try:
-            if json.loads(self._call("GET", "/system"))["DicomAet"] != AE_TITLE:
+            if json.loads(self._call("GET", "/system"))["DicomAet"] != self._ae_title:
                 return False
             socket.create_connection(("127.0.0.1", self.dicom_port), timeout=2).close()
         except (OSError, http.client.HTTPException, ValueError):
@@ -187,7 +204,7 @@ class Orthanc:
             "HttpPort": self.http_port,
             "RemoteAccessAllowed": False,
             "AuthenticationEnabled": False,
-            "DicomAet": AE_TITLE,
+            "DicomAet": self._ae_title,
             "DicomPort": self.dicom_port,
             "DicomCheckCalledAet": True,
             "StrictAetComparison": True,

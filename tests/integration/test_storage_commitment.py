@@ -14,7 +14,8 @@ from support.serving import ServedNode, eventually
 
 from echo_node.dicom.commitment import CommitmentUser
 from echo_node.dicom.scp import StorageProvider
-from echo_node.domain.job import CommitmentJob, CommitmentReport, Lease
+from echo_node.domain.commitment import CommitmentJob, CommitmentReport, ReferencedInstance
+from echo_node.domain.job import Lease
 from echo_node.domain.ports import StoreOutcome
 from echo_node.domain.study import ReceivedInstance
 from echo_node.errors import PermanentError, TransientError
@@ -62,7 +63,7 @@ def pacs(answers: Answers) -> Iterator[Orthanc]:
 
 def _job(number: int, sop_instance_uid: str) -> CommitmentJob:
     lease = Lease(number, 1, 1, "test", datetime.now(UTC))
-    return CommitmentJob(lease, 1, "pacs", f"2.25.{number}", _CR, sop_instance_uid)
+    return CommitmentJob(lease, "pacs", f"2.25.{number}", (ReferencedInstance(_CR, sop_instance_uid),))
 
 
 def _ask(pacs: Orthanc, answers: Answers, job: CommitmentJob) -> CommitmentReport:
@@ -79,7 +80,8 @@ def test_orthanc_answers_for_what_it_has(pacs: Orthanc, answers: Answers, tmp_pa
     (path,) = write_study(tmp_path, seed=3, views=["PA"], size=256)
     pacs.store(path.read_bytes())
     (there,) = [str(each["MainDicomTags"]["SOPInstanceUID"]) for each in pacs.find(Modality="CR")]
-    assert _ask(pacs, answers, _job(1, there)) == CommitmentReport("2.25.1", frozenset({there}), {})
+    committed = frozenset({ReferencedInstance(_CR, there)})
+    assert _ask(pacs, answers, _job(1, there)) == CommitmentReport("2.25.1", committed, {})
 
 
 def test_orthanc_says_what_it_does_not_have(pacs: Orthanc, answers: Answers) -> None:

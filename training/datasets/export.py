@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from echo_node.dicom.deidentify import Identity, read_identity
-from echo_node.dicom.views import ChestImageSelector
+from echo_node.dicom.views import EVERY_CHEST, ChestImageSelector
 from echo_node.errors import PermanentError
 from echo_node.storage.archive import Archive, KeptStudy, StudyChoice
 from training.datasets.example import Candidate, Found, Rejected
@@ -57,7 +57,7 @@ class Export:
         Raises:
             PermanentError: it cannot be exported; the message is the reason.
         """
-        chosen = ChestImageSelector().select(study.instances).images[0]
+        chosen = ChestImageSelector(EVERY_CHEST).select(study.instances).images[0]
         identity = read_identity(chosen.instance.path)
         if identity.burned_in:
             raise PermanentError("the header says that identifying text is burned into the image")

@@ -14,7 +14,8 @@ from PIL import Image
 
 from echo_node.dicom.libraries import configure_libraries
 from echo_node.dicom.pixels import read_file
-from echo_node.dicom.projection import AP, FRONTAL, PA
+from echo_node.dicom.selection_rules import AP, FRONTAL, PA
+from echo_node.dicom.views import EVERY_CHEST
 from echo_node.domain.study import GreyImage
 from echo_node.errors import NotEligible, PermanentError
 from echo_node.inference.image import read_picture
@@ -52,7 +53,7 @@ def read_image(path: Path, view: str) -> tuple[GreyImage, str]:
     if not is_dicom:
         return read_picture(path), stated
     configure_libraries()
-    selection, image = read_file(path)
+    selection, image = read_file(path, EVERY_CHEST)
     return image, selection.images[0].view
 
 

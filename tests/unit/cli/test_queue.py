@@ -1,17 +1,20 @@
 """What the operator sees of studies, jobs and deliveries, and another try of what was given up."""
 
 import json
+import random
 from pathlib import Path
 
 import pytest
 from support.console import echo_node
 from support.house import House
-from support.studies import received
+from support.studies import CR, received
 
-from echo_node.domain.job import JobState
+from echo_node.domain.commitment import CommitmentReport, CommitmentRequest, ReferencedInstance
+from echo_node.domain.job import JobState, RetryPolicy
 from echo_node.domain.lifecycle import StudyState
 from echo_node.storage import migrate
 from echo_node.storage.engine import Database
+from echo_node.storage.promises import AnswerQueue, PromiseQueue
 
 
 class Console:
@@ -61,6 +64,45 @@ def test_a_dead_delivery_is_released_by_its_own_id(console: Console):
     assert (row["id"], row["destination"], row["study_id"]) == ("delivery-1", "pacs", 1)
     assert console.json("queue", "retry", "delivery-1") == {"released": ["delivery-1"]}
     assert console.house.state() is StudyState.DRAFTED
+
+
+def test_a_modality_that_could_not_be_answered_is_listed_shown_and_released(console: Console):
+    console.house.arrive()
+    policy = RetryPolicy(1, 1.0, 1.0)
+    about = frozenset({ReferencedInstance(CR, uid) for uid in (received().identity.sop_instance_uid, "1.9")})
+    promises = PromiseQueue(
+        console.house.database,
+        console.house.clock,
+        policy,
+        10.0,
+        10.0,
+        ae_titles={"pacs": "PACS"},
+        new_uid=lambda: "2.25.1",
+        randomness=random.Random(0),
+    )
+    answers = AnswerQueue(
+        console.house.database, console.house.clock, policy, 10.0, ae_titles={}, randomness=random.Random(0)
+    )
+    assert promises.accept(CommitmentRequest("MODALITY", "ECHO_NODE", "1.7.1", about))
+    (row,) = [row for row in console.json("queue", "list") if row["kind"] == "promise"]
+    assert (row["id"], row["state"], row["destination"]) == ("promise-1", "pending", "the archive")
+    job = promises.claim("asker")
+    assert job is not None
+    promises.report(CommitmentReport(job.transaction_uid, frozenset(job.instances), {}), "PACS")
+    answer = answers.claim("answerer")
+    assert answer is not None
+    answers.bury(answer, "MODALITY@10.0.0.9:104 cannot be reached")
+    assert console.json("status")["promises"]["dead"] == 1
+    assert "promises" in console("status").stdout
+    (row,) = console.json("queue", "list", "--dead")
+    assert (row["id"], row["destination"]) == ("promise-1", "MODALITY")
+    shown = console("queue", "show", "promise-1").stdout
+    assert "1.9  failed 0x0112" in shown
+    assert f"{received().identity.sop_instance_uid}  committed" in shown
+    assert console.json("queue", "show", "promise-1")["archive"] == "pacs"
+    assert "promise-1" in console("queue", "show", "1").stdout
+    assert console.json("queue", "retry", "1") == {"released": ["promise-1"]}
+    assert console("queue", "retry", "promise-1").returncode == 1
 
 
 def test_what_was_not_given_up_cannot_be_retried(console: Console):

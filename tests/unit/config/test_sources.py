@@ -170,6 +170,11 @@ def test_an_unknown_variable_names_the_nearest_known_one(variable: str, meant: s
         ("[intake]\nstudy_idle_s = inf", ("'intake.study_idle_s'", "finite")),
         ("[intake]\nstudy_idle_s = 0", ("'intake.study_idle_s'", "greater than 0")),
         ("[delivery]\ndestinations = ['x']", ("delivery.destinations", "'x'", "not among the peers")),
+        ("[intake]\ncommitment_archive = 'x'", ("intake.commitment_archive", "'x'", "not among the peers")),
+        (
+            "[intake]\ncommitment_archive = 'p'\n[peers.p]\nae_title = 'P'",
+            ("'p'", "storage commitment", "needs a host"),
+        ),
         ("[peers.p]\nhost = 'h'", ("'p'", "'ae_title'")),
         ("[peers.p]", ("'p'", "'ae_title'")),
         ("[node\nport = 1", ("node.toml", "TOML", "line 1")),

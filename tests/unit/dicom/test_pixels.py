@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 from pydicom.pixels.decoders import JPEG2000LosslessDecoder
 from pydicom.uid import (
     UID,
+    DeflatedExplicitVRLittleEndian,
     JPEGLSLossless,
     JPEGLSNearLossless,
     RLELossless,
@@ -17,7 +19,7 @@ from pydicom.uid import (
 
 from echo_node.dicom.header import instance_from_file
 from echo_node.dicom.pixels import DisplayedPixels, read_file
-from echo_node.domain.study import GreyImage, SelectedImage, StoredInstance
+from echo_node.domain.study import GreyImage, Greyscale, SelectedImage, StoredInstance
 from echo_node.errors import NotEligible, PermanentError
 
 Store = Callable[..., StoredInstance]
@@ -151,6 +153,78 @@ def test_a_rectangular_shutter_cuts_as_well(stored: Store) -> None:
     assert read(stored(CORNER, **edges)).shape == (32, 30)
 
 
+def test_a_round_shutter_is_black_outside_and_cut_to_its_square(stored: Store) -> None:
+    bright = np.full((32, 40), 4000, dtype=np.uint16)
+    bright[0, 0] = 0
+    shown = read(
+        stored(bright, ShutterShape="CIRCULAR", CenterOfCircularShutter=[16, 20], RadiusOfCircularShutter=12)
+    )
+    assert shown.shape == (25, 25)
+    assert shown[12].min() == 255
+    assert shown[0, 0] == shown[-1, -1] == shown[0, -1] == 0
+
+
+@pytest.mark.parametrize(
+    ("attributes", "shape"),
+    [
+        ({"PixelSpacing": ["0.2", "0.1"]}, (64, 40)),
+        ({"PixelSpacing": ["0.1", "0.15"]}, (32, 60)),
+        ({"ImagerPixelSpacing": ["0.2", "0.1"]}, (64, 40)),
+        ({"PixelAspectRatio": ["2", "1"]}, (64, 40)),
+        ({"PixelAspectRatio": ["1", "2"]}, (32, 80)),
+        ({"PixelSpacing": ["0.14", "0.14"], "PixelAspectRatio": ["2", "1"]}, (32, 40)),
+        ({"PixelSpacing": ["0.1400", "0.1401"]}, (32, 40)),
+        ({"PixelSpacing": ["0.14", "14"]}, (32, 40)),
+        ({"PixelSpacing": ["0", "0"], "PixelAspectRatio": ["2", "1"]}, (64, 40)),
+        ({"PixelSpacing": ["0.14"]}, (32, 40)),
+        ({"PixelAspectRatio": ["2", "1"], "PatientOrientation": ["F", "L"]}, (40, 64)),
+    ],
+    ids=str,
+)
+def test_oblong_pixels_are_stretched_to_square_ones(
+    stored: Store, attributes: dict[str, object], shape: tuple[int, int]
+) -> None:
+    assert read(stored(CORNER, **attributes)).shape == shape
+
+
+def test_the_recipe_is_the_readers(stored: Store) -> None:
+    instance = stored(
+        np.arange(32 * 40, dtype=np.uint16).reshape(32, 40) ** 2 // 30, WindowCenter=9, WindowWidth=2
+    )
+    image = SelectedImage(instance, "PA")
+    by_window, equalised = DisplayedPixels(), DisplayedPixels(Greyscale.MINMAX_EQUALISED)
+    assert set(by_window.read(image).pixels) == {0, 255}
+    assert len(set(equalised.read(image).pixels)) > 100
+    assert read_file(instance.path, greyscale=Greyscale.MINMAX_EQUALISED)[1] == equalised.read(image)
+
+
+def test_a_deflated_file_is_read_as_any_other(stored: Store, tmp_path: Path) -> None:
+    instance = stored(CORNER)
+    image = dcmread(instance.path)
+    image.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    image.save_as(tmp_path / "deflated.dcm")
+    deflated = instance_from_file(tmp_path / "deflated.dcm")
+    assert deflated.identity.transfer_syntax_uid == DeflatedExplicitVRLittleEndian
+    assert deflated.identity.sop_instance_uid == instance.identity.sop_instance_uid
+    assert read_file(tmp_path / "deflated.dcm")[1] == DisplayedPixels().read(SelectedImage(instance, "PA"))
+    whole = (tmp_path / "deflated.dcm").read_bytes()
+    (tmp_path / "deflated.dcm").write_bytes(whole[:-20])
+    with pytest.raises(PermanentError, match="deflated data set is truncated"):
+        read_file(tmp_path / "deflated.dcm")
+    (tmp_path / "deflated.dcm").write_bytes(whole[:-120] + b"\xff" * 120)
+    with pytest.raises(PermanentError, match="deflated data set is"):
+        read_file(tmp_path / "deflated.dcm")
+
+
+def test_a_table_that_makes_no_sense_has_its_clear_line(stored: Store) -> None:
+    item = Dataset()
+    item.LUTDescriptor, item.LUTData = [5, 0, 16], b"\1\0"
+    item["LUTDescriptor"].VR = "US"
+    item["LUTData"].VR = "OW"
+    with pytest.raises(PermanentError, match="window or look-up table makes no sense"):
+        read(stored(CORNER, VOILUTSequence=[item]))
+
+
 @pytest.mark.parametrize(
     ("attributes", "line"),
     [
@@ -159,7 +233,7 @@ def test_a_rectangular_shutter_cuts_as_well(stored: Store) -> None:
         ({"Rows": None}, "lacks attributes"),
         ({"BitsAllocated": 32}, "8 or 16 bit"),
         ({"SamplesPerPixel": 3}, "8 or 16 bit"),
-        ({"Rows": 320}, "cannot be decoded"),
+        ({"Rows": 320}, "truncated: 2560 of 25600 bytes"),
         ({"PixelData": None}, "has no pixel data"),
     ],
 )

@@ -7,9 +7,10 @@ import pytest
 from pydicom.dataset import Dataset
 
 from echo_node.dicom.header import instance_from_file
-from echo_node.dicom.views import ChestImageSelector
+from echo_node.dicom.views import EVERY_CHEST, ChestImageSelector
 from echo_node.domain.study import StoredInstance
 from echo_node.errors import NotEligible
+from echo_node.settings import SelectionSettings
 
 Store = Callable[..., StoredInstance]
 Sample = Callable[[str], Path]
@@ -54,11 +55,17 @@ def test_ct_and_others_are_no_radiographs(sample: Sample) -> None:
         ({"SOPClassUID": MULTI_FRAME_SC}, "secondary capture"),
         ({"NumberOfFrames": 3}, "multi-frame"),
         ({"SamplesPerPixel": 3}, "colour image"),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "colour image"),
         ({"BodyPartExamined": "KNEE"}, "the header says KNEE, not chest"),
         ({"ViewPosition": "LL", "PatientOrientation": ["A", "F"]}, "a lateral view"),
         ({"ViewPosition": None, "PatientOrientation": None}, "does not say whether it is a frontal view"),
         ({"PatientOrientation": ["A", "F"]}, "contradicts itself"),
         ({"Laterality": "L"}, "names one side"),
+        ({"FieldOfViewHorizontalFlip": "YES", "PatientOrientation": None}, "turned or mirrored"),
+        ({"FieldOfViewRotation": "180", "PatientOrientation": None}, "turned or mirrored"),
+        ({"PatientAge": "017Y"}, "younger than 18 years"),
+        ({"PatientAge": "011M"}, "younger than 18 years"),
+        ({"BurnedInAnnotation": "YES"}, "text in the image"),
         ({"Laterality": "L", "ImageLaterality": "R"}, "contradicts itself about the laterality"),
     ],
 )
@@ -70,6 +77,27 @@ def test_what_is_left_unread_and_why(stored: Store, attributes: dict[str, object
     assert reason in selection.unread[0].reason
     with pytest.raises(NotEligible, match=reason):
         SELECT([other])
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"PatientAge": "018Y"},
+        {"PatientBirthDate": "", "PatientAge": ""},
+        {"BurnedInAnnotation": "NO"},
+        {"FieldOfViewHorizontalFlip": "YES", "PatientOrientation": ["R", "F"]},
+        {"FieldOfViewRotation": "0", "FieldOfViewHorizontalFlip": "NO", "PatientOrientation": None},
+    ],
+)
+def test_what_does_not_stand_in_the_way(stored: Store, attributes: dict[str, object]) -> None:
+    assert SELECT([stored(**attributes)]).images
+
+
+def test_a_child_and_text_in_the_image_can_be_let_in(stored: Store) -> None:
+    child, written_on = stored(PatientAge="003D"), stored(BurnedInAnnotation="YES")
+    assert ChestImageSelector(SelectionSettings(minimum_age_years=0)).select([child]).images
+    assert ChestImageSelector(SelectionSettings(burned_in_annotation="read")).select([written_on]).images
+    assert ChestImageSelector(EVERY_CHEST).select([child, written_on]).images
 
 
 @pytest.mark.parametrize("side", ["U", "B", ""])

@@ -1,14 +1,16 @@
 """From pixels to a Report, with the shipped model and with models that fail."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from support.small_checkpoint import write_checkpoint
 
-from echo_node.domain.study import GreyImage
+from echo_node.domain.study import GreyImage, Greyscale
 from echo_node.errors import PermanentError
 from echo_node.inference.generator import load_generator
+from echo_node.inference.image import ImagePreparation
 from echo_node.settings import ModelSettings
 from training.phantom.dataset import PhantomDataset
 
@@ -47,6 +49,16 @@ def test_a_draft_that_does_not_end_is_not_a_draft(tmp_path: Path, phantom: GreyI
     generator = load_generator(ModelSettings(name=str(folder), device="cpu", max_new_tokens=16))
     with pytest.raises(PermanentError, match="did not end its report within 16 tokens"):
         generator.generate(phantom)
+
+
+def test_grey_values_are_as_the_checkpoint_wants_them_or_as_the_settings_say(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "small")
+    preparation = ImagePreparation.load(folder)
+    replace(preparation, greyscale=Greyscale.MINMAX_EQUALISED).save(folder)
+    settings = ModelSettings(name=str(folder), device="cpu")
+    assert load_generator(settings).greyscale is Greyscale.MINMAX_EQUALISED
+    overruled = settings.model_copy(update={"greyscale": "window"})
+    assert load_generator(overruled).greyscale is Greyscale.WINDOW
 
 
 def test_asking_for_a_gpu_that_is_not_there_says_so() -> None:

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from transformers import Qwen2VLImageProcessorPil
 
-from echo_node.domain.study import GreyImage
+from echo_node.domain.study import GreyImage, Greyscale
 from echo_node.errors import CheckpointError, PermanentError
 from echo_node.inference.image import ImagePreparation, read_picture
+from echo_node.model import checkpoint
 
 
 def _grey(width: int, height: int, seed: int = 0) -> GreyImage:
@@ -44,9 +45,27 @@ def test_square_preparation_keeps_the_proportions() -> None:
 
 
 def test_the_settings_survive_a_round_trip(tmp_path: Path) -> None:
-    wanted = ImagePreparation(resize="square", side=448, max_pixels=123_456)
+    wanted = ImagePreparation(
+        resize="square", side=448, max_pixels=123_456, greyscale=Greyscale.MINMAX_EQUALISED
+    )
     wanted.save(tmp_path)
     assert ImagePreparation.load(tmp_path) == wanted
+
+
+def test_without_a_recipe_grey_values_are_a_viewers(tmp_path: Path) -> None:
+    (tmp_path / "preprocessor_config.json").write_text('{"resize": "square"}')
+    assert ImagePreparation.load(tmp_path).greyscale is Greyscale.WINDOW
+
+
+@pytest.mark.parametrize("name", ["echo-demo", "echo-demo-base"])
+def test_the_shipped_models_get_a_viewers_grey_values(name: str) -> None:
+    assert ImagePreparation.load(checkpoint.find(name)).greyscale is Greyscale.WINDOW
+
+
+def test_a_recipe_that_there_is_not_is_named(tmp_path: Path) -> None:
+    (tmp_path / "preprocessor_config.json").write_text('{"greyscale": "sepia"}')
+    with pytest.raises(CheckpointError, match="greyscale is none of window, minmax-equalised"):
+        ImagePreparation.load(tmp_path)
 
 
 def test_an_absent_or_broken_file_of_settings_is_named(tmp_path: Path) -> None:

@@ -3,11 +3,12 @@ import time
 from pathlib import Path
 
 import pytest
-from support.studies import SetClock, digest, received
+from support.studies import CR, SetClock, digest, received, stored_file
 
+from echo_node.domain.commitment import COMMITTED, CommitmentReport, CommitmentRequest, ReferencedInstance
 from echo_node.domain.ports import StoreOutcome
 from echo_node.errors import PermanentError, TransientError
-from echo_node.settings import IntakeSettings, NodeSettings, Peer, Settings
+from echo_node.settings import DeliverySettings, IntakeSettings, NodeSettings, Peer, Settings
 from echo_node.storage import Storage, open_storage
 
 
@@ -55,7 +56,36 @@ def test_whole_files_without_a_row_go_once_they_are_old(storage: Storage, tmp_pa
     assert [(tmp_path / file.path).exists() for file in files] == [True, False, True]
 
 
+def test_a_report_finds_whichever_question_is_open(tmp_path: Path) -> None:
+    settings = Settings(
+        node=NodeSettings(data_dir=tmp_path),
+        intake=IntakeSettings(minimum_free_bytes=0, commitment_archive="pacs"),
+        peers={"pacs": Peer(ae_title="PACS", host="10.0.0.5", storage_commitment=True)},
+        delivery=DeliverySettings(destinations=("pacs",)),
+    )
+    image = ReferencedInstance(CR, received().identity.sop_instance_uid)
+    with open_storage(settings, SetClock()) as storage:
+        storage.upgrade()
+        storage.studies.record(received(), stored_file(received()), StoreOutcome.STORED)
+        storage.promises.accept(CommitmentRequest("MODALITY", "ECHO_NODE", "1.7.1", frozenset({image})))
+        job = storage.promises.claim("asker")
+        assert job is not None
+        report = CommitmentReport(job.transaction_uid, frozenset({image}), {})
+        assert not storage.take_report(report, "ANOTHER")
+        assert storage.take_report(report, "PACS")
+        assert not storage.take_report(report, "PACS")
+        answer = storage.answers.claim("answerer")
+        assert answer is not None
+        assert (answer.archive_ae_title, answer.statuses) == ("PACS", {image: COMMITTED})
+        storage.answers.bury(answer, "gone")
+        storage.release("promise", answer.lease.row_id)
+        assert storage.queries.overview().promises == {"settled": 1}
+
+
 def test_releasing_what_is_no_dead_letter_says_so(storage: Storage) -> None:
     for kind in ("job", "delivery"):
         with pytest.raises(PermanentError, match=f"no {kind} 1"):
+            storage.release(kind, 1)  # type: ignore[arg-type]
+    for kind in ("commitment", "promise"):
+        with pytest.raises(PermanentError, match=f"{kind} 1 is not a dead letter"):
             storage.release(kind, 1)  # type: ignore[arg-type]

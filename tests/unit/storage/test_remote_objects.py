@@ -212,6 +212,7 @@ def test_a_url_that_cannot_be_used_is_a_configuration_error(
     with pytest.raises(ConfigError, match="nonsense"):
         _opened(tmp_path, url="nonsense://bucket")
     monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.delitem(fsspec.registry._registry, "s3", raising=False)  # an earlier test may have had it
     with pytest.raises(ConfigError, match=r"install echo-node\[s3\]"):
         _opened(tmp_path, url="s3://bucket/echo")
     monkeypatch.delitem(sys.modules, "echo_node.storage.remote_objects")
