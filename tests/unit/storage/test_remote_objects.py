@@ -202,23 +202,27 @@ def test_orphans_are_as_old_as_the_stores_clock_says(root: str, tmp_path: Path) 
     assert list(objects.older_than(-60)) == [NAME]
 
 
-def _opened(folder: Path, **storage: str) -> object:
-    return open_objects(Settings(node=NodeSettings(data_dir=folder), storage=StorageSettings(**storage)))
-
-
-def test_a_url_that_cannot_be_used_is_a_configuration_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_url_of_no_kind_that_is_known_is_a_configuration_error(tmp_path: Path) -> None:
+    unknown = Settings(node=NodeSettings(data_dir=tmp_path), storage=StorageSettings(url="nonsense://bucket"))
     with pytest.raises(ConfigError, match="nonsense"):
-        _opened(tmp_path, url="nonsense://bucket")
-    monkeypatch.setitem(sys.modules, "s3fs", None)
-    monkeypatch.delitem(fsspec.registry._registry, "s3", raising=False)  # an earlier test may have had it
-    with pytest.raises(ConfigError, match=r"install echo-node\[s3\]"):
-        _opened(tmp_path, url="s3://bucket/echo")
-    monkeypatch.delitem(sys.modules, "echo_node.storage.remote_objects")
-    monkeypatch.setitem(sys.modules, "fsspec", None)
-    with pytest.raises(ConfigError, match=r"install echo-node\[s3\]"):
-        _opened(tmp_path, url="s3://bucket/echo")
+        open_objects(unknown)
+
+
+@pytest.mark.parametrize("missing", ["s3fs", "fsspec"])
+def test_a_package_that_is_missing_is_a_configuration_error_that_says_what_to_install(
+    tmp_path: Path, missing: str
+) -> None:
+    program = (
+        f"import sys; sys.modules[{missing!r}] = None; from echo_node.settings import *;"
+        "from pathlib import Path; from echo_node.errors import ConfigError;"
+        "from echo_node.storage.facade import open_objects\n"
+        f"made = Settings(node=NodeSettings(data_dir=Path({str(tmp_path)!r})),"
+        "storage=StorageSettings(url='s3://bucket/echo'))\n"
+        "try: open_objects(made)\n"
+        "except ConfigError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "install echo-node[s3]" in done.stdout, done.stderr
 
 
 def test_a_node_of_one_machine_knows_nothing_of_object_stores(tmp_path: Path) -> None:
