@@ -5,6 +5,7 @@
     ├── InstanceRejected     a C-STORE or N-ACTION is refused: carries the DIMSE status that the peer gets
     ├── LeaseLost            a worker was taken for dead: its result must not count
     ├── TransientError       try again later: back-off, then a dead letter
+    │   └── Unavailable      what all work needs is away: it is given back, and counts as not tried
     └── PermanentError       trying again cannot help: straight to the dead letters, with the reason
         ├── NotEligible      the study is not one to draft: it ends as skipped, with the reason
         └── CheckpointError  a model checkpoint that cannot be used as it is
@@ -42,6 +43,10 @@ class LeaseLost(EchoNodeError):
 
 class TransientError(EchoNodeError):
     """The operation failed for a reason that may pass."""
+
+
+class Unavailable(TransientError):
+    """What every piece of work needs is away, such as the object store: no work is to blame for it."""
 
 
 class PermanentError(EchoNodeError):

@@ -122,14 +122,15 @@ def _receive(settings: Settings, stop: threading.Event) -> None:
             storage.take_report if settings.committing or settings.archive else None,
             storage.promises if settings.archive else None,
         )
-        sweeps = (
+        completion = (Sweep("completion", CompletionSweep(storage.studies), _COMPLETION_EVERY_S),)
+        # In a thread of their own: where objects are many, or far away, these take their time.
+        keeping = (
             Sweep("leftovers", storage.clear_leftovers, _LEFTOVERS_EVERY_S),
-            Sweep("completion", CompletionSweep(storage.studies), _COMPLETION_EVERY_S),
             Sweep("retention", storage.retention, _RETENTION_EVERY_S),
         )
         port = provider.start()
         try:
-            with _maintenance(sweeps):
+            with _maintenance(completion), _maintenance(keeping):
                 log.info("role_ready", port=port)
                 stop.wait()
         finally:
@@ -178,6 +179,7 @@ def _infer(settings: Settings, stop: threading.Event) -> None:
         sweeps = (
             Sweep("completion", CompletionSweep(storage.studies), _COMPLETION_EVERY_S),
             Sweep("rescue", storage.jobs.rescue, _rescue_pause_s(queue_settings.lease_s)),
+            Sweep("half-written drafts", storage.clear_half_written, _LEFTOVERS_EVERY_S),
         )
         with _maintenance(sweeps):
             model = generator.model
@@ -316,8 +318,9 @@ def _open(settings: Settings) -> Iterator[Any]:
     try:
         storage = open_storage(settings)
     except OSError as error:
+        also = " and storage.url" if settings.storage.folder else ""
         raise ConfigError(
-            f"the data folder cannot be used ({error.strerror}): set node.data_dir to one that can"
+            f"the data folder cannot be used ({error.strerror}): set node.data_dir{also} to one that can"
         ) from error
     with storage:
         storage.upgrade()

@@ -70,6 +70,24 @@ def _mllp_url(value: str) -> str:
 
 
 MllpUrl = Annotated[str, AfterValidator(_mllp_url)]
+
+
+def _storage_url(value: str) -> str:
+    scheme, separator, rest = value.partition("://")
+    if not value:
+        return value
+    if not separator or not scheme.isalnum() or not rest.strip("/"):
+        raise ValueError("is empty, or a URL such as s3://bucket/prefix or file:///mnt/echo")
+    if f"{scheme}://" == _FILE and not rest.startswith("/"):
+        raise ValueError("names an absolute folder after file://, such as file:///mnt/echo")
+    if "@" in rest.partition("/")[0]:
+        raise ValueError("holds no credentials: they belong into the environment")
+    return value
+
+
+_FILE = "file://"
+
+StorageUrl = Annotated[str, AfterValidator(_storage_url)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 AETitle = Annotated[str, AfterValidator(_ae_title)]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -138,6 +156,27 @@ class DatabaseSettings(Section):
 
     url: str = ""
     """An SQLAlchemy URL; empty means SQLite in the data folder. A password belongs into the environment."""
+
+
+class StorageSettings(Section):
+    """Where images and drafts are kept."""
+
+    url: StorageUrl = ""
+    """Empty: the data folder; or what several machines share: `file:///folder`, `s3://bucket/prefix`."""
+    endpoint_url: HttpUrl = ""
+    """The address of an S3 service that is not Amazon's. Credentials belong into the environment."""
+    timeout_s: float = Field(default=10.0, gt=0)
+    """How long an object store may be silent before it is asked again, three times in all."""
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that the URL names; None if it names none."""
+        return Path(self.url.removeprefix(_FILE)) if self.url.startswith(_FILE) else None
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is an object store."""
+        return bool(self.url) and self.folder is None
 
 
 class ModelSettings(Section):
@@ -267,6 +306,7 @@ class Settings(Section):
     intake: IntakeSettings = IntakeSettings()
     selection: SelectionSettings = SelectionSettings()
     database: DatabaseSettings = DatabaseSettings()
+    storage: StorageSettings = StorageSettings()
     model: ModelSettings = ModelSettings()
     queue: QueueSettings = QueueSettings()
     delivery: DeliverySettings = DeliverySettings()
@@ -279,6 +319,13 @@ class Settings(Section):
         """Check what spans sections."""
         if self.intake.processes > 1 and self.node.port == 0:
             raise ConfigError("intake.processes needs a port that they can share: set node.port")
+        if self.storage.is_remote and self.retention.maximum_disk_share:
+            raise ConfigError(
+                "retention.maximum_disk_share is for folders, and storage.url names an object store, "
+                "which is never full: use retention.keep_days"
+            )
+        if self.storage.endpoint_url and not self.storage.is_remote:
+            raise ConfigError("storage.endpoint_url needs a storage.url such as s3://bucket/prefix")
         archive = self.intake.commitment_archive
         if archive and archive not in self.peers:
             raise ConfigError(f"intake.commitment_archive names '{archive}', which is not among the peers")

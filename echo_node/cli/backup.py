@@ -37,7 +37,7 @@ def backup(
     from echo_node.storage.backup import back_up
 
     with existing_storage(settings) as storage, _bar("copying") as progress:
-        made = back_up(storage.database, settings.node.data_dir, target, progress)
+        made = back_up(storage.database, storage.objects, settings.node.data_dir, target, progress)
     if json:
         print_json(asdict(made))
     else:
@@ -66,17 +66,19 @@ def restore(
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     from echo_node.storage.backup import restore as bring_back
     from echo_node.storage.engine import Database
+    from echo_node.storage.facade import open_objects
 
     database = Database(settings.database_url)
     try:
         with _bar("copying") as progress:
-            done = bring_back(source, database, settings.node.data_dir, progress)
+            done = bring_back(source, database, open_objects(settings), progress)
     finally:
         database.close()
     if json:
         print_json(asdict(done))
         return
-    typer.echo(f"{done.rows} rows and {done.files} files of {done.made_at} are in {settings.node.data_dir}.")
+    where = settings.storage.url or settings.node.data_dir
+    typer.echo(f"{done.rows} rows are in the database, {done.files} files of {done.made_at} in {where}.")
     if done.missing:
         complain(
             f"{len(done.missing)} files were missing when the backup was made: their studies cannot be read"

@@ -216,8 +216,9 @@ def _push_and_show(node: _Node, seed: int, folder: Path, out: Console) -> None:
         record = _follow(node, storage, started, out)
         if not record["documents"]:
             raise PermanentError(f"the study ended as {record['state']}: {record['reason']}")
-        sr = node.settings.node.data_dir.resolve() / record["documents"][-1]["path"]
-    _print_draft(sr, out)
+        path = record["documents"][-1]["path"]
+        sr, content = storage.objects.location(path), storage.objects.read(path)
+    _print_draft(content, out)
     out.print("[dim]What this phantom was made to show:[/dim]")
     out.print(f"[dim]{report.text}[/dim]\n", soft_wrap=False)
     out.print(f"[bold]Structured Report[/bold]  {sr}")
@@ -259,14 +260,14 @@ def _follow(node: _Node, storage: Storage, started: float, out: Console) -> dict
     )
 
 
-def _print_draft(sr: Path, out: Console) -> None:
+def _print_draft(part10: bytes, out: Console) -> None:
     from rich.panel import Panel
     from rich.text import Text
 
     from echo_node.dicom.sr_text import read_sections
 
     body = Text()
-    for number, section in enumerate(read_sections(sr.read_bytes())):
+    for number, section in enumerate(read_sections(part10)):
         body.append("\n\n" if number else "")
         body.append(section.heading, style="bold")
         for text in section.texts:

@@ -54,7 +54,7 @@ def doctor(
 ) -> None:
     """Check all that the node needs, a line each; exit code 1 on a failure.
 
-    Configuration, disk, database, model, device, and each peer by C-ECHO.
+    Configuration, disk, object store, database, model, device, and each peer by C-ECHO.
     Nothing is changed: a database that does not exist yet is not made.
     Give it the flags that `serve` gets, --pacs among them.
 
@@ -93,17 +93,19 @@ def _examine(load: Callable[[], LoadedSettings]) -> Iterator[Finding]:
     settings = loaded.settings
     files = ", ".join(str(path) for path in loaded.files) or "no file, defaults"
     yield Finding("config", Verdict.OK, files)
-    yield _disk(settings)
+    yield _disk(settings.node.data_dir, "node.data_dir", settings.intake.minimum_free_bytes)
+    yield from _storage(settings)
     yield _database(settings)
     yield from _model(settings)
     yield from _peers(settings)
 
 
-def _disk(settings: Settings) -> Finding:
-    folder = settings.node.data_dir.resolve()
-    there = _nearest_existing(folder)
+def _disk(folder: Path, setting: str, needed: int) -> Finding:
+    from echo_node.storage.durable import nearest_existing
+
+    folder = folder.resolve()
+    there = nearest_existing(folder)
     free = shutil.disk_usage(there).free
-    needed = settings.intake.minimum_free_bytes
     amount = f"{folder}: {free / 2**30:.1f} GiB free"
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         return Finding(
@@ -114,13 +116,24 @@ def _disk(settings: Settings) -> Finding:
             "disk",
             Verdict.FAILED,
             f"{amount}, under intake.minimum_free_bytes ({needed / 2**30:.1f} GiB): C-STORE is refused",
-            "free space there, or move node.data_dir",
+            f"free space there, or move {setting}",
         )
     return Finding("disk", Verdict.OK, amount)
 
 
-def _nearest_existing(path: Path) -> Path:
-    return next(folder for folder in (path, *path.parents) if folder.exists())
+def _storage(settings: Settings) -> Iterator[Finding]:
+    if settings.storage.folder is not None:
+        yield _disk(settings.storage.folder, "storage.url", settings.intake.minimum_free_bytes)
+    elif settings.storage.is_remote:
+        from echo_node.storage.facade import open_objects
+
+        try:
+            open_objects(settings).ping()
+        except EchoNodeError as error:
+            remedy = "check storage.url and storage.endpoint_url, and the credentials in the environment"
+            yield Finding("storage", Verdict.FAILED, str(error), remedy)
+        else:
+            yield Finding("storage", Verdict.OK, f"{settings.storage.url} answers")
 
 
 def _database(settings: Settings) -> Finding:

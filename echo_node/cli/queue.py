@@ -91,6 +91,7 @@ def status(
                 "paused": {each.what.value: each.reason for each in paused},
                 "recent": recent,
                 "data_dir": str(settings.node.data_dir.resolve()),
+                "storage": settings.storage.url,
                 "database": mask_url(settings.database_url),
             }
         )
@@ -186,8 +187,8 @@ def show(
             _show_promise(storage.queries.promise(number), json=json)
             return
         record = storage.queries.show(_study_of(storage, id_))
-    for row in (*record["documents"], *record["conflicts"]):
-        row["path"] = str(settings.node.data_dir.resolve() / row["path"])
+        for row in (*record["documents"], *record["conflicts"]):
+            row["path"] = storage.objects.location(row["path"])
     if json:
         print_json(record)
         return

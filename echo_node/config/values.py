@@ -52,7 +52,7 @@ def masked(key: Key, value: object) -> object:
     """Return *value* fit to be shown: passwords and tokens are replaced by `***`."""
     if key[-1] == "stow_token" and value:
         return "***"
-    if key == ("database", "url") and isinstance(value, str):
+    if key[-1] in {"url", "endpoint_url"} and isinstance(value, str):
         return mask_url(value)
     return value
 

@@ -8,8 +8,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
-from echo_node.domain.report import EncodedDocument
-
 WorkKind = Literal["job", "delivery", "commitment", "promise"]
 """What can be given up and released."""
 
@@ -95,4 +93,4 @@ class DeliveryJob:
     lease: Lease
     study_id: int
     destination: str
-    document: EncodedDocument
+    document_id: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -58,6 +59,7 @@ class InstanceFiles(Protocol):
 
         Raises:
             InstanceRejected: the disk is full or failing; no partial file is left.
+            TransientError: the files are kept elsewhere, and that cannot be reached.
         """
         ...
 
@@ -145,8 +147,12 @@ class WorkQueue(Protocol[Work]):
 class DraftLedger(Protocol):
     """A drafting job's study and where its draft is kept (fulfilled by storage/documents.py)."""
 
-    def instances(self, job: DraftJob) -> Sequence[StoredInstance]:
-        """Return the study's instances in order of arrival."""
+    def instances(self, job: DraftJob) -> AbstractContextManager[Sequence[StoredInstance]]:
+        """Yield the study's instances in order of arrival, their files to be read while the block lasts.
+
+        Raises:
+            TransientError: the files cannot be had now.
+        """
         ...
 
     def is_drafted(self, job: DraftJob, selection: Selection) -> bool:
@@ -251,6 +257,15 @@ class ModalityAnswerer(Protocol):
 
 class DeliveryLedger(Protocol):
     """Deliveries and their end (fulfilled by storage/deliveries.py)."""
+
+    def document(self, job: DeliveryJob) -> EncodedDocument:
+        """Return what is to be sent, byte for byte as it was stored.
+
+        Raises:
+            PermanentError: it is lost or damaged.
+            TransientError: it cannot be had now.
+        """
+        ...
 
     def finish(self, job: DeliveryJob, outcome: DeliveryOutcome, status: int) -> None:
         """Record that the destination has the document.

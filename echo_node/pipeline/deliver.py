@@ -22,14 +22,15 @@ class DeliverStage:
         self._sender = sender
 
     def __call__(self, job: DeliveryJob) -> None:
-        """Send → record.
+        """Read → send → record.
 
         Raises:
-            PermanentError: the peer will not take the document.
-            TransientError: it may, later.
+            PermanentError: the document is lost, or the peer will not take it.
+            TransientError: trying again may help.
             LeaseLost: the delivery was taken away meanwhile.
         """
-        outcome, status = self._sender.send(job.document, job.destination)
+        document = self._ledger.document(job)
+        outcome, status = self._sender.send(document, job.destination)
         self._ledger.finish(job, outcome, status)
         log.info(
             "delivered",

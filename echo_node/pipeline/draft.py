@@ -61,17 +61,19 @@ class DraftStage:
             TransientError: trying again may help.
             LeaseLost: the job was taken away meanwhile.
         """
-        selection = self._selector.select(self._ledger.instances(job))
-        if self._ledger.is_drafted(job, selection):
-            self._ledger.keep_earlier(job)
-            log.info("draft_unchanged", study_id=job.study_id, revision=job.revision)
-            return
-        image = self._reader.read(selection.images[0])
-        report = self._generator.generate(image)
-        draft = Draft(report, selection, job.study_instance_uid, job.revision, self._clock.now())
-        documents = [
-            encoder.encode(draft, self._ledger.predecessor(job, encoder.kind)) for encoder in self._encoders
-        ]
+        with self._ledger.instances(job) as instances:
+            selection = self._selector.select(instances)
+            if self._ledger.is_drafted(job, selection):
+                self._ledger.keep_earlier(job)
+                log.info("draft_unchanged", study_id=job.study_id, revision=job.revision)
+                return
+            image = self._reader.read(selection.images[0])
+            report = self._generator.generate(image)
+            draft = Draft(report, selection, job.study_instance_uid, job.revision, self._clock.now())
+            documents = [
+                encoder.encode(draft, self._ledger.predecessor(job, encoder.kind))
+                for encoder in self._encoders
+            ]
         self._ledger.store(job, documents, selection, report.model)
         log.info(
             "draft_made",

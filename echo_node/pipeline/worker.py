@@ -15,12 +15,12 @@ import structlog
 
 from echo_node.domain.job import RetryPolicy
 from echo_node.domain.ports import Clock, Work, WorkQueue
-from echo_node.errors import LeaseLost, NotEligible, PermanentError, TransientError
+from echo_node.errors import LeaseLost, NotEligible, PermanentError, TransientError, Unavailable
 
 log = structlog.get_logger()
 
 _PATIENCE_S = 5.0
-"""How long to leave a database alone that did not answer."""
+"""How long to leave a database, or an object store, alone that did not answer."""
 
 
 class Worker(Generic[Work]):
@@ -83,6 +83,7 @@ class Worker(Generic[Work]):
 
         Raises:
             TransientError: the queue cannot be reached; a claim that was made expires and is rescued.
+            Unavailable: what the work needs is away; it was given back.
         """
         work = self._queue.claim(self._holder)
         if work is None:
@@ -114,6 +115,9 @@ class Worker(Generic[Work]):
             self._say("work_skipped", work, str(refusal))
         except PermanentError as error:
             self._bury(work, str(error))
+        except Unavailable:
+            self._queue.give_back(work)
+            raise
         except TransientError as error:
             self._retry_or_bury(work, str(error))
         except Exception as error:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from sqlalchemy import Select, exists, select
 
@@ -13,6 +12,7 @@ from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.study import StoredInstance
 from echo_node.storage.engine import Database
 from echo_node.storage.instances import stored_instance
+from echo_node.storage.objects import ObjectStore
 from echo_node.storage.tables import Instance, Study
 
 
@@ -43,11 +43,16 @@ class KeptStudy:
 
 
 class Archive:
-    """Reads complete studies; those that images still come to are left out."""
+    """Reads complete studies; those that images still come to are left out.
 
-    def __init__(self, database: Database, data_dir: Path) -> None:
+    Args:
+        database: where rows are kept.
+        objects: where instances are kept.
+    """
+
+    def __init__(self, database: Database, objects: ObjectStore) -> None:
         self._database = database
-        self._data_dir = data_dir.resolve()
+        self._objects = objects
 
     def count(self, choice: StudyChoice) -> int:
         """Return how many studies were chosen, those of a list that are not here apart."""
@@ -57,14 +62,18 @@ class Archive:
             )
 
     def studies(self, choice: StudyChoice) -> Iterator[KeptStudy]:
-        """Yield the chosen studies by surrogate id, each in a transaction of its own."""
+        """Yield the chosen studies by surrogate id, the files of each at hand until the next is asked for."""
         after = 0
-        while study := self._next(choice, after):
-            after = study.study_id
-            if _is_listed(study.study_instance_uid, choice):
-                yield study
+        while found := self._next(choice, after):
+            study, rows = found
+            after, uid = study.id, study.study_instance_uid
+            if not _is_listed(uid, choice):
+                continue
+            with self._objects.at_hand([row.path for row in rows]) as paths:
+                kept = zip(rows, paths, strict=True)
+                yield KeptStudy(study.id, uid, tuple(stored_instance(row, uid, path) for row, path in kept))
 
-    def _next(self, choice: StudyChoice, after: int) -> KeptStudy | None:
+    def _next(self, choice: StudyChoice, after: int) -> tuple[Study, Sequence[Instance]] | None:
         query = _chosen(choice).where(Study.id > after).order_by(Study.id).limit(1)
         with self._database.read() as session:
             study = session.scalars(query).one_or_none()
@@ -74,9 +83,9 @@ class Archive:
                 select(Instance)
                 .where(Instance.study_id == study.id, Instance.removed_at.is_(None))
                 .order_by(Instance.id)
-            )
-            instances = tuple(stored_instance(row, study.study_instance_uid, self._data_dir) for row in rows)
-            return KeptStudy(study.id, study.study_instance_uid, instances)
+            ).all()
+            session.expunge_all()
+            return study, rows
 
 
 _UID = Study.study_instance_uid

@@ -2,7 +2,8 @@
 
 Rows are written as lines of JSON by the tables that the database really has, so that a backup made on SQLite
 can be restored into PostgreSQL and the other way round, and one of an older version is upgraded when it is
-restored. Files never change once they are written: a second backup into the same folder copies what is new.
+restored. Files are the objects of storage/objects.py: what was backed up from S3 can be restored to a folder.
+They never change once they are written: a second backup into the same folder copies what is new.
 
     BACKUP/manifest.json    what it is; written last: without it a backup is not complete
     BACKUP/rows.jsonl.gz    one line a row: [table, {column: value}]
@@ -28,6 +29,7 @@ from echo_node.errors import PermanentError, TransientError
 from echo_node.storage import migrate
 from echo_node.storage.durable import fsync_folder, make_folder_durably, write_durably
 from echo_node.storage.engine import Database
+from echo_node.storage.objects import ObjectStore
 from echo_node.storage.retention import keeping_files
 
 MANIFEST, ROWS, FILES = "manifest.json", "rows.jsonl.gz", "files"
@@ -67,7 +69,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file that a row refers to, relative to the data folder, and what it must be."""
+    """An object that a row refers to, by the name that it has in the store, and what it must be."""
 
     path: str
     sha256: str
@@ -79,29 +81,33 @@ class _File:
         )
 
 
-def back_up(database: Database, data_dir: Path, target: Path, progress: Progress) -> Manifest:
+def back_up(
+    database: Database, objects: ObjectStore, data_dir: Path, target: Path, progress: Progress
+) -> Manifest:
     """Write a backup of a node that may be running.
 
     Args:
         database: the node's.
-        data_dir: the node's.
+        objects: the node's.
+        data_dir: the node's, on this machine.
         target: the backup's folder; empty, new, or an earlier backup that is brought up to date.
         progress: told of files.
 
     Raises:
         PermanentError: the target is something else.
-        TransientError: it could not be written, or retention is at work; what is there is no backup.
+        TransientError: it could not be written, retention is at work, or the object store does not answer;
+            what is there is no backup.
     """
     if target.is_dir() and any(target.iterdir()) and not (target / ROWS).exists():
         raise PermanentError(f"{target} is neither empty nor a backup: name another folder")
     try:
         make_folder_durably(target.absolute() / FILES / "tmp")
-        with keeping_files(data_dir, shared=True) as nothing_goes:
+        with keeping_files(database, data_dir, shared=True) as nothing_goes:
             if not nothing_goes:
                 raise TransientError("images are being removed at this moment: try again in a minute")
             (target / MANIFEST).unlink(missing_ok=True)
             rows, files, schema = _write_rows(database, target / ROWS)
-            copied, missing = _copy_files(data_dir, target / FILES, files, progress)
+            copied, missing = _copy_files(objects, target / FILES, files, progress)
         _forget_others(target / FILES, {file.path for file in files})
         manifest = Manifest(
             _FORMAT,
@@ -120,19 +126,19 @@ def back_up(database: Database, data_dir: Path, target: Path, progress: Progress
     return manifest
 
 
-def restore(source: Path, database: Database, data_dir: Path, progress: Progress) -> Manifest:
+def restore(source: Path, database: Database, objects: ObjectStore, progress: Progress) -> Manifest:
     """Bring a backup into an empty node; every file is compared with its digest.
 
     Args:
         source: the backup's folder.
         database: one that no node has used.
-        data_dir: its folder; files that are there already and whole are left.
+        objects: where its files go; those that are there already and whole are left.
         progress: told of files.
 
     Raises:
         PermanentError: there is no complete backup, it is damaged, or the node is not empty. The database is
             left as it was; files that were copied stay and are used by the next try.
-        TransientError: disk or database failed.
+        TransientError: disk, object store or database failed.
     """
     manifest = read_manifest(source)
     if not (source / ROWS).is_file() or _digest(source / ROWS) != manifest.rows_sha256:
@@ -141,9 +147,9 @@ def restore(source: Path, database: Database, data_dir: Path, progress: Progress
         raise PermanentError("this node has studies already: restore into an empty one")
     files = [file for table, row in _read_rows(source / ROWS) if (file := _file_of(table, row))]
     try:
-        _copy_back(source / FILES, data_dir, files, frozenset(manifest.missing), progress)
+        _copy_back(source / FILES, objects, files, frozenset(manifest.missing), progress)
     except OSError as error:
-        raise TransientError(f"the data folder could not be written ({error.strerror or error})") from error
+        raise TransientError(f"the files could not be written ({error.strerror or error})") from error
     migrate.upgrade(database, manifest.schema)
     with database.write() as session:
         _insert_rows(session.connection(), source / ROWS)
@@ -265,13 +271,13 @@ def _file_of(table: str, row: dict[str, Any]) -> _File | None:
 
 
 def _copy_files(
-    data_dir: Path, target: Path, files: list[_File], progress: Progress
+    objects: ObjectStore, target: Path, files: list[_File], progress: Progress
 ) -> tuple[int, list[str]]:
     """Copy what is not there yet; return how many bytes the backup's files have, and which are missing."""
     size, missing = 0, list[str]()
     for number, file in enumerate(files, start=1):
         copy = target.absolute() / file.path
-        if copy.is_file() or _copy_whole(data_dir / file.path, copy, file, target / "tmp"):
+        if copy.is_file() or _copy_whole(objects, copy, file, target / "tmp"):
             size += copy.stat().st_size
         else:
             missing.append(file.path)
@@ -279,33 +285,40 @@ def _copy_files(
     return size, missing
 
 
-def _copy_whole(origin: Path, copy: Path, file: _File, temporary: Path) -> bool:
+def _copy_whole(objects: ObjectStore, copy: Path, file: _File, temporary: Path) -> bool:
     """Copy a file if it is what its row says; say whether it is."""
-    try:
-        content = origin.read_bytes()
-    except FileNotFoundError:
-        return False
-    if not file.is_whole(content):
+    content = _read(objects, file)
+    if content is None or not file.is_whole(content):
         return False
     write_durably(copy, (content,), temporary_folder=temporary)
     return True
 
 
+def _is_there(objects: ObjectStore, file: _File) -> bool:
+    content = _read(objects, file) if objects.contains(file.path) else None
+    return content is not None and file.is_whole(content)
+
+
+def _read(objects: ObjectStore, file: _File) -> bytes | None:
+    """Return a file's content; None if it is lost."""
+    try:
+        return objects.read(file.path)
+    except PermanentError:
+        return None
+
+
 def _copy_back(
-    source: Path, data_dir: Path, files: list[_File], missing: frozenset[str], progress: Progress
+    source: Path, objects: ObjectStore, files: list[_File], missing: frozenset[str], progress: Progress
 ) -> None:
-    temporary = data_dir.absolute() / "spool" / "tmp"
-    make_folder_durably(temporary)
     for number, file in enumerate(files, start=1):
-        target = data_dir.absolute() / file.path
-        if file.path not in missing and not (target.is_file() and file.is_whole(target.read_bytes())):
+        if file.path not in missing and not _is_there(objects, file):
             try:
                 content = (source / file.path).read_bytes()
             except FileNotFoundError:
                 raise PermanentError(f"the backup lacks {file.path}") from None
             if not file.is_whole(content):
                 raise PermanentError(f"the backup's {file.path} is damaged: its digest is another")
-            write_durably(target, (content,), temporary_folder=temporary)
+            objects.put(file.path, (content,))
         progress(number, len(files))
 
 

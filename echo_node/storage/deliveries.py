@@ -14,6 +14,7 @@ from echo_node.domain.job import DeliveryJob, DeliveryState, Lease, RetryPolicy
 from echo_node.domain.lifecycle import StudyEvent, StudyState
 from echo_node.domain.pausable import Pausable
 from echo_node.domain.ports import Clock, DeliveryOutcome
+from echo_node.domain.report import EncodedDocument
 from echo_node.errors import PermanentError
 from echo_node.storage.bell import DELIVERIES, ring
 from echo_node.storage.claims import Claims, lease_of
@@ -71,17 +72,29 @@ class DeliveryQueue:
         self.claims = Claims(Delivery, DeliveryState.PENDING, DeliveryState.SENDING, lease_s)
 
     def claim(self, holder: str) -> DeliveryJob | None:
-        """Take the delivery that has waited longest; one whose file is damaged becomes a dead letter."""
-        while (claimed := self._claim_row(holder)) is not None:
-            lease, destination, row, study = claimed
-            try:
-                part10 = self._outbox.read(row.path, row.sha256)
-            except PermanentError as error:
-                self._bury_damaged(lease, study.id, str(error))
-                continue
-            document = encoded_document(row, study.study_instance_uid, part10)
-            return DeliveryJob(lease, study.id, destination, document)
-        return None
+        """Take the delivery that has waited longest."""
+        now = self._clock.now()
+        due = self.claims.due(now).where(~is_paused(Pausable.DELIVERY))
+        if self._destination is not None:
+            due = due.where(Delivery.destination == self._destination)
+        with self._database.read() as session:
+            if session.scalar(due) is None:
+                return None
+        with self._database.write() as session:
+            row = self.claims.claim(session, due.with_for_update(skip_locked=True), now, holder)
+            if row is None:
+                return None
+            document = session.get_one(Document, row.document_id)
+            return DeliveryJob(lease_of(row), document.study_id, row.destination, document.id)
+
+    def document(self, job: DeliveryJob) -> EncodedDocument:
+        """Return what is to be sent, byte for byte as it was stored."""
+        with self._database.read() as session:
+            row = session.get_one(Document, job.document_id)
+            study = session.get_one(Study, row.study_id)
+            session.expunge_all()
+        content = self._outbox.read(row.path, row.sha256)
+        return encoded_document(row, study.study_instance_uid, content)
 
     def renew(self, work: DeliveryJob) -> None:
         """Extend the lease."""
@@ -183,28 +196,6 @@ class DeliveryQueue:
         if created:
             log.info("deliveries_created", count=created)
         return created
-
-    def _claim_row(self, holder: str) -> tuple[Lease, str, Document, Study] | None:
-        now = self._clock.now()
-        due = self.claims.due(now).where(~is_paused(Pausable.DELIVERY))
-        if self._destination is not None:
-            due = due.where(Delivery.destination == self._destination)
-        with self._database.read() as session:
-            if session.scalar(due) is None:
-                return None
-        with self._database.write() as session:
-            row = self.claims.claim(session, due.with_for_update(skip_locked=True), now, holder)
-            if row is None:
-                return None
-            document = session.get_one(Document, row.document_id)
-            study = session.get_one(Study, document.study_id)
-            session.expunge_all()
-            return lease_of(row), row.destination, document, study
-
-    def _bury_damaged(self, lease: Lease, study_id: int, reason: str) -> None:
-        with self._ending(study_id) as (session, study, now):
-            self._bury(session, study, lease, now, reason)
-        log.error("delivery_dead", delivery_id=lease.row_id, study_id=study_id, reason=reason)
 
     def _rescue(self, delivery_id: int, study_id: int) -> bool:
         with self._ending(study_id) as (session, study, now):

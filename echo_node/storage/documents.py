@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from echo_node.storage.bell import DELIVERIES, ring
 from echo_node.storage.claims import Claims
 from echo_node.storage.engine import Database
 from echo_node.storage.instances import stored_instance
+from echo_node.storage.objects import ObjectStore
 from echo_node.storage.outbox import Outbox
 from echo_node.storage.studies import insert_if_absent, lock_study, move
 from echo_node.storage.tables import Delivery, Document, Instance, Job, Study
@@ -33,40 +35,45 @@ class Drafts:
 
     Args:
         database: where rows are kept.
+        objects: where instances are kept.
         outbox: where documents are kept.
         clock: the time.
         claims: the claiming of jobs.
-        data_dir: the folder that instances' paths are relative to.
         destinations: which kinds of document each peer gets.
     """
 
     def __init__(
         self,
         database: Database,
+        objects: ObjectStore,
         outbox: Outbox,
         clock: Clock,
         claims: Claims[Job],
         *,
-        data_dir: Path,
         destinations: Mapping[str, Collection[str]],
     ) -> None:
         self._database = database
+        self._objects = objects
         self._outbox = outbox
         self._clock = clock
         self._claims = claims
-        self._data_dir = data_dir.resolve()
         self._destinations = destinations
 
-    def instances(self, job: DraftJob) -> Sequence[StoredInstance]:
-        """Return the study's instances that are kept, in order of arrival."""
+    @contextmanager
+    def instances(self, job: DraftJob) -> Iterator[Sequence[StoredInstance]]:
+        """Yield the study's instances that are kept, in order of arrival, their files at hand."""
         query = (
             select(Instance)
             .where(Instance.study_id == job.study_id, Instance.removed_at.is_(None))
             .order_by(Instance.id)
         )
         with self._database.read() as session:
-            return [
-                stored_instance(row, job.study_instance_uid, self._data_dir) for row in session.scalars(query)
+            rows = session.scalars(query).all()
+            session.expunge_all()
+        with self._objects.at_hand([row.path for row in rows]) as paths:
+            yield [
+                stored_instance(row, job.study_instance_uid, path)
+                for row, path in zip(rows, paths, strict=True)
             ]
 
     def is_drafted(self, job: DraftJob, selection: Selection) -> bool:
@@ -97,13 +104,13 @@ class Drafts:
                 return None
             session.expunge(row)
         try:
-            part10 = self._outbox.read(row.path, row.sha256)
+            content = self._outbox.read(row.path, row.sha256)
         except PermanentError as error:
             log.warning(
                 "predecessor_unreadable", study_id=job.study_id, document_id=row.id, reason=str(error)
             )
             return None
-        return encoded_document(row, job.study_instance_uid, part10)
+        return encoded_document(row, job.study_instance_uid, content)
 
     def keep_earlier(self, job: DraftJob) -> None:
         """Finish the job without a new draft: the earlier one still stands."""
@@ -179,7 +186,7 @@ class Drafts:
             return [row.id for row in rows]
 
 
-def encoded_document(row: Document, study_instance_uid: str, part10: bytes) -> EncodedDocument:
+def encoded_document(row: Document, study_instance_uid: str, content: bytes) -> EncodedDocument:
     """Return the document of a row and its file's content."""
     return EncodedDocument(
         row.kind,
@@ -187,7 +194,7 @@ def encoded_document(row: Document, study_instance_uid: str, part10: bytes) -> E
         row.sop_instance_uid,
         row.sop_class_uid,
         row.transfer_syntax_uid,
-        part10,
+        content,
     )
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_durably(target: Path, chunks: Iterable[bytes], *, temporary_folder: Path) -> None:
@@ -27,24 +28,35 @@ def write_durably(target: Path, chunks: Iterable[bytes], *, temporary_folder: Pa
         OSError: nothing was written and nothing is left behind.
     """
     make_folder_durably(target.parent)
-    temporary = temporary_folder / f"{secrets.token_hex(8)}.part"
-    try:
-        with temporary.open("xb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            for chunk in chunks:
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-            temporary.rename(target)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
+    with temporary_file(temporary_folder) as (file, temporary):
+        for chunk in chunks:
+            file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+        temporary.rename(target)
     try:
         fsync_folder(target.parent)
     except BaseException:
         with suppress(OSError):
             target.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def temporary_file(folder: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """Make a file in *folder* that `clear_leftovers` leaves alone while this process lives.
+
+    Yields:
+        The file, and its path, which is gone when the block raises.
+    """
+    path = folder / f"{secrets.token_hex(8)}.part"
+    try:
+        with path.open("xb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield file, path
+    except BaseException:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
         raise
 
 
@@ -55,6 +67,11 @@ def make_folder_durably(folder: Path) -> None:
     make_folder_durably(folder.parent)
     folder.mkdir(exist_ok=True)
     fsync_folder(folder.parent)
+
+
+def nearest_existing(path: Path) -> Path:
+    """Return the path, or the first of its parents that there is."""
+    return next(each for each in (path, *path.parents) if each.exists())
 
 
 def fsync_folder(folder: Path) -> None:
@@ -70,7 +87,8 @@ def clear_leftovers(temporary_folder: Path) -> int:
     """Remove the temporary files that no living process writes; return how many there were."""
     removed = 0
     for leftover in temporary_folder.glob("*.part"):
-        with suppress(FileNotFoundError), leftover.open("rb") as file:
+        # Open to be written: NFS locks no other file exclusively.
+        with suppress(FileNotFoundError), leftover.open("r+b") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

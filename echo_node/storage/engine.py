@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
@@ -75,6 +75,23 @@ class Database:
                     self.bell.ring_within(session, topics)
             if self.bell is not None:
                 self.bell.ring_after(topics)
+
+    @contextmanager
+    def server_lock(self, number: int, *, shared: bool) -> Iterator[bool]:
+        """Hold one of PostgreSQL's advisory locks, which all machines see; tell whether it could be had.
+
+        It ends with its connection, however this process ends.
+
+        Raises:
+            TransientError: the database cannot be reached.
+        """
+        attempt = func.pg_try_advisory_lock_shared if shared else func.pg_try_advisory_lock
+        engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        with _translated(), engine.connect() as connection:
+            try:
+                yield bool(connection.scalar(select(attempt(number))))
+            finally:
+                connection.invalidate()  # the pool would keep it open, and the lock with it
 
     def close(self) -> None:
         """Close every connection."""

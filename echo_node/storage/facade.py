@@ -6,14 +6,17 @@ import random
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from types import TracebackType
 from typing import Self, TypeVar
 
+import structlog
 from sqlalchemy import select
 
 from echo_node.domain.commitment import CommitmentReport
 from echo_node.domain.job import RetryPolicy, WorkKind
 from echo_node.domain.ports import Clock
+from echo_node.errors import ConfigError
 from echo_node.settings import DeliverySettings, QueueSettings, Settings
 from echo_node.storage import migrate
 from echo_node.storage.archive import Archive
@@ -24,6 +27,8 @@ from echo_node.storage.documents import Drafts
 from echo_node.storage.engine import Database
 from echo_node.storage.instances import Spool
 from echo_node.storage.jobs import JobQueue
+from echo_node.storage.local_objects import LocalObjects
+from echo_node.storage.objects import ObjectStore
 from echo_node.storage.outbox import Outbox
 from echo_node.storage.pauses import Pauses
 from echo_node.storage.promises import AnswerQueue, PromiseQueue
@@ -31,6 +36,8 @@ from echo_node.storage.queries import Queries
 from echo_node.storage.retention import Retention
 from echo_node.storage.studies import Studies
 from echo_node.storage.tables import Conflict, Instance
+
+log = structlog.get_logger()
 
 Queue = TypeVar("Queue", CommitmentQueue, PromiseQueue)
 
@@ -55,8 +62,9 @@ class Storage:
         self._clock = clock
         self._ears: list[Ear] = []
         self.database = Database(settings.database_url, node.data_dir.absolute() / "run" / "bell")
-        self.spool = Spool(node.data_dir, intake.minimum_free_bytes)
-        self.outbox = Outbox(node.data_dir)
+        self.objects = open_objects(settings)
+        self.spool = Spool(self.objects, intake.minimum_free_bytes)
+        self.outbox = Outbox(self.objects)
         idle = {
             peer.ae_title: peer.study_idle_s
             for peer in settings.peers.values()
@@ -85,14 +93,14 @@ class Storage:
         )
         self.drafts = Drafts(
             self.database,
+            self.objects,
             self.outbox,
             clock,
             self.jobs.claims,
-            data_dir=node.data_dir,
             destinations=settings.documents_by_destination,
         )
         self.queries = Queries(self.database)
-        self.archive = Archive(self.database, node.data_dir)
+        self.archive = Archive(self.database, self.objects)
         self.retention = Retention(self.database, self.spool, clock, settings.retention, node.data_dir)
 
     def deliveries_to(self, destination: str | None) -> DeliveryQueue:
@@ -166,15 +174,14 @@ class Storage:
         release[kind](row_id)
 
     def clear_leftovers(self, orphan_age_s: float = _ORPHAN_AGE_S) -> int:
-        """Remove half-written files, and whole ones of the spool that no row came to refer to.
+        """Remove half-written files, and whole objects of the spool that no row came to refer to.
 
         Args:
-            orphan_age_s: how old such a file must be: younger ones may be about to be recorded.
+            orphan_age_s: how old such an object must be: younger ones may be about to be recorded.
         """
-        removed = self.spool.clear_leftovers() + self.outbox.clear_leftovers()
-        old = [str(path) for path in self.spool.older_than(orphan_age_s)]
-        for start in range(0, len(old), _CHUNK):
-            chunk = old[start : start + _CHUNK]
+        removed = self.clear_half_written()
+        old = self.spool.older_than(orphan_age_s)
+        while chunk := list(islice(old, _CHUNK)):
             with self.database.read() as session:
                 kept = select(Instance.path).where(Instance.path.in_(chunk), Instance.removed_at.is_(None))
                 known = set(session.scalars(kept))
@@ -182,6 +189,13 @@ class Storage:
             for path in set(chunk) - known:
                 self.spool.remove_orphan(path)
                 removed += 1
+        return removed
+
+    def clear_half_written(self) -> int:
+        """Remove what killed processes left half-written on this machine; return how many files that were."""
+        removed = self.objects.clear_leftovers()
+        if removed:
+            log.info("leftovers_removed", kind="spool", count=removed)
         return removed
 
     def close(self) -> None:
@@ -202,6 +216,22 @@ class Storage:
 def open_storage(settings: Settings, clock: Clock | None = None) -> Storage:
     """Open storage as configured; the schema is left as it is (see Storage.upgrade)."""
     return Storage(settings, clock or SystemClock())
+
+
+def open_objects(settings: Settings) -> ObjectStore:
+    """Return where images and drafts are kept, as configured.
+
+    Raises:
+        ConfigError: a package for that is not installed.
+    """
+    storage, data_dir = settings.storage, settings.node.data_dir
+    if not storage.is_remote:
+        return LocalObjects(storage.folder or data_dir)
+    try:
+        from echo_node.storage.remote_objects import open_remote
+    except ModuleNotFoundError as error:
+        raise ConfigError("storage.url needs fsspec and s3fs: install echo-node[s3]") from error
+    return open_remote(storage, data_dir, settings.intake.minimum_free_bytes)
 
 
 def random_uid() -> str:

@@ -32,6 +32,9 @@ log = structlog.get_logger()
 FINISHED = (StudyState.DELIVERED, StudyState.SKIPPED)
 """The states in which a study's images have served their purpose."""
 
+_FILES = 0x6563686F
+"""The number of the advisory lock: "echo", so that it is no other program's."""
+
 
 class Retention:
     """The sweep that removes images.
@@ -41,7 +44,7 @@ class Retention:
         spool: where images are kept.
         clock: the time.
         settings: when images go.
-        data_dir: the folder of the lock that a backup holds.
+        data_dir: the folder of the lock that a backup holds, if the database has none.
     """
 
     def __init__(
@@ -57,7 +60,7 @@ class Retention:
         """Remove what may go and should; return of how many studies. While a backup runs nothing goes."""
         if not (self._settings.keep_days or self._settings.maximum_disk_share):
             return 0
-        with keeping_files(self._data_dir, shared=False) as is_ours:
+        with keeping_files(self._database, self._data_dir, shared=False) as is_ours:
             if not is_ours:
                 return 0
             return self._remove_old() + self._remove_for_room()
@@ -113,16 +116,27 @@ class Retention:
 
 
 @contextmanager
-def keeping_files(data_dir: Path, *, shared: bool) -> Iterator[bool]:
+def keeping_files(database: Database, data_dir: Path, *, shared: bool) -> Iterator[bool]:
     """Hold the lock that decides whether files may go; tell whether it could be had.
 
+    On PostgreSQL it is the server's, for all machines, and ends with its connection. With SQLite, which is
+    for one machine, it is a file's.
+
     Args:
+        database: where rows are kept.
         data_dir: the data folder.
         shared: so that no file goes, as any number may want; else to remove files.
+
+    Raises:
+        TransientError: the database cannot be reached.
     """
+    if database.dialect == "postgresql":
+        with database.server_lock(_FILES, shared=shared) as is_held:
+            yield is_held
+        return
     folder = data_dir / "run"
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "files.lock").open("a") as lock:
+    with (folder / "files.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,4 +1,4 @@
-"""Every test of this folder runs on SQLite and on a real PostgreSQL."""
+"""Every test of this folder runs on SQLite and on a real PostgreSQL, or with objects in folders and in S3."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import make_url, text
-from support import postgresql
+from support import postgresql, s3
 
+from echo_node.settings import IntakeSettings, NodeSettings, Settings, StorageSettings
 from echo_node.storage import migrate
 from echo_node.storage.engine import Database
 
@@ -64,3 +65,29 @@ def new_database(
 @pytest.fixture
 def database(new_database: Callable[[], Database]) -> Database:
     return new_database()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[s3.Server]:
+    with s3.server() as server:
+        yield server
+
+
+@pytest.fixture(params=["data folder", "shared folder", "s3"])
+def settings_of(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Path], Settings]:
+    """Makes the settings of a machine, given its data folder; all machines of a test share their objects."""
+    storage = StorageSettings()
+    if request.param == "shared folder":
+        storage = StorageSettings(url=f"file://{tmp_path_factory.mktemp('shared')}")
+    if request.param == "s3":
+        server: s3.Server = request.getfixturevalue("s3_server")
+        storage = StorageSettings(url=f"s3://{server.new_bucket()}/echo", endpoint_url=server.endpoint_url)
+
+    def settings(data_dir: Path) -> Settings:
+        return Settings(
+            node=NodeSettings(data_dir=data_dir), storage=storage, intake=IntakeSettings(minimum_free_bytes=0)
+        )
+
+    return settings

@@ -21,6 +21,7 @@ from echo_node.storage.archive import Archive, StudyChoice
 from echo_node.storage.backup import MANIFEST, ROWS, back_up, read_manifest, restore
 from echo_node.storage.engine import Database
 from echo_node.storage.instances import Spool
+from echo_node.storage.local_objects import LocalObjects
 from echo_node.storage.retention import Retention, keeping_files
 from echo_node.storage.tables import Base
 
@@ -43,7 +44,7 @@ class Kept(House):
     def __init__(self, database: Database, folder: Path) -> None:
         super().__init__(database, folder)
         self.folder = folder
-        self.spool = Spool(folder, 0)
+        self.spool = Spool(self.objects, 0)
 
     def store(self, sop: int, study: int) -> Path:
         """Receive an instance; return its file."""
@@ -120,7 +121,7 @@ def test_nothing_goes_by_default_or_while_a_backup_runs(house: Kept) -> None:
     house.deliver(1)
     house.clock.move(1000 * DAY_S)
     assert house.retention()() == 0
-    with keeping_files(house.folder, shared=True):
+    with keeping_files(house.database, house.folder, shared=True):
         assert house.retention(keep_days=1)() == 0
     assert file.exists()
 
@@ -136,14 +137,15 @@ def test_an_image_after_removal_begins_a_revision_without_the_removed_ones(house
     house.complete()
     job = house.claim()
     assert job.revision == 2
-    names = [each.identity.sop_instance_uid for each in house.drafts.instances(job)]
+    with house.drafts.instances(job) as instances:
+        names = [each.identity.sop_instance_uid for each in instances]
     assert names == [received(2, 1).identity.sop_instance_uid]
 
 
 def test_removed_studies_are_not_exported(house: Kept) -> None:
     house.store(1, 1)
     house.deliver(1)
-    archive = Archive(house.database, house.folder)
+    archive = Archive(house.database, house.objects)
     assert archive.count(StudyChoice()) == 1
     house.clock.move(2 * DAY_S)
     house.retention(keep_days=1)()
@@ -171,10 +173,10 @@ def test_a_restored_node_is_the_node(new_database: Callable[[], Database], tmp_p
     house.deliver(1)
     house.store(2, 2)
     house.complete()
-    made = back_up(house.database, house.folder, tmp_path / "backup", _nothing)
+    made = back_up(house.database, house.objects, house.folder, tmp_path / "backup", _nothing)
     assert (made.files, made.missing) == (3, ())
     again = Kept(new_database(), tmp_path / "again")
-    restore(tmp_path / "backup", again.database, again.folder, _nothing)
+    restore(tmp_path / "backup", again.database, again.objects, _nothing)
     assert _rows(again.database) == _rows(house.database)
     for path in ("spool", "outbox"):
         files = {file.relative_to(house.folder): file for file in (house.folder / path).rglob("*.dcm")}
@@ -192,13 +194,13 @@ def test_a_backup_moves_from_one_database_to_the_other(
     house = Kept(new_database(), tmp_path / "node")
     house.store(1, 1)
     house.deliver(1)
-    back_up(house.database, house.folder, tmp_path / "backup", _nothing)
+    back_up(house.database, house.objects, house.folder, tmp_path / "backup", _nothing)
     small = Database(f"sqlite:///{tmp_path / 'other.sqlite3'}")
-    restore(tmp_path / "backup", small, tmp_path / "small", _nothing)
+    restore(tmp_path / "backup", small, LocalObjects(tmp_path / "small"), _nothing)
     assert _rows(small) == _rows(house.database)
-    back_up(small, tmp_path / "small", tmp_path / "back", _nothing)
+    back_up(small, LocalObjects(tmp_path / "small"), tmp_path / "small", tmp_path / "back", _nothing)
     returned = new_database()
-    restore(tmp_path / "back", returned, tmp_path / "returned", _nothing)
+    restore(tmp_path / "back", returned, LocalObjects(tmp_path / "returned"), _nothing)
     assert _rows(returned) == _rows(house.database)
 
 
@@ -206,16 +208,16 @@ def test_a_second_backup_copies_what_is_new_and_forgets_what_went(house: Kept, t
     target = tmp_path / "backup"
     first = house.store(1, 1)
     house.deliver(1)
-    back_up(house.database, house.folder, target, _nothing)
+    back_up(house.database, house.objects, house.folder, target, _nothing)
     copy = target / "files" / first.relative_to(house.folder)
     made = copy.stat().st_mtime_ns
     second = house.store(2, 2)
-    back_up(house.database, house.folder, target, _nothing)
+    back_up(house.database, house.objects, house.folder, target, _nothing)
     assert copy.stat().st_mtime_ns == made
     assert (target / "files" / second.relative_to(house.folder)).is_file()
     house.clock.move(2 * DAY_S)
     house.retention(keep_days=1)()
-    assert back_up(house.database, house.folder, target, _nothing).files == 2
+    assert back_up(house.database, house.objects, house.folder, target, _nothing).files == 2
     assert not copy.exists()
 
 
@@ -223,17 +225,17 @@ def test_what_the_node_itself_lost_is_named(house: Kept, tmp_path: Path) -> None
     gone, damaged, whole = (house.store(number, number) for number in (1, 2, 3))
     gone.unlink()
     damaged.write_bytes(damaged.read_bytes()[:-1])
-    made = back_up(house.database, house.folder, tmp_path / "backup", _nothing)
+    made = back_up(house.database, house.objects, house.folder, tmp_path / "backup", _nothing)
     assert set(made.missing) == {str(path.relative_to(house.folder)) for path in (gone, damaged)}
     fresh = Database(f"sqlite:///{tmp_path / 'fresh.sqlite3'}")
-    restore(tmp_path / "backup", fresh, tmp_path / "fresh", _nothing)
+    restore(tmp_path / "backup", fresh, LocalObjects(tmp_path / "fresh"), _nothing)
     assert (tmp_path / "fresh" / whole.relative_to(house.folder)).is_file()
 
 
 def test_a_backup_that_is_not_whole_is_refused(house: Kept, tmp_path: Path) -> None:
     file = house.store(1, 1)
     target = tmp_path / "backup"
-    back_up(house.database, house.folder, target, _nothing)
+    back_up(house.database, house.objects, house.folder, target, _nothing)
 
     def refused(say: str, harm: Callable[[Path], None]) -> None:
         copy = tmp_path / "harmed"
@@ -242,7 +244,7 @@ def test_a_backup_that_is_not_whole_is_refused(house: Kept, tmp_path: Path) -> N
         harm(copy)
         fresh = Database(f"sqlite:///{tmp_path / 'fresh.sqlite3'}")
         with pytest.raises(PermanentError, match=say):
-            restore(copy, fresh, tmp_path / "fresh", _nothing)
+            restore(copy, fresh, LocalObjects(tmp_path / "fresh"), _nothing)
         assert migrate.current(fresh) is None
 
     kept = file.relative_to(house.folder)
@@ -265,21 +267,39 @@ def _as_format(path: Path, number: int) -> None:
 
 def test_only_an_empty_node_is_restored_into(house: Kept, tmp_path: Path) -> None:
     house.store(1, 1)
-    back_up(house.database, house.folder, tmp_path / "backup", _nothing)
+    back_up(house.database, house.objects, house.folder, tmp_path / "backup", _nothing)
     with pytest.raises(PermanentError, match="has studies already"):
-        restore(tmp_path / "backup", house.database, house.folder, _nothing)
+        restore(tmp_path / "backup", house.database, house.objects, _nothing)
 
 
 def test_a_folder_of_something_else_is_not_written_to(house: Kept, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").write_bytes(b"cat")
     with pytest.raises(PermanentError, match="neither empty nor a backup"):
-        back_up(house.database, house.folder, tmp_path / "photos", _nothing)
+        back_up(house.database, house.objects, house.folder, tmp_path / "photos", _nothing)
 
 
 def test_no_backup_while_images_are_removed(house: Kept, tmp_path: Path) -> None:
-    with keeping_files(house.folder, shared=False), pytest.raises(TransientError, match="being removed"):
-        back_up(house.database, house.folder, tmp_path / "backup", _nothing)
+    with (
+        keeping_files(house.database, house.folder, shared=False),
+        pytest.raises(TransientError, match="being removed"),
+    ):
+        back_up(house.database, house.objects, house.folder, tmp_path / "backup", _nothing)
+
+
+def test_a_backup_on_one_machine_holds_retention_on_another(house: Kept, tmp_path: Path) -> None:
+    if house.database.dialect == "sqlite":
+        pytest.skip("SQLite is for one machine")
+    here, there = tmp_path / "here", tmp_path / "there"
+    with keeping_files(house.database, here, shared=True) as first:
+        with keeping_files(house.database, there, shared=True) as second:
+            assert (first, second) == (True, True)
+        with keeping_files(house.database, there, shared=False) as is_ours:
+            assert not is_ours
+    with keeping_files(house.database, there, shared=False) as is_ours:
+        assert is_ours
+        with keeping_files(house.database, here, shared=True) as first:
+            assert not first
 
 
 def test_a_backup_of_the_version_before_is_upgraded(tmp_path: Path) -> None:
@@ -288,10 +308,10 @@ def test_a_backup_of_the_version_before_is_upgraded(tmp_path: Path) -> None:
     with before.write() as session:
         session.execute(_OLD_STUDY, _NOON)
         session.execute(_OLD_INSTANCE, _NOON)
-    made = back_up(before, tmp_path, tmp_path / "backup", _nothing)
+    made = back_up(before, LocalObjects(tmp_path / "node"), tmp_path, tmp_path / "backup", _nothing)
     assert (made.schema, made.rows, made.missing) == ("0001", 2, ("spool/x.dcm",))
     after = Database(f"sqlite:///{tmp_path / 'after.sqlite3'}")
-    restore(tmp_path / "backup", after, tmp_path / "after", _nothing)
+    restore(tmp_path / "backup", after, LocalObjects(tmp_path / "after"), _nothing)
     assert migrate.current(after) == migrate.latest()
     assert _rows(after)["instances"][0]["removed_at"] is None
     assert read_manifest(tmp_path / "backup").schema == "0001"

@@ -32,6 +32,7 @@ from echo_node.storage.backup import back_up, restore
 from echo_node.storage.bell import ANSWERS, PROMISES
 from echo_node.storage.engine import Database
 from echo_node.storage.instances import Spool
+from echo_node.storage.local_objects import LocalObjects
 from echo_node.storage.pauses import Pauses
 from echo_node.storage.promises import AnswerQueue, PromiseQueue
 from echo_node.storage.retention import Retention
@@ -402,7 +403,9 @@ def _delivered(house: Promising) -> None:
 
 
 def _retention(house: Promising, folder: Path) -> Retention:
-    return Retention(house.database, Spool(folder, 0), house.clock, RetentionSettings(keep_days=1), folder)
+    return Retention(
+        house.database, Spool(LocalObjects(folder), 0), house.clock, RetentionSettings(keep_days=1), folder
+    )
 
 
 def test_images_stay_until_their_modality_is_answered(house: Promising, tmp_path: Path) -> None:
@@ -461,10 +464,10 @@ def test_promises_are_backed_up_and_shown(
 ) -> None:
     house.promises.accept(asks(image(1), image(9)))
     house.says(house.ask(), image(1))
-    back_up(house.database, tmp_path, tmp_path / "backup", lambda done, of: None)
+    back_up(house.database, house.objects, tmp_path, tmp_path / "backup", lambda done, of: None)
     again = Promising.__new__(Promising)
     House.__init__(again, new_database(), tmp_path / "again")
-    restore(tmp_path / "backup", again.database, tmp_path / "again", lambda done, of: None)
+    restore(tmp_path / "backup", again.database, again.objects, lambda done, of: None)
     again._numbers = itertools.count(100)
     again.clock.moment = house.clock.now()
     record = again.ask_anew("archive").queries.promise(1)

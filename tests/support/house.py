@@ -14,6 +14,7 @@ from echo_node.storage.deliveries import DeliveryQueue
 from echo_node.storage.documents import Drafts
 from echo_node.storage.engine import Database
 from echo_node.storage.jobs import JobQueue
+from echo_node.storage.local_objects import LocalObjects
 from echo_node.storage.outbox import Outbox
 from echo_node.storage.queries import Queries
 from echo_node.storage.studies import Studies
@@ -38,7 +39,8 @@ class House:
         self.database = database
         self.clock = SetClock()
         self.policy = RetryPolicy(TRIES, 10.0, 100.0)
-        self.outbox = Outbox(folder)
+        self.objects = LocalObjects(folder)
+        self.outbox = Outbox(self.objects)
         self.studies = Studies(
             database,
             self.clock,
@@ -52,7 +54,7 @@ class House:
             destinations = dict.fromkeys(destinations, ("basic-text-sr",))
         self.destinations = destinations
         self.drafts = Drafts(
-            database, self.outbox, self.clock, self.jobs.claims, data_dir=folder, destinations=destinations
+            database, self.objects, self.outbox, self.clock, self.jobs.claims, destinations=destinations
         )
         self.queries = Queries(database)
 

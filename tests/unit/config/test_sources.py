@@ -210,6 +210,31 @@ def test_a_password_is_masked_wherever_it_is_shown():
     assert shown["database.url"] == "postgresql://echo:***@db/echo"
 
 
+@pytest.mark.parametrize(
+    ("node", "parts"),
+    [
+        ("[storage]\nurl = 'bucket'", ("'storage.url'", "s3://bucket/prefix")),
+        ("[storage]\nurl = 's3://'", ("'storage.url'", "s3://bucket/prefix")),
+        ("[storage]\nurl = 'file://mnt'", ("'storage.url'", "file:///mnt/echo")),
+        ("[storage]\nendpoint_url = 'localhost:9000'", ("'storage.endpoint_url'", "https://")),
+        ("[storage]\nendpoint_url = 'http://localhost:9000'", ("storage.url",)),
+        (
+            "[storage]\nurl = 's3://b'\n[retention]\nmaximum_disk_share = 0.9",
+            ("retention.maximum_disk_share", "retention.keep_days"),
+        ),
+    ],
+)
+def test_where_objects_cannot_be_kept(tmp_path: Path, node: str, parts: tuple[str, ...]):
+    message = refusal(write(tmp_path, node))
+    assert [part for part in parts if part not in message] == []
+
+
+def test_a_key_in_the_url_of_the_object_store_is_refused_and_not_repeated(tmp_path: Path):
+    message = refusal(write(tmp_path, "[storage]\nurl = 's3://key:hunter2@bucket/echo'"))
+    assert "environment" in message
+    assert "hunter2" not in message
+
+
 class TestWhichFilesAreRead:
     def test_a_given_folder(self, tmp_path: Path):
         assert load(write(tmp_path, "", "")).files == (tmp_path / "node.toml", tmp_path / "peers.toml")

@@ -1,6 +1,8 @@
+import random
 from collections.abc import Sequence
 from pathlib import Path
 
+import fsspec
 import pytest
 from support.house import House
 from support.studies import MODEL, document, received, selection
@@ -10,11 +12,17 @@ from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.report import EncodedDocument, Generation, Report, Sentence
 from echo_node.domain.study import GreyImage, SelectedImage, Selection, StoredInstance
-from echo_node.errors import LeaseLost, NotEligible, TransientError
+from echo_node.errors import LeaseLost, NotEligible, TransientError, Unavailable
 from echo_node.pipeline.deliver import DeliverStage
 from echo_node.pipeline.draft import DraftStage
+from echo_node.pipeline.worker import Worker
 from echo_node.storage import migrate
+from echo_node.storage.deliveries import DeliveryQueue
+from echo_node.storage.documents import Drafts
 from echo_node.storage.engine import Database
+from echo_node.storage.objects import ObjectStore
+from echo_node.storage.outbox import Outbox
+from echo_node.storage.remote_objects import RemoteObjects
 
 
 class FirstImage:
@@ -82,7 +90,7 @@ def test_a_claimed_study_becomes_a_stored_document(house: House) -> None:
     house.complete()
     _stage(house, Writer())(house.claim())
     assert house.state() is StudyState.DRAFTED
-    assert house.claim_delivery().document.content == b"No effusion."
+    assert house.deliveries.document(house.claim_delivery()).content == b"No effusion."
 
 
 def test_the_same_images_are_not_given_to_the_model_again(house: House) -> None:
@@ -117,7 +125,8 @@ def test_each_destination_gets_the_forms_that_it_asked_for(tmp_path: Path) -> No
     house.complete()
     encoders = [Bytes(kind) for kind in ("basic-text-sr", "encapsulated-pdf", "oru-r01")]
     DraftStage(house.drafts, FirstImage(), Black(), Writer(), encoders, house.clock)(house.claim())
-    got = [(job.destination, job.document.kind) for job in (house.claim_delivery() for _ in range(3))]
+    jobs = [house.claim_delivery() for _ in range(3)]
+    got = [(job.destination, house.deliveries.document(job).kind) for job in jobs]
     assert sorted(got) == [("PACS", "basic-text-sr"), ("PACS", "encapsulated-pdf"), ("RIS", "oru-r01")]
     assert house.deliveries.claim("sender") is None
 
@@ -176,11 +185,63 @@ def test_a_refused_delivery_does_not(house: House) -> None:
     assert house.state() is StudyState.DRAFTED
 
 
+def _work_once(house: House, objects: ObjectStore, pacs: Pacs) -> None:
+    """Let a worker make one delivery, of a document that is read from *objects*."""
+    queue = DeliveryQueue(house.database, Outbox(objects), house.clock, house.policy, 100.0)
+    stage = DeliverStage(queue, pacs)
+    worker = Worker(
+        "delivery", queue, stage, house.policy, holder="sender", heartbeat_s=60, poll_s=1,
+        clock=house.clock, randomness=random.Random(1),
+    )  # fmt: skip
+    assert worker.run_once()
+
+
+def test_a_document_that_is_lost_or_damaged_becomes_a_dead_letter_and_is_not_sent(
+    house: House, tmp_path: Path
+) -> None:
+    house.drafted()
+    (file,) = (tmp_path / "outbox").glob("*.dcm")
+    file.write_bytes(b"other words")
+    pacs = Pacs((DeliveryOutcome.SUCCESS, 0))
+    _work_once(house, house.objects, pacs)
+    assert (pacs.got, house.state()) == ([], StudyState.UNDELIVERED)
+    file.unlink()
+    house.deliveries.release(1)
+    _work_once(house, house.objects, pacs)
+    assert (pacs.got, house.state()) == ([], StudyState.UNDELIVERED)
+    assert "lost" in house.queries.list_deliveries()[0]["reason"]
+
+
+def test_while_the_object_store_is_away_nothing_is_tried_and_nothing_given_up(
+    house: House, tmp_path: Path
+) -> None:
+    house.drafted()
+    away = RemoteObjects(fsspec.filesystem("memory"), f"/nothing{tmp_path}", tmp_path / "remote", 0)
+    pacs = Pacs((DeliveryOutcome.SUCCESS, 0))
+    for _ in range(10):
+        with pytest.raises(Unavailable, match="the object store has no outbox"):
+            _work_once(house, away, pacs)
+    (delivery,) = house.queries.list_deliveries()
+    assert (delivery["state"], delivery["tries"]) == ("pending", 0)
+    _work_once(house, house.objects, pacs)
+    assert (len(pacs.got), house.state()) == (1, StudyState.DELIVERED)
+
+
+def test_images_of_a_store_that_is_away_are_waited_for(house: House, tmp_path: Path) -> None:
+    house.arrive()
+    house.complete()
+    away = RemoteObjects(fsspec.filesystem("memory"), f"/nothing{tmp_path}", tmp_path / "remote", 0)
+    drafts = Drafts(house.database, away, house.outbox, house.clock, house.jobs.claims, destinations={})
+    with pytest.raises(Unavailable, match="the object store has no spool"):
+        DraftStage(drafts, FirstImage(), Black(), Writer(), [Bytes()], house.clock)(house.claim())
+    assert house.state() is StudyState.DRAFTING
+
+
 def test_a_crash_after_the_peers_answer_sends_the_very_same_object_again(house: House) -> None:
     house.drafted()
     pacs = Pacs((DeliveryOutcome.SUCCESS, 0))
     lost = house.claim_delivery()
-    pacs.send(lost.document, lost.destination)  # … and the process is killed here
+    pacs.send(house.deliveries.document(lost), lost.destination)  # … and the process is killed here
     house.clock.move(1000)
     house.deliveries.rescue()
     DeliverStage(house.deliveries, pacs)(house.claim_delivery())

@@ -8,6 +8,7 @@ from support.studies import digest, received
 
 from echo_node.errors import InstanceRejected
 from echo_node.storage.instances import OUT_OF_RESOURCES, Spool
+from echo_node.storage.local_objects import LocalObjects
 
 
 def _files(folder: Path) -> list[Path]:
@@ -16,7 +17,7 @@ def _files(folder: Path) -> list[Path]:
 
 def test_an_instance_is_a_part_10_file_named_by_its_digest(tmp_path: Path) -> None:
     instance = received()
-    file = Spool(tmp_path, 0).put(instance, digest(instance), aside=False)
+    file = Spool(LocalObjects(tmp_path), 0).put(instance, digest(instance), aside=False)
     assert (tmp_path / file.path).read_bytes() == instance.file_meta + instance.data_set
     assert file.path.parts[:2] == ("spool", digest(instance)[:2])
     assert file.path.name.startswith(digest(instance))
@@ -25,13 +26,13 @@ def test_an_instance_is_a_part_10_file_named_by_its_digest(tmp_path: Path) -> No
 
 def test_nothing_that_a_peer_sent_is_in_a_path(tmp_path: Path) -> None:
     instance = received(calling="../../etc")
-    file = Spool(tmp_path, 0).put(instance, digest(instance), aside=True)
+    file = Spool(LocalObjects(tmp_path), 0).put(instance, digest(instance), aside=True)
     assert file.path.parts[:2] == ("spool", "conflicts")
     assert instance.identity.sop_instance_uid not in str(file.path)
 
 
 def test_each_call_has_a_file_of_its_own(tmp_path: Path) -> None:
-    spool, instance = Spool(tmp_path, 0), received()
+    spool, instance = Spool(LocalObjects(tmp_path), 0), received()
     first, second = (spool.put(instance, digest(instance), aside=False) for _ in range(2))
     spool.discard(second)
     spool.discard(second)
@@ -41,7 +42,7 @@ def test_each_call_has_a_file_of_its_own(tmp_path: Path) -> None:
 def test_little_free_disk_refuses_before_anything_is_written(tmp_path: Path) -> None:
     instance = received()
     with pytest.raises(InstanceRejected) as refusal:
-        Spool(tmp_path, 2**62).put(instance, digest(instance), aside=False)
+        Spool(LocalObjects(tmp_path), 2**62).put(instance, digest(instance), aside=False)
     assert refusal.value.status == OUT_OF_RESOURCES == 0xA700
     assert _files(tmp_path) == []
 
@@ -49,7 +50,7 @@ def test_little_free_disk_refuses_before_anything_is_written(tmp_path: Path) -> 
 def test_a_full_disk_answers_out_of_resources_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spool, instance = Spool(tmp_path, 0), received()
+    spool, instance = Spool(LocalObjects(tmp_path), 0), received()
 
     def full(_: int) -> NoReturn:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -64,5 +65,5 @@ def test_a_full_disk_answers_out_of_resources_and_leaves_nothing(
 def test_half_written_files_are_cleared(tmp_path: Path) -> None:
     (tmp_path / "spool" / "tmp").mkdir(parents=True)
     (tmp_path / "spool" / "tmp" / "0.part").write_bytes(b"half")
-    assert Spool(tmp_path, 0).clear_leftovers() == 1
+    assert LocalObjects(tmp_path).clear_leftovers() == 1
     assert _files(tmp_path) == []

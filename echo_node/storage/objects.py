@@ -1,0 +1,119 @@
+"""Objects: what the spool and the outbox consist of, kept in a folder or in an object store.
+
+An object is written once, whole, under a name that nothing else ever has, and never changes. Rows name it
+only after `put` has returned: of what was half written, or of what nobody came to refer to, no reader knows.
+
+    spool/ab/<digest>-<token>.dcm    received instances, by the beginning of their digest
+    spool/conflicts/…                those that were set aside
+    outbox/<uid>-<token>.dcm         encoded documents
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from echo_node.errors import PermanentError
+
+SPOOL, OUTBOX = "spool", "outbox"
+AREAS = (SPOOL, OUTBOX)
+TEMPORARY = "tmp"
+"""The folder of an area for what is not whole yet."""
+
+
+class ObjectStore(Protocol):
+    """Where objects are (fulfilled by storage/local_objects.py and storage/remote_objects.py).
+
+    Names are relative, with slashes, and begin with an area.
+    """
+
+    def put(self, name: str, chunks: Sequence[bytes]) -> None:
+        """Write an object durably and whole: when this returns, a power cut does not undo it.
+
+        Raises:
+            OSError: this machine's disk is full or failing, or the store is full.
+            TransientError: the store cannot be reached, or does not take it now.
+            In either case nothing of it is left that a row could come to refer to.
+        """
+        ...
+
+    def read(self, name: str) -> bytes:
+        """Return an object's content.
+
+        Raises:
+            PermanentError: it is not there, or cannot be read.
+            TransientError: the store does not give this one now.
+            Unavailable: the store does not answer at all.
+        """
+        ...
+
+    def contains(self, name: str) -> bool:
+        """Say whether there is such an object.
+
+        Raises:
+            TransientError: the store cannot be reached.
+        """
+        ...
+
+    def at_hand(self, names: Sequence[str]) -> AbstractContextManager[Sequence[Path]]:
+        """Yield a local file of each object, in this order, to be read while the block lasts.
+
+        Of an object that is not there the path leads to nothing.
+
+        Raises:
+            TransientError: the store does not give one of them now, or this machine has no room for them.
+            Unavailable: the store does not answer at all.
+        """
+        ...
+
+    def remove(self, name: str) -> None:
+        """Remove an object; one that is gone is no error. What fails is left for the sweep of orphans."""
+        ...
+
+    def older_than(self, age_s: float) -> Iterator[str]:
+        """Yield the names of the objects of the spool that have been there for so long.
+
+        Raises:
+            TransientError: the store cannot be reached.
+        """
+        ...
+
+    def clear_leftovers(self) -> int:
+        """Remove what killed processes left half-written on this machine; return how many files that were."""
+        ...
+
+    def ping(self) -> None:
+        """Ask the store for something trivial.
+
+        Raises:
+            TransientError: it does not answer, or not to us.
+        """
+        ...
+
+    def location(self, name: str) -> str:
+        """Return where an object is, for an operator: a path or a URL."""
+        ...
+
+    @property
+    def free_bytes(self) -> int:
+        """How much room there is on the disk that objects are written to first."""
+        ...
+
+    @property
+    def used_share(self) -> float:
+        """How much of the store is in use, between 0 and 1; 0 of one that has no end."""
+        ...
+
+
+def area_of(name: str) -> str:
+    """Return the area that an object belongs to.
+
+    Raises:
+        PermanentError: the name is none of an object: it would lead elsewhere.
+    """
+    area, *rest = name.split("/")
+    if area not in AREAS or not rest or {"", ".", ".."} & set(rest):
+        raise PermanentError("a row names a file outside spool and outbox: it is not one of this node's")
+    return area

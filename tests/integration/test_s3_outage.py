@@ -1,0 +1,73 @@
+"""An S3 service that dies: senders are told to come again, work is tried again, nothing is given up."""
+
+from pathlib import Path
+
+import pytest
+from support import s3
+from support.studies import digest, received
+
+from echo_node.cli.doctor import Verdict, _storage
+from echo_node.errors import InstanceRejected, TransientError
+from echo_node.pipeline.receive import PROCESSING_FAILURE, Intake
+from echo_node.settings import IntakeSettings, NodeSettings, Settings, StorageSettings
+from echo_node.storage import Storage, open_storage
+
+
+def _settings(folder: Path, server: s3.Server, bucket: str) -> Settings:
+    return Settings(
+        node=NodeSettings(data_dir=folder),
+        intake=IntakeSettings(minimum_free_bytes=0),
+        storage=StorageSettings(url=f"s3://{bucket}/echo", endpoint_url=server.endpoint_url, timeout_s=5),
+    )
+
+
+def _open(folder: Path, server: s3.Server, bucket: str) -> Storage:
+    storage = open_storage(_settings(folder, server, bucket))
+    storage.upgrade()
+    return storage
+
+
+def test_the_doctor_looks_for_the_store_and_changes_nothing(tmp_path: Path) -> None:
+    def verdict(bucket: str) -> tuple[Verdict, bool]:
+        (finding,) = _storage(_settings(tmp_path / "data", server, bucket))
+        return finding.verdict, bool(finding.remedy)
+
+    with s3.server() as server:
+        bucket = server.new_bucket()
+        assert verdict(bucket) == (Verdict.OK, False)
+        assert verdict("no-such-bucket") == (Verdict.FAILED, True)
+        server.kill()
+        assert verdict(bucket) == (Verdict.FAILED, True)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_bucket_that_is_not_there_or_a_service_that_died_is_transient(tmp_path: Path) -> None:
+    with s3.server() as server:
+        bucket = server.new_bucket()
+        instance = received()
+        with _open(tmp_path / "wrong", server, "no-such-bucket") as wrong:
+            with pytest.raises(InstanceRejected) as refusal:
+                Intake(wrong.spool, wrong.studies).store(instance)
+            assert refusal.value.status == PROCESSING_FAILURE == 0x0110
+            for use in (wrong.objects.ping, lambda: wrong.outbox.read("outbox/1.2-3.dcm", "")):
+                with pytest.raises(TransientError):
+                    use()
+        with _open(tmp_path / "right", server, bucket) as right:
+            kept = right.spool.put(instance, digest(instance), aside=False)
+            right.objects.ping()
+            server.kill()
+            with pytest.raises(InstanceRejected) as refusal:
+                Intake(right.spool, right.studies).store(instance)
+            assert refusal.value.status == PROCESSING_FAILURE
+            assert right.queries.overview().instances == 0
+            uses = (
+                lambda: right.objects.read(str(kept.path)),
+                lambda: right.objects.at_hand([str(kept.path)]).__enter__(),
+                right.clear_leftovers,
+                right.objects.ping,
+            )
+            for use in uses:
+                with pytest.raises(TransientError, match="does not answer"):
+                    use()
+            right.objects.remove(str(kept.path))
+    assert [path for path in (tmp_path / "right" / "spool").rglob("*") if path.is_file()] == []
