@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from echo_node.errors import ConfigError, PermanentError
@@ -55,14 +57,12 @@ def normalise(
     known = {row.example_id for row in writer.existing()}
     fallbacks = _load(out / FALLBACKS_FILE, known)
 
-    def reword(index: int) -> tuple[Example, str]:
-        return reworded(replace(dataset.rows[index], image=dataset.image(index)), endpoint)
-
     todo = [index for index, row in enumerate(dataset.rows) if row.example_id not in known]
     if advance is not None:
         advance(len(dataset) - len(todo))
     try:
-        for example, reason in _in_order(todo, reword, concurrency):
+        examples = (replace(dataset.rows[index], image=dataset.image(index)) for index in todo)
+        for example, reason in _in_order(examples, partial(reworded, endpoint=endpoint), concurrency):
             if reason:
                 fallbacks[example.example_id] = reason
             writer.add(example)
@@ -101,12 +101,15 @@ def reworded(example: Example, endpoint: Endpoint | None) -> tuple[Example, str]
 
 
 def _in_order(
-    todo: list[int], reword: Callable[[int], tuple[Example, str]], concurrency: int
+    examples: Iterator[Example], reword: Callable[[Example], tuple[Example, str]], concurrency: int
 ) -> Iterator[tuple[Example, str]]:
-    """Yield results in the order of the rows; several are worked on at a time, a round of them in memory."""
+    """Yield results in the order of the examples; several are reworded at a time, a round of them in memory.
+
+    The examples are read by the caller's thread alone: a shard has one reader.
+    """
     with ThreadPoolExecutor(concurrency) as pool:
-        for start in range(0, len(todo), concurrency * 4):
-            yield from pool.map(reword, todo[start : start + concurrency * 4])
+        while part := list(islice(examples, concurrency * 4)):
+            yield from pool.map(reword, part)
 
 
 def _load(path: Path, known: set[str]) -> dict[str, str]:
