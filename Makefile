@@ -36,7 +36,7 @@ demo: $(VENV)/.node ## The whole way on this machine: push a study, see the draf
 
 .PHONY: test
 test: $(VENV)/.test tools ## Install what the tests need, and run them
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: faults
 faults: $(VENV)/.test tools ## Kill, fill, cut and confuse a node on purpose, and audit it (FAULTS="--only burst --seed 7"; long)
