@@ -175,38 +175,39 @@ class StorageProvider:
 
     def _on_action(self, event: evt.Event) -> tuple[int, None]:
         """Take a request for storage commitment; success says that it is durable, not what becomes of it."""
-        peer = str(event.assoc.requestor.ae_title).strip()
-        if self._commitment is None:
+        commitment = self._commitment
+        if commitment is None:
             return Status.UNRECOGNISED_OPERATION, None
-        with self._storing:
-            try:
-                self._commitment.take(event)
-            except InstanceRejected as refusal:
-                status = f"0x{refusal.status:04X}"
-                _log.warning("request_refused", peer=peer, status=status, reason=str(refusal))
-                return refusal.status, None
-            except TransientError:
-                _log.warning("request_refused", peer=peer, reason="cannot record it now, ask again later")
-                return Status.PROCESSING_FAILURE, None
-            except Exception:
-                _log.exception("request_refused", peer=peer)
-                return Status.PROCESSING_FAILURE, None
-        return Status.SUCCESS, None
+        return self._recorded(event, lambda _: commitment.take(event), "request_refused", "ask again later")
 
     def _on_event_report(self, event: evt.Event) -> tuple[int, None]:
         """Take a report on storage commitment; one that nobody waits for any more is acknowledged too."""
-        peer = str(event.assoc.requestor.ae_title).strip()
-        if self._on_report is None:
+        on_report = self._on_report
+        if on_report is None:
             return Status.PROCESSING_FAILURE, None
+
+        def take(peer: str) -> None:
+            if not on_report(report_of(event), peer):
+                _log.info("report_not_awaited", peer=peer)
+
+        return self._recorded(event, take, "report_refused", "send again later")
+
+    def _recorded(
+        self, event: evt.Event, take: Callable[[str], None], refused: str, advice: str
+    ) -> tuple[int, None]:
+        """Return the status of a message that *take* records, given who sent it; every failure has one."""
+        peer = str(event.assoc.requestor.ae_title).strip()
         with self._storing:
             try:
-                if not self._on_report(report_of(event), peer):
-                    _log.info("report_not_awaited", peer=peer)
+                take(peer)
+            except InstanceRejected as refusal:
+                _log.warning(refused, peer=peer, status=f"0x{refusal.status:04X}", reason=str(refusal))
+                return refusal.status, None
             except TransientError:
-                _log.warning("report_refused", peer=peer, reason="cannot record it now, send again later")
+                _log.warning(refused, peer=peer, reason=f"cannot record it now, {advice}")
                 return Status.PROCESSING_FAILURE, None
             except Exception:
-                _log.exception("report_refused", peer=peer)
+                _log.exception(refused, peer=peer)
                 return Status.PROCESSING_FAILURE, None
         return Status.SUCCESS, None
 
