@@ -69,12 +69,12 @@ pictures: $(VENV)/.dev ## Draw the forms of a draft for docs/conformance.md (nee
 	$(BIN)/python docs/form_pictures.py docs/images
 
 .PHONY: train-small
-train-small: $(VENV)/.node ## Train a small model from nothing and evaluate it: sight, AR, RAD, DCD (more than an hour on two cores)
-	$(BIN)/echo-node train vision --recipe small-vision
-	$(BIN)/echo-node train ar --recipe small-ar
-	$(BIN)/echo-node train rad --recipe small-rad
-	$(BIN)/echo-node train dcd --recipe small-dcd
-	$(BIN)/echo-node train dcd --recipe small-self
+train-small: $(VENV)/.node ## Train a small model from nothing and evaluate it: sight, AR, RAD, DCD (over an hour on two cores)
+	$(BIN)/echo-node train vision --recipe small-vision --set optimiser.steps=1000
+	$(BIN)/echo-node train ar --recipe small-ar --set optimiser.steps=500
+	$(BIN)/echo-node train rad --recipe small-rad --set optimiser.steps=1200
+	$(BIN)/echo-node train dcd --recipe small-dcd --set optimiser.steps=350 --set data.count=11200
+	$(BIN)/echo-node train dcd --recipe small-self --set optimiser.steps=250
 	$(BIN)/echo-node evaluate --model runs/small-self --data phantom:512 --report runs/small-self/evaluation
 
 .PHONY: ablations
