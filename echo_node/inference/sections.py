@@ -1,8 +1,8 @@
 """The model's text, taken apart into sections and sentences.
 
 English and Chinese headings in the ways that models write them: any case, half- or full-width colons, in
-brackets or Markdown, alone on a line. Nothing of the text is lost but headings and what is no word: what stands
-before the first heading belongs to the findings.
+brackets or Markdown, alone on a line. Nothing of the text is lost but headings and what is no word: what
+stands before the first heading belongs to the findings.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ _ENGLISH_IMPRESSION = (
     r"(?:(?:overall|final|clinical|radiographic|imaging)[ \t]+)?(?:impressions?|conclusions?)"
 )
 _CHINESE_FINDINGS = r"(?:影像学?|检查|放射学?|X[线線]|胸片|胸部)?(?:所[见見]|表现)(?:描述)?"
-_CHINESE_IMPRESSION = r"(?:影像学?|检查|放射学?|[诊診]断)?(?:结论|結論|印象)|(?:影像学?|放射学?|检查|初步)?[诊診]断(?:意见|印象|结论)?"
+_CHINESE_IMPRESSION = (
+    r"(?:影像学?|检查|放射学?|[诊診]断)?(?:结论|結論|印象)"
+    r"|(?:影像学?|放射学?|检查|初步)?[诊診]断(?:意见|印象|结论)?"
+)
 _MARK = r"(?:\*\*|__|\#{1,6}[ \t]{0,4})?"
 _COLON = rf"{_GAP}(?:\*\*|__)?{_GAP}[:：]{_GAP}(?:\*\*|__)?"  # noqa: RUF001 - full width is meant
 # Where a heading may begin without being a word of a sentence: at the start, or after what ends one.
