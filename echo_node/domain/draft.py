@@ -7,13 +7,13 @@ what was not: an encoder adds nothing to it and leaves nothing out. No setting t
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from enum import StrEnum
 
 from echo_node import __version__
-from echo_node.domain.report import Band, ModelIdentity, Report, Sentence
+from echo_node.domain.report import Band, EncodedDocument, ModelIdentity, Report, Sentence
 from echo_node.domain.study import SelectedImage, Selection, UnreadImage
 
 MANUFACTURER = "echo-node"
@@ -52,6 +52,34 @@ class Draft:
     study_instance_uid: str
     revision: int
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Unmade:
+    """The forms that a draft could not be given, while it was given others.
+
+    Attributes:
+        draft: to make them from later, from the very words that the others say.
+        reasons: why, for the operator, by kind; at least one.
+    """
+
+    draft: Draft
+    reasons: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class UnmadeForm:
+    """One of them, to be made now.
+
+    Attributes:
+        kind: the form.
+        draft: what it is made from.
+        predecessor: the document of this form that it stands in for.
+    """
+
+    kind: str
+    draft: Draft
+    predecessor: EncodedDocument | None
 
 
 @dataclass(frozen=True, slots=True)

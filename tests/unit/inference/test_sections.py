@@ -81,8 +81,8 @@ def test_sections_and_sentences(text: str, findings: list[str], impression: list
 
 _PIECES = st.sampled_from(
     [
-        "Findings:", "IMPRESSION\uff1a", "影像所见：", "印象：", "【诊断意见】", "**Findings:**", "\nImpression\n",
-        "1. ", "2) ", "\n- ", "The heart is normal", "双肺清晰", "L1", "1.5 cm", "no", "Dr",
+        "Findings:", "IMPRESSION\uff1a", "影像所见：", "印象：", "【诊断意见】", "**Findings:**",
+        "\nImpression\n", "1. ", "2) ", "\n- ", "The heart is normal", "双肺清晰", "L1", "1.5 cm", "no", "Dr",
         ".", "。", "；", ". ", "\n", "\n\n", " ", "\x00", "\u202e", "é", "<b>",
     ]
 )  # fmt: skip
