@@ -17,11 +17,9 @@ from pydicom.dataset import Dataset
 from echo_node import codes
 from echo_node.dicom.fonts import MISSING, Family, Fonts, find_fonts
 from echo_node.dicom.subject import subject_of
-from echo_node.domain.draft import UNSURE_MARK, Draft, SectionName, Subject, compose, printable
+from echo_node.domain.draft import Draft, SectionName, Subject, compose, printable
+from echo_node.domain.words import Words, words_of
 
-_MISSING_NOTE = (
-    f"{MISSING} stands for a character that this page cannot show. Structured Reports hold the whole text."
-)
 _SPACES, _NO_BREAK = " \u3000", "\u00a0"
 _MAY_NOT_BEGIN = frozenset("、。，．・：；？！ー」』）】〉》〕｝々…％")  # noqa: RUF001 - full width is meant
 _MAY_NOT_END = frozenset("「『（【〈《〔｛")  # noqa: RUF001
@@ -58,14 +56,15 @@ def paragraphs(draft: Draft, header: Dataset, zone: tzinfo | None) -> list[Parag
     """
     subject = subject_of(header)
     content, fonts = compose(draft, subject), find_fonts(draft.report.language)
+    words = words_of(draft.report.language)
     made_at = draft.at.astimezone(subject.zone or zone)
-    set_ = [_set(Style.IDENTITY, line, fonts) for line in _identity(subject, made_at)]
+    set_ = [_set(Style.IDENTITY, line, fonts) for line in _identity(subject, made_at, words)]
     for section in content.sections:
-        set_.append(_set(Style.HEADING, codes.code("heading", section.name).meaning, fonts))
+        set_.append(_set(Style.HEADING, _heading(section.name, words), fonts))
         rtl = section.is_written and content.is_right_to_left
-        set_ += [_set(_style(section.name, text), text, fonts, rtl=rtl) for text in section.paragraphs]
+        set_ += [_set(_style(section.name, text, words), text, fonts, rtl=rtl) for text in section.paragraphs]
     if any(MISSING in paragraph.text for paragraph in set_):
-        set_.append(_set(Style.SMALL, _MISSING_NOTE, fonts))
+        set_.append(_set(Style.SMALL, words.missing_note.format(box=MISSING), fonts))
     return set_
 
 
@@ -93,29 +92,41 @@ def _set(style: Style, text: str, fonts: Fonts, *, rtl: bool = False) -> Paragra
     return Paragraph(style, shown, family, rtl)
 
 
-def _style(section: SectionName, text: str) -> Style:
+def _heading(name: SectionName, words: Words) -> str:
+    """Return a heading as the other forms code it, in English, after the same in the report's language."""
+    coded = codes.code("heading", name).meaning
+    spoken = {
+        SectionName.SUMMARY: words.summary,
+        SectionName.FINDINGS: words.findings,
+        SectionName.IMPRESSIONS: words.impressions,
+        SectionName.PROCEDURE: words.procedure,
+    }
+    return " ".join(dict.fromkeys((spoken[name], coded)))
+
+
+def _style(section: SectionName, text: str, words: Words) -> Style:
     if section is SectionName.SUMMARY:
         return Style.NOTICE
     if section is SectionName.PROCEDURE:
         return Style.SMALL
-    return Style.UNSURE if text.startswith(UNSURE_MARK) else Style.BODY
+    return Style.UNSURE if text.startswith(words.unsure_mark) else Style.BODY
 
 
-def _identity(subject: Subject, made_at: datetime) -> Iterator[str]:
+def _identity(subject: Subject, made_at: datetime, words: Words) -> Iterator[str]:
     """Return the lines that say whose report it is; what the image does not say is said not to be stated."""
     names = [_spoken(group) for group in printable(subject.patient_name).split("=")]
-    yield "Patient: " + (" / ".join(filter(None, names)) or "name not stated")
+    yield words.patient.replace("{names}", " / ".join(filter(None, names)) or words.no_name)
     stated = {
-        "ID": subject.patient_id,
-        "Born": _date(subject.birth_date),
-        "Sex": subject.sex,
-        "Study": _date(subject.study_date),
-        "Accession": ", ".join(
+        words.patient_id: subject.patient_id,
+        words.born: _date(subject.birth_date),
+        words.sex: subject.sex,
+        words.study: _date(subject.study_date),
+        words.accession: ", ".join(
             dict.fromkeys(order.accession_number for order in subject.orders if order.accession_number)
         ),
-        "Drafted": f"{made_at:%Y-%m-%d %H:%M}",
+        words.drafted: f"{made_at:%Y-%m-%d %H:%M}",
     }
-    kept_together = (f"{name}: {printable(value) or 'not stated'}" for name, value in stated.items())
+    kept_together = (f"{name}: {printable(value) or words.not_stated}" for name, value in stated.items())
     yield "   ".join(line.replace(" ", _NO_BREAK) for line in kept_together)
 
 
