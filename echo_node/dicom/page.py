@@ -6,8 +6,10 @@ Structured Report has of them, and nothing more.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from enum import Enum, auto
@@ -19,10 +21,34 @@ from echo_node.dicom.fonts import MISSING, Family, Fonts, find_fonts
 from echo_node.dicom.subject import subject_of
 from echo_node.domain.draft import Draft, SectionName, Subject, compose, printable
 from echo_node.domain.words import Words, words_of
+from echo_node.errors import PermanentError
 
+_BREAK = re.compile("\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
+"""All that ends a paragraph: what shapes text (Raqm) fails at more than one."""
 _SPACES, _NO_BREAK = " \u3000", "\u00a0"
 _MAY_NOT_BEGIN = frozenset("、。，．・：；？！ー」』）】〉》〕｝々…％")  # noqa: RUF001 - full width is meant
 _MAY_NOT_END = frozenset("「『（【〈《〔｛")  # noqa: RUF001
+
+
+# What libraries raise at text that they cannot shape or set: no reason to keep back a draft's other forms.
+_DRAWING_ERRORS = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, OSError, RuntimeError,
+    TypeError, ValueError,
+)  # fmt: skip
+
+
+@contextmanager
+def drawing(what: str, *more: type[Exception]) -> Iterator[None]:
+    """Turn what libraries raise while they draw into a PermanentError that names *what*.
+
+    Args:
+        what: what is drawn.
+        more: what a library raises besides Python's own exceptions.
+    """
+    try:
+        yield
+    except (*_DRAWING_ERRORS, *more) as error:
+        raise PermanentError(f"{what} cannot be drawn ({type(error).__name__})") from error
 
 
 class Style(Enum):
@@ -70,7 +96,7 @@ def paragraphs(draft: Draft, header: Dataset, zone: tzinfo | None) -> list[Parag
 
 def lines(text: str, width: float, measure: Callable[[str], float]) -> Iterator[str]:
     """Break a paragraph into lines no wider than *width*, unless a single character is."""
-    for part in text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    ").split("\n"):
+    for part in _BREAK.split(text.replace("\t", "    ")):
         line = ""
         for piece in _pieces(part):
             if measure((line + piece).rstrip()) <= width:
