@@ -26,7 +26,7 @@ from echo_node.errors import PermanentError
 _BREAK = re.compile("\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
 """All that ends a paragraph: what shapes text (Raqm) fails at more than one."""
 _SPACES, _NO_BREAK = " \u3000", "\u00a0"
-_MAY_NOT_BEGIN = frozenset("、。，．・：；？！ー」』）】〉》〕｝々…％")  # noqa: RUF001 - full width is meant
+_MAY_NOT_BEGIN = frozenset(".,:;!?)]}、。，．・：；？！ー」』）】〉》〕｝々…％")  # noqa: RUF001 - full width is meant
 _MAY_NOT_END = frozenset("「『（【〈《〔｛")  # noqa: RUF001
 
 
@@ -152,8 +152,14 @@ def _identity(subject: Subject, made_at: datetime, words: Words) -> Iterator[str
         ),
         words.drafted: f"{made_at:%Y-%m-%d %H:%M}",
     }
-    kept_together = (f"{name}: {printable(value) or words.not_stated}" for name, value in stated.items())
-    yield "   ".join(line.replace(" ", _NO_BREAK) for line in kept_together)
+    kept_together = [
+        f"{name}: {printable(value) or words.not_stated}".replace(" ", _NO_BREAK)
+        for name, value in stated.items()
+    ]
+    # Names of Han characters may be broken anywhere: they get shorter lines.
+    in_a_line = 3 if any(map(_is_wide, words.drafted)) else len(kept_together)
+    for first in range(0, len(kept_together), in_a_line):
+        yield "   ".join(kept_together[first : first + in_a_line])
 
 
 def _spoken(group: str) -> str:
