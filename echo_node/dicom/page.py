@@ -45,9 +45,10 @@ def drawing(what: str, *more: type[Exception]) -> Iterator[None]:
         what: what is drawn.
         more: what a library raises besides Python's own exceptions.
     """
+    errors: tuple[type[Exception], ...] = (*_DRAWING_ERRORS, *more)
     try:
         yield
-    except (*_DRAWING_ERRORS, *more) as error:
+    except errors as error:
         raise PermanentError(f"{what} cannot be drawn ({type(error).__name__})") from error
 
 

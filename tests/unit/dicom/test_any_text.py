@@ -23,6 +23,7 @@ from echo_node.dicom import pdf as pdf_module
 from echo_node.dicom.capture import _MOST_HEIGHT_PX, SecondaryCaptureEncoder
 from echo_node.dicom.encoders import dicom_encoder
 from echo_node.dicom.fonts import MISSING, find_fonts
+from echo_node.dicom.header import text as text_of
 from echo_node.dicom.page import Style, paragraphs
 from echo_node.dicom.pdf import EncapsulatedPdfEncoder
 from echo_node.dicom.sr_text import read_sections
@@ -237,12 +238,12 @@ def test_any_patient_can_be_named(base: Draft, tmp_path: Path, values: dict[str,
         again, stream = opened(document), io.BytesIO()
         again.save_as(stream, enforce_file_format=True)
         assert stream.getvalue() == document.content
-        assert str(again.PatientName) == subject.patient_name
+        assert text_of(again, "PatientName") == subject.patient_name
         assert again.SeriesDescription == BANNER
     lines = oru(draft).rstrip("\r").split("\r")
     assert [line[:3] for line in lines].count("PID") == 1
     (patient,) = [line.split("|") for line in lines if line.startswith("PID|")]
-    assert unescaped(patient[3].split("^")[0]) == printable(subject.patient_id)
+    assert unescaped(patient[3].split("^")[0]) == subject.patient_id
     assert len(patient) <= 9
     names = patient[5].split("~")
     assert len(names) <= 3
