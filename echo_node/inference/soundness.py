@@ -16,7 +16,7 @@ _MARKUP = re.compile(r"</?[A-Za-z][A-Za-z0-9]{0,15}(?:\s[^<>]{0,200})?/?>")
 _LOST = "\ufffd"
 _SAID_TOO_OFTEN = 3
 _REPEATED = re.compile(r"(?P<phrase>\S(?:.{0,58}?\S))(?:\s{0,4}(?P=phrase)){3}", re.DOTALL)
-_LIST_NUMBER = re.compile(r"^\W*\d{0,2}[.)、．\s]*")  # noqa: RUF001 - full width is meant
+_LIST_NUMBER = re.compile(r"^\W*(?:\d{1,2}[.)）、．](?!\d)\s*)?")  # noqa: RUF001 - full width is meant
 _BREAKS_OFF = re.compile(
     r"(?:[,，、:：(（\[/]|[^\W\d_]-"  # noqa: RUF001
     r"|(?:^|\s)(?:a|an|and|are|at|by|for|from|in|is|of|on|or|the|to|was|were|with|without))\Z"

@@ -26,6 +26,7 @@ def judged(text: str) -> str | None:
         "Findings: A nodule of <5 mm, one of > 8 mm and a T12 fracture. Impression: Nodules.",
         "Findings: Clear, clear and very, very clear. Impression: Exposure to hepatitis A",
         "双侧未见异常，两侧肋膈角锐利锐利。",
+        "Findings: 8 mm nodule. 6 mm nodule. 5 mm nodule. 1.5 cm mass. 2.5 cm mass. 3.5 cm mass.",
         "Findings: Levels L1, L2, L3, L4 and L5 are intact.",
     ],
 )
