@@ -28,7 +28,7 @@ from echo_node.processes import (
     stop_on_signals,
     stop_with_parent,
 )
-from echo_node.settings import ModelSettings, Role, Settings
+from echo_node.settings import DocumentKind, ModelSettings, Role, Settings
 
 if TYPE_CHECKING:
     from echo_node.inference.generator import EchoGenerator
@@ -189,8 +189,9 @@ def _infer(settings: Settings, stop: threading.Event) -> None:
 
 def _deliver(settings: Settings, stop: threading.Event) -> None:
     from echo_node.dicom.libraries import configure_libraries
-    from echo_node.outgoing import senders
+    from echo_node.outgoing import encoder, senders
     from echo_node.pipeline.deliver import DeliverStage
+    from echo_node.pipeline.form import FormStage
     from echo_node.pipeline.maintenance import Sweep
     from echo_node.storage.bell import DELIVERIES
 
@@ -198,12 +199,13 @@ def _deliver(settings: Settings, stop: threading.Event) -> None:
     delivery = settings.delivery
     to = senders(settings)
     with _open(settings) as storage, _identity(settings) as identity:
+        make_form = FormStage(storage.forms, lambda kind: encoder(DocumentKind(kind), settings))
         # A worker for each destination: one that is dead or slow does not hold up the others.
         workers = [
             _sender(
                 "delivery",
                 queue,
-                DeliverStage(queue, to[name]),
+                DeliverStage(queue, to[name], make_form),
                 settings,
                 identity,
                 storage.ear(DELIVERIES),

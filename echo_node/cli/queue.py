@@ -204,6 +204,7 @@ def show(
     for document in record["documents"]:
         out.print(
             f"  draft of revision {document['revision']} by {_escape(document['model'])}, {document['kind']}"
+            + ("" if document["is_made"] else " [yellow]could not be made[/yellow]; kept to try again:")
         )
         out.print(f"    {_escape(document['path'])}", soft_wrap=True)
     for conflict in record["conflicts"]:

@@ -16,10 +16,10 @@ from pydicom.uid import SecondaryCaptureImageStorage
 from echo_node.dicom import draft_object
 from echo_node.dicom.fonts import Family, find_fonts
 from echo_node.dicom.header import read_header
-from echo_node.dicom.page import Paragraph, Style, lines, paragraphs
+from echo_node.dicom.page import Paragraph, Style, drawing, lines, paragraphs
 from echo_node.domain.draft import BANNER, Draft
 from echo_node.domain.report import EncodedDocument
-from echo_node.errors import ConfigError
+from echo_node.errors import ConfigError, PermanentError
 from echo_node.settings import DocumentKind
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ _LOOKS = {
     Style.SMALL: _Look(19, 6, 190),
 }
 _WIDTH_PX, _LEAST_HEIGHT_PX, _MARGIN_PX, _BANNER_PX = 1024, 768, 48, 56
+_MOST_HEIGHT_PX = 16_384
+"""More than any report has, and as much as viewers show."""
 _LEADING, _BANNER_SIZE_PX, _BACKGROUND, _BANNER_SHADE = 1.4, 32, 0, 255
 
 
@@ -73,7 +75,8 @@ class SecondaryCaptureEncoder:
         """Return the document, which has no place to name the one that it stands in for.
 
         Raises:
-            PermanentError: the header of the image that was read cannot be read any more.
+            PermanentError: the header of the image that was read cannot be read any more, or the text is
+                too long for a picture or cannot be drawn.
         """
         header = read_header(draft.selection.images[0].instance.path)
         document = draft_object.begin(
@@ -91,7 +94,9 @@ class SecondaryCaptureEncoder:
         document.SourceImageSequence = draft_object.source_references(draft)
         document.PatientOrientation = ""
         document.BodyPartExamined = "CHEST"
-        page = _picture(paragraphs(draft, header, self._zone))
+        text = paragraphs(draft, header, self._zone)
+        with drawing("the picture of the draft"):
+            page = _picture(text)
         document.SamplesPerPixel = 1
         document.PhotometricInterpretation = "MONOCHROME2"
         document.Rows, document.Columns = page.height, page.width
@@ -109,6 +114,11 @@ def _picture(text: list[Paragraph]) -> Image:
     placed = list(_placed(text))
     height = max(_LEAST_HEIGHT_PX, placed[-1][1] + 2 * _LOOKS[Style.BODY].size_px + _BANNER_PX)
     height += height % 2
+    if height > _MOST_HEIGHT_PX:
+        raise PermanentError(
+            f"the text is too long for a picture: {height} pixels of at most {_MOST_HEIGHT_PX}; give the "
+            "destination another form"
+        )
     page = Image.new("L", (_WIDTH_PX, height), _BACKGROUND)
     draw = ImageDraw.Draw(page)
     for y in (0, height - _BANNER_PX):

@@ -6,8 +6,10 @@ Structured Report has of them, and nothing more.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from enum import Enum, auto
@@ -17,14 +19,37 @@ from pydicom.dataset import Dataset
 from echo_node import codes
 from echo_node.dicom.fonts import MISSING, Family, Fonts, find_fonts
 from echo_node.dicom.subject import subject_of
-from echo_node.domain.draft import UNSURE_MARK, Draft, SectionName, Subject, compose, printable
+from echo_node.domain.draft import Draft, SectionName, Subject, compose, printable
+from echo_node.domain.words import Words, words_of
+from echo_node.errors import PermanentError
 
-_MISSING_NOTE = (
-    f"{MISSING} stands for a character that this page cannot show. Structured Reports hold the whole text."
-)
+_BREAK = re.compile("\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
+"""All that ends a paragraph: what shapes text (Raqm) fails at more than one."""
 _SPACES, _NO_BREAK = " \u3000", "\u00a0"
-_MAY_NOT_BEGIN = frozenset("、。，．・：；？！ー」』）】〉》〕｝々…％")  # noqa: RUF001 - full width is meant
+_MAY_NOT_BEGIN = frozenset(".,:;!?)]}、。，．・：；？！ー」』）】〉》〕｝々…％")  # noqa: RUF001 - full width is meant
 _MAY_NOT_END = frozenset("「『（【〈《〔｛")  # noqa: RUF001
+
+
+# What libraries raise at text that they cannot shape or set: no reason to keep back a draft's other forms.
+_DRAWING_ERRORS = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, OSError, RuntimeError,
+    TypeError, ValueError,
+)  # fmt: skip
+
+
+@contextmanager
+def drawing(what: str, *more: type[Exception]) -> Iterator[None]:
+    """Turn what libraries raise while they draw into a PermanentError that names *what*.
+
+    Args:
+        what: what is drawn.
+        more: what a library raises besides Python's own exceptions.
+    """
+    errors: tuple[type[Exception], ...] = (*_DRAWING_ERRORS, *more)
+    try:
+        yield
+    except errors as error:
+        raise PermanentError(f"{what} cannot be drawn ({type(error).__name__})") from error
 
 
 class Style(Enum):
@@ -58,20 +83,21 @@ def paragraphs(draft: Draft, header: Dataset, zone: tzinfo | None) -> list[Parag
     """
     subject = subject_of(header)
     content, fonts = compose(draft, subject), find_fonts(draft.report.language)
+    words = words_of(draft.report.language)
     made_at = draft.at.astimezone(subject.zone or zone)
-    set_ = [_set(Style.IDENTITY, line, fonts) for line in _identity(subject, made_at)]
+    set_ = [_set(Style.IDENTITY, line, fonts) for line in _identity(subject, made_at, words)]
     for section in content.sections:
-        set_.append(_set(Style.HEADING, codes.code("heading", section.name).meaning, fonts))
+        set_.append(_set(Style.HEADING, _heading(section.name, words), fonts))
         rtl = section.is_written and content.is_right_to_left
-        set_ += [_set(_style(section.name, text), text, fonts, rtl=rtl) for text in section.paragraphs]
+        set_ += [_set(_style(section.name, text, words), text, fonts, rtl=rtl) for text in section.paragraphs]
     if any(MISSING in paragraph.text for paragraph in set_):
-        set_.append(_set(Style.SMALL, _MISSING_NOTE, fonts))
+        set_.append(_set(Style.SMALL, words.missing_note.format(box=MISSING), fonts))
     return set_
 
 
 def lines(text: str, width: float, measure: Callable[[str], float]) -> Iterator[str]:
     """Break a paragraph into lines no wider than *width*, unless a single character is."""
-    for part in text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    ").split("\n"):
+    for part in _BREAK.split(text.replace("\t", "    ")):
         line = ""
         for piece in _pieces(part):
             if measure((line + piece).rstrip()) <= width:
@@ -93,30 +119,48 @@ def _set(style: Style, text: str, fonts: Fonts, *, rtl: bool = False) -> Paragra
     return Paragraph(style, shown, family, rtl)
 
 
-def _style(section: SectionName, text: str) -> Style:
+def _heading(name: SectionName, words: Words) -> str:
+    """Return a heading as the other forms code it, in English, after the same in the report's language."""
+    coded = codes.code("heading", name).meaning
+    spoken = {
+        SectionName.SUMMARY: words.summary,
+        SectionName.FINDINGS: words.findings,
+        SectionName.IMPRESSIONS: words.impressions,
+        SectionName.PROCEDURE: words.procedure,
+    }
+    return " ".join(dict.fromkeys((spoken[name], coded)))
+
+
+def _style(section: SectionName, text: str, words: Words) -> Style:
     if section is SectionName.SUMMARY:
         return Style.NOTICE
     if section is SectionName.PROCEDURE:
         return Style.SMALL
-    return Style.UNSURE if text.startswith(UNSURE_MARK) else Style.BODY
+    return Style.UNSURE if text.startswith(words.unsure_mark) else Style.BODY
 
 
-def _identity(subject: Subject, made_at: datetime) -> Iterator[str]:
+def _identity(subject: Subject, made_at: datetime, words: Words) -> Iterator[str]:
     """Return the lines that say whose report it is; what the image does not say is said not to be stated."""
     names = [_spoken(group) for group in printable(subject.patient_name).split("=")]
-    yield "Patient: " + (" / ".join(filter(None, names)) or "name not stated")
+    yield words.patient.replace("{names}", " / ".join(filter(None, names)) or words.no_name)
     stated = {
-        "ID": subject.patient_id,
-        "Born": _date(subject.birth_date),
-        "Sex": subject.sex,
-        "Study": _date(subject.study_date),
-        "Accession": ", ".join(
+        words.patient_id: subject.patient_id,
+        words.born: _date(subject.birth_date),
+        words.sex: subject.sex,
+        words.study: _date(subject.study_date),
+        words.accession: ", ".join(
             dict.fromkeys(order.accession_number for order in subject.orders if order.accession_number)
         ),
-        "Drafted": f"{made_at:%Y-%m-%d %H:%M}",
+        words.drafted: f"{made_at:%Y-%m-%d %H:%M}",
     }
-    kept_together = (f"{name}: {printable(value) or 'not stated'}" for name, value in stated.items())
-    yield "   ".join(line.replace(" ", _NO_BREAK) for line in kept_together)
+    kept_together = [
+        f"{name}: {printable(value) or words.not_stated}".replace(" ", _NO_BREAK)
+        for name, value in stated.items()
+    ]
+    # Names of Han characters may be broken anywhere: they get shorter lines.
+    in_a_line = 3 if any(map(_is_wide, words.drafted)) else len(kept_together)
+    for first in range(0, len(kept_together), in_a_line):
+        yield "   ".join(kept_together[first : first + in_a_line])
 
 
 def _spoken(group: str) -> str:

@@ -16,7 +16,7 @@ from echo_node.dicom import draft_object
 from echo_node.dicom.attributes import zone_of
 from echo_node.dicom.fonts import Family, find_fonts
 from echo_node.dicom.header import read_header
-from echo_node.dicom.page import Paragraph, Style, lines, paragraphs
+from echo_node.dicom.page import Paragraph, Style, drawing, lines, paragraphs
 from echo_node.domain.draft import BANNER, MANUFACTURER, Draft
 from echo_node.domain.report import EncodedDocument
 from echo_node.errors import ConfigError
@@ -73,8 +73,11 @@ class EncapsulatedPdfEncoder:
         """Return the document, which has no place to name the one that it stands in for.
 
         Raises:
-            PermanentError: the header of the image that was read cannot be read any more.
+            PermanentError: the header of the image that was read cannot be read any more, or the text
+                cannot be drawn.
         """
+        from fpdf.errors import FPDFException
+
         header = read_header(draft.selection.images[0].instance.path)
         document = draft_object.begin(
             draft, header, self.kind, sop_class_uid=EncapsulatedPDFStorage, modality="DOC", zone=self._zone
@@ -89,7 +92,9 @@ class EncapsulatedPdfEncoder:
         document.SourceInstanceSequence = draft_object.source_references(draft)
         document.MIMETypeOfEncapsulatedDocument = "application/pdf"
         made_at = draft.at.astimezone(zone_of(header) or self._zone)
-        pdf = _pdf(paragraphs(draft, header, self._zone), draft.report.language, made_at)
+        text = paragraphs(draft, header, self._zone)
+        with drawing("the PDF of the draft", FPDFException):
+            pdf = _pdf(text, draft.report.language, made_at)
         document.EncapsulatedDocumentLength = len(pdf)
         document.EncapsulatedDocument = pdf + b"\0" * (len(pdf) % 2)
         return draft_object.finish(document, self.kind)

@@ -1,38 +1,36 @@
 """What a draft says, whatever form it is given: one content, several encoders.
 
 The sentences with how sure the model is of each, the notice that nobody has verified them, what was read and
-what was not: an encoder adds nothing to it and leaves nothing out. No setting takes the notice away.
+what was not: an encoder adds nothing to it and leaves nothing out. No setting takes the notice away. What is
+not the model's own is said in the report's language where domain/words.py has it, else in English.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from enum import StrEnum
 
 from echo_node import __version__
-from echo_node.domain.report import Band, ModelIdentity, Report, Sentence
+from echo_node.domain.report import Band, EncodedDocument, ModelIdentity, Report, Sentence
 from echo_node.domain.study import SelectedImage, Selection, UnreadImage
+from echo_node.domain.words import ENGLISH, Words, words_of
 
 MANUFACTURER = "echo-node"
 BANNER = "AI DRAFT - UNVERIFIED"
 """Heads every page, and is the series' description, which is all that many lists show."""
-DRAFT_NOTICE = (
-    "UNVERIFIED MACHINE DRAFT. A computer program wrote this text; no physician has read it. "
-    "A radiologist must check it against the images before anyone relies on it."
-)
-DEMONSTRATION_NOTICE = "DEMONSTRATION MODEL, NOT FOR CLINICAL USE."
-UNSURE_MARK = "[LOW CONFIDENCE]"
-"""Stands before a sentence of which the model is unsure."""
-UNSTATED_ORIENTATION = (
-    "The header does not state the orientation of the image: left and right assume that it is not mirrored."
-)
+DRAFT_NOTICE = ENGLISH.draft_notice
+"""In every document, whatever its language; so is the next one, of a demonstration."""
+DEMONSTRATION_NOTICE = ENGLISH.demonstration_notice
+UNSTATED_ORIENTATION = ENGLISH.unstated_orientation
 SHORT_DIGEST = 16
 """How much of a checkpoint's digest is shown."""
 
 _RIGHT_TO_LEFT = {"ar", "fa", "he", "ur"}
+_OVERRIDES = frozenset("\u202d\u202e")
+"""They show text in an order that it is not written in: 0.58 as 85.0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +50,34 @@ class Draft:
     study_instance_uid: str
     revision: int
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Unmade:
+    """The forms that a draft could not be given, while it was given others.
+
+    Attributes:
+        draft: to make them from later, from the very words that the others say.
+        reasons: why, for the operator, by kind; at least one.
+    """
+
+    draft: Draft
+    reasons: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class UnmadeForm:
+    """One of them, to be made now.
+
+    Attributes:
+        kind: the form.
+        draft: what it is made from.
+        predecessor: the document of this form that it stands in for.
+    """
+
+    kind: str
+    draft: Draft
+    predecessor: EncodedDocument | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +168,19 @@ class Content:
 def compose(draft: Draft, subject: Subject) -> Content:
     """Return what every document of this draft says."""
     report, selection = draft.report, draft.selection
-    findings = _sentences(report.findings) or ("The model wrote no findings.",)
-    impression = _sentences(report.impression) or ("The model wrote no impression.",)
-    remarks = () if subject.is_oriented else (UNSTATED_ORIENTATION,)
-    procedure = (*_what_was_read(report, selection.images), *remarks, *_what_was_not(selection.unread))
+    words = words_of(report.language)
+    findings = _sentences(report.findings, words) or (words.no_findings,)
+    impression = _sentences(report.impression, words) or (words.no_impression,)
+    remarks = () if subject.is_oriented else (words.unstated_orientation,)
+    procedure = (
+        *_what_was_read(report, selection.images, words),
+        *remarks,
+        *_what_was_not(selection.unread, words),
+    )
     return Content(
         report.language,
         (
-            Section(SectionName.SUMMARY, (notice(report.model),), is_written=False),
+            Section(SectionName.SUMMARY, notices(report.model, report.language), is_written=False),
             Section(SectionName.FINDINGS, findings, is_written=True),
             Section(SectionName.IMPRESSIONS, impression, is_written=True),
             Section(SectionName.PROCEDURE, tuple(map(printable, procedure)), is_written=False),
@@ -157,42 +188,56 @@ def compose(draft: Draft, subject: Subject) -> Content:
     )
 
 
-def notice(model: ModelIdentity) -> str:
-    """Return what a reader must know before anything else."""
-    return f"{DEMONSTRATION_NOTICE} {DRAFT_NOTICE}" if model.demonstration else DRAFT_NOTICE
+def notices(model: ModelIdentity, language: str) -> tuple[str, ...]:
+    """Return what a reader must know first: in the report's language, and always in English."""
+    spoken = dict.fromkeys((words_of(language), ENGLISH))
+    return tuple(
+        f"{words.demonstration_notice} {words.draft_notice}" if model.demonstration else words.draft_notice
+        for words in spoken
+    )
 
 
 def printable(value: str) -> str:
-    """Return *value* without what no form can hold: control characters (PS3.5 6.1.3) and lone surrogates."""
-    kept = (each for each in value if each in "\n\r\t" or unicodedata.category(each) not in {"Cc", "Cs"})
-    return "".join(kept).strip()
+    """Return *value* without what no form can hold, or what none may show as it is not written.
+
+    That is control characters (PS3.5 6.1.3), lone surrogates, and what overrides the direction of letters.
+    """
+    return "".join(each for each in value if _is_printable(each)).strip()
 
 
-def _sentences(sentences: Sequence[Sentence]) -> tuple[str, ...]:
+def _is_printable(character: str) -> bool:
+    if character in "\n\r\t":
+        return True
+    return character not in _OVERRIDES and unicodedata.category(character) not in {"Cc", "Cs"}
+
+
+def _sentences(sentences: Sequence[Sentence], words: Words) -> tuple[str, ...]:
     shown = ((printable(sentence.text), sentence.band) for sentence in sentences)
-    return tuple(_with_band(text, band) for text, band in shown if text)
+    return tuple(_with_band(text, band, words) for text, band in shown if text)
 
 
-def _with_band(text: str, band: Band | None) -> str:
+def _with_band(text: str, band: Band | None, words: Words) -> str:
     """Return a sentence with how sure the model is of it, in words; a mark before it where it is not."""
     if band is None:
         return text
-    return f"{UNSURE_MARK} {text}" if band is Band.LOW else f"{text} ({band})"
+    if band is Band.LOW:
+        return f"{words.unsure_mark} {text}"
+    # Not by format: the sentence may hold braces.
+    return (words.high if band is Band.HIGH else words.moderate).replace("{sentence}", text)
 
 
-def _what_was_read(report: Report, images: Sequence[SelectedImage]) -> Iterable[str]:
+def _what_was_read(report: Report, images: Sequence[SelectedImage], words: Words) -> Iterable[str]:
     model = report.model
-    views = ", ".join(
-        "frontal (PA or AP not stated)" if image.view == "frontal" else image.view for image in images
-    )
-    yield f"Images read: {len(images)}. View: {views}. No other image, prior or clinical data was used."
-    yield f"Written by {MANUFACTURER} {__version__} with model {model.name} {model.version}."
+    views = ", ".join(words.frontal if image.view == "frontal" else image.view for image in images)
+    yield words.images_read.format(count=len(images), views=views)
+    program = f"{MANUFACTURER} {__version__}"
+    yield words.written_by.format(program=program, model=f"{model.name} {model.version}")
 
 
-def _what_was_not(unread: Sequence[UnreadImage]) -> Iterable[str]:
+def _what_was_not(unread: Sequence[UnreadImage], words: Words) -> Iterable[str]:
     by_reason: dict[str, list[str]] = {}
     for image in unread:
         by_reason.setdefault(image.reason, []).append(image.identity.sop_instance_uid)
     for reason, uids in by_reason.items():
-        count = "1 image" if len(uids) == 1 else f"{len(uids)} images"
-        yield f"Not read, {count}: {reason}. SOP Instance UID: {', '.join(uids)}"
+        said = words.not_read_one if len(uids) == 1 else words.not_read
+        yield said.format(count=len(uids), reason=reason, uids=", ".join(uids))

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from echo_node.domain.commitment import AnswerJob, CommitmentJob, CommitmentReport, CommitmentRequest
-from echo_node.domain.draft import Draft, Subject
+from echo_node.domain.draft import Draft, Subject, Unmade, UnmadeForm
 from echo_node.domain.job import DeliveryJob, DraftJob, Lease
 from echo_node.domain.report import EncodedDocument, ModelIdentity, Report
 from echo_node.domain.study import (
@@ -172,12 +172,40 @@ class DraftLedger(Protocol):
         ...
 
     def store(
-        self, job: DraftJob, documents: Sequence[EncodedDocument], selection: Selection, model: ModelIdentity
+        self,
+        job: DraftJob,
+        documents: Sequence[EncodedDocument],
+        selection: Selection,
+        model: ModelIdentity,
+        unmade: Unmade | None = None,
     ) -> None:
-        """Make the draft durable in all of its forms, finish the job and create the deliveries.
+        """Make the draft durable in its forms, finish the job and create the deliveries.
+
+        Deliveries of forms that could not be made are dead letters from the beginning.
 
         Raises:
             LeaseLost: the job is another worker's by now, or of an earlier revision.
+        """
+        ...
+
+
+class FormLedger(Protocol):
+    """Forms that could not be made with the others (fulfilled by storage/forms.py)."""
+
+    def unmade(self, job: DeliveryJob) -> AbstractContextManager[UnmadeForm | None]:
+        """Yield what the delivery's document is to be made from, files at hand; None if it is made.
+
+        Raises:
+            PermanentError: what it was to be made from is lost.
+            TransientError: that cannot be had now.
+        """
+        ...
+
+    def store(self, job: DeliveryJob, document: EncodedDocument) -> None:
+        """Make the document durable; if another worker was faster, that one's stays.
+
+        Raises:
+            TransientError: it cannot be stored now.
         """
         ...
 
@@ -348,7 +376,7 @@ class ReportEncoder(Protocol):
             predecessor: the document of this form of an earlier revision that the new one stands in for.
 
         Raises:
-            PermanentError: the image's header cannot be read any more.
+            PermanentError: the image's header cannot be read any more, or this form cannot hold the draft.
         """
         ...
 

@@ -9,14 +9,14 @@ _UNSURE, _SURE = 0.5, 0.9
 
 
 class Band(StrEnum):
-    """How sure the model is of a sentence, in words.
+    """How sure the model is of a sentence; the words for it stand in domain/words.py.
 
     Low: a sentence like this one is more often wrong than right. High: it is right nine times in ten.
     """
 
-    LOW = "low confidence"
-    MODERATE = "moderate confidence"
-    HIGH = "high confidence"
+    LOW = "low"
+    MODERATE = "moderate"
+    HIGH = "high"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Sentence:
 
     @property
     def band(self) -> Band | None:
-        """How sure the model is, in words; None where the decoder measured nothing."""
+        """How sure the model is; None where the decoder measured nothing."""
         if self.confidence is None:
             return None
         if self.confidence < _UNSURE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import torch
 
@@ -13,6 +14,7 @@ from echo_node.inference.confidence import Calibration, likelihoods
 from echo_node.inference.image import ImagePreparation
 from echo_node.inference.processor import EchoProcessor
 from echo_node.inference.sections import Span, split_sections
+from echo_node.inference.soundness import why_unsound
 from echo_node.model import checkpoint
 from echo_node.model.canvas import Decoded
 from echo_node.model.checkpoint import Checkpoint
@@ -79,7 +81,7 @@ class EchoGenerator:
         """Return the draft for one frontal chest image.
 
         Raises:
-            PermanentError: the text did not end, or holds no section with words in it.
+            PermanentError: the text did not end, or is not sound (inference/soundness.py).
             TransientError: the device is out of memory.
         """
         started = time.perf_counter()
@@ -103,10 +105,12 @@ class EchoGenerator:
         return self._decoder.write(prompt)[0]
 
     def _report(self, decoded: Decoded, seconds: float) -> Report:
+        if self._has_specials_within(decoded.tokens):
+            raise PermanentError("the model wrote a special token in its text")
         text = self._processor.decode(decoded.tokens)
         sections = split_sections(text)
-        if not sections.findings and not sections.impression:
-            raise PermanentError("the model wrote an empty report")
+        if reason := why_unsound(text, sections):
+            raise PermanentError(reason)
         return Report(
             findings=self._sentences(sections.findings, text, decoded),
             impression=self._sentences(sections.impression, text, decoded),
@@ -114,6 +118,12 @@ class EchoGenerator:
             model=self._identity,
             generation=Generation(self._decoder_name, decoded.written, decoded.forwards, seconds),
         )
+
+    def _has_specials_within(self, tokens: Sequence[int]) -> bool:
+        """Say whether words follow a token that stands for no text: it would be left out unseen."""
+        special = set(self._processor.tokenizer.all_special_ids)
+        is_special = [token in special for token in tokens]
+        return any(not later for later in is_special[is_special.index(True) :]) if any(is_special) else False
 
     def _sentences(self, spans: tuple[Span, ...], text: str, decoded: Decoded) -> tuple[Sentence, ...]:
         """Return sentences with what the check found of them, where the model has a calibration for it."""

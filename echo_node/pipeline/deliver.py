@@ -6,6 +6,8 @@ as the one that it has already.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 
 from echo_node.domain.job import DeliveryJob
@@ -15,20 +17,33 @@ log = structlog.get_logger()
 
 
 class DeliverStage:
-    """Makes one delivery."""
+    """Makes one delivery.
 
-    def __init__(self, ledger: DeliveryLedger, sender: DocumentSender) -> None:
+    Args:
+        ledger: what is to be sent.
+        sender: sends it.
+        make: makes it first, where it could not be made with the draft's other forms (pipeline/form.py).
+    """
+
+    def __init__(
+        self,
+        ledger: DeliveryLedger,
+        sender: DocumentSender,
+        make: Callable[[DeliveryJob], object] = lambda _: None,
+    ) -> None:
         self._ledger = ledger
         self._sender = sender
+        self._make = make
 
     def __call__(self, job: DeliveryJob) -> None:
-        """Read → send → record.
+        """Make, if it is not made yet → read → send → record.
 
         Raises:
             PermanentError: the document is lost, or the peer will not take it.
             TransientError: trying again may help.
             LeaseLost: the delivery was taken away meanwhile.
         """
+        self._make(job)
         document = self._ledger.document(job)
         outcome, status = self._sender.send(document, job.destination)
         self._ledger.finish(job, outcome, status)

@@ -1,5 +1,7 @@
 """Queue → infer → report: one claimed study revision becomes one stored draft, in each of its forms.
 
+A form that cannot be made is named, and can be made later from the same words (pipeline/form.py).
+
 The heavy part runs between transactions, never inside one; `store` is where it counts, and it refuses
 a worker whose claim is over.
 """
@@ -10,7 +12,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from echo_node.domain.draft import Draft
+from echo_node.domain.draft import Draft, Unmade
 from echo_node.domain.job import DraftJob
 from echo_node.domain.ports import (
     Clock,
@@ -20,6 +22,8 @@ from echo_node.domain.ports import (
     ReportEncoder,
     ReportGenerator,
 )
+from echo_node.domain.report import EncodedDocument
+from echo_node.errors import PermanentError
 
 log = structlog.get_logger()
 
@@ -70,11 +74,8 @@ class DraftStage:
             image = self._reader.read(selection.images[0])
             report = self._generator.generate(image)
             draft = Draft(report, selection, job.study_instance_uid, job.revision, self._clock.now())
-            documents = [
-                encoder.encode(draft, self._ledger.predecessor(job, encoder.kind))
-                for encoder in self._encoders
-            ]
-        self._ledger.store(job, documents, selection, report.model)
+            documents, unmade = self._encoded(job, draft)
+        self._ledger.store(job, documents, selection, report.model, unmade)
         log.info(
             "draft_made",
             study_id=job.study_id,
@@ -82,3 +83,22 @@ class DraftStage:
             seconds=round(report.generation.seconds, 3),
             tokens_per_forward=round(report.generation.tokens_per_forward, 2),
         )
+
+    def _encoded(self, job: DraftJob, draft: Draft) -> tuple[list[EncodedDocument], Unmade | None]:
+        """Return the draft in every form that it can be given; one that fails costs none of the others.
+
+        Raises:
+            PermanentError: there is none that it can be given.
+        """
+        documents: list[EncodedDocument] = []
+        reasons: dict[str, str] = {}
+        for encoder in self._encoders:
+            try:
+                documents.append(encoder.encode(draft, self._ledger.predecessor(job, encoder.kind)))
+            except PermanentError as error:
+                reasons[encoder.kind] = str(error)
+        for kind, reason in reasons.items():
+            log.warning("form_failed", study_id=job.study_id, revision=job.revision, kind=kind, reason=reason)
+        if reasons and not documents:
+            raise PermanentError("; ".join(f"{kind}: {reason}" for kind, reason in reasons.items()))
+        return documents, Unmade(draft, reasons) if reasons else None

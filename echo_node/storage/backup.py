@@ -267,7 +267,11 @@ def _file_of(table: str, row: dict[str, Any]) -> _File | None:
     if table in {"instances", "conflicts"}:
         is_removed = row.get("removed_at") is not None
         return None if is_removed else _File(row["path"], row["data_set_sha256"], is_instance=True)
-    return _File(row["path"], row["sha256"], is_instance=False) if table == "documents" else None
+    if table != "documents":
+        return None
+    if row.get("kept_path"):  # not made yet: what it is made from
+        return _File(row["kept_path"], row["kept_sha256"], is_instance=False)
+    return _File(row["path"], row["sha256"], is_instance=False)
 
 
 def _copy_files(
@@ -324,9 +328,10 @@ def _copy_back(
 
 def _forget_others(folder: Path, wanted: set[str]) -> None:
     """Remove from an earlier backup what no row refers to any more."""
-    for path in folder.rglob("*.dcm"):
-        if str(path.relative_to(folder)) not in wanted:
-            path.unlink()
+    for suffix in (".dcm", ".hl7", ".json"):
+        for path in folder.rglob(f"*{suffix}"):
+            if str(path.relative_to(folder)) not in wanted:
+                path.unlink()
 
 
 def data_set_of(part10: bytes) -> bytes:

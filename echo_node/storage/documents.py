@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -12,12 +13,15 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from echo_node.domain.draft import Unmade
+from echo_node.domain.identifiers import document_uid
 from echo_node.domain.job import DeliveryState, DraftJob, JobState
 from echo_node.domain.lifecycle import StudyEvent, StudyState
 from echo_node.domain.ports import Clock
 from echo_node.domain.report import EncodedDocument, ModelIdentity
 from echo_node.domain.study import Selection, StoredInstance
 from echo_node.errors import PermanentError, TransientError
+from echo_node.storage import kept_drafts
 from echo_node.storage.bell import DELIVERIES, ring
 from echo_node.storage.claims import Claims
 from echo_node.storage.engine import Database
@@ -88,29 +92,15 @@ class Drafts:
             return session.scalar(latest) == selection_digest(selection)
 
     def predecessor(self, job: DraftJob, kind: str) -> EncodedDocument | None:
-        """Return the study's last document of this kind from an earlier revision; None if there is none.
-
-        One whose file is damaged is left out: the new draft is worth more than the mention of the old one.
-        """
-        latest = (
-            select(Document)
-            .where(Document.study_id == job.study_id, Document.kind == kind, Document.revision < job.revision)
-            .order_by(Document.revision.desc(), Document.id.desc())
-            .limit(1)
+        """Return the study's last document of this kind from an earlier revision; None if there is none."""
+        return predecessor_of(
+            self._database,
+            self._outbox,
+            job.study_id,
+            job.study_instance_uid,
+            revision=job.revision,
+            kind=kind,
         )
-        with self._database.read() as session:
-            row = session.scalars(latest).one_or_none()
-            if row is None:
-                return None
-            session.expunge(row)
-        try:
-            content = self._outbox.read(row.path, row.sha256)
-        except PermanentError as error:
-            log.warning(
-                "predecessor_unreadable", study_id=job.study_id, document_id=row.id, reason=str(error)
-            )
-            return None
-        return encoded_document(row, job.study_instance_uid, content)
 
     def keep_earlier(self, job: DraftJob) -> None:
         """Finish the job without a new draft: the earlier one still stands."""
@@ -123,67 +113,156 @@ class Drafts:
             settle(session, study, now)
 
     def store(
-        self, job: DraftJob, documents: Sequence[EncodedDocument], selection: Selection, model: ModelIdentity
+        self,
+        job: DraftJob,
+        documents: Sequence[EncodedDocument],
+        selection: Selection,
+        model: ModelIdentity,
+        unmade: Unmade | None = None,
     ) -> None:
         """Make the documents durable; then finish the job and create the deliveries, all or nothing."""
-        written: list[tuple[EncodedDocument, Path]] = []
+        files: list[Path] = []
         try:
             for document in documents:
-                written.append((document, self._outbox.put(document)))  # noqa: PERF401 - known if one fails
+                files.append(self._outbox.put(document))  # noqa: PERF401 - known if one fails
+            kept = _Kept.of(unmade, selection) if unmade else None
+            if kept:
+                files.append(self._outbox.keep(kept.documents[0].sop_instance_uid, kept.content))
         except TransientError:
-            self._discard(written)
+            self._discard(files)
             raise
         try:
-            document_ids = self._record(job, written, selection, model)
+            document_ids = self._record(job, documents, files, selection, model, kept)
         except TransientError:
             raise  # whether it was committed is not known: the files stay
         except Exception:
-            self._discard(written)
+            self._discard(files)
             raise
         for document_id in document_ids:
             log.info("draft_stored", study_id=job.study_id, revision=job.revision, document_id=document_id)
 
-    def _discard(self, written: Sequence[tuple[EncodedDocument, Path]]) -> None:
-        for _, path in written:
+    def _discard(self, files: Sequence[Path]) -> None:
+        for path in files:
             self._outbox.discard(path)
 
     def _record(
         self,
         job: DraftJob,
-        written: Sequence[tuple[EncodedDocument, Path]],
+        documents: Sequence[EncodedDocument],
+        files: Sequence[Path],
         selection: Selection,
         model: ModelIdentity,
+        kept: _Kept | None,
     ) -> Sequence[int]:
         now = self._clock.now()
         with self._database.write() as session:
             study = lock_study(session, job.study_id)
             self._claims.end(session, job.lease, now, state=JobState.DONE)
+            made_of = {
+                "study_id": job.study_id,
+                "revision": job.revision,
+                "model_name": model.name,
+                "model_version": model.version,
+                "model_digest": model.digest,
+                "selection_sha256": selection_digest(selection),
+                "input_sop_instance_uids": _uids(selection),
+                "created_at": now,
+            }
             rows = [
-                Document(
-                    study_id=job.study_id,
-                    revision=job.revision,
-                    model_name=model.name,
-                    model_version=model.version,
-                    model_digest=model.digest,
-                    kind=document.kind,
-                    sop_instance_uid=document.sop_instance_uid,
-                    sop_class_uid=document.sop_class_uid,
-                    transfer_syntax_uid=document.transfer_syntax_uid,
-                    sha256=hashlib.sha256(document.content).hexdigest(),
-                    path=str(path),
-                    selection_sha256=selection_digest(selection),
-                    input_sop_instance_uids=[i.instance.identity.sop_instance_uid for i in selection.images],
-                    created_at=now,
-                )
-                for document, path in written
+                Document(**made_of, **_naming(document), sha256=_digest(document.content), path=str(path))
+                for document, path in zip(documents, files, strict=False)  # the kept draft is the last file
             ]
-            session.add_all(rows)
+            unmade = [
+                Document(
+                    **made_of, **_naming(document), sha256="", path="",
+                    kept_path=str(files[-1]), kept_sha256=_digest(kept.content),
+                )
+                for document in kept.documents
+            ] if kept else []  # fmt: skip
+            session.add_all([*rows, *unmade])
             session.flush()
             for row in rows:
                 add_deliveries(session, row, self._destinations, now)
+            for row in unmade:
+                reason = f"{row.kind} could not be made: {kept.reasons[row.kind]}" if kept else ""
+                add_deliveries(session, row, self._destinations, now, dead_because=reason)
             move(study, StudyEvent.DRAFT_STORED, now)
             settle(session, study, now)
             return [row.id for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A draft that forms are to be made from later: those forms, without content, and why they failed."""
+
+    documents: tuple[EncodedDocument, ...]
+    reasons: Mapping[str, str]
+    content: bytes
+
+    @classmethod
+    def of(cls, unmade: Unmade, selection: Selection) -> _Kept:
+        draft = unmade.draft
+        digest, inputs = draft.report.model.digest, _uids(selection)
+        documents = [
+            EncodedDocument(
+                kind,
+                draft.study_instance_uid,
+                document_uid(draft.study_instance_uid, draft.revision, digest, kind, inputs),
+                "",
+                "",
+                b"",
+            )
+            for kind in unmade.reasons
+        ]
+        return cls(tuple(documents), unmade.reasons, kept_drafts.encoded(draft))
+
+
+def _uids(selection: Selection) -> list[str]:
+    return [image.instance.identity.sop_instance_uid for image in selection.images]
+
+
+def _naming(document: EncodedDocument) -> dict[str, str]:
+    return {
+        "kind": document.kind,
+        "sop_instance_uid": document.sop_instance_uid,
+        "sop_class_uid": document.sop_class_uid,
+        "transfer_syntax_uid": document.transfer_syntax_uid,
+    }
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def predecessor_of(
+    database: Database, outbox: Outbox, study_id: int, study_instance_uid: str, *, revision: int, kind: str
+) -> EncodedDocument | None:
+    """Return the study's last document of this kind from before this revision; None if there is none.
+
+    One whose file is damaged is left out: the new draft is worth more than the mention of the old one.
+    """
+    latest = (
+        select(Document)
+        .where(
+            Document.study_id == study_id,
+            Document.kind == kind,
+            Document.revision < revision,
+            Document.kept_path.is_(None),
+        )
+        .order_by(Document.revision.desc(), Document.id.desc())
+        .limit(1)
+    )
+    with database.read() as session:
+        row = session.scalars(latest).one_or_none()
+        if row is None:
+            return None
+        session.expunge(row)
+    try:
+        content = outbox.read(row.path, row.sha256)
+    except PermanentError as error:
+        log.warning("predecessor_unreadable", study_id=study_id, document_id=row.id, reason=str(error))
+        return None
+    return encoded_document(row, study_instance_uid, content)
 
 
 def encoded_document(row: Document, study_instance_uid: str, content: bytes) -> EncodedDocument:
@@ -208,14 +287,24 @@ def selection_digest(selection: Selection) -> str:
 
 
 def add_deliveries(
-    session: Session, document: Document, destinations: Mapping[str, Collection[str]], now: datetime
+    session: Session,
+    document: Document,
+    destinations: Mapping[str, Collection[str]],
+    now: datetime,
+    *,
+    dead_because: str | None = None,
 ) -> int:
-    """Create the deliveries of a document to those that get its kind; return how many there were not yet."""
+    """Create the deliveries of a document to those that get its kind; return how many there were not yet.
+
+    With a reason they are dead letters: there is nothing to send.
+    """
     getting = [name for name, kinds in destinations.items() if document.kind in kinds]
-    return sum(_add_delivery(session, document.id, name, now) for name in getting)
+    return sum(_add_delivery(session, document.id, name, now, dead_because) for name in getting)
 
 
-def _add_delivery(session: Session, document_id: int, destination: str, now: datetime) -> bool:
+def _add_delivery(
+    session: Session, document_id: int, destination: str, now: datetime, dead_because: str | None
+) -> bool:
     """Create the delivery of a document to a destination unless there is one; say whether it was created."""
     ring(session, DELIVERIES)
     return insert_if_absent(
@@ -223,7 +312,8 @@ def _add_delivery(session: Session, document_id: int, destination: str, now: dat
         Delivery,
         document_id=document_id,
         destination=destination,
-        state=DeliveryState.PENDING,
+        state=DeliveryState.PENDING if dead_because is None else DeliveryState.DEAD,
+        reason=dead_because,
         attempt=0,
         tries=0,
         available_at=now,
@@ -248,11 +338,16 @@ def settle(session: Session, study: Study, now: datetime) -> None:
     """Move a drafted study (locked) on, if its current documents have reached, or failed, every peer."""
     if study.state is not StudyState.DRAFTED:
         return
-    documents = [document.id for document in current_documents(session, study.id)]
-    states = set(session.scalars(select(Delivery.state).where(Delivery.document_id.in_(documents))))
+    documents = current_documents(session, study.id)
+    ids = [document.id for document in documents]
+    states = set(session.scalars(select(Delivery.state).where(Delivery.document_id.in_(ids))))
     if not states or states & {DeliveryState.PENDING, DeliveryState.SENDING}:
         return
     if DeliveryState.DEAD in states:
-        move(study, StudyEvent.DELIVERY_GAVE_UP, now, "a destination did not take the draft")
+        unmade = [document.kind for document in documents if document.kept_path is not None]
+        reason = (
+            f"{', '.join(unmade)} could not be made" if unmade else "a destination did not take the draft"
+        )
+        move(study, StudyEvent.DELIVERY_GAVE_UP, now, reason)
     else:
         move(study, StudyEvent.ALL_DELIVERED, now)

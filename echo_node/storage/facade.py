@@ -25,6 +25,7 @@ from echo_node.storage.commitments import CommitmentQueue
 from echo_node.storage.deliveries import DeliveryQueue
 from echo_node.storage.documents import Drafts
 from echo_node.storage.engine import Database
+from echo_node.storage.forms import Forms
 from echo_node.storage.instances import Spool
 from echo_node.storage.jobs import JobQueue
 from echo_node.storage.local_objects import LocalObjects
@@ -99,6 +100,7 @@ class Storage:
             self.jobs.claims,
             destinations=settings.documents_by_destination,
         )
+        self.forms = Forms(self.database, self.objects, self.outbox)
         self.queries = Queries(self.database)
         self.archive = Archive(self.database, self.objects)
         self.retention = Retention(self.database, self.spool, clock, settings.retention, node.data_dir)

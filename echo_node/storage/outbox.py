@@ -28,11 +28,22 @@ class Outbox:
         Raises:
             TransientError: the disk is full or failing, or the object store does not take it.
         """
-        name = checked_uid(document.sop_instance_uid, "SOPInstanceUID")
         suffix = ".dcm" if document.is_dicom else ".hl7"
+        return self._put(document.sop_instance_uid, suffix, document.content)
+
+    def keep(self, sop_instance_uid: str, content: bytes) -> Path:
+        """Write a draft durably that a document of this UID is to be made from, and return its path.
+
+        Raises:
+            TransientError: as `put`.
+        """
+        return self._put(sop_instance_uid, ".json", content)
+
+    def _put(self, sop_instance_uid: str, suffix: str, content: bytes) -> Path:
+        name = checked_uid(sop_instance_uid, "SOPInstanceUID")
         path = Path(OUTBOX, f"{name}-{secrets.token_hex(4)}{suffix}")
         try:
-            self._objects.put(path.as_posix(), (document.content,))
+            self._objects.put(path.as_posix(), (content,))
         except OSError as error:
             raise TransientError(f"the outbox cannot be written ({type(error).__name__})") from error
         return path
@@ -52,6 +63,6 @@ class Outbox:
             raise PermanentError("the document's file has been changed since it was written")
         return content
 
-    def discard(self, path: Path) -> None:
+    def discard(self, path: Path | str) -> None:
         """Remove a document that no row refers to."""
         self._objects.remove(str(path))

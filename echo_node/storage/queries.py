@@ -350,10 +350,11 @@ def _document(row: Document) -> Record:
         "document_id": row.id,
         "revision": row.revision,
         "kind": row.kind,
+        "is_made": row.kept_path is None,
         "sop_instance_uid": row.sop_instance_uid,
         "model": f"{row.model_name} {row.model_version}",
         "model_digest": row.model_digest,
         "input_sop_instance_uids": row.input_sop_instance_uids,
-        "path": row.path,
+        "path": row.kept_path or row.path,
         "created_at": row.created_at.isoformat(),
     }

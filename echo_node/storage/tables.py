@@ -203,7 +203,11 @@ class Job(Claimable, Base):
 
 
 class Document(Base):
-    """An encoded draft; its file never changes, so that every send is the same object."""
+    """An encoded draft; its file never changes, so that every send is the same object.
+
+    One that could not be made with the draft's other forms has no `path` and `sha256` yet (empty), but those
+    of the draft that it can be made from (`kept_path`); see storage/forms.py.
+    """
 
     __tablename__ = "documents"
     __table_args__ = (UniqueConstraint("study_id", "revision", "model_digest", "kind"),)
@@ -223,6 +227,8 @@ class Document(Base):
     selection_sha256: Mapped[str] = mapped_column(String(64))
     input_sop_instance_uids: Mapped[list[str]]
     created_at: Mapped[datetime]
+    kept_path: Mapped[str | None] = mapped_column(String(255))
+    kept_sha256: Mapped[str | None] = mapped_column(String(64))
 
 
 class Delivery(Claimable, Base):

@@ -13,6 +13,7 @@ from echo_node.domain.study import ReceivedInstance
 from echo_node.storage.deliveries import DeliveryQueue
 from echo_node.storage.documents import Drafts
 from echo_node.storage.engine import Database
+from echo_node.storage.forms import Forms
 from echo_node.storage.jobs import JobQueue
 from echo_node.storage.local_objects import LocalObjects
 from echo_node.storage.outbox import Outbox
@@ -56,6 +57,7 @@ class House:
         self.drafts = Drafts(
             database, self.objects, self.outbox, self.clock, self.jobs.claims, destinations=destinations
         )
+        self.forms = Forms(database, self.objects, self.outbox)
         self.queries = Queries(database)
 
     def arrive(self, instance: ReceivedInstance | None = None) -> StoreOutcome:

@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 from support.console import echo_node
 from support.house import House
-from support.studies import CR, received
+from support.studies import CR, MODEL, document, received, selection
 
 from echo_node.domain.commitment import CommitmentReport, CommitmentRequest, ReferencedInstance
+from echo_node.domain.draft import Draft, Unmade
 from echo_node.domain.job import JobState, RetryPolicy
 from echo_node.domain.lifecycle import StudyState
+from echo_node.domain.ports import DeliveryOutcome
+from echo_node.domain.report import Generation, Report, Sentence
 from echo_node.storage import migrate
 from echo_node.storage.engine import Database
 from echo_node.storage.promises import AnswerQueue, PromiseQueue
@@ -53,6 +56,26 @@ def test_a_dead_job_is_listed_shown_and_released(console: Console):
     assert console.json("queue", "retry", "1") == {"released": ["job-1"]}
     assert console.house.state() is StudyState.QUEUED
     assert [row["state"] for row in console.json("queue", "list")] == [JobState.READY]
+
+
+def test_a_form_that_could_not_be_made_is_named_and_released(console: Console):
+    house = console.house
+    house.drafts._destinations = {"pacs": ("basic-text-sr", "encapsulated-pdf")}
+    house.arrive()
+    house.complete()
+    words = Report((Sentence("Clear."),), (), "en", MODEL, Generation("one_step", 8, 1, 0.1))
+    draft = Draft(words, selection(received()), "1.2.3.1", 1, house.clock.now())
+    unmade = Unmade(draft, {"encapsulated-pdf": "no font has it"})
+    house.drafts.store(house.claim(), [document(1, 1)], draft.selection, MODEL, unmade)
+    house.deliveries.finish(house.claim_delivery(), DeliveryOutcome.SUCCESS, 0)
+    (recent,) = console.json("status")["recent"]
+    assert (recent["state"], recent["reason"]) == ("undelivered", "encapsulated-pdf could not be made")
+    (row,) = console.json("queue", "list", "--dead")
+    assert row["reason"] == "encapsulated-pdf could not be made: no font has it"
+    shown = console("queue", "show", "1").stdout
+    assert "encapsulated-pdf could not be made; kept to try again:" in " ".join(shown.split())
+    assert console.json("queue", "retry", "1") == {"released": [row["id"]]}
+    assert house.state() is StudyState.DRAFTED
 
 
 def test_a_dead_delivery_is_released_by_its_own_id(console: Console):

@@ -92,6 +92,11 @@ def test_languages_know_their_direction(language: str, expected: bool) -> None:
     assert compose(draft(Sentence("."), language=language), SUBJECT).is_right_to_left is expected
 
 
+def test_no_letters_are_shown_in_another_order() -> None:
+    assert printable("ratio \u202e0.58\u202c") == "ratio 0.58\u202c"
+    assert printable("\u202dx") == "x"
+
+
 @pytest.mark.parametrize(
     "kept", ["両肺\u3000清明", "a\u00a0b", "می\u200cشود", "tab\tand\nline", "👩🏽‍⚕️", "\u202bعربي\u202c"]
 )
@@ -106,7 +111,11 @@ def test_nothing_goes_but_control_characters_and_white_space_around(text: str) -
     assert not any(unicodedata.category(each) == "Cc" and each not in "\n\r\t" for each in kept)
     assert printable(kept) == kept
     lost = len(text) - len(kept)
-    removed = [each for each in text if unicodedata.category(each) in {"Cc", "Cs"} or each.isspace()]
+    removed = [
+        each
+        for each in text
+        if unicodedata.category(each) in {"Cc", "Cs"} or each.isspace() or each in "\u202d\u202e"
+    ]
     assert lost <= len(removed)
 
 

@@ -7,10 +7,12 @@ import pytest
 import torch
 from support.small_checkpoint import write_checkpoint
 
+from echo_node.domain.report import Report
 from echo_node.domain.study import GreyImage, Greyscale
 from echo_node.errors import PermanentError
-from echo_node.inference.generator import load_generator
+from echo_node.inference.generator import EchoGenerator, load_generator
 from echo_node.inference.image import ImagePreparation
+from echo_node.model.canvas import Decoded
 from echo_node.settings import ModelSettings
 from training.phantom.dataset import PhantomDataset
 
@@ -49,6 +51,35 @@ def test_a_draft_that_does_not_end_is_not_a_draft(tmp_path: Path, phantom: GreyI
     generator = load_generator(ModelSettings(name=str(folder), device="cpu", max_new_tokens=16))
     with pytest.raises(PermanentError, match="did not end its report within 16 tokens"):
         generator.generate(phantom)
+
+
+def written(generator: EchoGenerator, *tokens: int) -> Report:
+    """Return what becomes of these tokens, as if the model had written them."""
+    return generator._report(Decoded(tokens, (0.99,) * len(tokens), "eos", 1), 0.1)
+
+
+def test_what_the_model_wrote_is_judged_before_it_is_a_report(tmp_path: Path) -> None:
+    generator = load_generator(ModelSettings(name=str(write_checkpoint(tmp_path / "small")), device="cpu"))
+    tokenizer = generator._processor.tokenizer
+
+    def ids(text: str) -> list[int]:
+        return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    words = ids("Findings: The lungs are clear.")
+    mask = generator._model.config.mask
+    assert [each.text for each in written(generator, *words).findings] == ["The lungs are clear."]
+    assert written(generator, *words, tokenizer.pad_token_id).findings, "nothing was to stand behind it"
+    for broken, reason in (
+        ([*words, mask, *ids(" No effusion.")], "special token"),
+        ([mask, *words], "special token"),
+        ([*words, *ids("\u80ba")[:1]], "broken characters"),  # the first byte of three
+        ([mask], "empty"),
+        ([], "empty"),
+        (ids("Findings: Impression:"), "empty"),
+        (words * 3, "repeats itself"),
+    ):
+        with pytest.raises(PermanentError, match=reason):
+            written(generator, *broken)
 
 
 def test_grey_values_are_as_the_checkpoint_wants_them_or_as_the_settings_say(tmp_path: Path) -> None:

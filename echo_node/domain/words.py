@@ -1,0 +1,153 @@
+"""The node's own words in a draft, beside the model's: in the report's language where they are known in it.
+
+Here and nowhere else. English is what every other language falls back to, and the notices stand in English
+too whatever the language. The banner and the series' description are English alone (domain/draft.py). The
+Chinese words were not reviewed by a radiologist whose language it is.
+"""
+# ruff: noqa: RUF001 - full-width punctuation is how Chinese is written
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What the node says in one language; names in braces are put in.
+
+    Attributes:
+        draft_notice: that nobody has verified the text.
+        demonstration_notice: that the model is none for patients.
+        unsure_mark: stands before a sentence of which the model is unsure.
+        moderate: stands behind one of which it is moderately sure: {sentence}.
+        high: behind one of which it is sure: {sentence}.
+        no_findings: the model left the section out.
+        no_impression: the same.
+        images_read: {count}, {views}.
+        frontal: a view of which PA or AP is not known.
+        written_by: {program}, {model}.
+        not_read: {count}, {reason}, {uids}; the reason is in English.
+        not_read_one: the same of one image.
+        unstated_orientation: the header does not say which side is left.
+        summary: a page's heading.
+        findings: a page's heading.
+        impressions: a page's heading.
+        procedure: a page's heading.
+        patient: {names}.
+        no_name: in place of them.
+        patient_id: on a page, before the identifier.
+        born: before the birth date.
+        sex: before DICOM's code.
+        study: before the study's date.
+        accession: before the accession number.
+        drafted: before the moment when the draft was made.
+        not_stated: in place of what the image does not say.
+        missing_note: what {box} stands for.
+    """
+
+    draft_notice: str
+    demonstration_notice: str
+    unsure_mark: str
+    moderate: str
+    high: str
+    no_findings: str
+    no_impression: str
+    images_read: str
+    frontal: str
+    written_by: str
+    not_read: str
+    not_read_one: str
+    unstated_orientation: str
+    summary: str
+    findings: str
+    impressions: str
+    procedure: str
+    patient: str
+    no_name: str
+    patient_id: str
+    born: str
+    sex: str
+    study: str
+    accession: str
+    drafted: str
+    not_stated: str
+    missing_note: str
+
+
+ENGLISH = Words(
+    draft_notice=(
+        "UNVERIFIED MACHINE DRAFT. A computer program wrote this text; no physician has read it. "
+        "A radiologist must check it against the images before anyone relies on it."
+    ),
+    demonstration_notice="DEMONSTRATION MODEL, NOT FOR CLINICAL USE.",
+    unsure_mark="[LOW CONFIDENCE]",
+    moderate="{sentence} (moderate confidence)",
+    high="{sentence} (high confidence)",
+    no_findings="The model wrote no findings.",
+    no_impression="The model wrote no impression.",
+    images_read="Images read: {count}. View: {views}. No other image, prior or clinical data was used.",
+    frontal="frontal (PA or AP not stated)",
+    written_by="Written by {program} with model {model}.",
+    not_read="Not read, {count} images: {reason}. SOP Instance UID: {uids}",
+    not_read_one="Not read, 1 image: {reason}. SOP Instance UID: {uids}",
+    unstated_orientation=(
+        "The header does not state the orientation of the image: "
+        "left and right assume that it is not mirrored."
+    ),
+    summary="Summary",
+    findings="Findings",
+    impressions="Impressions",
+    procedure="Current Procedure Descriptions",
+    patient="Patient: {names}",
+    no_name="name not stated",
+    patient_id="ID",
+    born="Born",
+    sex="Sex",
+    study="Study",
+    accession="Accession",
+    drafted="Drafted",
+    not_stated="not stated",
+    missing_note=(
+        "{box} stands for a character that this page cannot show. Structured Reports hold the whole text."
+    ),
+)
+
+CHINESE = Words(
+    draft_notice=(
+        "未经核实的机器草稿。本文由计算机程序撰写，尚无医师阅读。"
+        "任何人采信本文之前，必须由放射科医师对照影像核实。"
+    ),
+    demonstration_notice="演示模型，不得用于临床。",
+    unsure_mark="【低置信度】",
+    moderate="{sentence}（中等置信度）",
+    high="{sentence}（高置信度）",
+    no_findings="模型未写出所见。",
+    no_impression="模型未写出结论。",
+    images_read="已阅影像：{count} 幅。体位：{views}。未使用其他影像、既往检查或临床资料。",
+    frontal="正位（未注明 PA 或 AP）",
+    written_by="由 {program} 使用模型 {model} 撰写。",
+    not_read="未阅影像 {count} 幅，原因：{reason}。SOP Instance UID：{uids}",
+    not_read_one="未阅影像 1 幅，原因：{reason}。SOP Instance UID：{uids}",
+    unstated_orientation="影像信息未注明方位：左右之分以影像未经镜像翻转为前提。",
+    summary="概要",
+    findings="影像所见",
+    impressions="结论",
+    procedure="检查说明",
+    patient="患者：{names}",
+    no_name="姓名未注明",
+    patient_id="患者编号",
+    born="出生日期",
+    sex="性别",
+    study="检查日期",
+    accession="检查号",
+    drafted="草稿时间",
+    not_stated="未注明",
+    missing_note="{box} 代表本页无法显示的字符。结构化报告（SR）保有全文。",
+)
+
+_BY_LANGUAGE = {"en": ENGLISH, "zh": CHINESE}
+
+
+def words_of(language: str) -> Words:
+    """Return the node's words for a report in this language (RFC 5646); English where there are none."""
+    return _BY_LANGUAGE.get(language.partition("-")[0].lower(), ENGLISH)

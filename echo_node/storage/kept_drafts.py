@@ -1,0 +1,75 @@
+"""A draft as a file, kept while one of its forms could not be made: patient data, as the forms are.
+
+The images that were read are named by their UIDs; whoever makes the form has their files at hand.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from echo_node.domain.draft import Draft
+from echo_node.domain.report import Generation, ModelIdentity, Report, Sentence
+from echo_node.domain.study import InstanceIdentity, SelectedImage, Selection, StoredInstance, UnreadImage
+from echo_node.errors import PermanentError
+
+_FORMAT = 1
+
+
+def encoded(draft: Draft) -> bytes:
+    """Return the draft as JSON."""
+    kept = {
+        "format": _FORMAT,
+        "report": asdict(draft.report),
+        "images": [
+            {"sop_instance_uid": each.instance.identity.sop_instance_uid, "view": each.view}
+            for each in draft.selection.images
+        ],
+        "unread": [asdict(each) for each in draft.selection.unread],
+        "study_instance_uid": draft.study_instance_uid,
+        "revision": draft.revision,
+        "at": draft.at.isoformat(),
+    }
+    return json.dumps(kept).encode()
+
+
+def decoded(content: bytes, instances: Mapping[str, StoredInstance]) -> Draft:
+    """Return the draft.
+
+    Args:
+        content: what `encoded` returned.
+        instances: those that it was made from, by SOP Instance UID.
+
+    Raises:
+        PermanentError: the content is of another program, or an image is missing.
+    """
+    try:
+        kept = json.loads(content)
+        if kept["format"] != _FORMAT:
+            raise PermanentError("the draft was kept by a newer program: use that")
+        images = [SelectedImage(instances[each["sop_instance_uid"]], each["view"]) for each in kept["images"]]
+        unread = [
+            UnreadImage(InstanceIdentity(**each["identity"]), each["reason"]) for each in kept["unread"]
+        ]
+        return Draft(
+            _report(kept["report"]),
+            Selection(tuple(images), tuple(unread)),
+            kept["study_instance_uid"],
+            kept["revision"],
+            datetime.fromisoformat(kept["at"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise PermanentError(f"the kept draft cannot be used ({type(error).__name__})") from error
+
+
+def _report(kept: dict[str, Any]) -> Report:
+    return Report(
+        findings=tuple(Sentence(**each) for each in kept["findings"]),
+        impression=tuple(Sentence(**each) for each in kept["impression"]),
+        language=kept["language"],
+        model=ModelIdentity(**kept["model"]),
+        generation=Generation(**kept["generation"]),
+    )

@@ -1,0 +1,392 @@
+"""A form that cannot be made: the others go out, it is a dead letter, and when released it is one object."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import text
+from support.house import House
+from support.studies import EXPLICIT_LITTLE_ENDIAN, MODEL, digest, received, selection
+
+from echo_node.dicom.scp import file_meta
+from echo_node.domain.draft import Draft
+from echo_node.domain.identifiers import document_uid
+from echo_node.domain.job import DeliveryJob, DeliveryState, JobState
+from echo_node.domain.lifecycle import StudyState
+from echo_node.domain.ports import DeliveryOutcome, StoreOutcome
+from echo_node.domain.report import EncodedDocument, Generation, Report, Sentence
+from echo_node.domain.study import (
+    GreyImage,
+    ReceivedInstance,
+    SelectedImage,
+    Selection,
+    StoredInstance,
+    UnreadImage,
+)
+from echo_node.errors import PermanentError, TransientError
+from echo_node.pipeline.deliver import DeliverStage
+from echo_node.pipeline.draft import DraftStage
+from echo_node.pipeline.form import FormStage
+from echo_node.storage import kept_drafts
+from echo_node.storage.backup import back_up, restore
+from echo_node.storage.engine import Database
+from echo_node.storage.forms import Forms
+from echo_node.storage.instances import Spool
+from echo_node.storage.local_objects import LocalObjects
+from echo_node.storage.outbox import Outbox
+
+TEXT, PDF, PICTURE, ORU = "basic-text-sr", "encapsulated-pdf", "secondary-capture", "oru-r01"
+DESTINATIONS = {"PACS": (TEXT, PDF), "RIS": (ORU,), "VIEWER": (PDF, PICTURE)}
+KINDS = (TEXT, PDF, PICTURE, ORU)
+
+
+class Form:
+    """Gives a draft a form that shows of what it was made; raises while it is told to."""
+
+    def __init__(self, kind: str, error: Exception | None = None) -> None:
+        self.kind, self.error = kind, error
+        self.made: list[Draft] = []
+
+    def encode(self, draft: Draft, predecessor: EncodedDocument | None = None) -> EncodedDocument:
+        self.made.append(draft)
+        if self.error is not None:
+            raise self.error
+        images = [each.instance.identity.sop_instance_uid for each in draft.selection.images]
+        model = draft.report.model.digest
+        uid = document_uid(draft.study_instance_uid, draft.revision, model, self.kind, images)
+        said = [each.text for each in draft.report.findings]
+        content = json.dumps([self.kind, said, draft.at.isoformat(), predecessor is not None]).encode()
+        is_dicom = self.kind != ORU
+        return EncodedDocument(
+            self.kind,
+            draft.study_instance_uid,
+            uid,
+            "1.2.840.10008.5.1.4.1.1.88.11" if is_dicom else "",
+            EXPLICIT_LITTLE_ENDIAN if is_dicom else "",
+            content,
+        )
+
+
+class Node(House):
+    """A house whose images have files, with a drafting stage and a delivering one."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        super().__init__(database, folder, DESTINATIONS)
+        self.folder = folder
+        self.spool = Spool(self.objects, 0)
+        self.forms_by_kind = {kind: Form(kind) for kind in KINDS}
+        self.drafts_made = 0
+        self.sent: list[tuple[str, EncodedDocument]] = []
+        self.form = FormStage(self.forms, self.forms_by_kind.__getitem__)
+
+    def receive(self, sop: int = 1) -> None:
+        plain = received(sop)
+        meta = file_meta(plain.identity, "MODALITY")
+        instance = ReceivedInstance(plain.identity, plain.calling_ae_title, meta, plain.data_set)
+        file = self.spool.put(instance, digest(instance), aside=False)
+        assert self.studies.record(instance, file, StoreOutcome.STORED)
+        self.complete()
+
+    def draft_now(self) -> None:
+        stage = DraftStage(self.drafts, self, self, self, list(self.forms_by_kind.values()), self.clock)
+        stage(self.claim())
+
+    model = MODEL
+
+    def select(self, instances: list[StoredInstance]) -> Selection:
+        unread = tuple(UnreadImage(each.identity, "older") for each in instances[:-1])
+        return Selection((SelectedImage(instances[-1], "PA"),), unread)
+
+    def read(self, image: SelectedImage) -> GreyImage:
+        return GreyImage(1, 1, b"\0")
+
+    def generate(self, image: GreyImage) -> Report:
+        self.drafts_made += 1
+        words = Sentence(f"Words {self.drafts_made} \U0001fac1", 0.25)
+        return Report((words,), (), "en", MODEL, Generation("one_step", 8, 1, 0.1))
+
+    def send(self, document: EncodedDocument, destination: str) -> tuple[DeliveryOutcome, int]:
+        self.sent.append((destination, document))
+        return DeliveryOutcome.SUCCESS, 0
+
+    def deliver_all(self) -> None:
+        """Deliver what is due, as the worker does."""
+        stage = DeliverStage(self.deliveries, self, self.form)
+        while (job := self.deliveries.claim("sender")) is not None:
+            try:
+                stage(job)
+            except PermanentError as error:
+                self.deliveries.bury(job, str(error))
+
+    def dead(self) -> dict[tuple[str, str], str]:
+        """Return the reason of each dead letter, by destination and id."""
+        rows = self.queries.list_deliveries(DeliveryState.DEAD)
+        return {(row["destination"], row["delivery_id"]): row["reason"] for row in rows}
+
+    def files(self) -> list[str]:
+        return sorted(path.suffix for path in (self.folder / "outbox").rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def node(database: Database, tmp_path: Path) -> Node:
+    return Node(database, tmp_path / "node")
+
+
+def failing(node: Node, *kinds: str) -> None:
+    for kind in kinds:
+        node.forms_by_kind[kind].error = PermanentError("no font has it")
+
+
+def test_the_other_forms_are_made_and_delivered(node: Node) -> None:
+    node.receive()
+    failing(node, PDF)
+    node.draft_now()
+    assert node.state() is StudyState.DRAFTED
+    node.deliver_all()
+    assert sorted((to, document.kind) for to, document in node.sent) == [
+        ("PACS", TEXT), ("RIS", ORU), ("VIEWER", PICTURE),
+    ]  # fmt: skip
+    assert sorted((to, reason) for (to, _), reason in node.dead().items()) == [
+        ("PACS", f"{PDF} could not be made: no font has it"),
+        ("VIEWER", f"{PDF} could not be made: no font has it"),
+    ]
+    assert node.state() is StudyState.UNDELIVERED
+    assert node.reason() == f"{PDF} could not be made"
+    shown = {each["kind"]: each["is_made"] for each in node.queries.show(1)["documents"]}
+    assert shown == {TEXT: True, PICTURE: True, ORU: True, PDF: False}
+
+
+def test_a_released_one_is_made_once_from_the_words_that_the_others_say(node: Node) -> None:
+    node.receive()
+    failing(node, PDF, PICTURE)
+    node.draft_now()
+    node.deliver_all()
+    assert node.files() == [".dcm", ".hl7", ".json"]
+    node.sent.clear()
+    failing_draft = node.forms_by_kind[PDF].made[0]
+    for form in node.forms_by_kind.values():
+        form.error = None
+    for _, delivery_id in node.dead():
+        node.deliveries.release(delivery_id)
+    node.deliver_all()
+    assert node.drafts_made == 1, "the model was asked again"
+    assert sorted((to, document.kind) for to, document in node.sent) == [
+        ("PACS", PDF), ("VIEWER", PDF), ("VIEWER", PICTURE),
+    ]  # fmt: skip
+    pdfs = {document for _, document in node.sent if document.kind == PDF}
+    assert len(pdfs) == 1, "two destinations got different objects"
+    assert pdfs == {Form(PDF).encode(failing_draft)}
+    assert len(node.forms_by_kind[PDF].made) == 2, "it was made anew for the second destination"
+    assert node.state() is StudyState.DELIVERED
+    assert node.files() == [".dcm", ".dcm", ".dcm", ".hl7"]
+
+
+def test_one_that_fails_again_is_a_dead_letter_again(node: Node) -> None:
+    node.receive()
+    failing(node, PDF)
+    node.draft_now()
+    node.deliver_all()
+    failing(node, PDF)
+    node.forms_by_kind[PDF].error = PermanentError("still no font has it")
+    ((_, first), _) = node.dead()
+    node.deliveries.release(first)
+    assert node.state() is StudyState.DRAFTED
+    node.deliver_all()
+    assert f"{PDF} could not be made: still no font has it" in node.dead().values()
+    assert node.state() is StudyState.UNDELIVERED
+    assert ".json" in node.files()
+
+
+def test_two_workers_that_make_it_at_once_leave_one_object(node: Node) -> None:
+    node.receive()
+    failing(node, PDF)
+    node.draft_now()
+    node.deliver_all()
+    node.forms_by_kind[PDF].error = None
+    for _, delivery_id in node.dead():
+        node.deliveries.release(delivery_id)
+    jobs = [node.claim_delivery(f"sender-{number}") for number in (1, 2)]
+    made: list[EncodedDocument] = []
+    for job in jobs:  # both look before either stores
+        with node.forms.unmade(job) as form:
+            assert form is not None
+            made.append(Form(form.kind).encode(form.draft, form.predecessor))
+    made[1] = replace(made[1], content=made[1].content + b" ")
+    for job, document in zip(jobs, made, strict=True):
+        node.forms.store(job, document)
+    assert [node.deliveries.document(job) for job in jobs] == [made[0], made[0]]
+    assert node.files() == [".dcm", ".dcm", ".dcm", ".hl7"]
+
+
+def test_another_object_under_its_row_is_refused(node: Node) -> None:
+    node.receive()
+    failing(node, PDF)
+    node.draft_now()
+    ((_, first), _) = node.dead()
+    node.deliveries.release(first)
+    job = next(job for job in claimed(node) if job.lease.row_id == first)
+    with node.forms.unmade(job) as form:
+        assert form is not None
+        wrong = replace(Form(PDF).encode(form.draft), sop_instance_uid="1.2.3.4")
+    with pytest.raises(PermanentError, match="it stays unmade"):
+        node.forms.store(job, wrong)
+    with node.forms.unmade(job) as form:
+        assert form is not None
+
+
+def claimed(node: Node) -> list[DeliveryJob]:
+    jobs = []
+    while (job := node.deliveries.claim("sender")) is not None:
+        jobs.append(job)
+    return jobs
+
+
+def test_a_draft_without_any_form_is_a_dead_job_with_every_reason(node: Node) -> None:
+    node.receive()
+    failing(node, *KINDS)
+    with pytest.raises(PermanentError, match=f"{TEXT}: no font has it; {PDF}: .*{ORU}: no font has it"):
+        node.draft_now()
+    assert node.queries.overview().documents == 0
+    assert node.files() == []
+
+
+def test_a_transient_error_of_one_form_is_no_reason_to_do_without(node: Node) -> None:
+    node.receive()
+    node.forms_by_kind[PDF].error = TransientError("out of memory")
+    with pytest.raises(TransientError):
+        node.draft_now()
+    assert (node.queries.overview().documents, node.files()) == (0, [])
+
+
+def test_a_disk_that_is_full_leaves_nothing(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    node.receive()
+    failing(node, PDF)
+
+    def full(sop_instance_uid: str, content: bytes) -> Path:
+        raise TransientError("the disk is full")
+
+    monkeypatch.setattr(node.outbox, "keep", full)
+    with pytest.raises(TransientError):
+        node.draft_now()
+    assert (node.queries.overview().documents, node.files()) == (0, [])
+
+
+def test_the_next_revision_stands_in_for_what_was_made(node: Node) -> None:
+    node.receive(1)
+    failing(node, PDF)
+    node.draft_now()
+    node.deliver_all()
+    node.forms_by_kind[PDF].error = None
+    node.receive(2)
+    node.draft_now()
+    node.sent.clear()
+    node.deliver_all()
+    assert node.state() is StudyState.DELIVERED
+    stands_in = {document.kind: json.loads(document.content)[3] for _, document in node.sent}
+    assert stands_in == {TEXT: True, PICTURE: True, ORU: True, PDF: False}
+
+
+def test_the_same_images_again_change_nothing(node: Node) -> None:
+    node.receive(1)
+    failing(node, PDF)
+    node.draft_now()
+    node.deliver_all()
+    node.select = lambda instances: Selection((SelectedImage(instances[0], "PA"),), ())  # type: ignore[method-assign]
+    node.receive(2)
+    node.draft_now()
+    assert (node.drafts_made, node.state()) == (1, StudyState.UNDELIVERED)
+    assert [row["state"] for row in node.queries.list_jobs()] == [JobState.DONE] * 2
+
+
+def test_what_was_read_must_still_be_there(node: Node) -> None:
+    node.receive()
+    failing(node, PDF)
+    node.draft_now()
+    node.deliver_all()
+    node.forms_by_kind[PDF].error = None
+    with node.database.write() as session:
+        session.execute(text("UPDATE instances SET removed_at = received_at"))
+    ((_, first), _) = node.dead()
+    node.deliveries.release(first)
+    node.deliver_all()
+    assert f"{PDF} cannot be made any more: the images that were read are removed" in node.dead().values()
+
+
+def test_a_new_destination_that_wants_it_has_it_made(node: Node) -> None:
+    node.receive()
+    failing(node, PDF)
+    node.draft_now()
+    assert node.deliveries.create_missing({"NEW": (PDF,)}) == 1
+    node.forms_by_kind[PDF].error = None
+    node.deliver_all()
+    assert ("NEW", PDF) in {(to, document.kind) for to, document in node.sent}
+
+
+def test_the_program_before_sends_nothing_in_its_place(node: Node) -> None:
+    node.receive()
+    failing(node, PDF)
+    node.draft_now()
+    ((_, first), _) = node.dead()
+    node.deliveries.release(first)
+    job = next(job for job in claimed(node) if job.lease.row_id == first)
+    with pytest.raises(PermanentError):  # version 0006 reads `path` and knows no other
+        node.deliveries.document(job)
+
+
+def test_a_backup_holds_what_it_can_be_made_from(
+    node: Node, new_database: Callable[[], Database], tmp_path: Path
+) -> None:
+    node.receive()
+    failing(node, PDF)
+    node.draft_now()
+    node.deliver_all()
+    manifest = back_up(node.database, node.objects, node.folder, tmp_path / "backup", lambda *_: None)
+    assert manifest.missing == ()
+    fresh = new_database()
+    restored = Node(fresh, tmp_path / "restored")
+    restore(tmp_path / "backup", fresh, LocalObjects(tmp_path / "restored"), lambda *_: None)
+    for _, delivery_id in restored.dead():
+        restored.deliveries.release(delivery_id)
+    restored.deliver_all()
+    assert {document.kind for _, document in restored.sent} == {PDF}
+    assert restored.state() is StudyState.DELIVERED
+
+
+_TEXT = st.text(st.characters(codec=None))
+
+
+@given(st.lists(st.builds(Sentence, _TEXT, st.none() | st.floats(0, 1)), min_size=1, max_size=3), _TEXT)
+def test_a_draft_is_kept_to_the_letter(sentences: list[Sentence], reason: str) -> None:
+    report = Report(tuple(sentences), (), "zh", MODEL, Generation("adaptive", 8, 2, 0.25))
+    chosen = selection(received(1), received(2))
+    unread = (UnreadImage(received(3).identity, reason),)
+    draft = Draft(report, replace(chosen, unread=unread), "1.2.3.1", 2, datetime(2026, 1, 2, tzinfo=UTC))
+    at_hand = {each.instance.identity.sop_instance_uid: each.instance for each in chosen.images}
+    assert kept_drafts.decoded(kept_drafts.encoded(draft), at_hand) == draft
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"format": 1}', b'{"format": 2}'])
+def test_what_is_no_kept_draft_is_refused(content: bytes) -> None:
+    with pytest.raises(PermanentError):
+        kept_drafts.decoded(content, {})
+
+
+def test_forms_need_no_objects_of_their_own(node: Node) -> None:
+    """Another machine's storage, opened on the same database and folder, makes it as well."""
+    node.receive()
+    failing(node, PDF)
+    node.draft_now()
+    objects = LocalObjects(node.folder)
+    elsewhere = Forms(node.database, objects, Outbox(objects))
+    ((_, first), _) = node.dead()
+    node.deliveries.release(first)
+    job = next(job for job in claimed(node) if job.lease.row_id == first)
+    FormStage(elsewhere, lambda kind: Form(kind))(job)
+    assert node.deliveries.document(job).kind == PDF
