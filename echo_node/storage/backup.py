@@ -109,8 +109,8 @@ def back_up(
     before = backed_up_node(target)
     if before not in (None, node):
         raise PermanentError(
-            f"{target} is the backup of node {before}, and this is node {node or 'without an id'}, which would "
-            "remove from it what it does not have itself: name another folder"
+            f"{target} is the backup of node {before}, and this is node {node or 'without an id'}, "
+            "which would remove from it what it does not have itself: name another folder"
         )
     try:
         make_folder_durably(target.absolute() / FILES / "tmp")

@@ -2,16 +2,17 @@
 
 What no row names is removed as an orphan. On a store that is another database's that would be everything:
 images that were acknowledged, and exist nowhere else. So each database has a random id, its node, made once;
-the store keeps the id of the node that it belongs to (`owner.json`), and nothing is written or removed before
-the two were compared. A store that has an owner is taken by nobody, but by an operator who says so.
+the store keeps the id of the node that it belongs to (`owner.json`), and a role starts, and something is
+removed, only after the two were compared. A store that has an owner is taken by nobody, but by an operator who
+says so.
 
-With the id stands the place of the database, which a copy of it does not share: the server's and database's own
-numbers on PostgreSQL, the file's on SQLite. A copy of a whole machine, or of a server with all its files, cannot
-be told from the original.
+Beside the id stands the place of the database, which a copy of it does not share: the numbers of server and
+database on PostgreSQL, that of the file on SQLite. A copy of a whole machine, or of a server with all its files,
+cannot be told from the original.
 
-Of two that claim a store at once one wins: a hard link, or If-None-Match on S3. Where a store knows neither, the
-last one wins, and the other learns it when it looks again, as every role does once a minute. Taking a store over
-(`adopt`) is not atomic either: whoever had it notices within that minute.
+Of two that claim a store at once one wins: a hard link, or If-None-Match on S3. Where a store knows neither,
+the last one wins, and the other learns it when it looks again, as every role does once a minute. Taking a store
+over (`adopt`) is not atomic either: whoever had it notices within that minute.
 """
 
 from __future__ import annotations
@@ -134,12 +135,13 @@ class Examination:
             ),
             Standing.RESTORING: (
                 f"a backup is being restored into this store ({since}), or that was not finished. "
-                "Finish it: empty the database and run the same `echo-node restore` again"
+                "Finish it: run the same `echo-node restore` again, into an empty database"
             ),
             Standing.UNCLAIMED: (
-                "there are images or drafts that this database does not name, and nobody has claimed them: they "
-                f"are another node's, perhaps one that was not upgraded yet; {own}, and would remove them. Give "
-                "this node another storage.url or node.data_dir, or, if its database was lost, restore that"
+                "there are images or drafts that this database does not name, and nobody has claimed them: "
+                f"they are another node's, perhaps one that was not upgraded yet; {own}, and would remove "
+                "them. Give this node another storage.url or node.data_dir, or, if its database was lost, "
+                "restore that"
             ),
             Standing.ELSEWHERE: (
                 f"there is none of the images and drafts that this database ({own}) names: is the folder "

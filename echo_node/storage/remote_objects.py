@@ -168,7 +168,7 @@ class RemoteObjects:
                 yield self._name(found)
 
     def _objects(self) -> Iterator[dict[str, Any]]:
-        """List the objects: the spool folder by folder, since it may hold more than is good to list at once."""
+        """List the objects: the spool folder by folder, it may hold more than is good to list at once."""
         for folder in self._list(SPOOL):
             if folder["type"] == "directory":
                 yield from (each for each in self._list(self._name(folder)) if _is_object(each))
