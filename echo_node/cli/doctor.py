@@ -167,11 +167,11 @@ def _owner(settings: Settings) -> Iterator[Finding]:
     """Tell which node this is, and whether images and drafts are its own."""
     from echo_node.storage import migrate, open_storage
     from echo_node.storage.facade import open_objects
-    from echo_node.storage.objects import OWNER
+    from echo_node.storage.objects import OWNER, SPOOL
     from echo_node.storage.ownership import Standing, decoded
 
     folder = settings.storage.folder or settings.node.data_dir
-    if not (settings.storage.is_remote or folder.is_dir()):
+    if not (settings.storage.is_remote or (folder / SPOOL).is_dir()):
         return  # nothing is made for the sake of looking
     try:
         if is_absent(settings):

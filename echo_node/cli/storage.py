@@ -69,6 +69,10 @@ def adopt(
     still runs notices within a minute and ends; what it receives until then
     may be lost.
 
+    A database that was itself brought back to an earlier state, by a point in
+    time or an older file in its place, has the same id and is not told from
+    what it was: adopt before it starts, or what came later is removed.
+
     [bold]After[/bold]: this database has a new id, and the store says so. Whatever is
     in the store stays, even what this database does not name: images that
     came after an old copy was made. `storage orphans` lists them, and the
@@ -85,17 +89,18 @@ def adopt(
 
     with existing_storage(settings) as storage:
         found = storage.ownership.examine()
-        if found.standing in (Standing.OURS, Standing.FREE):
+        if found.standing is Standing.FREE:
             _print(found)
-            typer.echo("There is nothing to adopt: `serve` starts as it is.")
+            typer.echo("There is nothing to adopt: `serve` claims it.")
             return
         if taken_from is None:
             _print(found)
-            typer.echo(f"\n{found.refusal}\n")
+            again = "It is this database's already: adopted again, all that is there now is spared."
+            typer.echo(f"\n{again if found.standing is Standing.OURS else found.refusal}\n")
             with console(stderr=True).status("looking for what this database does not name"):
                 unknown = sum(1 for _ in storage.orphans(0.0))
             typer.echo(f"This database does not name {unknown} of the images and drafts there; they stay.")
-            question = f"Is node {found.holder} stopped for good, and shall this database take its place?"
+            question = f"Is node {found.holder} stopped, and shall this database take its place for good?"
             if not typer.confirm(question):
                 raise typer.Exit(1)
         owner = storage.ownership.adopt(taken_from or found.holder)

@@ -3,16 +3,16 @@
 What no row names is removed as an orphan. On a store that is another database's that would be everything:
 images that were acknowledged, and exist nowhere else. So each database has a random id, its node, made once;
 the store keeps the id of the node that it belongs to (`owner.json`), and a role starts, and something is
-removed, only after the two were compared. A store that has an owner is taken by nobody, but by an operator who
+removed, only after the two were compared. A store that has an owner is taken by nobody, unless an operator
 says so.
 
 Beside the id stands the place of the database, which a copy of it does not share: the numbers of server and
-database on PostgreSQL, that of the file on SQLite. A copy of a whole machine, or of a server with all its files,
-cannot be told from the original.
+database on PostgreSQL, that of the file on SQLite. A copy of a whole machine, or of a server with all its
+files, cannot be told from the original.
 
 Of two that claim a store at once one wins: a hard link, or If-None-Match on S3. Where a store knows neither,
-the last one wins, and the other learns it when it looks again, as every role does once a minute. Taking a store
-over (`adopt`) is not atomic either: whoever had it notices within that minute.
+the last one wins, and the other learns it when it looks again, as every role does once a minute. Taking a
+store over (`adopt`) is not atomic either: whoever had it notices within that minute.
 """
 
 from __future__ import annotations
@@ -225,7 +225,8 @@ class Ownership:
     def adopt(self, holder: str) -> Owner:
         """Take the store over from another, on purpose; what is there already is spared by the sweeps.
 
-        The database gets a new id, so that a copy of it is not let in any more.
+        The database gets a new id, so that a copy of it is not let in any more. One that has the store already
+        may adopt it again: it was brought back to an earlier state, and does not name what came later.
 
         Args:
             holder: the node that the store is taken from, or NOBODY, as the operator was told.
@@ -236,7 +237,7 @@ class Ownership:
             TransientError: database or store cannot be reached.
         """
         found = self.examine()
-        if found.standing in (Standing.OURS, Standing.FREE):
+        if found.standing is Standing.FREE:
             return self.claim()
         if found.holder != holder:
             raise PermanentError(f"{self._where}: the store belongs to {found.holder}, not to {holder}")
