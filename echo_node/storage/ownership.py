@@ -225,8 +225,8 @@ class Ownership:
     def adopt(self, holder: str) -> Owner:
         """Take the store over from another, on purpose; what is there already is spared by the sweeps.
 
-        The database gets a new id, so that a copy of it is not let in any more. One that has the store already
-        may adopt it again: it was brought back to an earlier state, and does not name what came later.
+        The database gets a new id, so that a copy of it is not let in any more. One that has the store
+        already may adopt it again: it was brought back to an earlier state, and lacks what came later.
 
         Args:
             holder: the node that the store is taken from, or NOBODY, as the operator was told.
