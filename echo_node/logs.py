@@ -22,7 +22,7 @@ ALLOWED_KEYS = frozenset(
         # what it is about: surrogate ids, configured names, states
         "study_id", "instance_id", "job_id", "document_id", "delivery_id", "commitment_id", "promise_id",
         "conflict_id", "association_id", "revision", "state", "kind", "outcome", "status", "role", "peer",
-        "destination", "model", "device", "decoder", "holder", "setting",
+        "destination", "node", "model", "device", "decoder", "holder", "setting",
         # how it went
         "attempt", "tries", "reason", "error", "where", "count", "seconds", "delay_s", "bytes",
         "tokens", "forwards", "tokens_per_forward", "epoch", "step", "loss", "signal", "exit_code",

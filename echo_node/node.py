@@ -40,7 +40,10 @@ _LONGEST_RESCUE_PAUSE_S = 5.0
 _CREATE_MISSING_EVERY_S = 30.0
 _LEFTOVERS_EVERY_S = 3600.0
 _RETENTION_EVERY_S = 60.0
-_DATABASE_PAUSE_S = 2.0
+_STORAGE_PAUSE_S = 2.0
+_OWNERSHIP_EVERY_S = 60.0
+"""How long a role goes on at most after another database has taken the images and drafts over."""
+
 _ANSWERERS = 4
 """How many modalities may be told at once; one that does not answer holds up one worker."""
 
@@ -91,7 +94,7 @@ def run_role(settings: Settings, stop: threading.Event) -> None:
 
     Raises:
         ConfigError: it cannot run as configured.
-        TransientError: the database cannot be reached.
+        TransientError: the database cannot be reached any more.
     """
     roles: dict[Role, Callable[[Settings, threading.Event], None]] = {
         Role.RECEIVE: _receive,
@@ -100,7 +103,10 @@ def run_role(settings: Settings, stop: threading.Event) -> None:
         Role.WEB: _web,
     }
     log.info("role_starting")
-    roles[settings.node.role](settings, stop)
+    if settings.node.role is not Role.WEB:
+        _claim(settings, stop)
+    if not stop.is_set():
+        roles[settings.node.role](settings, stop)
     log.info("role_stopped")
 
 
@@ -112,7 +118,7 @@ def _receive(settings: Settings, stop: threading.Event) -> None:
     from echo_node.pipeline.receive import Intake
 
     configure_libraries()
-    with _open(settings) as storage:
+    with _owned(settings, stop) as storage:
         intake = Intake(storage.spool, storage.studies)
         provider = StorageProvider(
             settings.node,
@@ -153,7 +159,7 @@ def _infer(settings: Settings, stop: threading.Event) -> None:
     queue_settings, clock = settings.queue, SystemClock()
     forms = encoders(settings)
     generator = _load_generator(settings.model)
-    with _open(settings) as storage, _identity(settings) as identity:
+    with _owned(settings, stop) as storage, _identity(settings) as identity:
         stage = DraftStage(
             storage.drafts,
             ChestImageSelector(settings.selection),
@@ -198,7 +204,7 @@ def _deliver(settings: Settings, stop: threading.Event) -> None:
     configure_libraries()
     delivery = settings.delivery
     to = senders(settings)
-    with _open(settings) as storage, _identity(settings) as identity:
+    with _owned(settings, stop) as storage, _identity(settings) as identity:
         make_form = FormStage(storage.forms, lambda kind: encoder(DocumentKind(kind), settings))
         # A worker for each destination: one that is dead or slow does not hold up the others.
         workers = [
@@ -329,6 +335,49 @@ def _open(settings: Settings) -> Iterator[Any]:
         yield storage
 
 
+@contextmanager
+def _owned(settings: Settings, stop: threading.Event) -> Iterator[Any]:
+    """Open storage whose images and drafts are this database's; set *stop* if they become another one's.
+
+    Raises:
+        ConfigError: they are another database's, or have become so.
+    """
+    from echo_node.pipeline.maintenance import Sweep
+
+    lost: list[ConfigError] = []
+    with _open(settings) as storage:
+
+        def look() -> None:
+            try:
+                storage.ownership.claim()
+            except ConfigError as error:
+                log.critical("store_lost", reason=str(error))
+                lost.append(error)
+                stop.set()
+
+        with _maintenance((Sweep("ownership", look, _OWNERSHIP_EVERY_S),)):
+            yield storage
+    if lost:
+        raise lost[0]
+
+
+def _claim(settings: Settings, stop: threading.Event) -> None:
+    """Make sure that images and drafts are this database's; wait for it and for them if they are away.
+
+    Raises:
+        ConfigError: they are another database's.
+    """
+    while not stop.is_set():
+        try:
+            with _open(settings) as storage:
+                storage.ownership.claim()
+        except TransientError as error:
+            log.warning("storage_unavailable", reason=str(error), delay_s=_STORAGE_PAUSE_S)
+            stop.wait(_STORAGE_PAUSE_S)
+        else:
+            return
+
+
 def _has_several_receivers(settings: Settings) -> bool:
     return settings.node.role is Role.RECEIVE and settings.intake.processes > 1
 
@@ -353,15 +402,10 @@ def _refuse_taken_port(settings: Settings) -> None:
 
 
 def _prepare(settings: Settings, stop: threading.Event) -> None:
-    """Upgrade the database before any child starts; wait for it if it is not there yet."""
+    """Upgrade the database and claim the store before any child starts; wait for them if need be."""
     _refuse_taken_port(settings)
-    while not stop.is_set():
-        try:
-            with _open(settings):
-                return
-        except TransientError as error:
-            log.warning("database_unavailable", reason=str(error), delay_s=_DATABASE_PAUSE_S)
-            stop.wait(_DATABASE_PAUSE_S)
+
+    _claim(settings, stop)
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from echo_node.cli import (
     report,
     send,
     serve,
+    storage,
     training,
 )
 from echo_node.cli.output import complain
@@ -51,6 +52,7 @@ for module in (
     config,
     database,
     backup,
+    storage,
     training,
     dataset,
     export,

@@ -55,6 +55,14 @@ def restore(
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
     *,
+    take_over: Annotated[
+        str | None,
+        typer.Option(
+            "--take-over",
+            metavar="NODE",
+            help="Restore into the images and drafts of this node, which is gone for good.",
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Bring a backup into an empty node: another folder, another machine, or another kind of database.
@@ -62,23 +70,42 @@ def restore(
     Every file is compared with its digest. A backup made on SQLite can be
     restored into PostgreSQL, and one of an older version is upgraded. What
     was delivered since the backup is sent again as the very same object.
+
+    The restored node is a node of its own, with an id of its own: images and
+    drafts go where nobody's are, into a data folder or storage.url of its own.
+    Only if the node that was backed up is gone for good may the new one have
+    its place: --take-over NODE, with the id that is told without it.
+
+    [bold]Examples[/bold]
+
+      echo-node restore /mnt/backup/echo-node --data-dir /srv/echo-node
+      echo-node restore /mnt/backup/echo-node --take-over 7d0a0f0e-3c0e-4b52-9a3f-0d6a3c9a2b11
     """
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
+    from echo_node.storage.backup import backed_up_node
     from echo_node.storage.backup import restore as bring_back
-    from echo_node.storage.engine import Database
-    from echo_node.storage.facade import open_objects
+    from echo_node.storage.facade import open_storage
 
-    database = Database(settings.database_url)
-    try:
-        with _bar("copying") as progress:
-            done = bring_back(source, database, open_objects(settings), progress)
-    finally:
-        database.close()
+    with open_storage(settings) as storage, _bar("copying") as progress:
+        done = bring_back(source, storage.database, storage.objects, progress, take_over)
+        node = storage.ownership.claim().node
+        spared = sum(1 for _ in storage.orphans(0.0)) if take_over else 0
+    before = backed_up_node(source)
     if json:
-        print_json(asdict(done))
+        print_json(asdict(done) | {"node": node, "backed_up_node": before, "not_in_the_backup": spared})
         return
     where = settings.storage.url or settings.node.data_dir
     typer.echo(f"{done.rows} rows are in the database, {done.files} files of {done.made_at} in {where}.")
+    typer.echo(f"This is node {node}, a node of its own; the backup is of node {before or '(not told)'}.")
+    if take_over:
+        typer.echo(
+            f"It has taken the place of {take_over}, which must not run any more: it would refuse to.\n"
+            f"{spared} images and drafts there are not in the backup, and stay: "
+            "`echo-node storage orphans` lists them."
+        )
+    else:
+        typer.echo("The two share nothing: never give them the same storage.url; serve would refuse it.")
+    typer.echo("`echo-node backup` of it wants a folder of its own.")
     if done.missing:
         complain(
             f"{len(done.missing)} files were missing when the backup was made: their studies cannot be read"

@@ -54,7 +54,8 @@ def doctor(
 ) -> None:
     """Check all that the node needs, a line each; exit code 1 on a failure.
 
-    Configuration, disk, object store, database, model, device, and each peer by C-ECHO.
+    Configuration, disk, object store, database, whose the images are, model, device, and each
+    peer by C-ECHO.
     Nothing is changed: a database that does not exist yet is not made.
     Give it the flags that `serve` gets, --pacs among them.
 
@@ -96,6 +97,7 @@ def _examine(load: Callable[[], LoadedSettings]) -> Iterator[Finding]:
     yield _disk(settings.node.data_dir, "node.data_dir", settings.intake.minimum_free_bytes)
     yield from _storage(settings)
     yield _database(settings)
+    yield from _owner(settings)
     yield from _model(settings)
     yield from _peers(settings)
 
@@ -159,6 +161,40 @@ def _database(settings: Settings) -> Finding:
         return Finding("database", Verdict.OK, f"{kind}, version {here}{newer}")
     message = f"{kind}, version {here or 'none'}, needs {needed}"
     return Finding("database", Verdict.NOTE, message, "`serve` or `db upgrade` brings it to that version")
+
+
+def _owner(settings: Settings) -> Iterator[Finding]:
+    """Tell which node this is, and whether images and drafts are its own."""
+    from echo_node.storage import migrate, open_storage
+    from echo_node.storage.facade import open_objects
+    from echo_node.storage.objects import OWNER, SPOOL
+    from echo_node.storage.ownership import Standing, decoded
+
+    folder = settings.storage.folder or settings.node.data_dir
+    if not (settings.storage.is_remote or (folder / SPOOL).is_dir()):
+        return  # nothing is made for the sake of looking
+    try:
+        if is_absent(settings):
+            objects = open_objects(settings)
+            if content := objects.read_owner():
+                message = (
+                    f"{objects.location(OWNER)}: node {decoded(content).node}'s, and its database is not here"
+                )
+                remedy = "set database.url or node.data_dir to it, or `restore --take-over` a backup of it"
+                yield Finding("owner", Verdict.FAILED, message, remedy)
+            return
+        with open_storage(settings) as storage:
+            if not migrate.is_usable(storage.database):
+                return
+            found = storage.ownership.examine()
+    except (EchoNodeError, OSError):
+        return  # disk, storage and database have said so
+    if found.standing is Standing.OURS:
+        yield Finding("owner", Verdict.OK, f"{found.where}: this node's, {found.node}")
+    elif found.standing is Standing.FREE:
+        yield Finding("owner", Verdict.NOTE, f"{found.where}: nobody's yet", "`serve` claims it")
+    else:
+        yield Finding("owner", Verdict.FAILED, found.refusal, "nothing starts until that is settled")
 
 
 def _model(settings: Settings) -> Iterator[Finding]:

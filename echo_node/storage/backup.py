@@ -8,6 +8,7 @@ They never change once they are written: a second backup into the same folder co
     BACKUP/manifest.json    what it is; written last: without it a backup is not complete
     BACKUP/rows.jsonl.gz    one line a row: [table, {column: value}]
     BACKUP/files/           spool and outbox, as in the data folder
+    BACKUP/owner.json       the node that it is of: no other one's is made in its place
 """
 
 from __future__ import annotations
@@ -29,12 +30,15 @@ from echo_node.errors import PermanentError, TransientError
 from echo_node.storage import migrate
 from echo_node.storage.durable import fsync_folder, make_folder_durably, write_durably
 from echo_node.storage.engine import Database
-from echo_node.storage.objects import ObjectStore
+from echo_node.storage.objects import OWNER, ObjectStore
+from echo_node.storage.ownership import Owner, Ownership, decoded
 from echo_node.storage.retention import keeping_files
+from echo_node.storage.tables import NodeIdentity
 
 MANIFEST, ROWS, FILES = "manifest.json", "rows.jsonl.gz", "files"
 _FORMAT = 1
-_OF_THE_SCHEMA = {"alembic_version", "schema_support"}
+_OF_THIS_DATABASE = {"alembic_version", "schema_support", NodeIdentity.__tablename__}
+"""Tables that are not what a node has kept: each database has its own."""
 _INSERTED_AT_ONCE = 500
 _PREAMBLE_BYTES, _GROUP_LENGTH_BYTES = 132, 12
 
@@ -94,14 +98,25 @@ def back_up(
         progress: told of files.
 
     Raises:
-        PermanentError: the target is something else.
+        ConfigError: the object store is another database's.
+        PermanentError: the target is something else, or the backup of another node.
         TransientError: it could not be written, retention is at work, or the object store does not answer;
             what is there is no backup.
     """
     if target.is_dir() and any(target.iterdir()) and not (target / ROWS).exists():
         raise PermanentError(f"{target} is neither empty nor a backup: name another folder")
+    node = Ownership(database, objects).refuse_foreign()
+    before = backed_up_node(target)
+    if before not in (None, node):
+        raise PermanentError(
+            f"{target} is the backup of node {before}, and this is node {node or 'without an id'}, "
+            "which would remove from it what it does not have itself: name another folder"
+        )
     try:
         make_folder_durably(target.absolute() / FILES / "tmp")
+        if node is not None and before is None:
+            made_of = Owner(node, "backup", datetime.now(UTC).isoformat(timespec="seconds"))
+            _write(target, OWNER, made_of.encoded())
         with keeping_files(database, data_dir, shared=True) as nothing_goes:
             if not nothing_goes:
                 raise TransientError("images are being removed at this moment: try again in a minute")
@@ -119,23 +134,42 @@ def back_up(
             copied,
             tuple(missing),
         )
-        content = json.dumps(asdict(manifest), indent=2).encode() + b"\n"
-        write_durably(target.absolute() / MANIFEST, (content,), temporary_folder=target / FILES / "tmp")
+        _write(target, MANIFEST, json.dumps(asdict(manifest), indent=2).encode() + b"\n")
     except OSError as error:
         raise TransientError(f"the backup could not be written ({error.strerror or error})") from error
     return manifest
 
 
-def restore(source: Path, database: Database, objects: ObjectStore, progress: Progress) -> Manifest:
-    """Bring a backup into an empty node; every file is compared with its digest.
+def _write(target: Path, name: str, content: bytes) -> None:
+    write_durably(target.absolute() / name, (content,), temporary_folder=target / FILES / "tmp")
+
+
+def backed_up_node(source: Path) -> str | None:
+    """Return the id of the node that a backup is of; None if it does not say."""
+    try:
+        return decoded((source / OWNER).read_bytes()).node
+    except OSError:
+        return None
+
+
+def restore(
+    source: Path,
+    database: Database,
+    objects: ObjectStore,
+    progress: Progress,
+    taken_from: str | None = None,
+) -> Manifest:
+    """Bring a backup into an empty node, which has an id of its own; every file is compared with its digest.
 
     Args:
         source: the backup's folder.
         database: one that no node has used.
         objects: where its files go; those that are there already and whole are left.
         progress: told of files.
+        taken_from: the node that these objects may be taken from, because it is gone for good.
 
     Raises:
+        ConfigError: the objects are another database's.
         PermanentError: there is no complete backup, it is damaged, or the node is not empty. The database is
             left as it was; files that were copied stay and are used by the next try.
         TransientError: disk, object store or database failed.
@@ -145,6 +179,8 @@ def restore(source: Path, database: Database, objects: ObjectStore, progress: Pr
         raise PermanentError(f"{source / ROWS} is damaged: it is not what the backup wrote")
     if migrate.current(database) is not None and _has_rows(database):
         raise PermanentError("this node has studies already: restore into an empty one")
+    ownership = Ownership(database, objects)
+    owner = ownership.begin_restore(manifest.rows_sha256, taken_from)
     files = [file for table, row in _read_rows(source / ROWS) if (file := _file_of(table, row))]
     try:
         _copy_back(source / FILES, objects, files, frozenset(manifest.missing), progress)
@@ -154,6 +190,7 @@ def restore(source: Path, database: Database, objects: ObjectStore, progress: Pr
     with database.write() as session:
         _insert_rows(session.connection(), source / ROWS)
     migrate.upgrade(database)
+    ownership.finish_restore(owner)
     return manifest
 
 
@@ -211,7 +248,7 @@ def _tables(connection: Connection) -> dict[str, Table]:
     """Return the tables that the database has, each after those that it refers to."""
     metadata = MetaData()
     metadata.reflect(connection)
-    return {table.name: table for table in metadata.sorted_tables if table.name not in _OF_THE_SCHEMA}
+    return {table.name: table for table in metadata.sorted_tables if table.name not in _OF_THIS_DATABASE}
 
 
 def _as_json(value: Any) -> Any:
@@ -232,6 +269,8 @@ def _insert_rows(connection: Connection, path: Path) -> None:
     waiting: list[dict[str, Any]] = []
     current: Table | None = None
     for name, row in _read_rows(path):
+        if name in _OF_THIS_DATABASE:
+            continue  # written by a program that did not know the table
         table = tables[name]
         if current is not None and (table is not current or len(waiting) == _INSERTED_AT_ONCE):
             connection.execute(insert(current), waiting)

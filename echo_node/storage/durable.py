@@ -7,6 +7,7 @@ that whoever clears leftovers can tell one of a dead process from one that is be
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -14,6 +15,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EMLINK})
 
 
 def write_durably(target: Path, chunks: Iterable[bytes], *, temporary_folder: Path) -> None:
@@ -40,6 +43,43 @@ def write_durably(target: Path, chunks: Iterable[bytes], *, temporary_folder: Pa
         with suppress(OSError):
             target.unlink(missing_ok=True)
         raise
+
+
+def write_once_durably(target: Path, chunks: Iterable[bytes], *, temporary_folder: Path) -> bool:
+    """Write *chunks* to *target* unless there is such a file; say whether it was written.
+
+    Of several writers one wins, on network file systems too: a hard link is made only where there is none.
+    Where hard links are unknown the last one wins.
+
+    Args:
+        target: the file's final name, in an existing folder.
+        chunks: the content.
+        temporary_folder: an existing folder in the same file system.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    with temporary_file(temporary_folder) as (file, temporary):
+        for chunk in chunks:
+            file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+        try:
+            os.link(temporary, target)
+        except FileExistsError:
+            temporary.unlink()
+            return False
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            if target.exists():
+                temporary.unlink()
+                return False
+            temporary.rename(target)
+        else:
+            temporary.unlink()
+    fsync_folder(target.parent)
+    return True
 
 
 @contextmanager

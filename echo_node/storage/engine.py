@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
@@ -92,6 +92,23 @@ class Database:
                 yield bool(connection.scalar(select(attempt(number))))
             finally:
                 connection.invalidate()  # the pool would keep it open, and the lock with it
+
+    @property
+    def file(self) -> Path | None:
+        """The file of an SQLite database; None on PostgreSQL."""
+        return None if self.dialect == "postgresql" else Path(str(self.engine.url.database)).absolute()
+
+    def server_place(self) -> str:
+        """Return what tells this PostgreSQL database from every copy of it that was dumped and loaded.
+
+        Raises:
+            TransientError: the database cannot be reached.
+        """
+        with self.read() as session:
+            is_told = session.scalar(text("SELECT has_function_privilege('pg_control_system()', 'EXECUTE')"))
+            cluster = text("SELECT system_identifier FROM pg_control_system()")
+            number = session.scalar(text("SELECT oid FROM pg_database WHERE datname = current_database()"))
+            return f"postgresql:{session.scalar(cluster) if is_told else '-'}:{number}"
 
     def close(self) -> None:
         """Close every connection."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from types import TracebackType
@@ -29,14 +29,15 @@ from echo_node.storage.forms import Forms
 from echo_node.storage.instances import Spool
 from echo_node.storage.jobs import JobQueue
 from echo_node.storage.local_objects import LocalObjects
-from echo_node.storage.objects import ObjectStore
+from echo_node.storage.objects import SPOOL, ObjectStore, area_of
 from echo_node.storage.outbox import Outbox
+from echo_node.storage.ownership import Ownership
 from echo_node.storage.pauses import Pauses
 from echo_node.storage.promises import AnswerQueue, PromiseQueue
 from echo_node.storage.queries import Queries
 from echo_node.storage.retention import Retention
 from echo_node.storage.studies import Studies
-from echo_node.storage.tables import Conflict, Instance
+from echo_node.storage.tables import Conflict, Document, Instance
 
 log = structlog.get_logger()
 
@@ -64,6 +65,7 @@ class Storage:
         self._ears: list[Ear] = []
         self.database = Database(settings.database_url, node.data_dir.absolute() / "run" / "bell")
         self.objects = open_objects(settings)
+        self.ownership = Ownership(self.database, self.objects)
         self.spool = Spool(self.objects, intake.minimum_free_bytes)
         self.outbox = Outbox(self.objects)
         idle = {
@@ -103,7 +105,9 @@ class Storage:
         self.forms = Forms(self.database, self.objects, self.outbox)
         self.queries = Queries(self.database)
         self.archive = Archive(self.database, self.objects)
-        self.retention = Retention(self.database, self.spool, clock, settings.retention, node.data_dir)
+        self.retention = Retention(
+            self.database, self.spool, clock, settings.retention, node.data_dir, self.ownership
+        )
 
     def deliveries_to(self, destination: str | None) -> DeliveryQueue:
         """Return the queue of what goes to one destination, or of everything."""
@@ -176,22 +180,60 @@ class Storage:
         release[kind](row_id)
 
     def clear_leftovers(self, orphan_age_s: float = _ORPHAN_AGE_S) -> int:
-        """Remove half-written files, and whole objects of the spool that no row came to refer to.
+        """Remove half-written files, and whole objects that no row came to refer to.
 
         Args:
             orphan_age_s: how old such an object must be: younger ones may be about to be recorded.
+
+        Raises:
+            ConfigError: the objects are another database's: none was removed.
+            TransientError: database or object store cannot be reached.
         """
         removed = self.clear_half_written()
-        old = self.spool.older_than(orphan_age_s)
-        while chunk := list(islice(old, _CHUNK)):
-            with self.database.read() as session:
-                kept = select(Instance.path).where(Instance.path.in_(chunk), Instance.removed_at.is_(None))
-                known = set(session.scalars(kept))
-                known |= set(session.scalars(select(Conflict.path).where(Conflict.path.in_(chunk))))
-            for path in set(chunk) - known:
-                self.spool.remove_orphan(path)
-                removed += 1
+        owner = self.ownership.claim()
+        return removed + self.remove_orphans(orphan_age_s, owner.spared_before)
+
+    def remove_orphans(self, age_s: float = _ORPHAN_AGE_S, not_before: float | None = None) -> int:
+        """Remove objects that no row refers to; return how many there were.
+
+        Args:
+            age_s: how old they must be.
+            not_before: leave those from before this moment of the store's clock.
+
+        Raises:
+            ConfigError: the objects are another database's.
+            TransientError: database or object store cannot be reached.
+        """
+        removed = 0
+        for chunk in self._orphans(age_s, not_before):
+            self.ownership.claim()
+            for path in chunk:
+                (self.spool if area_of(path) == SPOOL else self.outbox).remove_orphan(path)
+            removed += len(chunk)
         return removed
+
+    def orphans(self, age_s: float = _ORPHAN_AGE_S) -> Iterator[str]:
+        """Yield the names of the objects that no row refers to and that are so old.
+
+        Raises:
+            TransientError: database or object store cannot be reached.
+        """
+        for chunk in self._orphans(age_s, None):
+            yield from chunk
+
+    def _orphans(self, age_s: float, not_before: float | None) -> Iterator[list[str]]:
+        old = self.objects.older_than(age_s, not_before)
+        while chunk := list(islice(old, _CHUNK)):
+            named = (
+                select(Instance.path).where(Instance.path.in_(chunk), Instance.removed_at.is_(None)),
+                select(Conflict.path).where(Conflict.path.in_(chunk)),
+                select(Document.path).where(Document.path.in_(chunk)),
+                select(Document.kept_path).where(Document.kept_path.in_(chunk)),
+            )
+            with self.database.read() as session:
+                known = {path for query in named for path in session.scalars(query)}
+            if unknown := sorted(set(chunk) - known):
+                yield unknown
 
     def clear_half_written(self) -> int:
         """Remove what killed processes left half-written on this machine; return how many files that were."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
@@ -66,10 +65,6 @@ class Spool:
     def remove(self, path: str) -> None:
         """Remove a file whose row says that it is removed; what fails is an orphan for the sweep."""
         self._objects.remove(path)
-
-    def older_than(self, age_s: float) -> Iterator[str]:
-        """Yield the paths of the files whose storing must be over by now."""
-        return self._objects.older_than(age_s)
 
     def remove_orphan(self, path: str) -> None:
         """Remove a whole file that no row refers to: its sender was never told that it is stored."""

@@ -11,9 +11,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from echo_node.errors import PermanentError
-from echo_node.storage.durable import clear_leftovers, make_folder_durably, write_durably
-from echo_node.storage.objects import AREAS, SPOOL, TEMPORARY, area_of
+from echo_node.errors import PermanentError, TransientError
+from echo_node.storage.durable import (
+    clear_leftovers,
+    make_folder_durably,
+    write_durably,
+    write_once_durably,
+)
+from echo_node.storage.objects import AREAS, OUTBOX, OWNER, SPOOL, SUFFIXES, TEMPORARY, area_of
+
+_OBJECTS = (f"{SPOOL}/*/*", f"{OUTBOX}/*")
 
 
 class LocalObjects:
@@ -60,13 +67,49 @@ class LocalObjects:
         with suppress(OSError):
             (self._root / name).unlink(missing_ok=True)
 
-    def older_than(self, age_s: float) -> Iterator[str]:
-        """Yield the names of the spool's files that are so old."""
-        limit = time.time() - age_s
-        for path in self._spool.glob("*/*.dcm"):
+    def older_than(self, age_s: float, not_before: float | None = None) -> Iterator[str]:
+        """Yield the names of the files that are so old."""
+        limit = self.now() - age_s
+        for path in self._files():
             with suppress(FileNotFoundError):
-                if path.stat().st_mtime < limit:
+                changed = path.stat().st_mtime
+                if changed < limit and (not_before is None or changed > not_before):
                     yield path.relative_to(self._root).as_posix()
+
+    def _files(self) -> Iterator[Path]:
+        for pattern in _OBJECTS:
+            yield from (path for path in self._root.glob(pattern) if path.suffix in SUFFIXES)
+
+    def now(self) -> float:
+        """Return what this machine's clock says."""
+        return time.time()
+
+    def is_empty(self) -> bool:
+        """Say whether there is no file in any area."""
+        return next(self._files(), None) is None
+
+    def read_owner(self) -> bytes | None:
+        """Return what the owner's file says."""
+        try:
+            return (self._root / OWNER).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise TransientError(f"{self._root / OWNER} cannot be read ({type(error).__name__})") from error
+
+    def write_owner(self, content: bytes, *, replacing: bool) -> None:
+        """Write the owner's file durably (see storage.objects.ObjectStore)."""
+        write = write_durably if replacing else write_once_durably
+        try:
+            write(self._root / OWNER, (content,), temporary_folder=self._temporary[SPOOL])
+        except OSError as error:
+            raise TransientError(
+                f"{self._root / OWNER} cannot be written ({type(error).__name__})"
+            ) from error
+
+    def holds(self, path: Path) -> bool:
+        """Say whether a path leads into the folder."""
+        return path.resolve().is_relative_to(self._root)
 
     def clear_leftovers(self) -> int:
         """Remove what killed processes left half-written."""

@@ -6,6 +6,7 @@ only after `put` has returned: of what was half written, or of what nobody came 
     spool/ab/<digest>-<token>.dcm    received instances, by the beginning of their digest
     spool/conflicts/…                those that were set aside
     outbox/<uid>-<token>.dcm         encoded documents
+    owner.json                       which database all this belongs to (storage/ownership.py)
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from echo_node.errors import PermanentError
 
 SPOOL, OUTBOX = "spool", "outbox"
 AREAS = (SPOOL, OUTBOX)
+SUFFIXES = (".dcm", ".hl7")
+"""How the names of objects end."""
+OWNER = "owner.json"
+"""The one object outside the areas that says whose they are, and the only one that is ever replaced."""
 TEMPORARY = "tmp"
 """The folder of an area for what is not whole yet."""
 
@@ -72,12 +77,57 @@ class ObjectStore(Protocol):
         """Remove an object; one that is gone is no error. What fails is left for the sweep of orphans."""
         ...
 
-    def older_than(self, age_s: float) -> Iterator[str]:
-        """Yield the names of the objects of the spool that have been there for so long.
+    def older_than(self, age_s: float, not_before: float | None = None) -> Iterator[str]:
+        """Yield the names of the objects that have been there for so long, those of the spool first.
+
+        Args:
+            age_s: how long.
+            not_before: leave out what came before this moment of the store's clock.
 
         Raises:
             TransientError: the store cannot be reached.
         """
+        ...
+
+    def now(self) -> float:
+        """Return what the store's clock says, in seconds since 1970: that by which objects grow old.
+
+        Raises:
+            TransientError: the store cannot be reached.
+        """
+        ...
+
+    def is_empty(self) -> bool:
+        """Say whether there is no object in any area.
+
+        Raises:
+            TransientError: the store cannot be reached.
+        """
+        ...
+
+    def read_owner(self) -> bytes | None:
+        """Return what the owner's object says; None if there is none.
+
+        Raises:
+            TransientError: the store cannot be reached.
+        """
+        ...
+
+    def write_owner(self, content: bytes, *, replacing: bool) -> None:
+        """Write the owner's object durably.
+
+        Args:
+            content: what it shall say.
+            replacing: write it over one that is there; else that one stays, and who reads it afterwards
+                learns which of several writers came first.
+
+        Raises:
+            TransientError: the store cannot be reached, or does not take it.
+        """
+        ...
+
+    def holds(self, path: Path) -> bool:
+        """Say whether a file of this machine lies in the store's folder, and goes wherever that goes."""
         ...
 
     def clear_leftovers(self) -> int:

@@ -6,10 +6,14 @@ import hashlib
 import secrets
 from pathlib import Path
 
+import structlog
+
 from echo_node.domain.identifiers import checked_uid
 from echo_node.domain.report import EncodedDocument
 from echo_node.errors import PermanentError, TransientError
 from echo_node.storage.objects import OUTBOX, ObjectStore
+
+log = structlog.get_logger()
 
 
 class Outbox:
@@ -62,6 +66,11 @@ class Outbox:
         if hashlib.sha256(content).hexdigest() != sha256:
             raise PermanentError("the document's file has been changed since it was written")
         return content
+
+    def remove_orphan(self, path: str) -> None:
+        """Remove a document that no row refers to: whoever drafted it died, and it was drafted anew."""
+        self._objects.remove(path)
+        log.info("orphan_removed", kind="outbox")
 
     def discard(self, path: Path | str) -> None:
         """Remove a document that no row refers to."""

@@ -32,11 +32,13 @@ from echo_node.storage.durable import (
     nearest_existing,
     temporary_file,
 )
-from echo_node.storage.objects import AREAS, SPOOL, TEMPORARY, area_of
+from echo_node.storage.objects import AREAS, OUTBOX, OWNER, SPOOL, SUFFIXES, TEMPORARY, area_of
 
 log = structlog.get_logger()
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NO_CONDITION = frozenset({errno.ENOSYS, errno.EINVAL})
+"""What s3fs makes of a service that does not know If-None-Match."""
 _S3 = frozenset({"s3", "s3a"})
 _TRIES = 3
 """How often s3fs asks again before it gives up; a C-STORE waits for it."""
@@ -157,18 +159,63 @@ class RemoteObjects:
         with suppress(TransientError), self._answering():
             self._file_system.rm_file(self._key(name))
 
-    def older_than(self, age_s: float) -> Iterator[str]:
-        """Yield the names of the spool's objects that are so old by the store's own clock."""
-        limit = self._now() - age_s
-        for folder in self._list(SPOOL):
-            if folder["type"] != "directory":
-                continue
-            for found in self._list(self._name(folder)):
-                name = self._name(found)
-                if name.endswith(".dcm") and self._changed(found) < limit:
-                    yield name
+    def older_than(self, age_s: float, not_before: float | None = None) -> Iterator[str]:
+        """Yield the names of the objects that are so old by the store's own clock."""
+        limit = self.now() - age_s
+        for found in self._objects():
+            changed = self._changed(found)
+            if changed < limit and (not_before is None or changed > not_before):
+                yield self._name(found)
 
-    def _now(self) -> float:
+    def _objects(self) -> Iterator[dict[str, Any]]:
+        """List the objects: the spool folder by folder, it may hold more than is good to list at once."""
+        for folder in self._list(SPOOL):
+            if folder["type"] == "directory":
+                yield from (each for each in self._list(self._name(folder)) if _is_object(each))
+        yield from filter(_is_object, self._list(OUTBOX))
+
+    def is_empty(self) -> bool:
+        """Say whether there is no object in any area."""
+        return next(self._objects(), None) is None
+
+    def read_owner(self) -> bytes | None:
+        """Return what the owner's object says."""
+        try:
+            with self._answering(may_lack=True):
+                content: bytes = self._file_system.cat_file(self._key(OWNER))
+        except FileNotFoundError:
+            self.ping()  # a bucket that is not there has no owner either
+            return None
+        return content
+
+    def write_owner(self, content: bytes, *, replacing: bool) -> None:
+        """Write the owner's object; a store that knows no conditional writing keeps the last writer's."""
+        if replacing or not self._create_owner(content):
+            with self._answering():
+                self._file_system.pipe_file(self._key(OWNER), content)
+
+    def _create_owner(self, content: bytes) -> bool:
+        """Write the owner's object if there is none; false if the store knows no such condition."""
+        try:
+            with self._answering(may_exist=True):
+                self._file_system.pipe_file(self._key(OWNER), content, mode="create")
+        except FileExistsError:
+            return True
+        except NotImplementedError:
+            return False
+        except TransientError as error:
+            if self.read_owner() is not None:  # not every S3 service says so in Amazon's words
+                return True
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno in _NO_CONDITION:
+                return False
+            raise
+        return True
+
+    def holds(self, path: Path) -> bool:
+        """Return false: files of this machine are elsewhere."""
+        return False
+
+    def now(self) -> float:
         """Return what the store's clock says: this machine's may be wrong, and what is removed is gone."""
         with self._answering():
             self._file_system.pipe_file(self._key(_CLOCK), b"")
@@ -249,16 +296,19 @@ class RemoteObjects:
             raise
 
     @contextmanager
-    def _answering(self, *, may_lack: bool = False) -> Iterator[None]:
+    def _answering(self, *, may_lack: bool = False, may_exist: bool = False) -> Iterator[None]:
         """Turn what the store's library raises into TransientError, without its text: that quotes names.
 
         Args:
             may_lack: let FileNotFoundError pass.
+            may_exist: let FileExistsError pass.
         """
         try:
             yield
         except self._failures as error:
-            if isinstance(error, FileNotFoundError) and may_lack:
+            if (isinstance(error, FileNotFoundError) and may_lack) or (
+                isinstance(error, FileExistsError) and may_exist
+            ):
                 raise
             if isinstance(error, OSError) and error.errno in _NO_ROOM:
                 raise
@@ -297,6 +347,10 @@ def open_remote(settings: StorageSettings, data_dir: Path, minimum_free_bytes: i
     if protocol in _S3:
         file_system.retries = _TRIES
     return RemoteObjects(file_system, root, data_dir, minimum_free_bytes)
+
+
+def _is_object(found: dict[str, Any]) -> bool:
+    return str(found["name"]).endswith(SUFFIXES)
 
 
 def _failures_of(file_system: Any) -> tuple[type[Exception], ...]:

@@ -23,6 +23,7 @@ from echo_node.settings import RetentionSettings
 from echo_node.storage.commitments import is_uncommitted
 from echo_node.storage.engine import Database
 from echo_node.storage.instances import Spool
+from echo_node.storage.ownership import Ownership
 from echo_node.storage.promises import is_promised
 from echo_node.storage.studies import lock_study
 from echo_node.storage.tables import Instance, Study
@@ -45,19 +46,32 @@ class Retention:
         clock: the time.
         settings: when images go.
         data_dir: the folder of the lock that a backup holds, if the database has none.
+        ownership: whose the images are.
     """
 
     def __init__(
-        self, database: Database, spool: Spool, clock: Clock, settings: RetentionSettings, data_dir: Path
+        self,
+        database: Database,
+        spool: Spool,
+        clock: Clock,
+        settings: RetentionSettings,
+        data_dir: Path,
+        ownership: Ownership,
     ) -> None:
         self._database = database
         self._spool = spool
         self._clock = clock
         self._settings = settings
         self._data_dir = data_dir
+        self._ownership = ownership
 
     def __call__(self) -> int:
-        """Remove what may go and should; return of how many studies. While a backup runs nothing goes."""
+        """Remove what may go and should; return of how many studies. While a backup runs nothing goes.
+
+        Raises:
+            ConfigError: the images are another database's.
+            TransientError: database or object store cannot be reached.
+        """
         if not (self._settings.keep_days or self._settings.maximum_disk_share):
             return 0
         with keeping_files(self._database, self._data_dir, shared=False) as is_ours:
@@ -97,6 +111,7 @@ class Retention:
 
     def _remove(self, study_id: int) -> int:
         """Remove the images of a study, unless it has begun a new revision meanwhile; return 1 if so."""
+        self._ownership.claim()
         with self._database.write() as session:
             study = lock_study(session, study_id)
             if study.state not in FINISHED or any(

@@ -223,11 +223,11 @@ class Document(Base):
     sop_class_uid: Mapped[str] = mapped_column(_UID)
     transfer_syntax_uid: Mapped[str] = mapped_column(_UID)
     sha256: Mapped[str] = mapped_column(String(64))
-    path: Mapped[str] = mapped_column(String(255))
+    path: Mapped[str] = mapped_column(String(255), index=True)
     selection_sha256: Mapped[str] = mapped_column(String(64))
     input_sop_instance_uids: Mapped[list[str]]
     created_at: Mapped[datetime]
-    kept_path: Mapped[str | None] = mapped_column(String(255))
+    kept_path: Mapped[str | None] = mapped_column(String(255), index=True)
     kept_sha256: Mapped[str | None] = mapped_column(String(64))
 
 
@@ -302,6 +302,16 @@ class SchemaSupport(Base):
     __tablename__ = "schema_support"
 
     oldest: Mapped[str] = mapped_column(String(32), primary_key=True)
+
+
+class NodeIdentity(Base):
+    """The id of the node whose database this is: one row. It is in no backup (storage/ownership.py)."""
+
+    __tablename__ = "node_identity"
+
+    one: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    node: Mapped[str] = mapped_column(String(36))
+    made_at: Mapped[datetime]
 
 
 class Pause(Base):

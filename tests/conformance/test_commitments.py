@@ -218,7 +218,12 @@ def test_releasing_what_is_no_dead_letter_says_so(house: Committing) -> None:
 def test_images_stay_until_their_draft_is_committed_to(house: Committing, tmp_path: Path) -> None:
     job = house.delivered().claim_commitment()
     retention = Retention(
-        house.database, Spool(house.objects, 0), house.clock, RetentionSettings(keep_days=1), tmp_path
+        house.database,
+        Spool(house.objects, 0),
+        house.clock,
+        RetentionSettings(keep_days=1),
+        tmp_path,
+        house.ownership,
     )
     house.clock.move(10 * 86_400)
     assert retention() == 0

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,15 +93,44 @@ def test_what_is_removed_is_gone_and_may_be_removed_again(objects: ObjectStore) 
         objects.read(NAMES[0])
 
 
-def test_only_old_objects_of_the_spool_may_be_orphans(objects: ObjectStore, elsewhere: ObjectStore) -> None:
-    for name in NAMES:
+def test_only_old_objects_may_be_orphans(objects: ObjectStore, elsewhere: ObjectStore) -> None:
+    names = {*NAMES, "outbox/1.2.4-05.hl7"}
+    for name in names:
         objects.put(name, (b"x",))
-    assert set(elsewhere.older_than(-5)) == set(NAMES[:2])
+    objects.write_owner(b"no object like the others", replacing=False)
+    assert set(elsewhere.older_than(-5)) == names
     assert list(elsewhere.older_than(3600)) == []
+    assert list(elsewhere.older_than(-5, not_before=elsewhere.now() + 3600)) == []
+    assert set(elsewhere.older_than(-5, not_before=elsewhere.now() - 3600)) == names
 
 
 def test_an_empty_store_has_no_orphans(objects: ObjectStore) -> None:
+    assert objects.is_empty()
+    objects.write_owner(b"whose it is", replacing=False)
     assert list(objects.older_than(-5)) == []
+    assert objects.is_empty()
+    objects.put(NAMES[2], (b"x",))
+    assert not objects.is_empty()
+
+
+def test_of_two_who_write_the_owner_the_first_one_is_read(
+    objects: ObjectStore, elsewhere: ObjectStore
+) -> None:
+    assert objects.read_owner() is None
+    objects.write_owner(b"one", replacing=False)
+    elsewhere.write_owner(b"other", replacing=False)
+    assert (objects.read_owner(), elsewhere.read_owner()) == (b"one", b"one")
+    elsewhere.write_owner(b"other", replacing=True)
+    assert objects.read_owner() == b"other"
+
+
+def test_of_many_who_write_the_owner_at_once_all_read_the_same(objects: ObjectStore) -> None:
+    def write(number: int) -> bytes | None:
+        objects.write_owner(b"%d" % number, replacing=False)
+        return objects.read_owner()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(write, range(16)))) == 1
 
 
 @pytest.mark.parametrize("name", ["spool/../../etc/passwd", "/etc/passwd", "elsewhere/x.dcm", "spool", ""])
@@ -201,11 +231,18 @@ def test_a_study_goes_its_way(node: Node) -> None:
 def test_orphans_go_and_what_rows_name_stays(node: Node) -> None:
     node.receive(1, 1)
     node.draft(1)
-    orphan = node.storage.spool.put(received(9), digest(received(9)), aside=False)
+    orphans = [
+        str(node.storage.spool.put(received(9), digest(received(9)), aside=False).path),
+        *(
+            str(node.storage.outbox.put(each))
+            for each in (document(9, 1), replace(document(9, 2), sop_class_uid=""))
+        ),
+    ]
     assert node.storage.clear_leftovers() == 0  # too young to be one
-    assert node.objects.contains(str(orphan.path))
-    assert node.storage.clear_leftovers(orphan_age_s=-5) == 1
-    assert not node.objects.contains(str(orphan.path))
+    assert all(map(node.objects.contains, orphans))
+    assert sorted(node.storage.orphans(age_s=-5)) == sorted(orphans)
+    assert node.storage.clear_leftovers(orphan_age_s=-5) == 3
+    assert not any(map(node.objects.contains, orphans))
     for kind in ("instances", "documents"):
         assert node.objects.contains(node.show(1)[kind][0]["path"])
 

@@ -403,8 +403,9 @@ def _delivered(house: Promising) -> None:
 
 
 def _retention(house: Promising, folder: Path) -> Retention:
+    spool = Spool(LocalObjects(folder), 0)
     return Retention(
-        house.database, Spool(LocalObjects(folder), 0), house.clock, RetentionSettings(keep_days=1), folder
+        house.database, spool, house.clock, RetentionSettings(keep_days=1), folder, house.ownership
     )
 
 

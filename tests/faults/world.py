@@ -233,6 +233,8 @@ def audit(data_dir: Path, acknowledged: dict[str, str], url: str = "") -> None:
         check((data_dir / path).is_file(), "a document has no file")
     here = {str(path.relative_to(data_dir)) for path in (data_dir / "spool").glob("*/*.dcm")}
     check(here == paths, f"{len(here - paths)} files have no row")
+    drafts = {str(path.relative_to(data_dir)) for path in (data_dir / "outbox").glob("*.*")}
+    check(drafts == set(documents), f"{len(drafts - set(documents))} drafts have no row")
     check(list((data_dir / "spool" / "tmp").iterdir()) == [], "half-written files are left")
     check(len(set(jobs)) == len(jobs), "two jobs for one revision")
     check(len(set(deliveries)) == len(deliveries), "two deliveries of one document")

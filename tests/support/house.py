@@ -17,6 +17,7 @@ from echo_node.storage.forms import Forms
 from echo_node.storage.jobs import JobQueue
 from echo_node.storage.local_objects import LocalObjects
 from echo_node.storage.outbox import Outbox
+from echo_node.storage.ownership import Ownership
 from echo_node.storage.queries import Queries
 from echo_node.storage.studies import Studies
 from echo_node.storage.tables import Study
@@ -41,6 +42,7 @@ class House:
         self.clock = SetClock()
         self.policy = RetryPolicy(TRIES, 10.0, 100.0)
         self.objects = LocalObjects(folder)
+        self.ownership = Ownership(database, self.objects)
         self.outbox = Outbox(self.objects)
         self.studies = Studies(
             database,

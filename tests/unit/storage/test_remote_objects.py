@@ -202,6 +202,36 @@ def test_orphans_are_as_old_as_the_stores_clock_says(root: str, tmp_path: Path) 
     assert list(objects.older_than(-60)) == [NAME]
 
 
+def _create_unknown(key: str, content: bytes, mode: str = "overwrite") -> None:
+    if mode == "create":
+        raise OSError(errno.ENOSYS, "A header you provided implies functionality that is not implemented")
+    fsspec.filesystem("memory").pipe_file(key, content)
+
+
+def test_where_no_condition_is_known_the_owner_is_written_all_the_same(root: str, tmp_path: Path) -> None:
+    objects = remote(root, tmp_path, pipe_file=_create_unknown)
+    objects.write_owner(b"one", replacing=False)
+    objects.write_owner(b"other", replacing=False)
+    assert objects.read_owner() == b"one"
+
+
+def test_an_owner_that_is_there_is_kept_whatever_the_store_says_of_it(root: str, tmp_path: Path) -> None:
+    """S3 services answer If-None-Match with 412, some in words that s3fs does not know."""
+    remote(root, tmp_path).write_owner(b"one", replacing=False)
+    objects = remote(root, tmp_path, pipe_file=failing(OSError(errno.EINVAL, "PreconditionFailed")))
+    objects.write_owner(b"other", replacing=False)
+    assert objects.read_owner() == b"one"
+
+
+def test_a_store_that_does_not_answer_has_no_owner_and_gets_none(root: str, tmp_path: Path) -> None:
+    objects = remote(root, tmp_path, pipe_file=failing(TimeoutError()))
+    with pytest.raises(TransientError):
+        objects.write_owner(b"one", replacing=False)
+    away = remote(root, tmp_path, cat_file=failing(FileNotFoundError()), exists=lambda _: False)
+    with pytest.raises(TransientError, match="no bucket"):
+        away.read_owner()
+
+
 def test_a_url_of_no_kind_that_is_known_is_a_configuration_error(tmp_path: Path) -> None:
     unknown = Settings(node=NodeSettings(data_dir=tmp_path), storage=StorageSettings(url="nonsense://bucket"))
     with pytest.raises(ConfigError, match="nonsense"):
