@@ -14,12 +14,15 @@ from echo_node.domain.draft import Draft
 from echo_node.domain.job import DraftJob
 from echo_node.domain.ports import (
     Clock,
+    ConflictFinder,
     DraftLedger,
     ImageSelector,
     PixelReader,
     ReportEncoder,
     ReportGenerator,
 )
+from echo_node.domain.study import StoredInstance
+from echo_node.domain.withdrawal import Conflict
 
 log = structlog.get_logger()
 
@@ -34,6 +37,8 @@ class DraftStage:
         generator: writes the report.
         encoders: give it its forms, one of each kind that some destination gets.
         clock: the time.
+        watch: sees whether a late image contradicts a draft that stands, which is withdrawn then; None
+            withdraws nothing.
     """
 
     def __init__(
@@ -44,6 +49,7 @@ class DraftStage:
         generator: ReportGenerator,
         encoders: Sequence[ReportEncoder],
         clock: Clock,
+        watch: ConflictFinder | None = None,
     ) -> None:
         self._ledger = ledger
         self._selector = selector
@@ -51,9 +57,10 @@ class DraftStage:
         self._generator = generator
         self._encoders = tuple(encoders)
         self._clock = clock
+        self._watch = watch
 
     def __call__(self, job: DraftJob) -> None:
-        """Select → read → generate → encode → store.
+        """Select → read → generate → encode → store; or withdraw what was drafted before.
 
         Raises:
             NotEligible: the study holds no image to draft from.
@@ -62,6 +69,9 @@ class DraftStage:
             LeaseLost: the job was taken away meanwhile.
         """
         with self._ledger.instances(job) as instances:
+            if conflict := self._conflict(job, instances):
+                self._ledger.withdraw(job, conflict)
+                return
             selection = self._selector.select(instances)
             if self._ledger.is_drafted(job, selection):
                 self._ledger.keep_earlier(job)
@@ -82,3 +92,10 @@ class DraftStage:
             seconds=round(report.generation.seconds, 3),
             tokens_per_forward=round(report.generation.tokens_per_forward, 2),
         )
+
+    def _conflict(self, job: DraftJob, instances: Sequence[StoredInstance]) -> Conflict | None:
+        """Return what the images contradict a draft that stands in; None too if none stands."""
+        if self._watch is None or job.revision == 1:
+            return None
+        standing = self._ledger.standing(job)
+        return self._watch.find(instances, standing) if standing.documents else None

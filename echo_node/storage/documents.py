@@ -17,6 +17,7 @@ from echo_node.domain.lifecycle import StudyEvent, StudyState
 from echo_node.domain.ports import Clock
 from echo_node.domain.report import EncodedDocument, ModelIdentity
 from echo_node.domain.study import Selection, StoredInstance
+from echo_node.domain.withdrawal import Conflict, Standing
 from echo_node.errors import PermanentError, TransientError
 from echo_node.storage.bell import DELIVERIES, ring
 from echo_node.storage.claims import Claims
@@ -26,6 +27,7 @@ from echo_node.storage.objects import ObjectStore
 from echo_node.storage.outbox import Outbox
 from echo_node.storage.studies import insert_if_absent, lock_study, move
 from echo_node.storage.tables import Delivery, Document, Instance, Job, Study
+from echo_node.storage.withdrawing import is_note, settle_withdrawal, standing_drafts, withdraw
 
 log = structlog.get_logger()
 
@@ -77,10 +79,10 @@ class Drafts:
             ]
 
     def is_drafted(self, job: DraftJob, selection: Selection) -> bool:
-        """Say whether the study's latest draft was made from just these images."""
+        """Say whether the study's latest draft, if it stands, was made from just these images."""
         latest = (
-            select(Document.selection_sha256)
-            .where(Document.study_id == job.study_id)
+            standing_drafts(job.study_id)
+            .with_only_columns(Document.selection_sha256)
             .order_by(Document.revision.desc(), Document.id.desc())
             .limit(1)
         )
@@ -93,8 +95,8 @@ class Drafts:
         One whose file is damaged is left out: the new draft is worth more than the mention of the old one.
         """
         latest = (
-            select(Document)
-            .where(Document.study_id == job.study_id, Document.kind == kind, Document.revision < job.revision)
+            standing_drafts(job.study_id)
+            .where(Document.kind == kind, Document.revision < job.revision)
             .order_by(Document.revision.desc(), Document.id.desc())
             .limit(1)
         )
@@ -103,12 +105,37 @@ class Drafts:
             if row is None:
                 return None
             session.expunge(row)
+        return self._readable(job, row)
+
+    def standing(self, job: DraftJob) -> Standing:
+        """Return the study's drafts that have not been withdrawn, those of the latest revision."""
+        with self._database.read() as session:
+            rows = standing_documents(session, job.study_id)
+            late = select(Instance.sop_instance_uid).where(
+                Instance.study_id == job.study_id,
+                Instance.revision > max((row.revision for row in rows), default=job.revision),
+            )
+            uids = frozenset(session.scalars(late))
+            session.expunge_all()
+        documents = [self._readable(job, row) for row in rows]
+        return Standing(tuple(each for each in documents if each is not None), uids)
+
+    def withdraw(self, job: DraftJob, conflict: Conflict) -> None:
+        """End the job without a draft, and withdraw those that stand."""
+        now = self._clock.now()
+        with self._database.write() as session:
+            study = lock_study(session, job.study_id)
+            self._claims.end(session, job.lease, now, state=JobState.SKIPPED, reason=conflict.explanation)
+            withdraw(session, study, now, conflict.reason, conflict.explanation)
+        log.warning(
+            "study_withdrawn", study_id=job.study_id, revision=job.revision, reason=conflict.explanation
+        )
+
+    def _readable(self, job: DraftJob, row: Document) -> EncodedDocument | None:
         try:
             content = self._outbox.read(row.path, row.sha256)
         except PermanentError as error:
-            log.warning(
-                "predecessor_unreadable", study_id=job.study_id, document_id=row.id, reason=str(error)
-            )
+            log.warning("draft_unreadable", study_id=job.study_id, document_id=row.id, reason=str(error))
             return None
         return encoded_document(row, job.study_instance_uid, content)
 
@@ -212,10 +239,10 @@ def add_deliveries(
 ) -> int:
     """Create the deliveries of a document to those that get its kind; return how many there were not yet."""
     getting = [name for name, kinds in destinations.items() if document.kind in kinds]
-    return sum(_add_delivery(session, document.id, name, now) for name in getting)
+    return sum(add_delivery(session, document.id, name, now) for name in getting)
 
 
-def _add_delivery(session: Session, document_id: int, destination: str, now: datetime) -> bool:
+def add_delivery(session: Session, document_id: int, destination: str, now: datetime) -> bool:
     """Create the delivery of a document to a destination unless there is one; say whether it was created."""
     ring(session, DELIVERIES)
     return insert_if_absent(
@@ -233,10 +260,19 @@ def _add_delivery(session: Session, document_id: int, destination: str, now: dat
 
 
 def current_documents(session: Session, study_id: int) -> Sequence[Document]:
-    """Return the documents of the study's latest drafted revision."""
-    latest = select(func.max(Document.revision)).where(Document.study_id == study_id).scalar_subquery()
-    query = select(Document).where(Document.study_id == study_id, Document.revision == latest)
+    """Return the documents of the study's latest drafted revision, withdrawn or not."""
+    latest = select(func.max(Document.revision)).where(Document.study_id == study_id, ~is_note)
+    query = select(Document).where(
+        Document.study_id == study_id, ~is_note, Document.revision == latest.scalar_subquery()
+    )
     return session.scalars(query.order_by(Document.id)).all()
+
+
+def standing_documents(session: Session, study_id: int) -> Sequence[Document]:
+    """Return the documents of the study's latest drafted revision, unless it was withdrawn."""
+    rows = session.scalars(standing_drafts(study_id).order_by(Document.id)).all()
+    latest = max((row.revision for row in rows), default=0)
+    return [row for row in rows if row.revision == latest]
 
 
 def is_current(session: Session, document_id: int, study_id: int) -> bool:
@@ -245,7 +281,12 @@ def is_current(session: Session, document_id: int, study_id: int) -> bool:
 
 
 def settle(session: Session, study: Study, now: datetime) -> None:
-    """Move a drafted study (locked) on, if its current documents have reached, or failed, every peer."""
+    """Move a drafted study (locked) on, if its current documents have reached, or failed, every peer.
+
+    One that is being withdrawn moves on with its notes.
+    """
+    if study.state is StudyState.WITHDRAWING:
+        settle_withdrawal(session, study, now)
     if study.state is not StudyState.DRAFTED:
         return
     documents = [document.id for document in current_documents(session, study.id)]
