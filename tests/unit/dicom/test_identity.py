@@ -98,7 +98,7 @@ def test_an_order_that_was_there_before_the_draft_is_no_correction(study: Study)
 
 
 @pytest.mark.parametrize(
-    "changes", [{"AccessionNumber": ""}, {"PatientID": ""}, {"PatientName": "buc^jérôme"}]
+    "changes", [{"AccessionNumber": ""}, {"PatientID": ""}, {"PatientName": "BUC^Jérôme^^dr.^PhD"}]
 )
 def test_what_an_image_leaves_out_or_writes_otherwise_contradicts_nothing(
     study: Study, changes: dict[str, str]

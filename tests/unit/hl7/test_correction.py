@@ -48,7 +48,7 @@ def test_it_is_the_message_again_without_its_text(tmp_path: Path, language: str,
         assert [now[number] for number in range(1, 5)] == [was[number] for number in range(1, 5)]
         assert now[5] == (was[5] if was[2] == "HD" else "")
         assert (was[11], now[11]) == ("P", "W")
-    said = unescaped(note.content.decode())
+    said = {unescaped(value) for _, found in parsed(note.content) for value in found.values()}
     written = [
         text
         for section in compose(draft, read_subject(draft.selection)).sections
