@@ -28,9 +28,10 @@ from echo_node.processes import (
     stop_on_signals,
     stop_with_parent,
 )
-from echo_node.settings import DocumentKind, ModelSettings, Role, Settings
+from echo_node.settings import DeliverySettings, DocumentKind, ModelSettings, Role, Settings
 
 if TYPE_CHECKING:
+    from echo_node.domain.ports import ConflictFinder
     from echo_node.inference.generator import EchoGenerator
 
 log = structlog.get_logger()
@@ -167,6 +168,7 @@ def _infer(settings: Settings, stop: threading.Event) -> None:
             generator,
             forms,
             clock,
+            _watch(settings.delivery),
         )
         worker = Worker(
             "draft",
@@ -219,11 +221,13 @@ def _deliver(settings: Settings, stop: threading.Event) -> None:
             for name, queue in ((name, storage.deliveries_to(name)) for name in delivery.destinations)
         ]
         workers += _askers(settings, storage, identity) + _answerers(settings, storage, identity)
+        workers.append(_withdrawer(settings, storage, identity))
         queues_in_hand = {
             "deliveries": storage.deliveries,
             "commitments": storage.commitments,
             "promises": storage.promises,
             "answers": storage.answers,
+            "withdrawals": storage.withdrawals,
         }
         if identity.is_only:
             for queue in queues_in_hand.values():
@@ -274,10 +278,29 @@ def _answerers(settings: Settings, storage: Any, identity: Identity) -> list[Any
     ]
 
 
+def _withdrawer(settings: Settings, storage: Any, identity: Identity) -> Any:
+    """Return the worker that makes the notes of withdrawals; senders deliver them."""
+    from echo_node.outgoing import note_encoders
+    from echo_node.pipeline.withdraw import WithdrawStage
+    from echo_node.storage.bell import WITHDRAWALS
+
+    stage = WithdrawStage(storage.withdrawals, *note_encoders())
+    return _sender("withdrawal", storage.withdrawals, stage, settings, identity, storage.ear(WITHDRAWALS))
+
+
+def _watch(delivery: DeliverySettings) -> ConflictFinder | None:
+    """Return what sees that a draft must be withdrawn, if that is wanted."""
+    from echo_node.dicom.identity import IdentityWatch
+
+    if delivery.withdraw_on == "never":
+        return None
+    return IdentityWatch(orders=delivery.withdraw_on == "patient-or-order")
+
+
 def _sender(
     kind: str, queue: Any, stage: Callable[[Any], None], settings: Settings, own: Identity, ear: Any
 ) -> Any:
-    """Return a worker that talks to peers, to one at a time."""
+    """Return a worker of the way out, by the settings of delivery."""
     from echo_node.pipeline.worker import Worker
     from echo_node.storage.facade import SystemClock, retry_policy
 

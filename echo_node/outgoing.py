@@ -1,4 +1,4 @@
-"""What goes out, put together: the forms that a draft is given, and the way to each destination.
+"""What goes out, put together: the forms of drafts and of their withdrawal, and the way to each destination.
 
 Part of the composition root, apart from node.py because commands need it too.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from echo_node.domain.ports import DocumentSender, ReportEncoder
+from echo_node.domain.ports import DocumentSender, NoteEncoder, ReportEncoder
 from echo_node.settings import DocumentKind, Settings
 
 
@@ -34,6 +34,14 @@ def encoders(settings: Settings) -> list[ReportEncoder]:
         ConfigError: the machine lacks what one of them needs.
     """
     return [encoder(kind, settings) for kind in settings.documents]
+
+
+def note_encoders() -> tuple[NoteEncoder, NoteEncoder]:
+    """Return what withdraws DICOM objects, and what withdraws HL7 messages."""
+    from echo_node.dicom.rejection import RejectionNoteEncoder
+    from echo_node.hl7.correction import CorrectionEncoder
+
+    return RejectionNoteEncoder(), CorrectionEncoder()
 
 
 def senders(settings: Settings) -> Mapping[str, DocumentSender]:

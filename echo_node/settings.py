@@ -236,6 +236,8 @@ class DeliverySettings(Section):
     """A sender that has not finished within this has lost its claim."""
     commitment_patience_s: float = Field(default=3600.0, gt=0)
     """A destination or archive that has not answered for storage commitment by then is asked again."""
+    withdraw_on: Literal["patient-or-order", "patient", "never"] = "patient-or-order"
+    """A draft is withdrawn when a later image of its study names another patient, or another order."""
 
 
 class RetentionSettings(Section):

@@ -27,6 +27,11 @@ STATE_STYLES = {
     "settled": "blue",
     "answering": "blue",
     "answered": "green",
+    "withdrawing": "blue",
+    "withdrawn": "yellow",
+    "preparing": "blue",
+    "prepared": "green",
+    "stopped": "yellow",
     "dead": "bold red",
 }
 """A colour says what the word says too; without a terminal the words stand alone."""
@@ -53,6 +58,13 @@ def styled_state(state: str) -> str:
     """Return the state with its colour as rich markup."""
     style = STATE_STYLES.get(state)
     return f"[{style}]{state}[/{style}]" if style else state
+
+
+def escape(text: str | None) -> str:
+    """Return a text with nothing in it that rich would take for markup."""
+    from rich.markup import escape as escaped
+
+    return escaped(text or "")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

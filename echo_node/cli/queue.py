@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from echo_node.cli import options
-from echo_node.cli.output import console, print_json, print_table, styled_state
+from echo_node.cli.output import console, escape, print_json, print_table, styled_state
 from echo_node.cli.stored import existing_storage
 from echo_node.config.values import mask_url
 from echo_node.domain.commitment import CommitmentState, PromiseState
 from echo_node.domain.job import DeliveryState, JobState, WorkKind
 from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.pausable import Pausable
+from echo_node.domain.withdrawal import WithdrawalState
 from echo_node.errors import PermanentError
 
 if TYPE_CHECKING:
@@ -31,12 +32,13 @@ _STATES: dict[WorkKind, type[StrEnum]] = {
     "delivery": DeliveryState,
     "commitment": CommitmentState,
     "promise": PromiseState,
+    "withdrawal": WithdrawalState,
 }
 _ENDED = frozenset(
     {
         JobState.DONE, JobState.SKIPPED, JobState.SUPERSEDED,
         DeliveryState.DELIVERED, DeliveryState.DELIVERED_WITH_WARNING,
-        CommitmentState.COMMITTED, PromiseState.ANSWERED,
+        DeliveryState.STOPPED, CommitmentState.COMMITTED, PromiseState.ANSWERED, WithdrawalState.PREPARED,
     }
 )  # fmt: skip
 _DEAD = "dead"
@@ -45,6 +47,7 @@ _WORK_OF_STUDY: dict[WorkKind, str] = {
     "delivery": "deliveries",
     "commitment": "commitments",
     "promise": "promises",
+    "withdrawal": "withdrawals",
 }
 _ID = re.compile(rf"(?:(?P<kind>{'|'.join(_STATES)})-)?(?P<number>[0-9]{{1,15}})")
 What = Annotated[Pausable, typer.Argument(metavar="{drafting|delivery}", help="What.")]
@@ -64,8 +67,8 @@ def status(
 ) -> None:
     """Count studies and deliveries by state, and list the studies that changed last.
 
-    With --json: `studies`, `jobs`, `deliveries`, `commitments` and `promises`
-    are counts by state, `conflicts` counts the images that were set aside.
+    With --json: `studies`, `jobs`, `deliveries`, `commitments`, `promises` and
+    `withdrawals` are counts by state, `conflicts` counts images set aside.
     """
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     with existing_storage(settings) as storage:
@@ -77,6 +80,7 @@ def status(
     deliveries = _counts(DeliveryState, overview.deliveries)
     commitments = _counts(CommitmentState, overview.commitments)
     promises = _counts(PromiseState, overview.promises)
+    withdrawals = _counts(WithdrawalState, overview.withdrawals)
     if json:
         print_json(
             {
@@ -85,6 +89,7 @@ def status(
                 "deliveries": deliveries,
                 "commitments": commitments,
                 "promises": promises,
+                "withdrawals": withdrawals,
                 "instances": overview.instances,
                 "documents": overview.documents,
                 "conflicts": overview.conflicts,
@@ -101,7 +106,7 @@ def status(
     for each in paused:
         since = _moment(each.since.isoformat())
         out.print(
-            f"[bold yellow]paused[/bold yellow]      {each.what.value} since {since}: {_escape(each.reason)} "
+            f"[bold yellow]paused[/bold yellow]      {each.what.value} since {since}: {escape(each.reason)} "
             f"(`echo-node queue resume {each.what.value}`)"
         )
     out.print(f"[bold]studies[/bold]     {_sentence(studies)}")
@@ -110,6 +115,8 @@ def status(
         out.print(f"[bold]commitments[/bold] {_sentence(commitments)}")
     if overview.promises:
         out.print(f"[bold]promises[/bold]    {_sentence(promises)}")
+    if overview.withdrawals:
+        out.print(f"[bold]withdrawals[/bold] {_sentence(withdrawals)}")
     if overview.conflicts:
         out.print(
             f"[bold]conflicts[/bold]   [yellow]{overview.conflicts} set aside[/yellow]: other content came "
@@ -125,14 +132,19 @@ def status(
                     row["study_id"],
                     styled_state(row["state"]),
                     row["revision"],
-                    _escape(row["calling_ae_title"]),
+                    escape(row["calling_ae_title"]),
                     _moment(row["changed_at"]),
-                    _escape(row["reason"]),
+                    escape(row["reason"]),
                 )
                 for row in recent
             ),
         )
-    if studies[StudyState.FAILED] or studies[StudyState.UNDELIVERED]:
+    if (
+        studies[StudyState.FAILED]
+        or studies[StudyState.UNDELIVERED]
+        or deliveries[DeliveryState.DEAD]
+        or withdrawals[WithdrawalState.DEAD]
+    ):
         out.print("`echo-node queue list --dead` says why; `echo-node queue retry ID` tries again.")
 
 
@@ -147,7 +159,7 @@ def list_(
     everything: Annotated[bool, typer.Option("--all", help="What is done, too.")] = False,
     json: options.Json = False,
 ) -> None:
-    """List jobs, deliveries, commitments and promises that wait, run or were given up."""
+    """List jobs, deliveries, commitments, promises and withdrawals that wait, run or were given up."""
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     with existing_storage(settings) as storage:
         listed: dict[WorkKind, Callable[[Any, int], list[Record]]] = {
@@ -155,6 +167,7 @@ def list_(
             "delivery": storage.queries.list_deliveries,
             "commitment": storage.queries.list_commitments,
             "promise": storage.queries.list_promises,
+            "withdrawal": storage.queries.list_withdrawals,
         }
         rows = [
             _with_id(kind, {"kind": kind, **row})
@@ -186,7 +199,7 @@ def show(
         if kind == "promise":
             _show_promise(storage.queries.promise(number), json=json)
             return
-        record = storage.queries.show(_study_of(storage, id_))
+        record = storage.queries.show(study_of(storage, id_))
         for row in (*record["documents"], *record["conflicts"]):
             row["path"] = storage.objects.location(row["path"])
     if json:
@@ -195,24 +208,34 @@ def show(
     out = console()
     out.print(f"[bold]study {record['study_id']}[/bold]  {styled_state(record['state'])}")
     if record["reason"]:
-        out.print(f"  {_escape(record['reason'])}")
+        out.print(f"  {escape(record['reason'])}")
     out.print(f"  {record['study_instance_uid']}")
-    out.print(f"  from {_escape(record['calling_ae_title'])}, revision {record['revision']}")
+    out.print(f"  from {escape(record['calling_ae_title'])}, revision {record['revision']}")
     removed = sum(row["removed_at"] is not None for row in record["instances"])
     gone = f", {removed} of them removed since (retention)" if removed else ""
     out.print(f"  {len(record['instances'])} instances{gone}, last {_moment(record['received_at'])}")
-    for document in record["documents"]:
+    for withdrawal in record["withdrawals"]:
+        by = escape(withdrawal["asked_by"]) or "the node itself"
         out.print(
-            f"  draft of revision {document['revision']} by {_escape(document['model'])}, {document['kind']}"
-            + ("" if document["is_made"] else " [yellow]could not be made[/yellow]; kept to try again:")
+            f"  [yellow]withdrawn[/yellow] up to revision {withdrawal['revision']} "
+            f"({withdrawal['rejection']}), {_moment(withdrawal['asked_at'])} by {by}"
         )
-        out.print(f"    {_escape(document['path'])}", soft_wrap=True)
+        if withdrawal["explanation"]:
+            out.print(f"    {escape(withdrawal['explanation'])}", soft_wrap=True)
+    for document in record["documents"]:
+        what = f"draft of revision {document['revision']} by {escape(document['model'])}"
+        if document["is_note"]:
+            what = f"note of the withdrawal up to revision {document['revision']}"
+        withdrawn = ", [yellow]withdrawn[/yellow]" if document["is_withdrawn"] else ""
+        unmade = "" if document["is_made"] else " [yellow]could not be made[/yellow]; kept to try again:"
+        out.print(f"  {what}, {document['kind']}{withdrawn}{unmade}")
+        out.print(f"    {escape(document['path'])}", soft_wrap=True)
     for conflict in record["conflicts"]:
         out.print(
             f"  [yellow]set aside[/yellow]: other content for instance {conflict['instance_id']}, "
-            f"{_moment(conflict['received_at'])} from {_escape(conflict['calling_ae_title'])}"
+            f"{_moment(conflict['received_at'])} from {escape(conflict['calling_ae_title'])}"
         )
-        out.print(f"    {_escape(conflict['path'])}", soft_wrap=True)
+        out.print(f"    {escape(conflict['path'])}", soft_wrap=True)
     work = [_with_id(kind, row) for kind, key in _WORK_OF_STUDY.items() for row in record[key]]
     if work:
         _print_work([{"study_id": record["study_id"], **row} for row in work])
@@ -227,7 +250,7 @@ def retry(
     *,
     json: options.Json = False,
 ) -> None:
-    """Try again what was given up: one job, delivery, commitment or promise, or all of a study."""
+    """Try again what was given up: one job, delivery, … of the list, or all of a study."""
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     with existing_storage(settings) as storage:
         released = _release(storage, id_)
@@ -247,7 +270,7 @@ def urgent(
     """Draft a study before all others that are not urgent."""
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     with existing_storage(settings) as storage:
-        study_id = _study_of(storage, id_)
+        study_id = study_of(storage, id_)
         storage.jobs.hurry(study_id)
     typer.echo(f"Study {study_id} is drafted next.")
 
@@ -311,7 +334,8 @@ def _release(storage: Storage, id_: str) -> list[str]:
     return released
 
 
-def _study_of(storage: Storage, id_: str) -> int:
+def study_of(storage: Storage, id_: str) -> int:
+    """Return the number of the study that an ID of the console is about."""
     kind, number = _parse(id_)
     return number if kind is None else storage.queries.study_of(kind, number)
 
@@ -320,7 +344,7 @@ def _parse(id_: str) -> tuple[WorkKind | None, int]:
     match = _ID.fullmatch(id_)
     if match is None:
         raise typer.BadParameter(
-            "write a study's number, or job-N, delivery-N, commitment-N or promise-N of the list",
+            f"write a study's number, or {', '.join(f'{kind}-N' for kind in _STATES)} of the list",
             param_hint="ID",
         )
     kinds: dict[str, WorkKind] = {kind: kind for kind in _STATES}
@@ -360,9 +384,9 @@ def _show_promise(record: Record, *, json: bool) -> None:
     out = console()
     out.print(f"[bold]promise {record['promise_id']}[/bold]  {styled_state(record['state'])}")
     if record["reason"]:
-        out.print(f"  {_escape(record['reason'])}")
-    archive = _escape(record["archive"]) or "none asked yet"
-    out.print(f"  asked by {_escape(record['calling_ae_title'])}; archive: {archive}")
+        out.print(f"  {escape(record['reason'])}")
+    archive = escape(record["archive"]) or "none asked yet"
+    out.print(f"  asked by {escape(record['calling_ae_title'])}; archive: {archive}")
     out.print(f"  {record['request_uid']}")
     for row in record["instances"]:
         said = {True: "committed", False: f"failed {row['failure_reason']}", None: "not known yet"}
@@ -379,10 +403,10 @@ def _print_work(rows: Iterable[Record]) -> None:
                 row.get("study_id"),
                 styled_state(row["state"]),
                 row["tries"],
-                _escape(row.get("destination")),
+                escape(row.get("destination")),
                 row.get("status"),
                 _moment(row["available_at"]),
-                _escape(row["reason"]),
+                escape(row["reason"]),
             )
             for row in rows
         ),
@@ -391,12 +415,6 @@ def _print_work(rows: Iterable[Record]) -> None:
 
 def _moment(iso: str) -> str:
     return iso.replace("T", " ")[:19] + "Z"
-
-
-def _escape(text: str | None) -> str:
-    from rich.markup import escape
-
-    return escape(text or "")
 
 
 def register(app: typer.Typer) -> None:

@@ -8,6 +8,7 @@ UIDs are digests of what the object was made from.
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from datetime import datetime, tzinfo
 
 from pydicom import dcmwrite
@@ -59,11 +60,11 @@ def begin(
     document.SOPClassUID = sop_class_uid
     document.SOPInstanceUID = document_uid(study, draft.revision, model.digest, kind, inputs)
     document.InstanceNumber = draft.revision
-    _date(document, draft.at.astimezone(zone_of(header) or zone))
+    date(document, draft.at.astimezone(zone_of(header) or zone))
     return document
 
 
-def finish(document: Dataset, kind: DocumentKind) -> EncodedDocument:
+def finish(document: Dataset, kind: str) -> EncodedDocument:
     """Return the object encoded."""
     return EncodedDocument(
         kind=kind,
@@ -90,6 +91,26 @@ def sop_reference(sop_class_uid: str, sop_instance_uid: str) -> Dataset:
     return reference
 
 
+def study_item(study_instance_uid: str, series: Iterable[tuple[str, list[Dataset]]]) -> Dataset:
+    """Return an item that lists instances of a study by their series (PS3.3 C.17.2.1)."""
+    study = Dataset()
+    study.StudyInstanceUID = study_instance_uid
+    study.ReferencedSeriesSequence = []
+    for uid, references in series:
+        item = Dataset()
+        item.SeriesInstanceUID = uid
+        item.ReferencedSOPSequence = references
+        study.ReferencedSeriesSequence.append(item)
+    return study
+
+
+def date(document: Dataset, moment: datetime) -> None:
+    """Date a document, which is a series and content of its own, with one moment."""
+    day, time = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S")
+    document.ContentDate = document.InstanceCreationDate = document.SeriesDate = day
+    document.ContentTime = document.InstanceCreationTime = document.SeriesTime = time
+
+
 def source_references(draft: Draft) -> list[Dataset]:
     """Return a reference to each image that was read."""
     identities = [image.instance.identity for image in draft.selection.images]
@@ -113,12 +134,6 @@ def _describe_equipment(document: Dataset, model: ModelIdentity) -> None:
         f" {DEMONSTRATION_NOTICE}" if model.demonstration else ""
     )
     document.ContributingEquipmentSequence = [equipment]
-
-
-def _date(document: Dataset, moment: datetime) -> None:
-    date, time = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S")
-    document.ContentDate = document.InstanceCreationDate = document.SeriesDate = date
-    document.ContentTime = document.InstanceCreationTime = document.SeriesTime = time
 
 
 def _written(document: Dataset) -> bytes:

@@ -8,7 +8,6 @@ look for results there. Source: PS3.3 A.35.1, A.35.2, A.35.3, A.35.13, C.17.2.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
 from datetime import tzinfo
 
 from pydicom.dataset import Dataset
@@ -21,7 +20,7 @@ from pydicom.uid import (
 
 from echo_node.dicom import draft_object
 from echo_node.dicom.attributes import requests
-from echo_node.dicom.draft_object import sop_reference
+from echo_node.dicom.draft_object import sop_reference, study_item
 from echo_node.dicom.header import read_header, text
 from echo_node.dicom.sr_content import content_tree
 from echo_node.dicom.sr_measurement import measurement_tree
@@ -93,22 +92,10 @@ def _evidence(study_instance_uid: str, selection: Selection) -> Dataset:
         identity = image.instance.identity
         reference = sop_reference(identity.sop_class_uid, identity.sop_instance_uid)
         series.setdefault(identity.series_instance_uid, []).append(reference)
-    return _study_item(study_instance_uid, series.items())
+    return study_item(study_instance_uid, series.items())
 
 
 def _reference_to(predecessor: EncodedDocument) -> Dataset:
     header = read_header(io.BytesIO(predecessor.content))
     reference = sop_reference(predecessor.sop_class_uid, predecessor.sop_instance_uid)
-    return _study_item(predecessor.study_instance_uid, [(text(header, "SeriesInstanceUID"), [reference])])
-
-
-def _study_item(study_instance_uid: str, series: Iterable[tuple[str, list[Dataset]]]) -> Dataset:
-    study = Dataset()
-    study.StudyInstanceUID = study_instance_uid
-    study.ReferencedSeriesSequence = []
-    for uid, references in series:
-        item = Dataset()
-        item.SeriesInstanceUID = uid
-        item.ReferencedSOPSequence = references
-        study.ReferencedSeriesSequence.append(item)
-    return study
+    return study_item(predecessor.study_instance_uid, [(text(header, "SeriesInstanceUID"), [reference])])

@@ -17,6 +17,11 @@ def series_uid(study_instance_uid: str, model_digest: str, kind: str) -> str:
     return derived_uid("series", [study_instance_uid, model_digest, kind])
 
 
+def note_series_uid(study_instance_uid: str) -> str:
+    """Return the Series Instance UID of the notes that withdraw one study's drafts."""
+    return derived_uid("series of notes", [study_instance_uid])
+
+
 def device_uid(model_digest: str) -> str:
     """Return the UID of the device observer: the program with this checkpoint."""
     return derived_uid("device", [model_digest])

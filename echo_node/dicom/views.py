@@ -18,6 +18,7 @@ from echo_node.dicom.age import age_in_years
 from echo_node.dicom.anatomy import why_not_chest
 from echo_node.dicom.contexts import contexts
 from echo_node.dicom.header import PARSE_ERRORS, read_header, text
+from echo_node.dicom.identity import patient_difference
 from echo_node.dicom.orientation import is_turned, patient_orientation
 from echo_node.dicom.projection import frontal_view
 from echo_node.dicom.selection_rules import PA
@@ -25,13 +26,6 @@ from echo_node.domain.study import SelectedImage, Selection, StoredInstance, Unr
 from echo_node.errors import NotEligible, PermanentError
 from echo_node.settings import SelectionSettings
 
-_IDENTITY = {
-    "PatientID": "the patient ID",
-    "IssuerOfPatientID": "the issuer of the patient ID",
-    "PatientName": "the patient's name",
-    "PatientBirthDate": "the patient's birth date",
-    "PatientSex": "the patient's sex",
-}
 _TIMES = (
     ("AcquisitionDate", "AcquisitionTime"),
     ("ContentDate", "ContentTime"),
@@ -162,18 +156,8 @@ def _check_sides(header: Dataset) -> None:
 
 
 def _check_one_patient(headers: Sequence[Dataset]) -> None:
-    for keyword, name in _IDENTITY.items():
-        if len({value for value in (_comparable(header, keyword) for header in headers) if value}) > 1:
-            raise NotEligible(f"{name} differs between the images of the study: it may mix two patients")
-
-
-def _comparable(header: Dataset, keyword: str) -> str:
-    """Return a value without what systems write differently for the same patient."""
-    value = text(header, keyword)
-    if keyword == "PatientName":
-        alphabetic = value.partition("=")[0]
-        return " ".join(re.split(r"[\^\s]+", alphabetic.casefold())).strip()
-    return value.casefold()
+    if name := patient_difference(headers):
+        raise NotEligible(f"{name} differs between the images of the study: it may mix two patients")
 
 
 def _why_passed_over(other: _Candidate, chosen: _Candidate) -> str:

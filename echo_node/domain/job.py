@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
-WorkKind = Literal["job", "delivery", "commitment", "promise"]
+WorkKind = Literal["job", "delivery", "commitment", "promise", "withdrawal"]
 """What can be given up and released."""
 
 
@@ -24,12 +24,16 @@ class JobState(StrEnum):
 
 
 class DeliveryState(StrEnum):
-    """Where a document stands on its way to one destination."""
+    """Where a document stands on its way to one destination.
+
+    Stopped: its draft was withdrawn before the destination was known to have it.
+    """
 
     PENDING = "pending"
     SENDING = "sending"
     DELIVERED = "delivered"
     DELIVERED_WITH_WARNING = "delivered_with_warning"
+    STOPPED = "stopped"
     DEAD = "dead"
 
 

@@ -21,6 +21,8 @@ class StudyState(StrEnum):
     SKIPPED = "skipped"
     FAILED = "failed"
     UNDELIVERED = "undelivered"
+    WITHDRAWING = "withdrawing"
+    WITHDRAWN = "withdrawn"
 
 
 class StudyEvent(StrEnum):
@@ -37,7 +39,11 @@ class StudyEvent(StrEnum):
     RELEASED = "operator releases the dead letter"
     ALL_DELIVERED = "every destination confirmed"
     DELIVERY_GAVE_UP = "a destination refused for good"
-    NOT_COMMITTED = "a destination does not answer for the draft"
+    NOT_COMMITTED = "a destination does not answer for what it was sent"
+    TAKEN_BACK = "an operator withdraws it, or its identity changed"
+    ALL_CORRECTED = "every destination has the note"
+    NOTE_GAVE_UP = "a destination refused the note"
+    REDRAFT = "operator asks for a new draft"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,21 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(_S.SKIPPED, _E.INSTANCE_ARRIVED, _S.RECEIVING),
     Transition(_S.FAILED, _E.INSTANCE_ARRIVED, _S.RECEIVING),
     Transition(_S.UNDELIVERED, _E.INSTANCE_ARRIVED, _S.RECEIVING),
+    # Whatever became of it so far, a study can be withdrawn: those who have its draft get a note.
+    *(
+        Transition(source, _E.TAKEN_BACK, _S.WITHDRAWING)
+        for source in _S
+        if source not in {_S.WITHDRAWING, _S.WITHDRAWN}
+    ),
+    Transition(_S.WITHDRAWING, _E.ALL_CORRECTED, _S.WITHDRAWN),
+    Transition(_S.WITHDRAWING, _E.NOTE_GAVE_UP, _S.WITHDRAWING),
+    Transition(_S.WITHDRAWING, _E.RELEASED, _S.WITHDRAWING),
+    Transition(_S.WITHDRAWN, _E.NOT_COMMITTED, _S.WITHDRAWING),
+    # A late image is kept, and changes nothing: only an operator has a withdrawn study drafted anew.
+    Transition(_S.WITHDRAWING, _E.INSTANCE_ARRIVED, _S.WITHDRAWING),
+    Transition(_S.WITHDRAWN, _E.INSTANCE_ARRIVED, _S.WITHDRAWN),
+    Transition(_S.WITHDRAWING, _E.REDRAFT, _S.QUEUED),
+    Transition(_S.WITHDRAWN, _E.REDRAFT, _S.QUEUED),
 )
 
 _NEXT = {(t.source, t.event): t.target for t in TRANSITIONS}

@@ -21,6 +21,7 @@ from echo_node.domain.study import (
     Selection,
     StoredInstance,
 )
+from echo_node.domain.withdrawal import Conflict, Rejected, Standing, WithdrawalJob
 
 
 class Clock(Protocol):
@@ -171,6 +172,22 @@ class DraftLedger(Protocol):
         """
         ...
 
+    def standing(self, job: DraftJob) -> Standing:
+        """Return the study's drafts that have not been withdrawn.
+
+        Raises:
+            TransientError: they cannot be had now.
+        """
+        ...
+
+    def withdraw(self, job: DraftJob, conflict: Conflict) -> None:
+        """End the job without a draft, and withdraw those that stand.
+
+        Raises:
+            LeaseLost: the job is another worker's by now, or of an earlier revision.
+        """
+        ...
+
     def store(
         self,
         job: DraftJob,
@@ -301,6 +318,47 @@ class DeliveryLedger(Protocol):
         Raises:
             LeaseLost: the delivery is another worker's by now.
         """
+        ...
+
+
+class WithdrawalLedger(Protocol):
+    """Withdrawals and their notes (fulfilled by storage/withdrawals.py)."""
+
+    def rejected(self, job: WithdrawalJob) -> Sequence[Rejected]:
+        """Return what there is to be notes about: nothing if no destination can have a draft.
+
+        Raises:
+            PermanentError: a document is lost or damaged.
+            TransientError: it cannot be had now.
+        """
+        ...
+
+    def store(self, job: WithdrawalJob, notes: Sequence[tuple[Rejected, EncodedDocument]]) -> None:
+        """Make the notes durable and create their deliveries.
+
+        Raises:
+            LeaseLost: the withdrawal is another worker's by now.
+        """
+        ...
+
+
+class NoteEncoder(Protocol):
+    """Makes the note that withdraws drafts (fulfilled by dicom/rejection.py and hl7/correction.py)."""
+
+    def encode(self, rejected: Rejected) -> EncodedDocument:
+        """Return the note; the same inputs give the same SOP Instance UID.
+
+        Raises:
+            PermanentError: a document cannot be read.
+        """
+        ...
+
+
+class ConflictFinder(Protocol):
+    """Sees whether images are still of whom a draft says (fulfilled by dicom/identity.py)."""
+
+    def find(self, instances: Sequence[StoredInstance], standing: Standing) -> Conflict | None:
+        """Return what the images of a study contradict each other, or a standing draft, in."""
         ...
 
 

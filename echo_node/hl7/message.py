@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 
 FIELD, COMPONENT, REPETITION, ESCAPE, SUBCOMPONENT = "|", "^", "~", "\\", "&"
 ENCODING_CHARACTERS = COMPONENT + REPETITION + ESCAPE + SUBCOMPONENT
@@ -47,3 +48,21 @@ def segment(name: str, fields: dict[int, str]) -> str:
 def message(segments: Sequence[str]) -> bytes:
     """Return the message in UTF-8."""
     return "".join(each + SEGMENT_END for each in segments).encode()
+
+
+def parsed(content: bytes) -> list[tuple[str, dict[int, str]]]:
+    """Return the segments of a message of ours: names, and fields as they are encoded, by their numbers.
+
+    Fields are counted as `segment` counts them: in MSH, the encoding characters are the first.
+
+    Raises:
+        UnicodeDecodeError: it is not in UTF-8.
+    """
+    lines = content.decode().split(SEGMENT_END)
+    split = (line.split(FIELD) for line in lines if line)
+    return [(name, dict(enumerate(fields, start=1))) for name, *fields in split]
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a time as HL7 writes it (TS)."""
+    return f"{moment:%Y%m%d%H%M%S%z}"

@@ -28,7 +28,15 @@ from echo_node.domain.draft import (
 from echo_node.domain.identifiers import document_uid
 from echo_node.domain.ports import SubjectReader
 from echo_node.domain.report import EncodedDocument, ModelIdentity
-from echo_node.hl7.message import ENCODING_CHARACTERS, REPETITION, components, escaped, message, segment
+from echo_node.hl7.message import (
+    ENCODING_CHARACTERS,
+    REPETITION,
+    components,
+    escaped,
+    message,
+    segment,
+    timestamp,
+)
 from echo_node.settings import DocumentKind
 
 _PRELIMINARY = "P"
@@ -87,7 +95,7 @@ class OruEncoder:
         fields = {
             1: ENCODING_CHARACTERS,
             2: escaped(self._sending_application),
-            6: _timestamp(made_at),
+            6: timestamp(made_at),
             8: components("ORU", "R01", "ORU_R01"),
             9: hashlib.sha256(uid.encode()).hexdigest()[:20],
             10: "P",
@@ -143,7 +151,7 @@ def _request(number: int, order: Order, subject: Subject, made_at: datetime) -> 
         16: components("", *physician) if any(physician) else "",
         18: escaped(order.accession_number),
         19: escaped(order.procedure_id),
-        22: _timestamp(made_at),
+        22: timestamp(made_at),
         24: "RAD",
         25: _PRELIMINARY,
     }
@@ -183,7 +191,3 @@ def _parts(group: str) -> tuple[str, str, str, str, str]:
     """Return family, given and middle name, suffix and prefix, as HL7 orders what DICOM has prefix first."""
     family, given, middle, prefix, suffix = (*group.split("^"), "", "", "", "", "")[:5]
     return family.strip(), given.strip(), middle.strip(), suffix.strip(), prefix.strip()
-
-
-def _timestamp(moment: datetime) -> str:
-    return f"{moment:%Y%m%d%H%M%S%z}"

@@ -16,6 +16,7 @@ from echo_node.domain.draft import Draft, Unmade
 from echo_node.domain.job import DraftJob
 from echo_node.domain.ports import (
     Clock,
+    ConflictFinder,
     DraftLedger,
     ImageSelector,
     PixelReader,
@@ -23,6 +24,8 @@ from echo_node.domain.ports import (
     ReportGenerator,
 )
 from echo_node.domain.report import EncodedDocument
+from echo_node.domain.study import StoredInstance
+from echo_node.domain.withdrawal import Conflict
 from echo_node.errors import PermanentError
 
 log = structlog.get_logger()
@@ -38,6 +41,8 @@ class DraftStage:
         generator: writes the report.
         encoders: give it its forms, one of each kind that some destination gets.
         clock: the time.
+        watch: sees whether a late image contradicts a draft that stands, which is withdrawn then; None
+            withdraws nothing.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class DraftStage:
         generator: ReportGenerator,
         encoders: Sequence[ReportEncoder],
         clock: Clock,
+        watch: ConflictFinder | None = None,
     ) -> None:
         self._ledger = ledger
         self._selector = selector
@@ -55,9 +61,10 @@ class DraftStage:
         self._generator = generator
         self._encoders = tuple(encoders)
         self._clock = clock
+        self._watch = watch
 
     def __call__(self, job: DraftJob) -> None:
-        """Select → read → generate → encode → store.
+        """Select → read → generate → encode → store; or withdraw what was drafted before.
 
         Raises:
             NotEligible: the study holds no image to draft from.
@@ -66,6 +73,9 @@ class DraftStage:
             LeaseLost: the job was taken away meanwhile.
         """
         with self._ledger.instances(job) as instances:
+            if conflict := self._conflict(job, instances):
+                self._ledger.withdraw(job, conflict)
+                return
             selection = self._selector.select(instances)
             if self._ledger.is_drafted(job, selection):
                 self._ledger.keep_earlier(job)
@@ -102,3 +112,10 @@ class DraftStage:
         if reasons and not documents:
             raise PermanentError("; ".join(f"{kind}: {reason}" for kind, reason in reasons.items()))
         return documents, Unmade(draft, reasons) if reasons else None
+
+    def _conflict(self, job: DraftJob, instances: Sequence[StoredInstance]) -> Conflict | None:
+        """Return what the images contradict a draft that stands in; None too if none stands."""
+        if self._watch is None or job.revision == 1:
+            return None
+        standing = self._ledger.standing(job)
+        return self._watch.find(instances, standing) if standing.documents else None

@@ -27,6 +27,7 @@ from sqlalchemy.orm import Session
 log = structlog.get_logger()
 
 JOBS, DELIVERIES, COMMITMENTS, PROMISES, ANSWERS = "jobs", "deliveries", "commitments", "promises", "answers"
+WITHDRAWALS = "withdrawals"
 _CHANNEL = "echo_node"
 _SLICE_S = 0.5
 """How long a worker may take to notice that it shall stop."""

@@ -84,13 +84,13 @@ class Claims(Generic[Row]):
         """
         self._change(session, lease, holder=None, lease_expires_at=None, changed_at=now, **values)
 
-    def put_back(self, session: Session, lease: Lease, now: datetime) -> None:
-        """Return the row as if it had not been tried.
+    def put_back(self, session: Session, lease: Lease, now: datetime, state: StrEnum | None = None) -> None:
+        """Return the row as if it had not been tried, to its ready state unless another is named.
 
         Raises:
             LeaseLost: the row is not the holder's any more.
         """
-        self.end(session, lease, now, state=self.ready, available_at=now, tries=lease.tries - 1)
+        self.end(session, lease, now, state=state or self.ready, available_at=now, tries=lease.tries - 1)
 
     def expired(self, now: datetime) -> Select[Row]:
         """Return the query for the rows whose holder has not been heard of for a lease's time."""

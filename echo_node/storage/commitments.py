@@ -22,10 +22,11 @@ from echo_node.domain.lifecycle import StudyEvent, StudyState
 from echo_node.domain.ports import Clock
 from echo_node.storage.asking import Asking
 from echo_node.storage.bell import COMMITMENTS, ring
-from echo_node.storage.documents import is_current
+from echo_node.storage.documents import is_current, settle
 from echo_node.storage.engine import Database
 from echo_node.storage.studies import insert_if_absent, lock_study, move
 from echo_node.storage.tables import Commitment, Delivery, Document
+from echo_node.storage.withdrawing import WITHDRAWN, is_withdrawn, reopen_withdrawal
 
 log = structlog.get_logger()
 
@@ -111,7 +112,13 @@ class CommitmentQueue(Asking[Commitment]):
         delivery.available_at = now + self._policy.delay(max(1, delivery.tries), self._randomness)
         delivery.reason, delivery.changed_at = reason, now
         study = lock_study(session, document.study_id)
-        if study.state is StudyState.DELIVERED and is_current(session, document.id, study.id):
+        if is_withdrawn(session, document.id):
+            delivery.state = DeliveryState.STOPPED
+        elif study.state in WITHDRAWN:
+            if study.state is StudyState.WITHDRAWN:
+                reopen_withdrawal(session, study, StudyEvent.NOT_COMMITTED, now)
+            settle(session, study, now)
+        elif study.state is StudyState.DELIVERED and is_current(session, document.id, study.id):
             move(study, StudyEvent.NOT_COMMITTED, now, reason)
             if given_up:
                 move(study, StudyEvent.DELIVERY_GAVE_UP, now, reason)

@@ -16,7 +16,7 @@ from echo_node.domain.pausable import Pausable
 from echo_node.domain.ports import Clock, DeliveryOutcome
 from echo_node.domain.report import EncodedDocument
 from echo_node.errors import PermanentError
-from echo_node.storage.bell import DELIVERIES, ring
+from echo_node.storage.bell import DELIVERIES, WITHDRAWALS, ring
 from echo_node.storage.claims import Claims, lease_of
 from echo_node.storage.commitments import ask_for_commitment
 from echo_node.storage.documents import (
@@ -31,6 +31,7 @@ from echo_node.storage.outbox import Outbox
 from echo_node.storage.pauses import is_paused
 from echo_node.storage.studies import lock_study, move
 from echo_node.storage.tables import Delivery, Document, Study
+from echo_node.storage.withdrawing import is_withdrawn, reopen_withdrawal
 
 log = structlog.get_logger()
 
@@ -106,25 +107,27 @@ class DeliveryQueue:
         with self._ending(job.study_id) as (session, study, now):
             self.claims.end(session, job.lease, now, state=_STATE_OF[outcome], status=status)
             settle(session, study, now)
-            if job.destination in self._committing:
+            if is_withdrawn(session, job.document_id):
+                ring(session, WITHDRAWALS)
+            elif job.destination in self._committing:
                 ask_for_commitment(session, job.lease.row_id, now)
 
     def retry(self, work: DeliveryJob, reason: str, at: datetime) -> None:
         """Put the delivery back to be claimed again at *at*."""
         with self._ending(work.study_id) as (session, _study, now):
-            self.claims.end(
-                session, work.lease, now, state=DeliveryState.PENDING, available_at=at, reason=reason
-            )
+            state = _or_stopped(session, work.document_id, DeliveryState.PENDING)
+            self.claims.end(session, work.lease, now, state=state, available_at=at, reason=reason)
 
     def give_back(self, work: DeliveryJob) -> None:
         """Return a delivery that was not made, as if it had not been tried."""
         with self._ending(work.study_id) as (session, _study, now):
-            self.claims.put_back(session, work.lease, now)
+            state = _or_stopped(session, work.document_id, DeliveryState.PENDING)
+            self.claims.put_back(session, work.lease, now, state=state)
 
     def bury(self, work: DeliveryJob, reason: str) -> None:
         """Make the delivery a dead letter."""
         with self._ending(work.study_id) as (session, study, now):
-            self._bury(session, study, work.lease, now, reason)
+            self._bury(session, study, work.document_id, work.lease, now, reason)
 
     def skip(self, work: DeliveryJob, reason: str) -> None:
         """End the delivery; there is no delivery that is not needed, so that is a dead letter too."""
@@ -170,6 +173,8 @@ class DeliveryQueue:
             ring(session, DELIVERIES)
             if study.state is StudyState.UNDELIVERED and is_current(session, released.document_id, study_id):
                 move(study, StudyEvent.RELEASED, now)
+            elif study.state is StudyState.WITHDRAWING:
+                reopen_withdrawal(session, study, StudyEvent.RELEASED, now)
         log.info("delivery_released", delivery_id=delivery_id, study_id=study_id)
 
     def create_missing(self, destinations: Mapping[str, Collection[str]]) -> int:
@@ -206,16 +211,18 @@ class DeliveryQueue:
             lease = lease_of(row)
             reason = f"its worker was lost while sending ({lease.tries} tries)"
             if self._policy.is_exhausted(lease.tries):
-                self._bury(session, study, lease, now, reason)
+                self._bury(session, study, row.document_id, lease, now, reason)
             else:
-                self.claims.end(
-                    session, lease, now, state=DeliveryState.PENDING, available_at=now, reason=reason
-                )
+                state = _or_stopped(session, row.document_id, DeliveryState.PENDING)
+                self.claims.end(session, lease, now, state=state, available_at=now, reason=reason)
         log.warning("delivery_rescued", delivery_id=delivery_id, study_id=study_id)
         return True
 
-    def _bury(self, session: Session, study: Study, lease: Lease, now: datetime, reason: str) -> None:
-        self.claims.end(session, lease, now, state=DeliveryState.DEAD, reason=reason)
+    def _bury(
+        self, session: Session, study: Study, document_id: int, lease: Lease, now: datetime, reason: str
+    ) -> None:
+        state = _or_stopped(session, document_id, DeliveryState.DEAD)
+        self.claims.end(session, lease, now, state=state, reason=reason)
         settle(session, study, now)
 
     @contextmanager
@@ -223,3 +230,11 @@ class DeliveryQueue:
         """Open a transaction that changes a delivery, its study locked first."""
         with self._database.write() as session:
             yield session, lock_study(session, study_id), self._clock.now()
+
+
+def _or_stopped(session: Session, document_id: int, state: DeliveryState) -> DeliveryState:
+    """Return the state of a delivery that was not made; that of a withdrawn draft is stopped."""
+    if not is_withdrawn(session, document_id):
+        return state
+    ring(session, WITHDRAWALS)
+    return DeliveryState.STOPPED

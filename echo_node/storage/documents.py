@@ -20,6 +20,7 @@ from echo_node.domain.lifecycle import StudyEvent, StudyState
 from echo_node.domain.ports import Clock
 from echo_node.domain.report import EncodedDocument, ModelIdentity
 from echo_node.domain.study import Selection, StoredInstance
+from echo_node.domain.withdrawal import Conflict, Standing
 from echo_node.errors import PermanentError, TransientError
 from echo_node.storage import kept_drafts
 from echo_node.storage.bell import DELIVERIES, ring
@@ -30,6 +31,7 @@ from echo_node.storage.objects import ObjectStore
 from echo_node.storage.outbox import Outbox
 from echo_node.storage.studies import insert_if_absent, lock_study, move
 from echo_node.storage.tables import Delivery, Document, Instance, Job, Study
+from echo_node.storage.withdrawing import is_note, settle_withdrawal, standing_drafts, withdraw
 
 log = structlog.get_logger()
 
@@ -81,10 +83,10 @@ class Drafts:
             ]
 
     def is_drafted(self, job: DraftJob, selection: Selection) -> bool:
-        """Say whether the study's latest draft was made from just these images."""
+        """Say whether the study's latest draft, if it stands, was made from just these images."""
         latest = (
-            select(Document.selection_sha256)
-            .where(Document.study_id == job.study_id)
+            standing_drafts(job.study_id)
+            .with_only_columns(Document.selection_sha256)
             .order_by(Document.revision.desc(), Document.id.desc())
             .limit(1)
         )
@@ -100,6 +102,31 @@ class Drafts:
             job.study_instance_uid,
             revision=job.revision,
             kind=kind,
+        )
+
+    def standing(self, job: DraftJob) -> Standing:
+        """Return the study's drafts that have not been withdrawn, those of the latest revision."""
+        with self._database.read() as session:
+            rows = standing_documents(session, job.study_id)
+            late = select(Instance.sop_instance_uid).where(
+                Instance.study_id == job.study_id,
+                Instance.revision > max((row.revision for row in rows), default=job.revision),
+            )
+            uids = frozenset(session.scalars(late))
+            session.expunge_all()
+        made = [row for row in rows if row.kept_path is None]
+        read = [readable(self._outbox, row, job.study_instance_uid) for row in made]
+        return Standing(tuple(each for each in read if each is not None), uids)
+
+    def withdraw(self, job: DraftJob, conflict: Conflict) -> None:
+        """End the job without a draft, and withdraw those that stand."""
+        now = self._clock.now()
+        with self._database.write() as session:
+            study = lock_study(session, job.study_id)
+            self._claims.end(session, job.lease, now, state=JobState.SKIPPED, reason=conflict.explanation)
+            withdraw(session, study, now, conflict.reason, conflict.explanation)
+        log.warning(
+            "study_withdrawn", study_id=job.study_id, revision=job.revision, reason=conflict.explanation
         )
 
     def keep_earlier(self, job: DraftJob) -> None:
@@ -242,13 +269,8 @@ def predecessor_of(
     One whose file is damaged is left out: the new draft is worth more than the mention of the old one.
     """
     latest = (
-        select(Document)
-        .where(
-            Document.study_id == study_id,
-            Document.kind == kind,
-            Document.revision < revision,
-            Document.kept_path.is_(None),
-        )
+        standing_drafts(study_id)
+        .where(Document.kind == kind, Document.revision < revision, Document.kept_path.is_(None))
         .order_by(Document.revision.desc(), Document.id.desc())
         .limit(1)
     )
@@ -257,10 +279,15 @@ def predecessor_of(
         if row is None:
             return None
         session.expunge(row)
+    return readable(outbox, row, study_instance_uid)
+
+
+def readable(outbox: Outbox, row: Document, study_instance_uid: str) -> EncodedDocument | None:
+    """Return the document of a row; None if its file is damaged."""
     try:
         content = outbox.read(row.path, row.sha256)
     except PermanentError as error:
-        log.warning("predecessor_unreadable", study_id=study_id, document_id=row.id, reason=str(error))
+        log.warning("draft_unreadable", study_id=row.study_id, document_id=row.id, reason=str(error))
         return None
     return encoded_document(row, study_instance_uid, content)
 
@@ -299,11 +326,11 @@ def add_deliveries(
     With a reason they are dead letters: there is nothing to send.
     """
     getting = [name for name, kinds in destinations.items() if document.kind in kinds]
-    return sum(_add_delivery(session, document.id, name, now, dead_because) for name in getting)
+    return sum(add_delivery(session, document.id, name, now, dead_because) for name in getting)
 
 
-def _add_delivery(
-    session: Session, document_id: int, destination: str, now: datetime, dead_because: str | None
+def add_delivery(
+    session: Session, document_id: int, destination: str, now: datetime, dead_because: str | None = None
 ) -> bool:
     """Create the delivery of a document to a destination unless there is one; say whether it was created."""
     ring(session, DELIVERIES)
@@ -323,10 +350,19 @@ def _add_delivery(
 
 
 def current_documents(session: Session, study_id: int) -> Sequence[Document]:
-    """Return the documents of the study's latest drafted revision."""
-    latest = select(func.max(Document.revision)).where(Document.study_id == study_id).scalar_subquery()
-    query = select(Document).where(Document.study_id == study_id, Document.revision == latest)
+    """Return the documents of the study's latest drafted revision, withdrawn or not."""
+    latest = select(func.max(Document.revision)).where(Document.study_id == study_id, ~is_note)
+    query = select(Document).where(
+        Document.study_id == study_id, ~is_note, Document.revision == latest.scalar_subquery()
+    )
     return session.scalars(query.order_by(Document.id)).all()
+
+
+def standing_documents(session: Session, study_id: int) -> Sequence[Document]:
+    """Return the documents of the study's latest drafted revision, unless it was withdrawn."""
+    rows = session.scalars(standing_drafts(study_id).order_by(Document.id)).all()
+    latest = max((row.revision for row in rows), default=0)
+    return [row for row in rows if row.revision == latest]
 
 
 def is_current(session: Session, document_id: int, study_id: int) -> bool:
@@ -335,7 +371,12 @@ def is_current(session: Session, document_id: int, study_id: int) -> bool:
 
 
 def settle(session: Session, study: Study, now: datetime) -> None:
-    """Move a drafted study (locked) on, if its current documents have reached, or failed, every peer."""
+    """Move a drafted study (locked) on, if its current documents have reached, or failed, every peer.
+
+    One that is being withdrawn moves on with its notes.
+    """
+    if study.state is StudyState.WITHDRAWING:
+        settle_withdrawal(session, study, now)
     if study.state is not StudyState.DRAFTED:
         return
     documents = current_documents(session, study.id)

@@ -38,6 +38,7 @@ from echo_node.storage.queries import Queries
 from echo_node.storage.retention import Retention
 from echo_node.storage.studies import Studies
 from echo_node.storage.tables import Conflict, Document, Instance
+from echo_node.storage.withdrawals import WithdrawalQueue
 
 log = structlog.get_logger()
 
@@ -103,6 +104,14 @@ class Storage:
             destinations=settings.documents_by_destination,
         )
         self.forms = Forms(self.database, self.objects, self.outbox)
+        self.withdrawals = WithdrawalQueue(
+            self.database,
+            self.outbox,
+            clock,
+            retry_policy(settings.delivery),
+            settings.delivery.lease_s,
+            randomness=random.Random(),  # noqa: S311 - jitter
+        )
         self.queries = Queries(self.database)
         self.archive = Archive(self.database, self.objects)
         self.retention = Retention(
@@ -176,6 +185,7 @@ class Storage:
             "delivery": self.deliveries.release,
             "commitment": self.commitments.release,
             "promise": self.answers.release,
+            "withdrawal": self.withdrawals.release,
         }
         release[kind](row_id)
 

@@ -15,6 +15,7 @@ from echo_node.domain.commitment import COMMITTED, CommitmentState, PromiseState
 from echo_node.domain.job import DeliveryState, JobState, WorkKind
 from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.pausable import Pausable
+from echo_node.domain.withdrawal import WithdrawalState
 from echo_node.errors import PermanentError
 from echo_node.storage.engine import Database
 from echo_node.storage.tables import (
@@ -28,7 +29,9 @@ from echo_node.storage.tables import (
     Promise,
     PromisedInstance,
     Study,
+    Withdrawal,
 )
+from echo_node.storage.withdrawing import NOTES, is_note
 
 Record = dict[str, Any]
 
@@ -42,6 +45,7 @@ class Overview:
     deliveries: dict[str, int]
     commitments: dict[str, int]
     promises: dict[str, int]
+    withdrawals: dict[str, int]
     instances: int
     documents: int
     conflicts: int
@@ -71,8 +75,9 @@ class Queries:
                 deliveries=_by_state(session, Delivery, DeliveryState),
                 commitments=_by_state(session, Commitment, CommitmentState),
                 promises=_by_state(session, Promise, PromiseState),
+                withdrawals=_by_state(session, Withdrawal, WithdrawalState),
                 instances=_count(session, Instance),
-                documents=_count(session, Document),
+                documents=session.scalar(select(func.count(Document.id)).where(~is_note)) or 0,
                 conflicts=_count(session, Conflict),
             )
 
@@ -136,6 +141,18 @@ class Queries:
         with self._database.read() as session:
             return [_promise(row) for row in session.scalars(query)]
 
+    def list_withdrawals(self, state: WithdrawalState | None = None, limit: int = 200) -> list[Record]:
+        """Return the newest withdrawals of drafts: who asked for them, when and why."""
+        query = select(Withdrawal).order_by(Withdrawal.id.desc()).limit(limit)
+        if state is not None:
+            query = query.where(Withdrawal.state == state)
+        with self._database.read() as session:
+            return [_withdrawal(row) for row in session.scalars(query)]
+
+    def recent_withdrawals(self, limit: int = 10) -> list[Record]:
+        """Return the newest withdrawals, whatever their state."""
+        return self.list_withdrawals(limit=limit)
+
     def promise(self, promise_id: int) -> Record:
         """Return all there is to know about one request of a modality.
 
@@ -169,7 +186,8 @@ class Queries:
             promising = select(func.count()).where(
                 Promise.state.in_((PromiseState.ASKING, PromiseState.ANSWERING))
             )
-            return sum(session.scalar(each) or 0 for each in (sending, asking, promising))
+            preparing = select(func.count()).where(Withdrawal.state == WithdrawalState.PREPARING)
+            return sum(session.scalar(each) or 0 for each in (sending, asking, promising, preparing))
 
     def study_of(self, kind: WorkKind, row_id: int) -> int:
         """Return the study that work belongs to; of a modality's request, that of its first image here.
@@ -182,6 +200,8 @@ class Queries:
             query = select(Document.study_id).join(Delivery).where(Delivery.id == row_id)
         if kind == "commitment":
             query = select(Document.study_id).join(Delivery).join(Commitment).where(Commitment.id == row_id)
+        if kind == "withdrawal":
+            query = select(Withdrawal.study_id).where(Withdrawal.id == row_id)
         if kind == "promise":
             query = (
                 select(Instance.study_id)
@@ -213,6 +233,10 @@ class Queries:
             ).all()
             deliveries = select(Delivery).where(Delivery.document_id.in_([row.id for row in documents]))
             jobs = select(Job).where(Job.study_id == study_id).order_by(Job.id)
+            withdrawals = session.scalars(
+                select(Withdrawal).where(Withdrawal.study_id == study_id).order_by(Withdrawal.id)
+            ).all()
+            taken_back = max((row.revision for row in withdrawals), default=0)
             asked = (
                 select(Commitment, Delivery.destination)
                 .join(Delivery, Delivery.id == Commitment.delivery_id)
@@ -234,20 +258,21 @@ class Queries:
                 "instances": [_instance(row) for row in instances],
                 "conflicts": [_conflict(row) for row in session.scalars(conflicts)],
                 "jobs": [_job(row) for row in session.scalars(jobs)],
-                "documents": [_document(row) for row in documents],
+                "documents": [_document(row, taken_back) for row in documents],
                 "deliveries": [_delivery(row) for row in session.scalars(deliveries.order_by(Delivery.id))],
                 "commitments": [
                     _commitment(row) | {"destination": destination}
                     for row, destination in session.execute(asked)
                 ],
                 "promises": [_promise(row) for row in session.scalars(promises)],
+                "withdrawals": [_withdrawal(row) for row in withdrawals],
             }
 
 
 def _by_state(
     session: Session,
-    table: type[Study | Job | Delivery | Commitment | Promise],
-    states: type[StudyState | JobState | DeliveryState | CommitmentState | PromiseState],
+    table: type[Study | Job | Delivery | Commitment | Promise | Withdrawal],
+    states: type[StudyState | JobState | DeliveryState | CommitmentState | PromiseState | WithdrawalState],
 ) -> dict[str, int]:
     counted = session.execute(select(table.state, func.count()).group_by(table.state))
     counts = {str(state): count for state, count in counted}
@@ -296,7 +321,7 @@ def _conflict(row: Conflict) -> Record:
     }
 
 
-def _claimable(row: Job | Delivery | Commitment | Promise) -> Record:
+def _claimable(row: Job | Delivery | Commitment | Promise | Withdrawal) -> Record:
     return {
         "state": str(row.state),
         "attempt": row.attempt,
@@ -345,12 +370,28 @@ def _promised(row: PromisedInstance) -> Record:
     }
 
 
-def _document(row: Document) -> Record:
+def _withdrawal(row: Withdrawal) -> Record:
+    return {
+        "withdrawal_id": row.id,
+        "study_id": row.study_id,
+        "revision": row.revision,
+        "rejection": row.rejection.value,
+        "explanation": row.explanation,
+        "asked_by": row.asked_by,
+        "asked_at": row.created_at.isoformat(),
+    } | _claimable(row)
+
+
+def _document(row: Document, taken_back: int) -> Record:
+    """Return a document; *taken_back* is the latest revision of its study that was withdrawn."""
+    note = row.kind in NOTES
     return {
         "document_id": row.id,
         "revision": row.revision,
         "kind": row.kind,
         "is_made": row.kept_path is None,
+        "is_note": note,
+        "is_withdrawn": not note and row.revision <= taken_back,
         "sop_instance_uid": row.sop_instance_uid,
         "model": f"{row.model_name} {row.model_version}",
         "model_digest": row.model_digest,

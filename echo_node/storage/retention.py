@@ -30,7 +30,7 @@ from echo_node.storage.tables import Instance, Study
 
 log = structlog.get_logger()
 
-FINISHED = (StudyState.DELIVERED, StudyState.SKIPPED)
+FINISHED = (StudyState.DELIVERED, StudyState.SKIPPED, StudyState.WITHDRAWN)
 """The states in which a study's images have served their purpose."""
 
 _FILES = 0x6563686F

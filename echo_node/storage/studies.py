@@ -174,13 +174,20 @@ class Studies:
         return session.scalars(select(Study).where(Study.study_instance_uid == uid).with_for_update()).one()
 
     def _arrive(self, session: Session, study: Study, received: ReceivedInstance, now: datetime) -> None:
-        """Let a new instance begin a new revision if need be, and move the study's due time forward."""
+        """Let a new instance begin a new revision if need be, and move the study's due time forward.
+
+        A withdrawn study keeps it, and waits for an operator.
+        """
         calling_ae_title = received.calling_ae_title
+        if study.state in {StudyState.WITHDRAWING, StudyState.WITHDRAWN}:
+            study.received_at = now
+            move(study, StudyEvent.INSTANCE_ARRIVED, now, study.reason)
+            return
         if study.state is not StudyState.RECEIVING:
             study.revision += 1
             study.force_at = now + self._forced
             study.due_at = now
-            _supersede_jobs(session, study.id, now)
+            supersede_jobs(session, study.id, now)
         study.due_at = max(study.due_at, now + timedelta(seconds=self._idle_s(calling_ae_title)))
         study.received_at = now
         study.calling_ae_title = calling_ae_title
@@ -240,6 +247,15 @@ def lock_study(session: Session, study_id: int) -> Study:
     return session.scalars(select(Study).where(Study.id == study_id).with_for_update()).one()
 
 
+def supersede_jobs(session: Session, study_id: int, now: datetime) -> None:
+    """Take the jobs of a study away from whoever has them."""
+    session.execute(
+        update(Job)
+        .where(Job.study_id == study_id, Job.state.in_((JobState.READY, JobState.RUNNING, JobState.DEAD)))
+        .values(state=JobState.SUPERSEDED, holder=None, lease_expires_at=None, changed_at=now)
+    )
+
+
 def insert_if_absent(session: Session, table: type[Base], **values: Any) -> bool:
     """Insert a row unless a unique constraint says that it is there already; say whether it was inserted."""
     dialect = session.get_bind().dialect.name
@@ -294,12 +310,3 @@ def _add_conflict(
     if not added:
         raise _NotAsExpected
     return kept.study_id, kept.revision
-
-
-def _supersede_jobs(session: Session, study_id: int, now: datetime) -> None:
-    """Take the jobs of earlier revisions away from whoever has them."""
-    session.execute(
-        update(Job)
-        .where(Job.study_id == study_id, Job.state.in_((JobState.READY, JobState.RUNNING, JobState.DEAD)))
-        .values(state=JobState.SUPERSEDED, holder=None, lease_expires_at=None, changed_at=now)
-    )

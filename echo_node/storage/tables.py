@@ -1,4 +1,4 @@
-"""The tables: studies, their instances and conflicts, jobs, documents, deliveries, commitments and promises.
+"""The tables: studies, instances, conflicts, jobs, documents, deliveries, withdrawals, commitments, promises.
 
 Nothing here holds patient data but the UIDs that name DICOM objects; rows refer to one another by
 surrogate ids, and only those reach logs. Paths are relative to the data folder.
@@ -29,6 +29,7 @@ from sqlalchemy.types import TypeDecorator
 from echo_node.domain.commitment import CommitmentState, PromiseState
 from echo_node.domain.job import DeliveryState, JobState
 from echo_node.domain.lifecycle import StudyState
+from echo_node.domain.withdrawal import RejectionReason, WithdrawalState
 
 _UID = String(64)
 
@@ -92,6 +93,8 @@ class Base(DeclarativeBase):
         DeliveryState: _State(DeliveryState),
         CommitmentState: _State(CommitmentState),
         PromiseState: _State(PromiseState),
+        RejectionReason: _State(RejectionReason),
+        WithdrawalState: _State(WithdrawalState),
         list[str]: JSON(),
     }
 
@@ -203,10 +206,11 @@ class Job(Claimable, Base):
 
 
 class Document(Base):
-    """An encoded draft; its file never changes, so that every send is the same object.
+    """An encoded draft, or a note of a withdrawal; its file never changes: every send is the same object.
 
     One that could not be made with the draft's other forms has no `path` and `sha256` yet (empty), but those
     of the draft that it can be made from (`kept_path`); see storage/forms.py.
+    A note has the revision of its withdrawal and, for want of a model, this program and a digest of its UID.
     """
 
     __tablename__ = "documents"
@@ -241,6 +245,23 @@ class Delivery(Claimable, Base):
     destination: Mapped[str] = mapped_column(String(128))
     state: Mapped[DeliveryState]
     status: Mapped[int | None]
+
+
+class Withdrawal(Claimable, Base):
+    """The drafts of a study up to a revision are withdrawn: by whom, when (`created_at`) and why.
+
+    `asked_by` is an operator as the console knows him, or empty where the node itself saw a conflict.
+    """
+
+    __tablename__ = "withdrawals"
+    __table_args__ = (UniqueConstraint("study_id", "revision"), Index(None, "state", "available_at"))
+
+    study_id: Mapped[int] = mapped_column(ForeignKey(Study.id))
+    revision: Mapped[int]
+    state: Mapped[WithdrawalState]
+    rejection: Mapped[RejectionReason]
+    explanation: Mapped[str]
+    asked_by: Mapped[str] = mapped_column(String(128))
 
 
 class Asked(Claimable):

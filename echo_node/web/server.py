@@ -50,6 +50,11 @@ class Overview(Protocol):
         ...
 
     @property
+    def withdrawals(self) -> Mapping[str, int]:
+        """Withdrawals of drafts by state."""
+        ...
+
+    @property
     def instances(self) -> int:
         """Instances received."""
         ...
@@ -78,6 +83,10 @@ class Queries(Protocol):
 
     def recent_studies(self, limit: int = 50) -> list[dict[str, Any]]:
         """Return the studies that changed last."""
+        ...
+
+    def recent_withdrawals(self, limit: int = 10) -> list[dict[str, Any]]:
+        """Return the newest withdrawals: of which study, by whom, when and why."""
         ...
 
 
@@ -133,7 +142,8 @@ def application(queries: Queries) -> Starlette:
 
     def page(_request: Request) -> Response:
         try:
-            return HTMLResponse(_page(queries.overview(), queries.recent_studies()))
+            withdrawals = queries.recent_withdrawals()
+            return HTMLResponse(_page(queries.overview(), queries.recent_studies(), withdrawals))
         except TransientError as error:
             return PlainTextResponse(f"{error}\n", status_code=503)
 
@@ -159,6 +169,7 @@ class _Counts(Collector):
             "deliveries": overview.deliveries,
             "commitments": overview.commitments,
             "promises": overview.promises,
+            "withdrawals": overview.withdrawals,
         }
         for name, counts in by_state.items():
             family = GaugeMetricFamily(
@@ -184,7 +195,7 @@ _STYLE = (
 )
 
 
-def _page(overview: Overview, studies: list[dict[str, Any]]) -> str:
+def _page(overview: Overview, studies: list[dict[str, Any]], withdrawals: list[dict[str, Any]]) -> str:
     counts = [
         _table(title, ("state", "count"), [(state, str(count)) for state, count in numbers.items()])
         for title, numbers in (("Studies", overview.studies), ("Deliveries", overview.deliveries))
@@ -200,6 +211,19 @@ def _page(overview: Overview, studies: list[dict[str, Any]]) -> str:
         for study in studies
     ]
     recent = _table("Recent studies", ("study", "revision", "state", "changed (UTC)", "reason"), rows)
+    taken_back = [
+        (
+            str(each["study_id"]),
+            each["rejection"],
+            each["asked_at"].replace("T", " ")[:19],
+            each["asked_by"] or "the node itself",
+            each["explanation"],
+        )
+        for each in withdrawals
+    ]
+    withdrawn = (
+        _table("Withdrawn", ("study", "reason", "when (UTC)", "by", "why"), taken_back) if taken_back else ""
+    )
     aside = (
         f"<p><strong>{overview.conflicts} set aside</strong>: other content came under the SOP Instance UID "
         "of an image that is kept. <code>echo-node status</code> names the studies.</p>"
@@ -208,7 +232,8 @@ def _page(overview: Overview, studies: list[dict[str, Any]]) -> str:
     )
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=10>"
-        f"<title>echo-node</title><style>{_STYLE}</style><h1>echo-node</h1>{aside}{''.join(counts)}{recent}</html>"
+        f"<title>echo-node</title><style>{_STYLE}</style><h1>echo-node</h1>{aside}{''.join(counts)}"
+        f"{withdrawn}{recent}</html>"
     )
 
 

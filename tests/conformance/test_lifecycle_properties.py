@@ -1,8 +1,11 @@
 """Whatever comes in whatever order: no illegal state, no lost study, one document a revision."""
 
 import tempfile
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -13,7 +16,8 @@ from support.studies import received
 from echo_node.domain.job import DeliveryJob, DraftJob
 from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import DeliveryOutcome
-from echo_node.errors import LeaseLost
+from echo_node.domain.withdrawal import RejectionReason
+from echo_node.errors import LeaseLost, PermanentError
 from echo_node.storage.engine import Database
 
 _STUDIES = st.integers(1, 2)
@@ -50,6 +54,7 @@ class DurablePath(RuleBasedStateMachine):
         self.house.studies.complete_due()
         self.house.jobs.rescue()
         self.house.deliveries.rescue()
+        self.house.withdrawals.rescue()
 
     @rule()
     def claim(self) -> None:
@@ -106,6 +111,24 @@ class DurablePath(RuleBasedStateMachine):
             if delivery["state"] == "dead":
                 self.house.deliveries.release(delivery["delivery_id"])
 
+    @rule(study=_STUDIES)
+    def retract(self, study: int) -> None:
+        if self._is_known(study):
+            self.house.withdrawals.withdraw(study, RejectionReason.QUALITY, "operator")
+
+    @rule(study=_STUDIES)
+    def redraft(self, study: int) -> None:
+        if self._is_known(study):
+            with suppress(PermanentError):
+                self.house.withdrawals.redraft(study)
+
+    @rule()
+    def make_notes(self) -> None:
+        self.house.notes()
+
+    def _is_known(self, study_id: int) -> bool:
+        return study_id in {row["study_id"] for row in self.house.queries.recent_studies()}
+
     @invariant()
     def every_state_has_what_it_needs(self) -> None:
         if not hasattr(self, "house"):
@@ -121,7 +144,16 @@ class DurablePath(RuleBasedStateMachine):
                 StudyState.SKIPPED: ["skipped"],
                 StudyState.FAILED: ["dead"],
             }.get(StudyState(story["state"]), ["done"])
-            assert current == expected
+            is_withdrawn = story["state"] in {StudyState.WITHDRAWING, StudyState.WITHDRAWN}
+            if is_withdrawn:
+                assert not {"ready", "running", "dead"} & set(current)
+            else:
+                assert current == expected
+            self._withdrawals_hold(story)
+            drafts = [document for document in story["documents"] if not document["is_note"]]
+            notes = {document["document_id"] for document in story["documents"] if document["is_note"]}
+            story["documents"] = drafts
+            story["deliveries"] = [row for row in story["deliveries"] if row["document_id"] not in notes]
             assert not {"ready", "running", "dead"} & set(earlier)
             revisions = [document["revision"] for document in story["documents"]]
             assert len(revisions) == len(set(revisions))
@@ -137,6 +169,31 @@ class DurablePath(RuleBasedStateMachine):
                 StudyState.UNDELIVERED: {"dead"},
             }.get(StudyState(story["state"]))
             assert open_or_over is None or set(latest) <= open_or_over
+
+    def _withdrawals_hold(self, story: dict[str, Any]) -> None:
+        """No withdrawn draft waits to be sent; once the notes are made, each that was sent has just one."""
+        documents = {row["document_id"]: row for row in story["documents"]}
+        told = Counter(
+            (uid, row["destination"])
+            for row in story["deliveries"]
+            for uid in documents[row["document_id"]]["input_sop_instance_uids"]
+            if documents[row["document_id"]]["is_note"]
+        )
+        prepared = [row["revision"] for row in story["withdrawals"] if row["state"] == "prepared"]
+        for row in story["deliveries"]:
+            document = documents[row["document_id"]]
+            if document["is_withdrawn"]:
+                assert row["state"] not in {"pending", "dead"}
+                covered = min(
+                    each["revision"]
+                    for each in story["withdrawals"]
+                    if each["revision"] >= document["revision"]
+                )
+                expected = 1 if covered in prepared and row["attempt"] else 0
+                assert told[document["sop_instance_uid"], row["destination"]] == expected
+        if story["state"] == StudyState.WITHDRAWN:
+            notes = [row for row in story["deliveries"] if documents[row["document_id"]]["is_note"]]
+            assert {row["state"] for row in notes} <= {"delivered"}
 
 
 def test_any_order_of_events_keeps_the_promises(new_database: Callable[[], Database]) -> None:

@@ -30,6 +30,7 @@ from echo_node.domain.study import (
     StoredInstance,
     UnreadImage,
 )
+from echo_node.domain.withdrawal import RejectionReason
 from echo_node.errors import PermanentError, TransientError
 from echo_node.pipeline.deliver import DeliverStage
 from echo_node.pipeline.draft import DraftStage
@@ -204,6 +205,25 @@ def test_one_that_fails_again_is_a_dead_letter_again(node: Node) -> None:
     assert ".json" in node.files()
 
 
+def test_a_withdrawal_names_what_was_made_and_stops_what_was_not(node: Node) -> None:
+    node.receive()
+    failing(node, PDF)
+    node.draft_now()
+    for _, delivery_id in node.dead():
+        node.deliveries.release(delivery_id)  # tried once more, in vain: it was never sent for all that
+    node.deliver_all()
+    assert node.withdrawals.withdraw(1, RejectionReason.PATIENT_SAFETY, "a radiologist")
+    job = node.withdrawals.claim("worker")
+    assert job is not None
+    named = {document.kind for each in node.withdrawals.rejected(job) for document in each.documents}
+    assert named == {TEXT, PICTURE, ORU}
+    assert node.dead() == {}
+    node.forms_by_kind[PDF].error = None
+    node.sent.clear()
+    node.deliver_all()
+    assert node.sent == []
+
+
 def test_two_workers_that_make_it_at_once_leave_one_object(node: Node) -> None:
     node.receive()
     failing(node, PDF)
@@ -336,7 +356,7 @@ def test_the_program_before_sends_nothing_in_its_place(node: Node) -> None:
     ((_, first), _) = node.dead()
     node.deliveries.release(first)
     job = next(job for job in claimed(node) if job.lease.row_id == first)
-    with pytest.raises(PermanentError):  # version 0006 reads `path` and knows no other
+    with pytest.raises(PermanentError):  # a program before it reads `path` and knows no other
         node.deliveries.document(job)
 
 

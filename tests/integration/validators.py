@@ -19,6 +19,7 @@ _RECOGNISED = {
     "Comprehensive3DSR",
     "EncapsulatedPDF",
     "SCImage",
+    "KeyObjectSelectionDocument",
 }
 # A stylesheet that calls the validator for one file after the other: the machine starts and loads once.
 _LOOP = """\

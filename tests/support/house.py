@@ -1,15 +1,17 @@
 """The durable path without DICOM and without a model: ledgers and queues over one database."""
 
+import random
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from sqlalchemy import select
-from support.studies import MODEL, SetClock, digest, document, received, selection, stored_file
+from support.studies import MODEL, Notes, SetClock, digest, document, received, selection, stored_file
 
 from echo_node.domain.job import DeliveryJob, DraftJob, RetryPolicy
 from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import StoreOutcome
 from echo_node.domain.study import ReceivedInstance
+from echo_node.pipeline.withdraw import WithdrawStage
 from echo_node.storage.deliveries import DeliveryQueue
 from echo_node.storage.documents import Drafts
 from echo_node.storage.engine import Database
@@ -21,6 +23,7 @@ from echo_node.storage.ownership import Ownership
 from echo_node.storage.queries import Queries
 from echo_node.storage.studies import Studies
 from echo_node.storage.tables import Study
+from echo_node.storage.withdrawals import WithdrawalQueue
 
 IDLE_S, FORCED_S, LEASE_S, TRIES = 60.0, 300.0, 100.0, 3
 
@@ -60,6 +63,14 @@ class House:
             database, self.objects, self.outbox, self.clock, self.jobs.claims, destinations=destinations
         )
         self.forms = Forms(database, self.objects, self.outbox)
+        self.withdrawals = WithdrawalQueue(
+            database,
+            self.outbox,
+            self.clock,
+            self.policy,
+            LEASE_S,
+            randomness=random.Random(0),
+        )
         self.queries = Queries(database)
 
     def arrive(self, instance: ReceivedInstance | None = None) -> StoreOutcome:
@@ -90,6 +101,14 @@ class House:
         number = int(job.study_instance_uid.rpartition(".")[2])
         chosen = selection(*(images or (received(study=number),)))
         self.drafts.store(job, [document(number, job.revision)], chosen, MODEL)
+
+    def notes(self) -> int:
+        """Make the notes of every withdrawal that is due, in the words of support.studies.Notes."""
+        stage, made = WithdrawStage(self.withdrawals, Notes(), Notes()), 0
+        while (job := self.withdrawals.claim("withdrawer")) is not None:
+            stage(job)
+            made += 1
+        return made
 
     def drafted(self) -> None:
         """Bring study 1 from nothing to drafted."""

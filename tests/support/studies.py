@@ -4,6 +4,7 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from echo_node.domain.identifiers import derived_uid
 from echo_node.domain.report import EncodedDocument, ModelIdentity
 from echo_node.domain.study import (
     InstanceFile,
@@ -13,6 +14,7 @@ from echo_node.domain.study import (
     Selection,
     StoredInstance,
 )
+from echo_node.domain.withdrawal import NoteKind, Rejected
 
 CR = "1.2.840.10008.5.1.4.1.1.1"
 EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
@@ -73,3 +75,21 @@ def document(
         EXPLICIT_LITTLE_ENDIAN,
         content,
     )
+
+
+class Notes:
+    """Makes notes that are no more than the UIDs of what they withdraw (domain.ports.NoteEncoder)."""
+
+    def encode(self, rejected: Rejected) -> EncodedDocument:
+        first = rejected.documents[0]
+        uids = [each.sop_instance_uid for each in rejected.documents]
+        kind = NoteKind.REJECTION_NOTE if first.is_dicom else NoteKind.ORU_R01_WITHDRAWAL
+        content = f"{rejected.reason} {' '.join(uids)}".encode()
+        return EncodedDocument(
+            kind,
+            first.study_instance_uid,
+            derived_uid("note", [rejected.reason, *uids]),
+            "1.2.840.10008.5.1.4.1.1.88.59" if first.is_dicom else "",
+            EXPLICIT_LITTLE_ENDIAN if first.is_dicom else "",
+            content,
+        )

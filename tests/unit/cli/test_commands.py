@@ -10,7 +10,9 @@ from support.console import ENVIRONMENT, echo_node
 
 
 class TestLightness:
-    @pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["config", "show"], ["version"]])
+    @pytest.mark.parametrize(
+        "arguments", [["--help"], ["retract", "--help"], ["serve", "--help"], ["config", "show"], ["version"]]
+    )
     def test_commands_that_need_no_library_import_none(self, arguments: list[str], tmp_path: Path):
         heavy = ("torch", "transformers", "pydicom", "pynetdicom", "sqlalchemy", "numpy")
         program = (
@@ -80,6 +82,8 @@ class TestStableNames:
             (["queue", "list"], ["--json"]),
             (["queue", "show"], ["--json"]),
             (["queue", "retry"], ["--json"]),
+            (["retract"], ["--reason", "--by", "--wait", "--json"]),
+            (["redraft"], ["--json"]),
             (["db", "upgrade"], ["--database-url"]),
             (["db", "current"], ["--json"]),
             (["config", "show"], ["--json"]),

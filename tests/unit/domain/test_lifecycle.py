@@ -27,9 +27,22 @@ def test_the_table_is_a_function() -> None:
     assert len(_PAIRS) == len(TRANSITIONS)
 
 
-def test_a_new_image_is_welcome_in_every_state() -> None:
+_WITHDRAWN = {StudyState.WITHDRAWING, StudyState.WITHDRAWN}
+
+
+def test_a_new_image_is_welcome_in_every_state_and_changes_nothing_of_a_withdrawn_study() -> None:
     for state in StudyState:
-        assert next_state(state, StudyEvent.INSTANCE_ARRIVED) is StudyState.RECEIVING
+        expected = state if state in _WITHDRAWN else StudyState.RECEIVING
+        assert next_state(state, StudyEvent.INSTANCE_ARRIVED) is expected
+
+
+def test_every_study_can_be_withdrawn_and_only_an_operator_has_it_drafted_anew() -> None:
+    for state in set(StudyState) - _WITHDRAWN:
+        assert next_state(state, StudyEvent.TAKEN_BACK) is StudyState.WITHDRAWING
+    ways_out = {
+        each.event for each in TRANSITIONS if each.source in _WITHDRAWN and each.target not in _WITHDRAWN
+    }
+    assert ways_out == {StudyEvent.REDRAFT}
 
 
 def test_every_state_can_be_reached_and_left() -> None:
@@ -46,6 +59,7 @@ def test_from_wherever_it_got_a_study_can_still_be_delivered(events: list[StudyE
     state = StudyState.RECEIVING
     for event in events:
         state = _PAIRS.get((state, event), state)
+    state = _PAIRS.get((state, StudyEvent.REDRAFT), state)
     for event in (
         StudyEvent.INSTANCE_ARRIVED,
         StudyEvent.COMPLETED,

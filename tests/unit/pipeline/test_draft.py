@@ -12,6 +12,7 @@ from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.report import EncodedDocument, Generation, Report, Sentence
 from echo_node.domain.study import GreyImage, SelectedImage, Selection, StoredInstance
+from echo_node.domain.withdrawal import Conflict, RejectionReason, Standing
 from echo_node.errors import LeaseLost, NotEligible, TransientError, Unavailable
 from echo_node.pipeline.deliver import DeliverStage
 from echo_node.pipeline.draft import DraftStage
@@ -254,3 +255,30 @@ def test_selection_helpers_agree_with_the_stage(house: House) -> None:
     job = house.claim()
     _stage(house, Writer())(job)
     assert house.drafts.is_drafted(job, selection(received(1)))
+
+
+class Watch:
+    """Sees a conflict in every late image, and notes what it was shown."""
+
+    def __init__(self) -> None:
+        self.seen: list[Standing] = []
+
+    def find(self, instances: Sequence[StoredInstance], standing: Standing) -> Conflict | None:
+        self.seen.append(standing)
+        return Conflict(RejectionReason.WORKLIST, "the patient ID differs")
+
+
+def test_a_late_image_that_contradicts_the_draft_withdraws_it_instead_of_drafting(house: House) -> None:
+    watch, writer = Watch(), Writer()
+    stage = DraftStage(house.drafts, LastImage(), Black(), writer, [Bytes()], house.clock, watch)
+    for number in (1, 2):
+        house.arrive(received(number))
+        house.complete()
+        stage(house.claim())
+    assert (house.state(), writer.drafts) == (StudyState.WITHDRAWN, 1), "it was not sent yet"
+    assert watch.seen == [Standing((document(1, 1, b"No effusion."),), frozenset({"1.2.3.99.2"}))]
+    house.withdrawals.redraft(1)
+    stage(house.claim())
+    assert (house.state(), writer.drafts) == (StudyState.DRAFTED, 2), (
+        "nothing stands that it could contradict"
+    )

@@ -8,6 +8,7 @@ import pytest
 from support.house import House
 from support.studies import received
 
+from echo_node.domain.withdrawal import RejectionReason
 from echo_node.errors import ConfigError
 from echo_node.settings import WebSettings
 from echo_node.storage import migrate
@@ -98,3 +99,14 @@ def test_a_port_that_is_taken_is_a_configuration_error(url: str, house: House) -
     port = int(url.rpartition(":")[2])
     with pytest.raises(ConfigError, match=str(port)):
         serve(WebSettings(port=port), house.queries, threading.Event())
+
+
+def test_the_page_says_who_withdrew_what_and_why(url: str, house: House) -> None:
+    assert "Withdrawn" not in _get(url)[1]
+    house.drafted()
+    house.withdrawals.withdraw(1, RejectionReason.WORKLIST, "al<i>ce")
+    text = _get(url)[1]
+    assert "<h2>Withdrawn</h2>" in text
+    assert "<td>worklist</td>" in text
+    assert "<td>al&lt;i&gt;ce</td>" in text
+    assert 'echo_node_withdrawals{state="prepared"} 1.0' in _get(f"{url}/metrics")[1]

@@ -1,0 +1,104 @@
+"""Whether the images of a study are of one patient, and still of the patient and order that a draft names.
+
+Systems write the same patient in different ways; only what cannot be the same counts as a difference. The
+messages say which attribute differs, and never its value.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Sequence
+
+from pydicom.dataset import Dataset
+
+from echo_node.dicom.attributes import requests
+from echo_node.dicom.header import read_header, text
+from echo_node.domain.study import StoredInstance
+from echo_node.domain.withdrawal import Conflict, RejectionReason, Standing
+from echo_node.errors import PermanentError
+
+_IDENTITY = {
+    "PatientID": "the patient ID",
+    "IssuerOfPatientID": "the issuer of the patient ID",
+    "PatientName": "the patient's name",
+    "PatientBirthDate": "the patient's birth date",
+    "PatientSex": "the patient's sex",
+}
+
+
+def patient_difference(headers: Sequence[Dataset]) -> str | None:
+    """Return what of the patient's identity differs between headers, in words; None if nothing does."""
+    for keyword, name in _IDENTITY.items():
+        if len({value for value in (_comparable(header, keyword) for header in headers) if value}) > 1:
+            return name
+    return None
+
+
+class IdentityWatch:
+    """Fulfils the ConflictFinder port.
+
+    Args:
+        orders: whether an accession number that the draft does not know is a conflict too.
+    """
+
+    def __init__(self, *, orders: bool = True) -> None:
+        self._orders = orders
+
+    def find(self, instances: Sequence[StoredInstance], standing: Standing) -> Conflict | None:
+        """Return what the images of a study contradict each other, or a standing draft, in.
+
+        Images that cannot be read contradict nobody. Orders are compared for late images only: a study of two
+        orders that were there from the beginning is none of this one's business.
+        """
+        drafts = [
+            read_header(io.BytesIO(document.content)) for document in standing.documents if document.is_dicom
+        ]
+        images = list(_readable(instances))
+        if name := patient_difference([*drafts, *(header for _, header in images)]):
+            return Conflict(
+                RejectionReason.PATIENT_SAFETY,
+                f"{name} differs between the study's images, or from the draft's: it may mix two patients",
+            )
+        if not self._orders:
+            return None
+        is_late = {uid: uid in standing.late for uid, _ in images}
+        known = set(map(_accession_number, drafts))
+        known |= {
+            number for uid, header in images if not is_late[uid] for number in _accession_numbers(header)
+        }
+        late = {_accession_number(header) for uid, header in images if is_late[uid]}
+        if known - {""} and late - known - {""}:
+            return Conflict(
+                RejectionReason.WORKLIST,
+                "a later image names another accession number than the draft: its order was corrected",
+            )
+        return None
+
+
+def _readable(instances: Iterable[StoredInstance]) -> Iterable[tuple[str, Dataset]]:
+    for instance in instances:
+        try:
+            header = read_header(instance.path)
+        except PermanentError:
+            continue
+        if text(header, "SOPInstanceUID") == instance.identity.sop_instance_uid:
+            yield instance.identity.sop_instance_uid, header
+
+
+def _comparable(header: Dataset, keyword: str) -> str:
+    """Return a value without what systems write differently for the same patient."""
+    value = text(header, keyword)
+    if keyword == "PatientName":
+        alphabetic = value.partition("=")[0]
+        return " ".join(re.split(r"[\^\s]+", alphabetic.casefold())).strip()
+    return value.casefold()
+
+
+def _accession_number(header: Dataset) -> str:
+    return text(header, "AccessionNumber").casefold()
+
+
+def _accession_numbers(header: Dataset) -> set[str]:
+    """Return the study's accession number as an image has it, and those of its requests."""
+    return {_accession_number(header), *map(_accession_number, requests(header, ""))}

@@ -1,0 +1,42 @@
+"""Withdraw → deliver: a withdrawal that was asked for becomes notes, one for each group of destinations.
+
+They are stored before the first is sent, and are delivered like drafts: tried again until the peer has them.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from echo_node.domain.ports import NoteEncoder, WithdrawalLedger
+from echo_node.domain.withdrawal import Rejected, WithdrawalJob
+
+log = structlog.get_logger()
+
+
+class WithdrawStage:
+    """Makes the notes of one withdrawal.
+
+    Args:
+        ledger: whose drafts are withdrawn, and where notes are kept.
+        for_objects: makes notes of DICOM objects.
+        for_messages: makes notes of HL7 messages.
+    """
+
+    def __init__(self, ledger: WithdrawalLedger, for_objects: NoteEncoder, for_messages: NoteEncoder) -> None:
+        self._ledger = ledger
+        self._for_objects = for_objects
+        self._for_messages = for_messages
+
+    def __call__(self, job: WithdrawalJob) -> None:
+        """Read → encode → store.
+
+        Raises:
+            PermanentError: a draft is lost or damaged.
+            TransientError: trying again may help.
+            LeaseLost: the withdrawal was taken away meanwhile.
+        """
+        notes = [(each, self._encoder(each).encode(each)) for each in self._ledger.rejected(job)]
+        self._ledger.store(job, notes)
+
+    def _encoder(self, rejected: Rejected) -> NoteEncoder:
+        return self._for_objects if rejected.documents[0].is_dicom else self._for_messages
