@@ -29,6 +29,11 @@ UNSURE_MARK = "[LOW CONFIDENCE]"
 UNSTATED_ORIENTATION = (
     "The header does not state the orientation of the image: left and right assume that it is not mirrored."
 )
+RECOGNISED_VIEW = "The view was recognised from the image, not stated by its header."
+LOOKS_MIRRORED = (
+    "The image looks mirrored, with the heart on the patient's right: "
+    "left and right may be exchanged in this draft."
+)
 SHORT_DIGEST = 16
 """How much of a checkpoint's digest is shown."""
 
@@ -145,6 +150,7 @@ def compose(draft: Draft, subject: Subject) -> Content:
     findings = _sentences(report.findings) or ("The model wrote no findings.",)
     impression = _sentences(report.impression) or ("The model wrote no impression.",)
     remarks = () if subject.is_oriented else (UNSTATED_ORIENTATION,)
+    remarks = (*remarks_on(selection.images), *remarks)
     procedure = (*_what_was_read(report, selection.images), *remarks, *_what_was_not(selection.unread))
     return Content(
         report.language,
@@ -155,6 +161,13 @@ def compose(draft: Draft, subject: Subject) -> Content:
             Section(SectionName.PROCEDURE, tuple(map(printable, procedure)), is_written=False),
         ),
     )
+
+
+def remarks_on(images: Sequence[SelectedImage]) -> tuple[str, ...]:
+    """Return what a reader must know of how the images read were recognised."""
+    recognised = () if all(image.is_view_stated for image in images) else (RECOGNISED_VIEW,)
+    mirrored = (LOOKS_MIRRORED,) if any(image.looks_mirrored for image in images) else ()
+    return (*recognised, *mirrored)
 
 
 def notice(model: ModelIdentity) -> str:
