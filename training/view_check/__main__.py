@@ -18,7 +18,7 @@ from training.view_check.measure import measure, table
 from training.view_check.pictures import render_pictures
 from training.view_check.train import SURE, Recipe, train
 
-_SHIPPED_RECIPE = Recipe()
+_PLAN = Recipe()
 _HELD_OUT_SEED = 77
 _HELD_OUT = (2000, 500, 660)
 _MEASURED = {each: 4000 if each is Appearance.FRONTAL else 1000 for each in KNOWN}
@@ -27,12 +27,8 @@ _MEASURED = {each: 4000 if each is Appearance.FRONTAL else 1000 for each in KNOW
 
 def view_check(
     out: Annotated[Path, typer.Option("--out", help="The folder of weights and card.")] = SHIPPED.parent,
-    seed: Annotated[
-        int, typer.Option("--seed", min=0, help="Of pictures, jitter and weights.")
-    ] = _SHIPPED_RECIPE.seed,
-    updates: Annotated[
-        int, typer.Option("--updates", min=10, help="Of the weights.")
-    ] = _SHIPPED_RECIPE.updates,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of pictures, jitter and weights.")] = _PLAN.seed,
+    updates: Annotated[int, typer.Option("--updates", min=10, help="Of the weights.")] = _PLAN.updates,
     share: Annotated[
         float, typer.Option("--share", min=0.005, max=1.0, help="Of the pictures, for a quick try.")
     ] = 1.0,

@@ -39,7 +39,7 @@ class ViewNetwork(nn.Module):
         return logits
 
     def save(self, path: Path, sure: Mapping[Appearance, float], facts: Mapping[str, str]) -> None:
-        """Write the weights in 16 bits, with how likely each class must be to be named, and what made them."""
+        """Write the weights in 16 bits, how likely each class must be to be named, and what made them."""
         state = self.state_dict()
         tensors = {name: each.numpy().astype(np.float16) for name, each in state.items()}
         save_file(tensors, path, {**facts, **{each.name.lower(): str(sure[each]) for each in KNOWN}})

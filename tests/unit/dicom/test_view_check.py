@@ -136,7 +136,7 @@ class TestAnUnstatedViewWithRead:
 
     @pytest.mark.parametrize("looks", set(Appearance) - {Appearance.FRONTAL})
     def test_every_other_is_refused(self, shows: Store, looks: Appearance) -> None:
-        with pytest.raises(NotEligible, match="does not say whether .*, and the view check") as refusal:
+        with pytest.raises(NotEligible, match=r"does not say whether .*, and the view check") as refusal:
             Selecting("read")(shows(looks, **UNSTATED))
         expected = {**STANDS_IN_THE_WAY, Appearance.MIRRORED: "a mirrored one"}.get(looks, "is not sure")
         assert expected in str(refusal.value)
