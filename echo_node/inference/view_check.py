@@ -22,7 +22,7 @@ from echo_node.errors import CheckpointError
 SIDE = 64
 """Pixels a side of what the network looks at."""
 
-KNOWN = tuple(each for each in Appearance if each is not Appearance.UNSURE)
+KNOWN: tuple[Appearance, ...] = tuple(each for each in Appearance if each is not Appearance.UNSURE)
 """The network's classes in their order."""
 
 SHIPPED = Path(__file__).resolve().parent.parent / "models" / "view-check" / "view-check.safetensors"
@@ -86,8 +86,9 @@ class ViewCheck:
         logits = weights["classes.weight"] @ np.maximum(flat, 0.0) + weights["classes.bias"]
         if logits.shape != (len(KNOWN),):
             raise ValueError("the weights are of other classes")
-        odds: NDArray[np.float32] = np.exp(logits - logits.max())
-        return odds / odds.sum()
+        odds = np.exp(logits - logits.max())
+        probabilities: NDArray[np.float32] = odds / odds.sum()
+        return probabilities
 
 
 def shrunk(image: GreyImage) -> NDArray[np.uint8]:

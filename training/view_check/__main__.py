@@ -44,15 +44,19 @@ def view_check(
     def part(count: int) -> int:
         return max(44, round(share * count))
 
+    def parts(frontal: int, lateral: int, others: int) -> tuple[int, int, int]:
+        return part(frontal), part(lateral), part(others)
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        counts = [part(count) for count in (plan.frontal, plan.lateral, plan.others)]
+        counts = parts(plan.frontal, plan.lateral, plan.others)
         bar = progress.add_task("pictures", total=sum(counts))
-        learnt = render_pictures(seed, *counts, lambda: progress.advance(bar))
+        learnt = render_pictures(seed, counts, lambda: progress.advance(bar))
         bar = progress.add_task("updates", total=updates)
         network = train(plan, learnt, lambda _step, _loss: progress.advance(bar))
-        bar = progress.add_task("held-out pictures", total=sum(map(part, _HELD_OUT)))
-        held_out = render_pictures(_HELD_OUT_SEED, *map(part, _HELD_OUT), lambda: progress.advance(bar))
+        held_out_counts = parts(*_HELD_OUT)
+        bar = progress.add_task("held-out pictures", total=sum(held_out_counts))
+        held_out = render_pictures(_HELD_OUT_SEED, held_out_counts, lambda: progress.advance(bar))
     out.mkdir(parents=True, exist_ok=True)
     path = out / SHIPPED.name
     network.save(path, SURE, {"seed": str(seed), "updates": str(updates)})

@@ -294,7 +294,8 @@ def screen(rng: Rng, size: int) -> Picture:
         side = int(rng.integers(size // 2, int(0.85 * size)))
         chest = Image.fromarray(render(sample_findings(rng), rng, 128)).resize((side, side))
         for _ in range(int(rng.integers(1, 4))):
-            picture.paste(chest, tuple(int(each) for each in rng.integers(0, 2 * size - side, 2)))
+            left, top = (int(each) for each in rng.integers(0, 2 * size - side, 2))
+            picture.paste(chest, (left, top))
     pen.text((8, 8), "PATIENT LIST  12:30", fill=255, font=font)
     return np.asarray(picture.resize((size, size), Image.Resampling.BOX))
 
@@ -329,5 +330,6 @@ def _at(point: Array) -> Point:
     return float(point[0]), float(point[1])
 
 
-def _shown(grey_HW: NDArray[np.floating]) -> Picture:
-    return (np.clip(grey_HW, 0.0, 1.0) * 255.0).astype(np.uint8)
+def _shown(grey_HW: Array) -> Picture:
+    shown: Picture = (np.clip(grey_HW, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return shown

@@ -37,9 +37,10 @@ def kind_of(place: int) -> str:
 
 
 def render_pictures(
-    seed: int, frontal: int, lateral: int, others: int, note: Callable[[], None] = lambda: None
+    seed: int, counts: tuple[int, int, int], note: Callable[[], None] = lambda: None
 ) -> Pictures:
-    """Render the pools; *note* is called after each picture. A body is in one of them only."""
+    """Render so many pictures of each pool; *note* is called after each one. A body is in one pool only."""
+    frontal, lateral, others = counts
     phantoms = PhantomDataset(frontal + lateral, seed, _SIZE)
 
     def pool(count: int, picture: Callable[[int], NDArray[np.uint8]]) -> NDArray[np.uint8]:

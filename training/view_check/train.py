@@ -61,7 +61,7 @@ def train(recipe: Recipe, pictures: Pictures, note: Callable[[int, float], None]
         examples = drawn(pictures, recipe.batch, np.random.default_rng([recipe.seed, 2, step]))
         loss = functional.cross_entropy(network(examples.inputs), torch.from_numpy(examples.classes))
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         schedule.step()

@@ -20,7 +20,7 @@ from training.view_check.pictures import Pictures, kind_of, render_pictures
 
 @pytest.fixture(scope="module")
 def pictures() -> Pictures:
-    return render_pictures(3, 4, 3, len(KINDS))
+    return render_pictures(3, (4, 3, len(KINDS)))
 
 
 def row(looks: Appearance, count: int = 40) -> np.ndarray:
@@ -28,7 +28,7 @@ def row(looks: Appearance, count: int = 40) -> np.ndarray:
 
 
 def test_the_same_seed_gives_the_same_pictures_and_no_body_is_in_two_pools(pictures: Pictures) -> None:
-    again = render_pictures(3, 2, 0, 2)
+    again = render_pictures(3, (2, 0, 2))
     assert np.array_equal(again.frontal, pictures.frontal[:2])
     assert np.array_equal(again.others, pictures.others[:2])
     for pool in (pictures.frontal, pictures.lateral, pictures.others):
