@@ -53,8 +53,10 @@ def drawn(pictures: Pictures, count: int, rng: np.random.Generator) -> Examples:
     return laid(pictures, rng.choice(len(KNOWN), size=count, p=shares), rng)
 
 
-def laid(pictures: Pictures, classes: NDArray[np.int64], rng: np.random.Generator) -> Examples:
-    """Return a jittered example of each of *classes*, from random pictures of its pool."""
+def laid(
+    pictures: Pictures, classes: NDArray[np.int64], rng: np.random.Generator, first: int | None = None
+) -> Examples:
+    """Return a jittered example of each of *classes*: of pictures from place *first* on, or of random ones."""
     places = np.empty(len(classes), dtype=np.int64)
     chosen = []
     turns = np.empty(len(classes), dtype=np.float32)
@@ -64,7 +66,7 @@ def laid(pictures: Pictures, classes: NDArray[np.int64], rng: np.random.Generato
         pool = {Appearance.LATERAL: pictures.lateral, Appearance.NO_CHEST: pictures.others}.get(
             looks, pictures.frontal
         )
-        places[row] = rng.integers(len(pool))
+        places[row] = rng.integers(len(pool)) if first is None else (first + row) % len(pool)
         chosen.append(_laid(pool[places[row]], _flip(looks, rng)))
         inverted[row] = looks is Appearance.INVERTED or (
             looks in (Appearance.LATERAL, Appearance.NO_CHEST) and rng.random() < 0.2

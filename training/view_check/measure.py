@@ -49,7 +49,7 @@ class Measured:
 
 
 def measure(check: ViewCheck, pictures: Pictures, each: dict[Appearance, int], seed: int) -> Measured:
-    """Jitter so many pictures of every class, and ask the check as it is shipped.
+    """Jitter so many pictures of every class, each in its turn, and ask the check as it is shipped.
 
     Args:
         check: as it serves.
@@ -62,7 +62,7 @@ def measure(check: ViewCheck, pictures: Pictures, each: dict[Appearance, int], s
     for row, looks in enumerate(KNOWN):
         for start in range(0, each[looks], 100):
             classes = np.full(min(100, each[looks] - start), row)
-            examples = laid(pictures, classes, np.random.default_rng([seed, row, start]))
+            examples = laid(pictures, classes, np.random.default_rng([seed, row, start]), first=start)
             for small, place in zip(examples.small, examples.places, strict=True):
                 named = check.named(check.probabilities(small))
                 confusion[row, NAMED.index(named)] += 1

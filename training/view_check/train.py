@@ -15,7 +15,7 @@ from training.view_check.network import ViewNetwork
 from training.view_check.pictures import Pictures
 
 SURE = {
-    Appearance.FRONTAL: 0.98,
+    Appearance.FRONTAL: 0.995,
     Appearance.MIRRORED: 0.995,
     Appearance.UPSIDE_DOWN: 0.999,
     Appearance.SIDEWAYS: 0.999,
@@ -23,7 +23,11 @@ SURE = {
     Appearance.LATERAL: 0.999,
     Appearance.NO_CHEST: 0.999,
 }
-"""How likely a class must be to be named: of those that refuse, so likely that no good image is lost."""
+"""How likely a class must be to be named.
+
+Of those that refuse, so likely that no good image is lost; frontal, so likely that a mirrored one is hardly
+taken for it where no header says how it lies.
+"""
 
 
 @dataclass(frozen=True, slots=True)

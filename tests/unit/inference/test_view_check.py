@@ -150,7 +150,7 @@ class TestTheShippedWeights:
 
     @pytest.mark.parametrize("name", ["RG3_UNCR", "MR2_UNCR", "693_UNCR", "CT_small"])
     def test_real_images_of_something_else_are_never_frontal(self, name: str) -> None:
-        assert CHECK.look(grey(real(name))) in (Appearance.NO_CHEST, Appearance.UNSURE)
+        assert CHECK.look(grey(real(name))) not in (Appearance.FRONTAL, Appearance.MIRRORED)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\x10\0\0\0\0\0\0\0broken"])
