@@ -28,7 +28,7 @@ _MEASURED = {each: 4000 if each is Appearance.FRONTAL else 1000 for each in KNOW
 def view_check(
     out: Annotated[Path, typer.Option("--out", help="The folder of weights and card.")] = SHIPPED.parent,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of pictures, jitter and weights.")] = _PLAN.seed,
-    updates: Annotated[int, typer.Option("--updates", min=10, help="Of the weights.")] = _PLAN.updates,
+    updates: Annotated[int, typer.Option("--updates", min=20, help="Of the weights.")] = _PLAN.updates,
     share: Annotated[
         float, typer.Option("--share", min=0.005, max=1.0, help="Of the pictures, for a quick try.")
     ] = 1.0,

@@ -56,7 +56,7 @@ def drawn(pictures: Pictures, count: int, rng: np.random.Generator) -> Examples:
 def laid(
     pictures: Pictures, classes: NDArray[np.int64], rng: np.random.Generator, first: int | None = None
 ) -> Examples:
-    """Return a jittered example of each of *classes*: of pictures from place *first* on, or of random ones."""
+    """Return a jittered example of each of *classes*: of the pictures from *first* on, or of random ones."""
     places = np.empty(len(classes), dtype=np.int64)
     chosen = []
     turns = np.empty(len(classes), dtype=np.float32)

@@ -95,7 +95,7 @@ def test_every_example_is_counted_once_and_errors_by_their_kind(pictures: Pictur
 def test_the_recipe_in_little_writes_weights_that_load_and_a_card(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "training.view_check", "--out", "made", "--share", "0.005"]
     done = subprocess.run(
-        [*command, "--updates", "10", "--seed", "5", "--pictures", "sheet.png"],
+        [*command, "--updates", "20", "--seed", "5", "--pictures", "sheet.png"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
