@@ -77,6 +77,10 @@ train-small: $(VENV)/.node ## Train a small model from nothing and evaluate it: 
 	$(BIN)/echo-node train dcd --recipe small-self --set optimiser.steps=250
 	$(BIN)/echo-node evaluate --model runs/small-self --data phantom:512 --report runs/small-self/evaluation
 
+.PHONY: view-check
+view-check: $(VENV)/.node ## Train and measure the check of views that ships with the package (minutes on one core)
+	$(BIN)/python -m training.view_check --pictures docs/images/view-check.png
+
 .PHONY: ablations
 ablations: $(VENV)/.dev ## Check the paper's claims one by one on phantoms (ABLATIONS="--seeds 0,1,2 --only eos-term"; long)
 	$(BIN)/python -m training.ablations $(ABLATIONS)

@@ -146,25 +146,25 @@ def _receive(settings: Settings, stop: threading.Event) -> None:
 
 def _infer(settings: Settings, stop: threading.Event) -> None:
     from echo_node.dicom.libraries import configure_libraries
-    from echo_node.dicom.pixels import DisplayedPixels
-    from echo_node.dicom.views import ChestImageSelector
     from echo_node.outgoing import encoders
     from echo_node.pipeline.complete import CompletionSweep
     from echo_node.pipeline.draft import DraftStage
     from echo_node.pipeline.maintenance import Sweep
     from echo_node.pipeline.worker import Worker
+    from echo_node.reading import chest_images
     from echo_node.storage.bell import JOBS
     from echo_node.storage.facade import SystemClock, retry_policy
 
     configure_libraries()
     queue_settings, clock = settings.queue, SystemClock()
     forms = encoders(settings)
+    images = chest_images(settings.selection)
     generator = _load_generator(settings.model)
     with _owned(settings, stop) as storage, _identity(settings) as identity:
         stage = DraftStage(
             storage.drafts,
-            ChestImageSelector(settings.selection),
-            DisplayedPixels(generator.greyscale),
+            images.selector,
+            images.reader(generator.greyscale),
             generator,
             forms,
             clock,

@@ -149,6 +149,10 @@ class SelectionSettings(Section):
     does a header that tells no age."""
     burned_in_annotation: Literal["skip", "read"] = "skip"
     """What becomes of an image whose header says that there is text in its pixels."""
+    view_check: Literal["refuse", "read", "off"] = "refuse"
+    """What the check of the picture may do: `refuse` an image that is surely no upright frontal chest,
+    whatever its header says; `read` also lets it recognise the view where the header states none, and the
+    draft says so; `off`: headers alone decide. It has learnt from phantoms only."""
 
 
 class DatabaseSettings(Section):

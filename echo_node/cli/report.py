@@ -12,13 +12,15 @@ import typer
 
 from echo_node.cli import options
 from echo_node.cli.output import complain, console, print_json
-from echo_node.domain.study import GreyImage, Greyscale, Selection
+from echo_node.domain.draft import remarks_on
+from echo_node.domain.study import GreyImage, Selection
 from echo_node.errors import EchoNodeError, NotEligible, PermanentError
-from echo_node.settings import DocumentKind, SelectionSettings, Settings
+from echo_node.settings import DocumentKind, Settings
 
 if TYPE_CHECKING:
     from echo_node.domain.report import Report, Sentence
     from echo_node.inference.generator import EchoGenerator
+    from echo_node.reading import ChestImages
 
 _PICTURE_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 
@@ -30,6 +32,7 @@ class _Result:
     file: Path
     report: Report | None = None
     view: str | None = None
+    remarks: tuple[str, ...] = ()
     skipped: str | None = None
     error: str | None = None
     sr: Path | None = None
@@ -45,6 +48,7 @@ class _Result:
             "skipped": self.skipped,
             "error": self.error,
             "view": self.view,
+            "remarks": list(self.remarks),
             "language": report.language if report else None,
             "model": report.model.name if report else None,
             "model_version": report.model.version if report else None,
@@ -85,7 +89,7 @@ class _Reader:
     def read(self, file: Path, sr: Path | None) -> _Result:
         """Return what became of *file*; only a model that cannot be loaded ends the run."""
         try:
-            source = _picture(file) or _select(file, self._settings.selection)
+            source = _picture(file) or self._select(file)
         except NotEligible as reason:
             return _Result(file, skipped=str(reason))
         except EchoNodeError as error:
@@ -96,13 +100,41 @@ class _Reader:
         view = selection.images[0].view if selection else None
         generator = self.generator
         try:
-            image = _shown(source, generator.greyscale) if isinstance(source, Selection) else source
+            image = self._shown(source) if isinstance(source, Selection) else source
             report = generator.generate(image)
             if sr and selection:
                 self._write(report, selection, sr)
         except EchoNodeError as error:
             return _Result(file, error=str(error), view=view)
-        return _Result(file, report, view, sr=sr)
+        remarks = remarks_on(selection.images) if selection else ()
+        return _Result(file, report, view, remarks=remarks, sr=sr)
+
+    @cached_property
+    def _images(self) -> ChestImages:
+        from echo_node.dicom.libraries import configure_libraries
+        from echo_node.reading import chest_images
+
+        configure_libraries()
+        return chest_images(self._settings.selection)
+
+    def _select(self, file: Path) -> Selection:
+        """Return the chest image of a DICOM file.
+
+        Raises:
+            NotEligible: it is not an image to draft from.
+            PermanentError: it is not a whole DICOM file, or cannot be decoded.
+        """
+        from echo_node.dicom.header import instance_from_file
+
+        return self._images.selector.select([instance_from_file(file)])
+
+    def _shown(self, selection: Selection) -> GreyImage:
+        """Return the image as the model wants it.
+
+        Raises:
+            PermanentError: it cannot be decoded or shown.
+        """
+        return self._images.reader(self.generator.greyscale).read(selection.images[0])
 
     def _write(self, report: Report, selection: Selection, target: Path) -> None:
         from echo_node.domain.draft import Draft
@@ -137,31 +169,6 @@ def _picture(file: Path) -> GreyImage | None:
     if start[128:] != b"DICM":
         raise PermanentError("neither a DICOM file (those have DICM at byte 128) nor a PNG or JPEG picture")
     return None
-
-
-def _select(file: Path, settings: SelectionSettings) -> Selection:
-    """Return the chest image of a DICOM file.
-
-    Raises:
-        NotEligible: it is not an image to draft from.
-        PermanentError: it is not a whole DICOM file.
-    """
-    from echo_node.dicom.libraries import configure_libraries
-    from echo_node.dicom.pixels import select_file
-
-    configure_libraries()
-    return select_file(file, settings)
-
-
-def _shown(selection: Selection, greyscale: Greyscale) -> GreyImage:
-    """Return the image as the model wants it.
-
-    Raises:
-        PermanentError: it cannot be decoded or shown.
-    """
-    from echo_node.dicom.pixels import DisplayedPixels
-
-    return DisplayedPixels(greyscale).read(selection.images[0])
 
 
 def report(
@@ -224,6 +231,8 @@ def _print(result: _Result) -> None:
     speed = f"{made.tokens_per_forward:.1f} tokens a forward"
     view = f" · {result.view}" if result.view else ""
     out.print(f"[bold]{escape(str(result.file))}[/bold]{view}")
+    for remark in result.remarks:
+        out.print(f"[yellow]{escape(remark)}[/yellow]")
     for heading, sentences in (("Findings", draft.findings), ("Impression", draft.impression)):
         out.print(f"\n[bold]{heading}[/bold]")
         for sentence in sentences or ():

@@ -20,7 +20,8 @@ from echo_node.dicom.greyscale import displayed_grey
 from echo_node.dicom.header import PARSE_ERRORS, instance_from_file, read_whole, values
 from echo_node.dicom.orientation import patient_orientation
 from echo_node.dicom.views import DEFAULTS, ChestImageSelector
-from echo_node.domain.study import GreyImage, Greyscale, SelectedImage, Selection
+from echo_node.domain.ports import PixelReader
+from echo_node.domain.study import GreyImage, Greyscale, SelectedImage, Selection, StoredInstance
 from echo_node.errors import PermanentError
 from echo_node.settings import SelectionSettings
 
@@ -67,6 +68,31 @@ class DisplayedPixels:
         if orientation is not None and orientation.is_frontal:
             grey = orientation.as_displayed(grey)
         return grey
+
+
+class KeptPixels:
+    """Fulfils the PixelReader port: an image that was looked at, and is then read, is decoded once.
+
+    Args:
+        reader: decodes it.
+    """
+
+    def __init__(self, reader: PixelReader) -> None:
+        self._reader = reader
+        self._kept: tuple[StoredInstance, GreyImage] | None = None
+
+    def read(self, image: SelectedImage) -> GreyImage:
+        """Return the displayed image, and keep it for one more time.
+
+        Raises:
+            PermanentError: the pixel data cannot be decoded or shown.
+        """
+        kept, self._kept = self._kept, None
+        if kept is not None and kept[0] == image.instance:
+            return kept[1]
+        shown = self._reader.read(image)
+        self._kept = (image.instance, shown)
+        return shown
 
 
 def select_file(path: Path, settings: SelectionSettings = DEFAULTS) -> Selection:

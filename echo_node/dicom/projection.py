@@ -1,8 +1,8 @@
 """Is a chest image a frontal one, PA or AP? Asked of its header, most reliable attribute first.
 
 View Position, then View Code Sequence (CID 4010), then protocol and series text, then Patient
-Orientation; the words and codes are those of selection.toml. An image whose header says nothing is not
-taken for a frontal one, and neither is one whose header contradicts itself.
+Orientation; the words and codes are those of selection.toml. An image whose header contradicts itself is not
+taken for a frontal one; of one whose header says nothing that is said, and `views` decides.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _FRONTAL_VIEWS = {PA, AP, FRONTAL}
 _TEXTS = ("ProtocolName", "SeriesDescription", "AcquisitionDeviceProcessingDescription")
 
 
-def frontal_view(header: Dataset) -> str:
-    """Return `PA`, `AP`, or `frontal` where the header does not say which of the two.
+def frontal_view(header: Dataset) -> str | None:
+    """Return `PA`, `AP`, or `frontal` where the header does not say which; None if it says no view.
 
     Raises:
-        NotEligible: it is not frontal, or the header does not tell; the message is the reason.
+        NotEligible: it is not frontal, or the header contradicts itself; the message is the reason.
     """
     position = re.split(r"[\s_\-/\\]+", text(header, "ViewPosition").upper())
     known = selection_rules().view.positions
@@ -41,7 +41,7 @@ def frontal_view(header: Dataset) -> str:
     if view is None and orientation is not None:
         view = FRONTAL if orientation.is_frontal else LATERAL
     if view is None:
-        raise NotEligible("the header does not say whether it is a frontal view")
+        return None
     if view not in _FRONTAL_VIEWS:
         raise NotEligible(f"a {view} view, not a frontal one".replace("a oblique", "an oblique"))
     if orientation is not None and not orientation.is_frontal:

@@ -1,7 +1,8 @@
 """Which image of a study is read: the newest original frontal chest radiograph, PA before AP.
 
 Every other image is left unread with a reason that a radiologist reads in the draft; where none is left,
-the study is skipped with the reasons for the operator. Reads headers only, and no reason holds patient data.
+the study is skipped with the reasons for the operator. Headers come first; the picture is asked only of the
+image that would be read, and may refuse it. No reason holds patient data.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
@@ -21,7 +22,9 @@ from echo_node.dicom.header import PARSE_ERRORS, read_header, text
 from echo_node.dicom.identity import patient_difference
 from echo_node.dicom.orientation import is_turned, patient_orientation
 from echo_node.dicom.projection import frontal_view
-from echo_node.dicom.selection_rules import PA
+from echo_node.dicom.selection_rules import FRONTAL, PA
+from echo_node.domain.appearance import Appearance
+from echo_node.domain.ports import AppearanceCheck, PixelReader
 from echo_node.domain.study import SelectedImage, Selection, StoredInstance, UnreadImage
 from echo_node.errors import NotEligible, PermanentError
 from echo_node.settings import SelectionSettings
@@ -36,14 +39,17 @@ _TIMES = (
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
+    """An image that may be read as far as its header goes; `view` is None where that says none."""
+
     instance: StoredInstance
     header: Dataset
-    view: str
+    view: str | None
 
     @property
     def rank(self) -> tuple[object, ...]:
         """Sorts the image to read last; an earlier instance number settles what is otherwise equal."""
         return (
+            self.view is not None,
             self.view == PA,
             text(self.header, "ImageType").upper().startswith("ORIGINAL"),
             _taken_at(self.header),
@@ -58,22 +64,44 @@ EVERY_CHEST = SelectionSettings(minimum_age_years=0, burned_in_annotation="read"
 
 DEFAULTS = SelectionSettings()
 
+_UNSTATED_VIEW = "the header does not say whether it is a frontal view"
+_TAKEN_FOR = {
+    Appearance.MIRRORED: "a mirrored one",
+    Appearance.UPSIDE_DOWN: "one that is upside down",
+    Appearance.SIDEWAYS: "one that lies on its side",
+    Appearance.INVERTED: "one with black and white exchanged",
+    Appearance.LATERAL: "a lateral one",
+    Appearance.NO_CHEST: "no chest",
+}
+"""What stands in the way of reading, in words."""
+
 
 class ChestImageSelector:
     """Fulfils the ImageSelector port.
 
     Args:
         settings: what else may not be read.
+        reader: shows an image to *check*.
+        check: says what the picture looks like; without it headers alone decide.
     """
 
-    def __init__(self, settings: SelectionSettings = DEFAULTS) -> None:
+    def __init__(
+        self,
+        settings: SelectionSettings = DEFAULTS,
+        reader: PixelReader | None = None,
+        check: AppearanceCheck | None = None,
+    ) -> None:
         self._settings = settings
+        self._look = None
+        if reader is not None and check is not None and settings.view_check != "off":
+            self._look = lambda image: check.look(reader.read(image))
 
     def select(self, instances: Sequence[StoredInstance]) -> Selection:
         """Return the one image to read and why each other is not.
 
         Raises:
             NotEligible: none may be read; the message is the reason.
+            PermanentError: the image to read cannot be decoded.
         """
         unread: list[UnreadImage] = []
         headers: list[tuple[StoredInstance, Dataset]] = []
@@ -91,14 +119,49 @@ class ChestImageSelector:
                 unread.append(UnreadImage(instance.identity, str(reason)))
             except PARSE_ERRORS:
                 unread.append(UnreadImage(instance.identity, "the header cannot be parsed"))
-        if not candidates:
-            raise NotEligible(_summary(unread))
-        *others, chosen = sorted(candidates, key=lambda each: each.rank)
-        unread += [UnreadImage(other.instance.identity, _why_passed_over(other, chosen)) for other in others]
-        return Selection((SelectedImage(chosen.instance, chosen.view),), tuple(unread))
+        others = sorted(candidates, key=lambda each: each.rank)
+        while others:
+            chosen = others.pop()
+            try:
+                image = self._seen(chosen)
+            except NotEligible as reason:
+                unread.append(UnreadImage(chosen.instance.identity, str(reason)))
+                continue
+            unread += [UnreadImage(each.instance.identity, _why_passed_over(each, chosen)) for each in others]
+            return Selection((image,), tuple(unread))
+        raise NotEligible(_summary(unread))
 
-    def _readable_view(self, instance: StoredInstance, header: Dataset) -> str:
-        """Return the view of an image that may be read.
+    def _seen(self, candidate: _Candidate) -> SelectedImage:
+        """Return the image to read, if its picture does not speak against it.
+
+        Raises:
+            NotEligible: it does, or the header does not say the view and the picture is not clearly frontal.
+            PermanentError: the header says the view, and the image cannot be decoded.
+        """
+        instance, view = candidate.instance, candidate.view
+        image = SelectedImage(instance, view or FRONTAL, is_view_stated=view is not None)
+        if self._look is None:
+            return image
+        try:
+            looks = self._look(image)
+        except PermanentError as error:
+            if view is None:
+                raise NotEligible(str(error)) from error
+            raise
+        if view is None:
+            if looks is not Appearance.FRONTAL:
+                taken_for = _TAKEN_FOR.get(looks)
+                found = f"takes the image for {taken_for}" if taken_for else "is not sure that it is one"
+                raise NotEligible(f"{_UNSTATED_VIEW}, and the view check {found}")
+            return image
+        if looks in _TAKEN_FOR and looks is not Appearance.MIRRORED:
+            raise NotEligible(
+                f"the header says a frontal chest, but the view check takes the image for {_TAKEN_FOR[looks]}"
+            )
+        return replace(image, looks_mirrored=looks is Appearance.MIRRORED)
+
+    def _readable_view(self, instance: StoredInstance, header: Dataset) -> str | None:
+        """Return the view of an image that may be read; None where the picture is to tell it.
 
         Raises:
             NotEligible: it may not; the message is the reason.
@@ -107,6 +170,8 @@ class ChestImageSelector:
         if reason := why_not_chest(header):
             raise NotEligible(reason)
         view = frontal_view(header)
+        if view is None and (self._look is None or self._settings.view_check != "read"):
+            raise NotEligible(_UNSTATED_VIEW)
         _check_sides(header)
         if self._settings.burned_in_annotation == "skip" and text(header, "BurnedInAnnotation") == "YES":
             raise NotEligible("the header says that there is text in the image")
@@ -161,8 +226,10 @@ def _check_one_patient(headers: Sequence[Dataset]) -> None:
 
 
 def _why_passed_over(other: _Candidate, chosen: _Candidate) -> str:
+    if other.view is None and chosen.view is not None:
+        return _UNSTATED_VIEW
     reasons = ("the PA view", "an original image", "a newer image", "an image without lossy compression")
-    for reason, mine, theirs in zip(reasons, other.rank, chosen.rank, strict=False):
+    for reason, mine, theirs in zip(reasons, other.rank[1:], chosen.rank[1:], strict=False):
         if mine != theirs:
             return f"{reason} of the study was read"
     return "another image of the same time was read"

@@ -25,6 +25,8 @@ DRAFT_NOTICE = ENGLISH.draft_notice
 """In every document, whatever its language; so is the next one, of a demonstration."""
 DEMONSTRATION_NOTICE = ENGLISH.demonstration_notice
 UNSTATED_ORIENTATION = ENGLISH.unstated_orientation
+RECOGNISED_VIEW = ENGLISH.recognised_view
+LOOKS_MIRRORED = ENGLISH.looks_mirrored
 SHORT_DIGEST = 16
 """How much of a checkpoint's digest is shown."""
 
@@ -171,10 +173,11 @@ def compose(draft: Draft, subject: Subject) -> Content:
     words = words_of(report.language)
     findings = _sentences(report.findings, words) or (words.no_findings,)
     impression = _sentences(report.impression, words) or (words.no_impression,)
-    remarks = () if subject.is_oriented else (words.unstated_orientation,)
+    unstated = () if subject.is_oriented else (words.unstated_orientation,)
     procedure = (
         *_what_was_read(report, selection.images, words),
-        *remarks,
+        *remarks_on(selection.images, words),
+        *unstated,
         *_what_was_not(selection.unread, words),
     )
     return Content(
@@ -186,6 +189,13 @@ def compose(draft: Draft, subject: Subject) -> Content:
             Section(SectionName.PROCEDURE, tuple(map(printable, procedure)), is_written=False),
         ),
     )
+
+
+def remarks_on(images: Sequence[SelectedImage], words: Words = ENGLISH) -> tuple[str, ...]:
+    """Return what a reader must know of how the images read were recognised."""
+    recognised = () if all(image.is_view_stated for image in images) else (words.recognised_view,)
+    mirrored = (words.looks_mirrored,) if any(image.looks_mirrored for image in images) else ()
+    return (*recognised, *mirrored)
 
 
 def notices(model: ModelIdentity, language: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from echo_node.domain.appearance import Appearance
 from echo_node.domain.commitment import AnswerJob, CommitmentJob, CommitmentReport, CommitmentRequest
 from echo_node.domain.draft import Draft, Subject, Unmade, UnmadeForm
 from echo_node.domain.job import DeliveryJob, DraftJob, Lease
@@ -370,7 +371,16 @@ class ImageSelector(Protocol):
 
         Raises:
             NotEligible: no image of the study may be read; the message is the reason, for the operator.
+            PermanentError: the image to read cannot be decoded.
         """
+        ...
+
+
+class AppearanceCheck(Protocol):
+    """Says what a picture looks like, whatever its header says (fulfilled by inference/view_check.py)."""
+
+    def look(self, image: GreyImage) -> Appearance:
+        """Return what the image clearly is."""
         ...
 
 

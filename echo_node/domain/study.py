@@ -85,10 +85,16 @@ class GreyImage:
 
 @dataclass(frozen=True, slots=True)
 class SelectedImage:
-    """The image that the draft is made from, and the view that it shows ('PA', 'AP')."""
+    """The image that the draft is made from, and the view that it shows ('PA', 'AP').
+
+    `is_view_stated` is false where the picture alone told the view; `looks_mirrored` is true where the heart
+    seems to lie on the patient's right.
+    """
 
     instance: StoredInstance
     view: str
+    is_view_stated: bool = True
+    looks_mirrored: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ class Words:
         not_read: {count}, {reason}, {uids}; the reason is in English.
         not_read_one: the same of one image.
         unstated_orientation: the header does not say which side is left.
+        recognised_view: the view is known from the image alone.
+        looks_mirrored: the heart lies on the patient's right.
         summary: a page's heading.
         findings: a page's heading.
         impressions: a page's heading.
@@ -58,6 +60,8 @@ class Words:
     not_read: str
     not_read_one: str
     unstated_orientation: str
+    recognised_view: str
+    looks_mirrored: str
     summary: str
     findings: str
     impressions: str
@@ -94,6 +98,11 @@ ENGLISH = Words(
         "The header does not state the orientation of the image: "
         "left and right assume that it is not mirrored."
     ),
+    recognised_view="The view was recognised from the image, not stated by its header.",
+    looks_mirrored=(
+        "The image looks mirrored, with the heart on the patient's right: "
+        "left and right may be exchanged in this draft."
+    ),
     summary="Summary",
     findings="Findings",
     impressions="Impressions",
@@ -129,6 +138,8 @@ CHINESE = Words(
     not_read="未阅影像 {count} 幅，原因：{reason}。SOP Instance UID：{uids}",
     not_read_one="未阅影像 1 幅，原因：{reason}。SOP Instance UID：{uids}",
     unstated_orientation="影像信息未注明方位：左右之分以影像未经镜像翻转为前提。",
+    recognised_view="体位由影像本身识别得出，影像信息未注明。",
+    looks_mirrored="影像疑似左右镜像（心脏位于患者右侧）：本草稿中的左右可能颠倒。",
     summary="概要",
     findings="影像所见",
     impressions="结论",

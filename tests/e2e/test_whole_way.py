@@ -45,8 +45,17 @@ def _push(node: ServedNode, *paths: Path, syntax: str = "-xe") -> str:
     return str(dcmread(paths[0], stop_before_pixels=True).StudyInstanceUID)
 
 
-def _node(folder: Path, pacs: Orthanc) -> ServedNode:
-    return ServedNode(folder, "--pacs", pacs.address, "--study-idle", "1")
+def _node(folder: Path, pacs: Orthanc, **environment: str) -> ServedNode:
+    return ServedNode(folder, "--pacs", pacs.address, "--study-idle", "1", environment=environment)
+
+
+def _silent(path: Path) -> Path:
+    """Take from a phantom's header all that tells its view."""
+    image = dcmread(path)
+    for keyword in ("ViewPosition", "PatientOrientation", "SeriesDescription", "ProtocolName"):
+        delattr(image, keyword)
+    image.save_as(path)
+    return path
 
 
 def _judge(part10: bytes, study: str, folder: Path) -> str:
@@ -105,4 +114,23 @@ def test_sent_twice_is_still_one_report_and_a_leg_is_skipped_with_its_reason(
         page = _judge(pacs.reports(study)[0], study, tmp_path)
         assert "Images read: 1. View: PA." in page
         assert "Not read, 1 image: a lateral view, not a frontal one." in page
+        assert node.stop() == 0
+
+
+def test_a_picture_speaks_for_a_silent_header_where_it_may_and_the_report_says_so(
+    tmp_path: Path, pacs: Orthanc
+) -> None:
+    frontal = [_silent(path) for path in write_study(tmp_path, seed=31, views=["PA", "LATERAL"])]
+    lateral = [_silent(path) for path in write_study(tmp_path, seed=32, views=["LATERAL"])]
+    with _node(tmp_path, pacs, ECHO_NODE_SELECTION__VIEW_CHECK="read") as node:
+        node.start(*_ROLES)
+        study = _push(node, *frontal)
+        skipped = _push(node, *lateral)
+        eventually(lambda: node.studies() == {"delivered": 1, "skipped": 1}, f"both done: {node.log}")
+        with node.storage() as storage:
+            assert "takes the image for a lateral one" in str(storage.queries.show(2))
+        assert pacs.reports(skipped) == []
+        page = _judge(pacs.reports(study)[0], study, tmp_path)
+        assert "The view was recognised from the image, not stated by its header." in page
+        assert "The header does not state the orientation of the image" in page
         assert node.stop() == 0

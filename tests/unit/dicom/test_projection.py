@@ -63,8 +63,6 @@ def test_by_text_then_by_orientation(make_chest: MakeChest, text: str, view: str
             "a lateral view",
         ),
         ({"ViewPosition": None, "PatientOrientation": ["P", "F"]}, "a lateral view"),
-        ({"ViewPosition": None, "PatientOrientation": None}, "does not say whether"),
-        ({"ViewPosition": None, "PatientOrientation": ["L", "R"]}, "does not say whether"),
         ({"ViewPosition": "PA", "PatientOrientation": ["A", "F"]}, "its orientation is not"),
         ({"ViewPosition": "PA", "SeriesDescription": "Chest lateral"}, "its description lateral"),
     ],
@@ -72,6 +70,21 @@ def test_by_text_then_by_orientation(make_chest: MakeChest, text: str, view: str
 def test_never_assumed(make_chest: MakeChest, attributes: dict[str, object], reason: str) -> None:
     with pytest.raises(NotEligible, match=reason):
         frontal_view(make_chest(**attributes))
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"PatientOrientation": None},
+        {"PatientOrientation": ["L", "R"]},
+        {"PatientOrientation": None, "SeriesDescription": "Chest"},
+        {"PatientOrientation": None, "SeriesDescription": "Chest PA + LAT"},
+    ],
+)
+def test_where_the_header_tells_no_view_none_is_made_up(
+    make_chest: MakeChest, attributes: dict[str, object]
+) -> None:
+    assert frontal_view(make_chest(ViewPosition=None, **attributes)) is None
 
 
 def test_a_protocol_that_names_both_views_is_no_contradiction(make_chest: MakeChest) -> None:

@@ -18,9 +18,16 @@ from pydicom.uid import ExplicitVRLittleEndian
 from echo_node.dicom.header import instance_from_file
 from echo_node.dicom.sr import StructuredReportEncoder
 from echo_node.dicom.views import ChestImageSelector
-from echo_node.domain.draft import DEMONSTRATION_NOTICE, DRAFT_NOTICE, Draft
+from echo_node.domain.draft import (
+    DEMONSTRATION_NOTICE,
+    DRAFT_NOTICE,
+    LOOKS_MIRRORED,
+    RECOGNISED_VIEW,
+    UNSTATED_ORIENTATION,
+    Draft,
+)
 from echo_node.domain.report import EncodedDocument, Generation, ModelIdentity, Report, Sentence
-from echo_node.domain.study import Selection, StoredInstance, UnreadImage
+from echo_node.domain.study import SelectedImage, Selection, StoredInstance, UnreadImage
 
 Store = Callable[..., StoredInstance]
 Sample = Callable[[str], Path]
@@ -106,6 +113,40 @@ def test_what_the_document_is(stored: Store) -> None:
     assert document.ContentTemplateSequence[0].TemplateIdentifier == "2000"
     assert document.PerformedProcedureCodeSequence == []
     assert document.ReferencedPerformedProcedureStepSequence == []
+
+
+@pytest.mark.parametrize(
+    ("orientation", "is_said"),
+    [
+        (None, True),
+        (["", ""], True),
+        (["L", "R"], True),  # along one axis: it says nothing
+        (["L", "F"], False),
+        (["R", "F"], False),  # mirrored, and turned before it is read
+        (["R", "H"], False),
+        (["F", "L"], False),
+    ],
+)
+def test_an_orientation_that_is_not_stated_is_told(
+    stored: Store, orientation: list[str] | None, is_said: bool
+) -> None:
+    selection = selection_of(stored(PatientOrientation=orientation))
+    told = texts(opened(encode(selection)), "Current Procedure Descriptions")
+    assert (UNSTATED_ORIENTATION in told) is is_said
+
+
+def test_what_the_picture_alone_told_is_said_before_what_was_not_read(stored: Store) -> None:
+    image = SelectedImage(
+        stored(ViewPosition=None, PatientOrientation=None),
+        "frontal",
+        is_view_stated=False,
+        looks_mirrored=True,
+    )
+    told = texts(opened(encode(Selection((image,), ()))), "Current Procedure Descriptions")
+    assert told[0].startswith("Images read: 1. View: frontal (PA or AP not stated).")
+    assert told[2:5] == [RECOGNISED_VIEW, LOOKS_MIRRORED, UNSTATED_ORIENTATION]
+    plain = texts(opened(encode(selection_of(stored()))), "Current Procedure Descriptions")
+    assert not {RECOGNISED_VIEW, LOOKS_MIRRORED, UNSTATED_ORIENTATION} & set(plain)
 
 
 def test_the_same_inputs_give_the_same_bytes(stored: Store) -> None:

@@ -1,0 +1,121 @@
+"""Between header and model: does the picture look like what its header says, an upright frontal chest?
+
+A network of 112,000 weights on 64 x 64 greys, run by numpy: it needs no torch and takes a few milliseconds.
+It knows phantoms only (training/view_check), so that it is asked where the header is silent, and may
+refuse what it is very sure of. Shape suffixes: C channels, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+
+from echo_node.domain.appearance import Appearance
+from echo_node.domain.study import GreyImage
+from echo_node.errors import CheckpointError
+
+SIDE = 64
+"""Pixels a side of what the network looks at."""
+
+KNOWN: tuple[Appearance, ...] = tuple(each for each in Appearance if each is not Appearance.UNSURE)
+"""The network's classes in their order."""
+
+SHIPPED = Path(__file__).resolve().parent.parent / "models" / "view-check" / "view-check.safetensors"
+
+_CONVOLUTIONS = 4
+_KERNEL, _STRIDE = 3, 2
+
+Weights = Mapping[str, NDArray[np.float32]]
+
+
+class ViewCheck:
+    """Fulfils the AppearanceCheck port.
+
+    Args:
+        weights: by the names of training/view_check/network.py.
+        sure: how likely a class must be to be named; less is UNSURE.
+    """
+
+    def __init__(self, weights: Weights, sure: Mapping[Appearance, float]) -> None:
+        self._weights = weights
+        self._sure = sure
+
+    @classmethod
+    def load(cls, path: Path = SHIPPED) -> ViewCheck:
+        """Read the weights and how sure they must be.
+
+        Raises:
+            CheckpointError: the file is absent, or is not of this network.
+        """
+        try:
+            with safe_open(path, framework="numpy") as file:
+                weights = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
+                stated = file.metadata() or {}
+            sure = {each: float(stated[each.name.lower()]) for each in KNOWN}
+            check = cls(weights, sure)
+            check.probabilities(np.zeros((SIDE, SIDE), np.uint8))
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise CheckpointError(
+                f"{path} cannot be used as a view check: install echo-node again"
+            ) from error
+        return check
+
+    def look(self, image: GreyImage) -> Appearance:
+        """Return what the image clearly is."""
+        return self.named(self.probabilities(shrunk(image)))
+
+    def named(self, probabilities: NDArray[np.float32]) -> Appearance:
+        """Return the likeliest class of probabilities in the order of KNOWN, if it is likely enough."""
+        best = int(probabilities.argmax())
+        return KNOWN[best] if probabilities[best] >= self._sure[KNOWN[best]] else Appearance.UNSURE
+
+    def probabilities(self, small_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return how likely each class of KNOWN is for a picture (SIDE, SIDE) of raw greys."""
+        weights = self._weights
+        hidden = evened(small_HW)[None]
+        for layer in range(_CONVOLUTIONS):
+            hidden = _convolved(hidden, weights[f"convolutions.{layer}.weight"])
+            hidden += weights[f"convolutions.{layer}.bias"][:, None, None]
+            np.maximum(hidden, 0.0, out=hidden)
+        flat = weights["hidden.weight"] @ hidden.reshape(-1) + weights["hidden.bias"]
+        logits = weights["classes.weight"] @ np.maximum(flat, 0.0) + weights["classes.bias"]
+        if logits.shape != (len(KNOWN),):
+            raise ValueError("the weights are of other classes")
+        odds = np.exp(logits - logits.max())
+        probabilities: NDArray[np.float32] = odds / odds.sum()
+        return probabilities
+
+
+def shrunk(image: GreyImage) -> NDArray[np.uint8]:
+    """Return the whole image as a square of SIDE, each pixel the mean of what it covers, black beside it."""
+    height, width = image.height, image.width
+    scale = SIDE / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    picture = Image.frombuffer("L", (width, height), image.pixels, "raw", "L", 0, 1)
+    square = Image.new("L", (SIDE, SIDE))
+    square.paste(picture.resize(size, Image.Resampling.BOX), ((SIDE - size[0]) // 2, (SIDE - size[1]) // 2))
+    return np.asarray(square)
+
+
+def evened(small_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return greys as their ranks in [-1, 1]: what a window or a maker's curve does to them is gone."""
+    counts = np.bincount(small_HW.reshape(-1), minlength=256)
+    ranks = (np.cumsum(counts) - 0.5 * counts) * (2.0 / small_HW.size) - 1.0
+    evened_HW: NDArray[np.float32] = ranks.astype(np.float32)[small_HW]
+    return evened_HW
+
+
+def _convolved(image_CHW: NDArray[np.float32], kernels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a 3 x 3 convolution of stride 2 with a black pixel around the image."""
+    padded = np.pad(image_CHW, ((0, 0), (1, 1), (1, 1)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (_KERNEL, _KERNEL), axis=(1, 2))
+    windows = windows[:, ::_STRIDE, ::_STRIDE]
+    channels, rows, columns = windows.shape[:3]
+    taken = windows.transpose(0, 3, 4, 1, 2).reshape(channels * _KERNEL * _KERNEL, rows * columns)
+    convolved: NDArray[np.float32] = kernels.reshape(len(kernels), -1) @ taken
+    return convolved.reshape(-1, rows, columns)

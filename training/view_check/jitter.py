@@ -1,0 +1,177 @@
+"""How pictures become examples: laid any way, and taken and shown as no two departments do.
+
+Jitter changes what says nothing about the view: place, size, turn by a few degrees, shape, exposure, local
+contrast, noise, borders of a collimator, markers, and a part that is whited out. Shape suffixes: B pictures,
+H rows, W columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from echo_node.domain.appearance import Appearance
+from echo_node.inference.view_check import KNOWN, evened
+from training.view_check.pictures import Pictures
+
+SHARES = {
+    Appearance.FRONTAL: 0.30,
+    Appearance.MIRRORED: 0.08,
+    Appearance.UPSIDE_DOWN: 0.08,
+    Appearance.SIDEWAYS: 0.08,
+    Appearance.INVERTED: 0.08,
+    Appearance.LATERAL: 0.16,
+    Appearance.NO_CHEST: 0.22,
+}
+"""How often each class is drawn."""
+
+_FLIPS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Small pictures (B, SIDE, SIDE), their classes (B,) as places in KNOWN, their places in their pools."""
+
+    small: NDArray[np.uint8]
+    classes: NDArray[np.int64]
+    places: NDArray[np.int64]
+
+    @property
+    def inputs(self) -> Tensor:
+        """What the network gets: (B, 1, SIDE, SIDE)."""
+        return torch.from_numpy(np.stack([evened(each) for each in self.small]))[:, None]
+
+
+def drawn(pictures: Pictures, count: int, rng: np.random.Generator) -> Examples:
+    """Return *count* jittered examples of random classes."""
+    shares = np.array([SHARES[each] for each in KNOWN])
+    return laid(pictures, rng.choice(len(KNOWN), size=count, p=shares), rng)
+
+
+def laid(
+    pictures: Pictures, classes: NDArray[np.int64], rng: np.random.Generator, first: int | None = None
+) -> Examples:
+    """Return a jittered example of each of *classes*: of the pictures from *first* on, or of random ones."""
+    places = np.empty(len(classes), dtype=np.int64)
+    chosen = []
+    turns = np.empty(len(classes), dtype=np.float32)
+    inverted = np.zeros(len(classes), dtype=bool)
+    for row, number in enumerate(classes):
+        looks = KNOWN[number]
+        pool = {Appearance.LATERAL: pictures.lateral, Appearance.NO_CHEST: pictures.others}.get(
+            looks, pictures.frontal
+        )
+        places[row] = rng.integers(len(pool)) if first is None else (first + row) % len(pool)
+        chosen.append(_laid(pool[places[row]], _flip(looks, rng)))
+        inverted[row] = looks is Appearance.INVERTED or (
+            looks in (Appearance.LATERAL, Appearance.NO_CHEST) and rng.random() < 0.2
+        )
+        turns[row] = rng.uniform(-np.pi, np.pi) if looks is Appearance.NO_CHEST else rng.normal(0.0, 0.06)
+    images = torch.from_numpy(np.stack(chosen)).float() / 255.0
+    small = _jittered(images, torch.from_numpy(turns), torch.from_numpy(inverted), rng)
+    return Examples(small, classes, places)
+
+
+def _flip(looks: Appearance, rng: np.random.Generator) -> int:
+    """Return in which of the eight ways (bit 0: mirrored, bits 1 and 2: quarter turns) a picture is laid."""
+    if looks is Appearance.MIRRORED:
+        return 1
+    if looks is Appearance.UPSIDE_DOWN:
+        return int(rng.choice([4, 5]))
+    if looks is Appearance.SIDEWAYS:
+        return int(rng.choice([2, 3, 6, 7]))
+    if looks is Appearance.INVERTED:
+        return int(rng.integers(_FLIPS)) if rng.random() < 0.3 else 0
+    if looks is Appearance.LATERAL:
+        return int(rng.integers(_FLIPS)) if rng.random() < 0.2 else int(rng.integers(2))
+    return int(rng.integers(_FLIPS)) if looks is Appearance.NO_CHEST else 0
+
+
+def _laid(picture: NDArray[np.uint8], flip: int) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(np.rot90(picture[:, ::-1] if flip & 1 else picture, flip >> 1))
+
+
+def _jittered(
+    images_BHW: Tensor, turns: Tensor, inverted: Tensor, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    count, size, _ = images_BHW.shape
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return torch.from_numpy(rng.uniform(low, high, (count, *shape)).astype(np.float32))
+
+    def some(share: float) -> Tensor:
+        return torch.from_numpy(rng.random(count) < share)
+
+    def map_of(cells: int) -> Tensor:
+        nodes = torch.from_numpy(rng.standard_normal((count, 1, cells, cells)).astype(np.float32))
+        return _spread(nodes, size)
+
+    # Place, size, turn and shape; what lies beside the detector is black or white.
+    scale = torch.exp(uniform(-0.26, 0.22))  # of the field that is seen: below 1 is nearer
+    aspect = torch.exp(uniform(-0.10, 0.10))
+    across, down = scale * aspect, scale / aspect
+    cosine, sine = torch.cos(turns), torch.sin(turns)
+    shift = uniform(-0.2, 0.2, 2)
+    matrix = torch.stack(
+        [
+            torch.stack([cosine * across, -sine * down, shift[:, 0]], dim=1),
+            torch.stack([sine * across, cosine * down, shift[:, 1]], dim=1),
+        ],
+        dim=1,
+    )
+    grid = functional.affine_grid(matrix, [count, 1, size, size], align_corners=False)
+    bend = uniform(0.0, 0.05, 1, 1)
+    grid = grid + torch.stack([map_of(4) * bend, map_of(4) * bend], dim=-1)
+    shown = functional.grid_sample(images_BHW[:, None], grid, align_corners=False)[:, 0]
+    beside = (grid.abs() > 1.0).any(dim=-1) & (some(0.25))[:, None, None]
+    shown = torch.where(beside, torch.ones(()), shown)
+
+    # Exposure, uneven fields, local contrast, sharpness, noise.
+    low, high = uniform(0.0, 0.15, 1, 1), uniform(0.75, 1.0, 1, 1)
+    shown = ((shown - low) / (high - low)).clamp(0.0, 1.0)
+    shown = shown + uniform(0.0, 0.12, 1, 1) * map_of(3)
+    wide = _spread(functional.avg_pool2d(shown[:, None], size // 6), size)
+    shown = shown - uniform(0.0, 0.6, 1, 1) * (wide - wide.mean(dim=(1, 2), keepdim=True))
+    near = _spread(functional.avg_pool2d(shown[:, None], 2), size)
+    shown = shown + uniform(-0.8, 0.8, 1, 1) * (shown - near)
+    grain = torch.from_numpy(rng.standard_normal(shown.shape, dtype=np.float32))
+    shown = (shown + uniform(0.0, 0.08, 1, 1) * grain).clamp(0.0, 1.0)
+
+    # A part that is whited out or burnt black, a marker, the collimator.
+    line = torch.linspace(-1.0, 1.0, size)
+    x, y = line[None, None, :], line[None, :, None]
+    middle, radii = uniform(-0.8, 0.8, 2), uniform(0.1, 0.42, 2)
+    inside = ((x - middle[:, :1, None]) / radii[:, :1, None]) ** 2 + (
+        (y - middle[:, 1:, None]) / radii[:, 1:, None]
+    ) ** 2
+    veil = (1.5 - inside).clamp(0.0, 1.0) * uniform(0.3, 1.0, 1, 1) * some(0.25)[:, None, None]
+    shown = shown + veil * (some(0.75).float()[:, None, None] - shown)
+    for _ in range(2):
+        spot, half = uniform(-0.95, 0.95, 2), uniform(0.02, 0.09, 2)
+        marker = ((x - spot[:, :1, None]).abs() < half[:, :1, None]) & (
+            (y - spot[:, 1:, None]).abs() < half[:, 1:, None]
+        )
+        shown = torch.where(marker & some(0.4)[:, None, None], torch.ones(()), shown)
+    # Negative rims lie outside of the picture.
+    rims = uniform(-0.25, 0.3, 4) * some(0.4)[:, None].float()
+    covered = (x < rims[:, 0, None, None] - 1) | (x > 1 - rims[:, 1, None, None])
+    covered = covered | (y < rims[:, 2, None, None] - 1) | (y > 1 - rims[:, 3, None, None])
+    shown = torch.where(covered, some(0.3).float()[:, None, None], shown)
+
+    shown = torch.where(inverted[:, None, None], 1.0 - shown, shown)
+    # Bars beside an oblong picture are black whatever the picture is.
+    bars = uniform(0.0, 0.3) * some(0.4).float()
+    upright = some(0.5)[:, None, None]
+    barred = torch.where(upright, x.abs() > 1 - bars[:, None, None], y.abs() > 1 - bars[:, None, None])
+    shown = torch.where(barred, torch.zeros(()), shown)
+    return (shown * 255.0 + 0.5).to(torch.uint8).numpy()
+
+
+def _spread(coarse: Tensor, size: int) -> Tensor:
+    """Return (B, size, size) of a coarse map (B, 1, h, w), smoothly."""
+    return functional.interpolate(coarse, size=(size, size), mode="bilinear", align_corners=False)[:, 0]

@@ -1,0 +1,45 @@
+"""The network of the view check as torch trains it; `echo_node.inference.view_check` runs it in numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+from torch import Tensor, nn
+
+from echo_node.domain.appearance import Appearance
+from echo_node.inference.view_check import KNOWN, SIDE
+
+_CHANNELS = (1, 16, 32, 48, 64)
+_HIDDEN = 64
+
+
+class ViewNetwork(nn.Module):
+    """Four convolutions of stride 2, a hidden layer that sees what lies where, and the classes of KNOWN."""
+
+    def __init__(self, dropout: float = 0.2) -> None:
+        super().__init__()
+        pairs = pairwise(_CHANNELS)
+        self.convolutions = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairs)
+        cells = SIDE // 2 ** len(self.convolutions)
+        self.hidden = nn.Linear(_CHANNELS[-1] * cells * cells, _HIDDEN)
+        self.classes = nn.Linear(_HIDDEN, len(KNOWN))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (batch, classes) of evened pictures (batch, 1, SIDE, SIDE)."""
+        for convolution in self.convolutions:
+            images = torch.relu(convolution(images))
+        hidden = torch.relu(self.hidden(self.dropout(images.flatten(1))))
+        logits: Tensor = self.classes(hidden)
+        return logits
+
+    def save(self, path: Path, sure: Mapping[Appearance, float], facts: Mapping[str, str]) -> None:
+        """Write the weights in 16 bits, how likely each class must be to be named, and what made them."""
+        state = self.state_dict()
+        tensors = {name: each.numpy().astype(np.float16) for name, each in state.items()}
+        save_file(tensors, path, {**facts, **{each.name.lower(): str(sure[each]) for each in KNOWN}})
