@@ -17,7 +17,15 @@ from pydicom.dataset import Dataset
 from echo_node import codes
 from echo_node.dicom.fonts import MISSING, Family, Fonts, find_fonts
 from echo_node.dicom.subject import subject_of
-from echo_node.domain.draft import UNSURE_MARK, Draft, SectionName, Subject, compose, printable
+from echo_node.domain.draft import (
+    UNCOMPARED_MARK,
+    UNSURE_MARK,
+    Draft,
+    SectionName,
+    Subject,
+    compose,
+    printable,
+)
 
 _MISSING_NOTE = (
     f"{MISSING} stands for a character that this page cannot show. Structured Reports hold the whole text."
@@ -98,7 +106,7 @@ def _style(section: SectionName, text: str) -> Style:
         return Style.NOTICE
     if section is SectionName.PROCEDURE:
         return Style.SMALL
-    return Style.UNSURE if text.startswith(UNSURE_MARK) else Style.BODY
+    return Style.UNSURE if text.startswith((UNSURE_MARK, UNCOMPARED_MARK)) else Style.BODY
 
 
 def _identity(subject: Subject, made_at: datetime) -> Iterator[str]:

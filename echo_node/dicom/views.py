@@ -21,6 +21,7 @@ from echo_node.dicom.header import PARSE_ERRORS, read_header, text
 from echo_node.dicom.orientation import is_turned, patient_orientation
 from echo_node.dicom.projection import frontal_view
 from echo_node.dicom.selection_rules import PA
+from echo_node.domain.person_name import comparable_group
 from echo_node.domain.study import SelectedImage, Selection, StoredInstance, UnreadImage
 from echo_node.errors import NotEligible, PermanentError
 from echo_node.settings import SelectionSettings
@@ -171,8 +172,7 @@ def _comparable(header: Dataset, keyword: str) -> str:
     """Return a value without what systems write differently for the same patient."""
     value = text(header, keyword)
     if keyword == "PatientName":
-        alphabetic = value.partition("=")[0]
-        return " ".join(re.split(r"[\^\s]+", alphabetic.casefold())).strip()
+        return comparable_group(value.partition("=")[0])
     return value.casefold()
 
 

@@ -13,6 +13,7 @@ from datetime import datetime, tzinfo
 from enum import StrEnum
 
 from echo_node import __version__
+from echo_node.domain.comparison import Comparison
 from echo_node.domain.report import Band, ModelIdentity, Report, Sentence
 from echo_node.domain.study import SelectedImage, Selection, UnreadImage
 
@@ -26,6 +27,8 @@ DRAFT_NOTICE = (
 DEMONSTRATION_NOTICE = "DEMONSTRATION MODEL, NOT FOR CLINICAL USE."
 UNSURE_MARK = "[LOW CONFIDENCE]"
 """Stands before a sentence of which the model is unsure."""
+UNCOMPARED_MARK = "[NO COMPARISON WAS MADE]"
+"""Stands before a sentence that speaks of a comparison: the model reads one image and no earlier one."""
 UNSTATED_ORIENTATION = (
     "The header does not state the orientation of the image: left and right assume that it is not mirrored."
 )
@@ -45,6 +48,7 @@ class Draft:
         study_instance_uid: the study that it belongs to.
         revision: counts the study's drafts from 1.
         at: when it was made.
+        comparison: what came of looking for a prior; None if none is looked for.
     """
 
     report: Report
@@ -52,6 +56,7 @@ class Draft:
     study_instance_uid: str
     revision: int
     at: datetime
+    comparison: Comparison | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,7 @@ class SectionName(StrEnum):
     """The sections in their order; the values are the names of headings in sr_codes.toml."""
 
     SUMMARY = "summary"
+    PRIOR = "prior_procedure_descriptions"
     FINDINGS = "findings"
     IMPRESSIONS = "impressions"
     PROCEDURE = "current_procedure_descriptions"
@@ -144,12 +150,14 @@ def compose(draft: Draft, subject: Subject) -> Content:
     report, selection = draft.report, draft.selection
     findings = _sentences(report.findings) or ("The model wrote no findings.",)
     impression = _sentences(report.impression) or ("The model wrote no impression.",)
-    remarks = () if subject.is_oriented else (UNSTATED_ORIENTATION,)
+    prior = draft.comparison.paragraphs() if draft.comparison else ()
+    remarks = (*_of_comparisons(report), *(() if subject.is_oriented else (UNSTATED_ORIENTATION,)))
     procedure = (*_what_was_read(report, selection.images), *remarks, *_what_was_not(selection.unread))
     return Content(
         report.language,
         (
             Section(SectionName.SUMMARY, (notice(report.model),), is_written=False),
+            *([Section(SectionName.PRIOR, tuple(map(printable, prior)), is_written=False)] if prior else []),
             Section(SectionName.FINDINGS, findings, is_written=True),
             Section(SectionName.IMPRESSIONS, impression, is_written=True),
             Section(SectionName.PROCEDURE, tuple(map(printable, procedure)), is_written=False),
@@ -169,15 +177,30 @@ def printable(value: str) -> str:
 
 
 def _sentences(sentences: Sequence[Sentence]) -> tuple[str, ...]:
-    shown = ((printable(sentence.text), sentence.band) for sentence in sentences)
-    return tuple(_with_band(text, band) for text, band in shown if text)
+    shown = ((printable(sentence.text), sentence) for sentence in sentences)
+    return tuple(_with_marks(text, sentence) for text, sentence in shown if text)
 
 
-def _with_band(text: str, band: Band | None) -> str:
-    """Return a sentence with how sure the model is of it, in words; a mark before it where it is not."""
-    if band is None:
+def _with_marks(text: str, sentence: Sentence) -> str:
+    """Return a sentence with how sure the model is of it, in words; a mark before it where it is not.
+
+    One that speaks of a comparison has its own mark, and is never called sure: how often such sentences are
+    right was not measured.
+    """
+    if sentence.speaks_of_comparison:
+        text = f"{UNCOMPARED_MARK} {text}"
+    if sentence.band is Band.LOW:
+        return f"{UNSURE_MARK} {text}"
+    if sentence.band is None or sentence.speaks_of_comparison:
         return text
-    return f"{UNSURE_MARK} {text}" if band is Band.LOW else f"{text} ({band})"
+    return f"{text} ({sentence.band})"
+
+
+def _of_comparisons(report: Report) -> Iterable[str]:
+    count = sum(each.speaks_of_comparison for each in (*report.findings, *report.impression))
+    if count:
+        speak = "1 sentence speaks" if count == 1 else f"{count} sentences speak"
+        yield f"{speak} of a comparison, marked {UNCOMPARED_MARK}: the model saw no earlier image."
 
 
 def _what_was_read(report: Report, images: Sequence[SelectedImage]) -> Iterable[str]:

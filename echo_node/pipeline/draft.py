@@ -20,6 +20,7 @@ from echo_node.domain.ports import (
     ReportEncoder,
     ReportGenerator,
 )
+from echo_node.pipeline.priors import PriorSearch
 
 log = structlog.get_logger()
 
@@ -34,6 +35,7 @@ class DraftStage:
         generator: writes the report.
         encoders: give it its forms, one of each kind that some destination gets.
         clock: the time.
+        priors: looks for earlier studies meanwhile; None if that is not wanted.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class DraftStage:
         generator: ReportGenerator,
         encoders: Sequence[ReportEncoder],
         clock: Clock,
+        priors: PriorSearch | None = None,
     ) -> None:
         self._ledger = ledger
         self._selector = selector
@@ -51,9 +54,10 @@ class DraftStage:
         self._generator = generator
         self._encoders = tuple(encoders)
         self._clock = clock
+        self._priors = priors
 
     def __call__(self, job: DraftJob) -> None:
-        """Select → read → generate → encode → store.
+        """Select → read → generate → encode → store; priors are asked for from the first step on.
 
         Raises:
             NotEligible: the study holds no image to draft from.
@@ -67,9 +71,13 @@ class DraftStage:
                 self._ledger.keep_earlier(job)
                 log.info("draft_unchanged", study_id=job.study_id, revision=job.revision)
                 return
+            priors = self._priors.begin(job, selection) if self._priors else None
             image = self._reader.read(selection.images[0])
             report = self._generator.generate(image)
-            draft = Draft(report, selection, job.study_instance_uid, job.revision, self._clock.now())
+            comparison = priors() if priors else None
+            draft = Draft(
+                report, selection, job.study_instance_uid, job.revision, self._clock.now(), comparison
+            )
             documents = [
                 encoder.encode(draft, self._ledger.predecessor(job, encoder.kind))
                 for encoder in self._encoders
