@@ -33,6 +33,7 @@ from echo_node.settings import DeliverySettings, DocumentKind, ModelSettings, Ro
 if TYPE_CHECKING:
     from echo_node.domain.ports import ConflictFinder
     from echo_node.inference.generator import EchoGenerator
+    from echo_node.pipeline.priors import PriorSearch
 
 log = structlog.get_logger()
 
@@ -169,6 +170,7 @@ def _infer(settings: Settings, stop: threading.Event) -> None:
             forms,
             clock,
             _watch(settings.delivery),
+            _prior_search(settings, clock),
         )
         worker = Worker(
             "draft",
@@ -329,6 +331,15 @@ def _web(settings: Settings, stop: threading.Event) -> None:
             stop,
             on_ready=lambda port: log.info("role_ready", port=port),
         )
+
+
+def _prior_search(settings: Settings, clock: Any) -> PriorSearch | None:
+    from echo_node.dicom.priors import prior_finder
+    from echo_node.dicom.subject import read_subject
+    from echo_node.pipeline.priors import PriorSearch
+
+    finder = prior_finder(settings.priors, settings.peers, settings.node.ae_title)
+    return PriorSearch(finder, read_subject, clock, settings.priors.time_limit_s) if finder else None
 
 
 def _load_generator(model: ModelSettings) -> EchoGenerator:

@@ -6,6 +6,7 @@ the node is given just its own section. Importing this module must stay light: n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
@@ -153,6 +154,21 @@ class SelectionSettings(Section):
     """What the check of the picture may do: `refuse` an image that is surely no upright frontal chest,
     whatever its header says; `read` also lets it recognise the view where the header states none, and the
     draft says so; `off`: headers alone decide. It has learnt from phantoms only."""
+
+
+class PriorsSettings(Section):
+    """Looking for the patient's earlier chest radiographs, to name the newest in the draft; none is read."""
+
+    peer: str = ""
+    """The peer whose archive is asked by C-FIND; with `qido_url` empty too, none is asked."""
+    qido_url: HttpUrl = ""
+    """A DICOMweb service that is asked by QIDO-RS instead."""
+    qido_token: str = ""
+    """The bearer token for it; best in the environment: ECHO_NODE_PRIORS__QIDO_TOKEN."""
+    time_limit_s: float = Field(default=5.0, gt=0, le=60)
+    """How long a draft waits for the archive at most; it is asked while the model writes."""
+    within_years: int = Field(default=10, ge=1, le=100)
+    """How far back a prior is looked for."""
 
 
 class DatabaseSettings(Section):
@@ -311,6 +327,7 @@ class Settings(Section):
     node: NodeSettings = NodeSettings()
     intake: IntakeSettings = IntakeSettings()
     selection: SelectionSettings = SelectionSettings()
+    priors: PriorsSettings = PriorsSettings()
     database: DatabaseSettings = DatabaseSettings()
     storage: StorageSettings = StorageSettings()
     model: ModelSettings = ModelSettings()
@@ -337,6 +354,7 @@ class Settings(Section):
             raise ConfigError(f"intake.commitment_archive names '{archive}', which is not among the peers")
         if archive and not self.peers[archive].host:
             raise ConfigError(f"peer '{archive}' is asked for storage commitment and needs a host")
+        _check_priors(self.priors, self.peers)
         for name in self.delivery.destinations:
             if name not in self.peers:
                 raise ConfigError(f"delivery.destinations names '{name}', which is not among the peers")
@@ -369,6 +387,16 @@ class Settings(Section):
     def database_url(self) -> str:
         """The database's URL, the default one made from the data folder."""
         return self.database.url or f"sqlite:///{(self.node.data_dir / 'echo-node.sqlite3').resolve()}"
+
+
+def _check_priors(priors: PriorsSettings, peers: Mapping[str, Peer]) -> None:
+    """Refuse an archive that could not be asked."""
+    if priors.peer and priors.qido_url:
+        raise ConfigError("priors.peer and priors.qido_url name two archives: set one of them")
+    if priors.peer and priors.peer not in peers:
+        raise ConfigError(f"priors.peer names '{priors.peer}', which is not among the peers")
+    if priors.peer and not peers[priors.peer].host:
+        raise ConfigError(f"peer '{priors.peer}' is asked for priors and needs a host")
 
 
 def _check_destination(name: str, peer: Peer) -> None:

@@ -236,9 +236,11 @@ def _peers(settings: Settings) -> Iterator[Finding]:
     yield from _documents(settings)
     sender = Sender(settings.node.ae_title, settings.peers, settings.delivery.timeout_s)
     by_hl7 = MllpSender(settings.peers, settings.delivery.timeout_s)
+    yield from _priors(settings)
     for name, peer in settings.peers.items():
         if peer.host:
-            is_needed = name in settings.delivery.destinations or name in settings.archive
+            asked = {*settings.delivery.destinations, *settings.archive, settings.priors.peer}
+            is_needed = name in asked
             yield _peer(sender, name, peer, is_needed=is_needed)
         if peer.mllp_url:
             yield _hl7_peer(by_hl7, name, peer)
@@ -254,6 +256,23 @@ def _documents(settings: Settings) -> Iterator[Finding]:
         yield Finding("documents", Verdict.FAILED, str(error), "or leave it out of the peer's kinds")
     else:
         yield Finding("documents", Verdict.OK, ", ".join(kinds))
+
+
+def _priors(settings: Settings) -> Iterator[Finding]:
+    """Look whether the archive answers that priors are looked for in."""
+    from echo_node.dicom.priors import prior_finder
+
+    finder = prior_finder(settings.priors, settings.peers, settings.node.ae_title)
+    if finder is None:
+        return
+    try:
+        finder.probe()
+    except EchoNodeError as error:
+        remedy = "check [priors], and that the archive lets our AE title query; drafts go out without"
+        yield Finding("priors", Verdict.FAILED, str(error), remedy)
+    else:
+        way = "QIDO-RS" if settings.priors.qido_url else "C-FIND"
+        yield Finding("priors", Verdict.OK, f"{finder.archive} answers {way}")
 
 
 def _hl7_peer(sender: MllpSender, name: str, peer: Peer) -> Finding:

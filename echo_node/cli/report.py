@@ -250,7 +250,9 @@ def _print(result: _Result) -> None:
 
 
 def _how_sure(sentence: Sentence) -> str:
-    """Return the sentence's confidence as rich markup; nothing where none was measured."""
+    """Return the sentence's confidence, or its mark, as rich markup; nothing where none was measured."""
+    if sentence.speaks_of_comparison:
+        return "  [yellow]no comparison was made[/yellow]"
     if sentence.confidence is None:
         return ""
     style = "yellow" if sentence.is_unsure else "dim"

@@ -50,9 +50,9 @@ def pacs_peer(text: str, source: str) -> Peer:
 
 def masked(key: Key, value: object) -> object:
     """Return *value* fit to be shown: passwords and tokens are replaced by `***`."""
-    if key[-1] == "stow_token" and value:
+    if key[-1] in {"stow_token", "qido_token"} and value:
         return "***"
-    if key[-1] in {"url", "endpoint_url"} and isinstance(value, str):
+    if key[-1] in {"url", "endpoint_url", "qido_url"} and isinstance(value, str):
         return mask_url(value)
     return value
 

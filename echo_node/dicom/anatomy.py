@@ -20,6 +20,7 @@ _NEAREST_TEXTS = (
     "AcquisitionDeviceProcessingDescription",
     "PerformedProcedureStepDescription",
 )
+UNTOLD = "the header does not say which body part is shown"
 _STUDY_TEXTS = ("RequestedProcedureDescription", "StudyDescription")
 
 
@@ -47,7 +48,7 @@ def why_not_chest(header: Dataset) -> str | None:
             return None
         if other:
             return "wrong body part: the header's descriptions name another one than the chest"
-    return "the header does not say which body part is shown"
+    return UNTOLD
 
 
 def _body_part(header: Dataset, rules: ChestRules) -> str:

@@ -33,6 +33,7 @@ def tables() -> dict[str, str]:
             [(each.name, each.uid) for each in known.transfer_syntaxes],
         ),
         "sent": _table(("SOP class", "UID"), [(each.name, each.uid) for each in known.sent]),
+        "asked": _table(("SOP class", "UID"), [(known.query.name, known.query.uid)]),
         "implementation": _table(
             ("", ""),
             [

@@ -49,6 +49,7 @@ class Contexts:
 
     verification: NamedUid
     commitment: NamedUid
+    query: NamedUid
     storage: tuple[StorageClass, ...]
     transfer_syntaxes: tuple[NamedUid, ...]
     sent: tuple[NamedUid, ...]
@@ -84,6 +85,10 @@ class Contexts:
             context.scu_role, context.scp_role = False, True
         return context
 
+    def query_proposal(self) -> PresentationContext:
+        """Return the context of the query of studies that is proposed."""
+        return build_context(self.query.uid, [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
+
     @property
     def _uncompressed(self) -> list[str]:
         compressed = ("1.2.840.10008.1.2.4", "1.2.840.10008.1.2.5")
@@ -104,6 +109,7 @@ def contexts() -> Contexts:
         loaded = Contexts(
             verification=NamedUid(**table["verification"]),
             commitment=NamedUid(**table["commitment"]),
+            query=NamedUid(**table["query"]),
             storage=tuple(
                 StorageClass(
                     each["name"], each["uid"], bool(each["drafted"]), str(each.get("unread_reason", ""))
@@ -116,7 +122,8 @@ def contexts() -> Contexts:
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise ConfigError(f"{path} cannot be used: {error}") from error
     entries: tuple[NamedUid | StorageClass, ...] = (
-        loaded.verification, loaded.commitment, *loaded.storage, *loaded.transfer_syntaxes, *loaded.sent
+        loaded.verification, loaded.commitment, loaded.query, *loaded.storage, *loaded.transfer_syntaxes,
+        *loaded.sent,
     )  # fmt: skip
     for entry in entries:
         if not is_valid_uid(entry.uid):

@@ -7,13 +7,13 @@ messages say which attribute differs, and never its value.
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterable, Sequence
 
 from pydicom.dataset import Dataset
 
 from echo_node.dicom.attributes import requests
 from echo_node.dicom.header import read_header, text
+from echo_node.domain.person_name import comparable_group
 from echo_node.domain.study import StoredInstance
 from echo_node.domain.withdrawal import Conflict, RejectionReason, Standing
 from echo_node.errors import PermanentError
@@ -90,8 +90,7 @@ def _comparable(header: Dataset, keyword: str) -> str:
     """Return a value without what systems write differently for the same patient."""
     value = text(header, keyword)
     if keyword == "PatientName":
-        alphabetic = value.partition("=")[0]
-        return " ".join(re.split(r"[\^\s]+", alphabetic.casefold())).strip()
+        return comparable_group(value.partition("=")[0])
     return value.casefold()
 
 

@@ -124,6 +124,7 @@ def _heading(name: SectionName, words: Words) -> str:
     coded = codes.code("heading", name).meaning
     spoken = {
         SectionName.SUMMARY: words.summary,
+        SectionName.PRIOR: words.priors,
         SectionName.FINDINGS: words.findings,
         SectionName.IMPRESSIONS: words.impressions,
         SectionName.PROCEDURE: words.procedure,
@@ -136,7 +137,8 @@ def _style(section: SectionName, text: str, words: Words) -> Style:
         return Style.NOTICE
     if section is SectionName.PROCEDURE:
         return Style.SMALL
-    return Style.UNSURE if text.startswith(words.unsure_mark) else Style.BODY
+    marks = (words.unsure_mark, words.uncompared_mark)
+    return Style.UNSURE if text.startswith(marks) else Style.BODY
 
 
 def _identity(subject: Subject, made_at: datetime, words: Words) -> Iterator[str]:

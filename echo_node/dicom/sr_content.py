@@ -33,6 +33,7 @@ _HAS_MODIFIER = RelationshipTypeValues.HAS_CONCEPT_MOD
 
 _ELEMENTS = {
     SectionName.SUMMARY: "summary",
+    SectionName.PRIOR: "procedure_description",
     SectionName.FINDINGS: "finding",
     SectionName.IMPRESSIONS: "impression",
     SectionName.PROCEDURE: "procedure_description",

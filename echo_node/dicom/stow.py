@@ -6,14 +6,13 @@ becomes of the delivery, as a DIMSE status would: its failure and warning reason
 
 from __future__ import annotations
 
-import http.client
 import json
 import secrets
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
+from echo_node.dicom.http import MAY_PASS, exchange
 from echo_node.dicom.statuses import Status, outcome_of
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.report import EncodedDocument
@@ -22,7 +21,6 @@ from echo_node.settings import Peer
 
 _FAILED, _STORED = "00081198", "00081199"
 _SOP_INSTANCE_UID, _FAILURE_REASON, _WARNING_REASON = "00081155", "00081197", "00081196"
-_MAY_PASS = {408, 425, 429}
 _HAS_AN_ANSWER = {200, 202, 409}
 
 
@@ -45,24 +43,14 @@ class StowSender:
             TransientError: no connection, time-out, or an answer that may change.
             PermanentError: an answer that will not.
         """
-        code, body = self._post(destination, _request(self._peers[destination], document))
+        request = _request(self._peers[destination], document)
+        code, body = exchange(request, destination, self._timeout_s)
         if code in _HAS_AN_ANSWER:
             return _outcome(destination, code, body, document.sop_instance_uid)
         message = f"{destination} answers STOW-RS with HTTP {code}"
-        if code >= 500 or code in _MAY_PASS:
+        if code >= 500 or code in MAY_PASS:
             raise TransientError(message)
         raise PermanentError(f"{message}: check stow_url and stow_token of the peer")
-
-    def _post(self, destination: str, request: urllib.request.Request) -> tuple[int, bytes]:
-        try:
-            with urllib.request.urlopen(request, timeout=self._timeout_s) as answer:  # noqa: S310 - http(s) only
-                return answer.status, answer.read()
-        except urllib.error.HTTPError as refusal:
-            with refusal:
-                return refusal.code, refusal.read()
-        except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", error)
-            raise TransientError(f"{destination} cannot be reached: {type(reason).__name__}") from error
 
 
 def _request(peer: Peer, document: EncodedDocument) -> urllib.request.Request:

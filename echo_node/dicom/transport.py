@@ -1,12 +1,17 @@
-"""The socket of an association, closed whatever becomes of the peer.
+"""The socket of an association, closed whatever becomes of the peer; and whose each answer is.
 
 pynetdicom shuts a connection down and then closes the socket, but leaves out the second if the first fails,
 as it does when the peer has gone or was never reached; the file descriptor then lives until the garbage
 collector comes by. A node that tries a dead PACS again and again must not gather them.
+
+Whoever asks over an association halts its thread first, so that the answer is not taken for a request there;
+but pynetdicom takes a thread that is just passing the barrier for one that stands at it, and now and then an
+answer is lost (its issue 875). Here the barrier itself tells who stands at it.
 """
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from pynetdicom.ae import ApplicationEntity
@@ -24,10 +29,48 @@ class ClosingSocket(AssociationSocket):
             connection.close()
 
 
+class _Barrier:
+    """Stands in for the Event that halts an association's thread; shut, it is shut once that thread waits."""
+
+    _LOOK_EVERY_S = 0.05
+
+    def __init__(self, association: Association) -> None:
+        self._association = association
+        self._changed = threading.Condition()
+        self._is_open = True
+        self._holds_somebody = False
+
+    def wait(self) -> bool:
+        """Hold the association's thread while the barrier is shut."""
+        with self._changed:
+            while not self._is_open:
+                self._holds_somebody = True
+                self._changed.notify_all()
+                self._changed.wait()
+            self._holds_somebody = False
+        return True
+
+    def clear(self) -> None:
+        """Shut it, and return when the thread stands before it, has ended, or somebody opens it again."""
+        with self._changed:
+            self._is_open = False
+            if threading.current_thread() is self._association:
+                return
+            while not (self._holds_somebody or self._is_open) and self._association.is_alive():
+                self._changed.wait(self._LOOK_EVERY_S)
+
+    def set(self) -> None:
+        """Open it."""
+        with self._changed:
+            self._is_open = True
+            self._changed.notify_all()
+
+
 class Requestor(ApplicationEntity):
     """An application entity whose associations go out over such sockets."""
 
     def _create_socket(self, assoc: Association, address: Any, tls_args: Any) -> AssociationSocket:
+        assoc._reactor_checkpoint = _Barrier(assoc)  # type: ignore[assignment]  # noqa: SLF001
         connection = ClosingSocket(assoc, address=address)
         connection.tls_args = tls_args
         return connection

@@ -14,6 +14,7 @@ from datetime import datetime, tzinfo
 from enum import StrEnum
 
 from echo_node import __version__
+from echo_node.domain.comparison import Comparison
 from echo_node.domain.report import Band, EncodedDocument, ModelIdentity, Report, Sentence
 from echo_node.domain.study import SelectedImage, Selection, UnreadImage
 from echo_node.domain.words import ENGLISH, Words, words_of
@@ -45,6 +46,7 @@ class Draft:
         study_instance_uid: the study that it belongs to.
         revision: counts the study's drafts from 1.
         at: when it was made.
+        comparison: what came of looking for a prior; None if none is looked for.
     """
 
     report: Report
@@ -52,6 +54,7 @@ class Draft:
     study_instance_uid: str
     revision: int
     at: datetime
+    comparison: Comparison | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,7 @@ class SectionName(StrEnum):
     """The sections in their order; the values are the names of headings in sr_codes.toml."""
 
     SUMMARY = "summary"
+    PRIOR = "prior_procedure_descriptions"
     FINDINGS = "findings"
     IMPRESSIONS = "impressions"
     PROCEDURE = "current_procedure_descriptions"
@@ -173,9 +177,11 @@ def compose(draft: Draft, subject: Subject) -> Content:
     words = words_of(report.language)
     findings = _sentences(report.findings, words) or (words.no_findings,)
     impression = _sentences(report.impression, words) or (words.no_impression,)
+    prior = draft.comparison.paragraphs(words) if draft.comparison else ()
     unstated = () if subject.is_oriented else (words.unstated_orientation,)
     procedure = (
         *_what_was_read(report, selection.images, words),
+        *_of_comparisons(report, words),
         *remarks_on(selection.images, words),
         *unstated,
         *_what_was_not(selection.unread, words),
@@ -184,6 +190,7 @@ def compose(draft: Draft, subject: Subject) -> Content:
         report.language,
         (
             Section(SectionName.SUMMARY, notices(report.model, report.language), is_written=False),
+            *([Section(SectionName.PRIOR, tuple(map(printable, prior)), is_written=False)] if prior else []),
             Section(SectionName.FINDINGS, findings, is_written=True),
             Section(SectionName.IMPRESSIONS, impression, is_written=True),
             Section(SectionName.PROCEDURE, tuple(map(printable, procedure)), is_written=False),
@@ -222,18 +229,31 @@ def _is_printable(character: str) -> bool:
 
 
 def _sentences(sentences: Sequence[Sentence], words: Words) -> tuple[str, ...]:
-    shown = ((printable(sentence.text), sentence.band) for sentence in sentences)
-    return tuple(_with_band(text, band, words) for text, band in shown if text)
+    shown = ((printable(sentence.text), sentence) for sentence in sentences)
+    return tuple(_with_marks(text, sentence, words) for text, sentence in shown if text)
 
 
-def _with_band(text: str, band: Band | None, words: Words) -> str:
-    """Return a sentence with how sure the model is of it, in words; a mark before it where it is not."""
-    if band is None:
-        return text
-    if band is Band.LOW:
+def _with_marks(text: str, sentence: Sentence, words: Words) -> str:
+    """Return a sentence with how sure the model is of it, in words; a mark before it where it is not.
+
+    One that speaks of a comparison has its own mark, and is never called sure: how often such sentences are
+    right was not measured.
+    """
+    if sentence.speaks_of_comparison:
+        text = f"{words.uncompared_mark} {text}"
+    if sentence.band is Band.LOW:
         return f"{words.unsure_mark} {text}"
+    if sentence.band is None or sentence.speaks_of_comparison:
+        return text
     # Not by format: the sentence may hold braces.
-    return (words.high if band is Band.HIGH else words.moderate).replace("{sentence}", text)
+    return (words.high if sentence.band is Band.HIGH else words.moderate).replace("{sentence}", text)
+
+
+def _of_comparisons(report: Report, words: Words) -> Iterable[str]:
+    count = sum(each.speaks_of_comparison for each in (*report.findings, *report.impression))
+    if count:
+        speaks = words.uncompared_one if count == 1 else words.uncompared
+        yield speaks.format(count=count, mark=words.uncompared_mark)
 
 
 def _what_was_read(report: Report, images: Sequence[SelectedImage], words: Words) -> Iterable[str]:

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from echo_node.domain.appearance import Appearance
 from echo_node.domain.commitment import AnswerJob, CommitmentJob, CommitmentReport, CommitmentRequest
+from echo_node.domain.comparison import Comparison
 from echo_node.domain.draft import Draft, Subject, Unmade, UnmadeForm
 from echo_node.domain.job import DeliveryJob, DraftJob, Lease
 from echo_node.domain.report import EncodedDocument, ModelIdentity, Report
@@ -422,6 +423,31 @@ class SubjectReader(Protocol):
 
         Raises:
             PermanentError: it cannot be read any more.
+        """
+        ...
+
+
+class PriorFinder(Protocol):
+    """Looks for the patient's earlier chest radiographs (fulfilled by dicom/priors.py)."""
+
+    @property
+    def archive(self) -> str:
+        """Where, for a reader."""
+        ...
+
+    @property
+    def within_years(self) -> int:
+        """How far back."""
+        ...
+
+    def find(self, subject: Subject, study_instance_uid: str) -> Comparison:
+        """Return the newest prior of the study of *subject*, if the archive has one.
+
+        Only for a subject of whom domain.prior.why_not_asked has nothing to say.
+
+        Raises:
+            TransientError: the archive cannot be reached, or does not answer in time.
+            PermanentError: it refuses the question.
         """
         ...
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from echo_node.domain.comparison import speaks_of_comparison
+
 _UNSURE, _SURE = 0.5, 0.9
 
 
@@ -56,6 +58,11 @@ class Sentence:
     def is_unsure(self) -> bool:
         """Whether a sentence like this one is more often wrong than right."""
         return self.band is Band.LOW
+
+    @property
+    def speaks_of_comparison(self) -> bool:
+        """Whether it tells of a change or of an earlier study, which no model here has seen."""
+        return speaks_of_comparison(self.text)
 
 
 @dataclass(frozen=True, slots=True)

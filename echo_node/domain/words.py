@@ -31,7 +31,20 @@ class Words:
         unstated_orientation: the header does not say which side is left.
         recognised_view: the view is known from the image alone.
         looks_mirrored: the heart lies on the patient's right.
+        uncompared_mark: stands before a sentence that speaks of a comparison: the model reads one image.
+        uncompared: {count} sentences do, behind {mark}.
+        uncompared_one: one does.
+        prior_found: {date}, {views} (may be empty), {archive}, {uid}.
+        prior_views: the views of a prior, before they are put in: {views}.
+        prior_none: {years}, {archive}.
+        prior_none_one: the same of one year.
+        prior_unknown: {archive}, {obstacle}; the obstacle is in English.
+        priors_undescribed: {archive}, {count}: earlier radiographs of an unknown part of the body.
+        priors_undescribed_one: the same of one.
+        priors_left_out: {count}, {reason}; the reason is in English.
+        priors_left_out_one: the same of one.
         summary: a page's heading.
+        priors: a page's heading.
         findings: a page's heading.
         impressions: a page's heading.
         procedure: a page's heading.
@@ -62,7 +75,20 @@ class Words:
     unstated_orientation: str
     recognised_view: str
     looks_mirrored: str
+    uncompared_mark: str
+    uncompared: str
+    uncompared_one: str
+    prior_found: str
+    prior_views: str
+    prior_none: str
+    prior_none_one: str
+    prior_unknown: str
+    priors_undescribed: str
+    priors_undescribed_one: str
+    priors_left_out: str
+    priors_left_out_one: str
     summary: str
+    priors: str
     findings: str
     impressions: str
     procedure: str
@@ -103,7 +129,32 @@ ENGLISH = Words(
         "The image looks mirrored, with the heart on the patient's right: "
         "left and right may be exchanged in this draft."
     ),
+    uncompared_mark="[NO COMPARISON WAS MADE]",
+    uncompared="{count} sentences speak of a comparison, marked {mark}: the model saw no earlier image.",
+    uncompared_one="1 sentence speaks of a comparison, marked {mark}: the model saw no earlier image.",
+    prior_found=(
+        "Comparison: a prior chest radiograph of {date}{views} exists in {archive}; the program did not read "
+        "it and compared nothing with it. Study Instance UID: {uid}"
+    ),
+    prior_views=" ({views})",
+    prior_none="Comparison: no prior chest radiograph of the last {years} years was found in {archive}.",
+    prior_none_one="Comparison: no prior chest radiograph of the last year was found in {archive}.",
+    prior_unknown=(
+        "Comparison: priors could not be looked up in {archive}: {obstacle}. "
+        "Whether there are any is not known."
+    ),
+    priors_undescribed=(
+        "{archive} has {count} earlier radiographs of this patient of which it does not say what part of the "
+        "body they show."
+    ),
+    priors_undescribed_one=(
+        "{archive} has 1 earlier radiograph of this patient of which it does not say what part of the body "
+        "it shows."
+    ),
+    priors_left_out="Left out, {count} earlier studies under the same patient ID: {reason}.",
+    priors_left_out_one="Left out, 1 earlier study under the same patient ID: {reason}.",
     summary="Summary",
+    priors="Prior Procedure Descriptions",
     findings="Findings",
     impressions="Impressions",
     procedure="Current Procedure Descriptions",
@@ -140,7 +191,23 @@ CHINESE = Words(
     unstated_orientation="影像信息未注明方位：左右之分以影像未经镜像翻转为前提。",
     recognised_view="体位由影像本身识别得出，影像信息未注明。",
     looks_mirrored="影像疑似左右镜像（心脏位于患者右侧）：本草稿中的左右可能颠倒。",
+    uncompared_mark="【未作对比】",
+    uncompared="{count} 句涉及前后对比，已标 {mark}：模型未阅任何既往影像。",
+    uncompared_one="1 句涉及前后对比，已标 {mark}：模型未阅任何既往影像。",
+    prior_found=(
+        "对比：{archive} 中存有 {date} 的既往胸片{views}；程序未阅该片，也未与之作任何对比。"
+        "Study Instance UID：{uid}"
+    ),
+    prior_views="（{views}）",
+    prior_none="对比：在 {archive} 中未查到近 {years} 年的既往胸片。",
+    prior_none_one="对比：在 {archive} 中未查到近 1 年的既往胸片。",
+    prior_unknown="对比：无法在 {archive} 中查询既往检查，原因：{obstacle}。是否有既往检查不详。",
+    priors_undescribed="{archive} 中另有该患者 {count} 次既往摄片，未注明部位。",
+    priors_undescribed_one="{archive} 中另有该患者 1 次既往摄片，未注明部位。",
+    priors_left_out="未列入同一患者编号下的 {count} 次既往检查，原因：{reason}。",
+    priors_left_out_one="未列入同一患者编号下的 1 次既往检查，原因：{reason}。",
     summary="概要",
+    priors="既往检查",
     findings="影像所见",
     impressions="结论",
     procedure="检查说明",

@@ -27,6 +27,7 @@ from echo_node.domain.report import EncodedDocument
 from echo_node.domain.study import StoredInstance
 from echo_node.domain.withdrawal import Conflict
 from echo_node.errors import PermanentError
+from echo_node.pipeline.priors import PriorSearch
 
 log = structlog.get_logger()
 
@@ -43,6 +44,7 @@ class DraftStage:
         clock: the time.
         watch: sees whether a late image contradicts a draft that stands, which is withdrawn then; None
             withdraws nothing.
+        priors: looks for earlier studies meanwhile; None if that is not wanted.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class DraftStage:
         encoders: Sequence[ReportEncoder],
         clock: Clock,
         watch: ConflictFinder | None = None,
+        priors: PriorSearch | None = None,
     ) -> None:
         self._ledger = ledger
         self._selector = selector
@@ -62,9 +65,12 @@ class DraftStage:
         self._encoders = tuple(encoders)
         self._clock = clock
         self._watch = watch
+        self._priors = priors
 
     def __call__(self, job: DraftJob) -> None:
         """Select → read → generate → encode → store; or withdraw what was drafted before.
+
+        Priors are asked for while the model writes.
 
         Raises:
             NotEligible: the study holds no image to draft from.
@@ -81,9 +87,13 @@ class DraftStage:
                 self._ledger.keep_earlier(job)
                 log.info("draft_unchanged", study_id=job.study_id, revision=job.revision)
                 return
+            priors = self._priors.begin(job, selection) if self._priors else None
             image = self._reader.read(selection.images[0])
             report = self._generator.generate(image)
-            draft = Draft(report, selection, job.study_instance_uid, job.revision, self._clock.now())
+            comparison = priors() if priors else None
+            draft = Draft(
+                report, selection, job.study_instance_uid, job.revision, self._clock.now(), comparison
+            )
             documents, unmade = self._encoded(job, draft)
         self._ledger.store(job, documents, selection, report.model, unmade)
         log.info(

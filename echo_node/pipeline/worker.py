@@ -1,6 +1,6 @@
 """The worker: claim → heartbeat → stage → what became of it, again and again until told to stop.
 
-One of the three doors with a broad `except`: a stage that fails for a reason that nobody foresaw is
+One of the four doors with a broad `except`: a stage that fails for a reason that nobody foresaw is
 tried again a bounded number of times, and only the exception's class is kept.
 """
 

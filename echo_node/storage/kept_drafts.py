@@ -11,6 +11,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from echo_node.domain.comparison import Comparison, PriorStudy
 from echo_node.domain.draft import Draft
 from echo_node.domain.report import Generation, ModelIdentity, Report, Sentence
 from echo_node.domain.study import InstanceIdentity, SelectedImage, Selection, StoredInstance, UnreadImage
@@ -25,13 +26,19 @@ def encoded(draft: Draft) -> bytes:
         "format": _FORMAT,
         "report": asdict(draft.report),
         "images": [
-            {"sop_instance_uid": each.instance.identity.sop_instance_uid, "view": each.view}
+            {
+                "sop_instance_uid": each.instance.identity.sop_instance_uid,
+                "view": each.view,
+                "is_view_stated": each.is_view_stated,
+                "looks_mirrored": each.looks_mirrored,
+            }
             for each in draft.selection.images
         ],
         "unread": [asdict(each) for each in draft.selection.unread],
         "study_instance_uid": draft.study_instance_uid,
         "revision": draft.revision,
         "at": draft.at.isoformat(),
+        "comparison": asdict(draft.comparison) if draft.comparison else None,
     }
     return json.dumps(kept).encode()
 
@@ -50,7 +57,7 @@ def decoded(content: bytes, instances: Mapping[str, StoredInstance]) -> Draft:
         kept = json.loads(content)
         if kept["format"] != _FORMAT:
             raise PermanentError("the draft was kept by a newer program: use that")
-        images = [SelectedImage(instances[each["sop_instance_uid"]], each["view"]) for each in kept["images"]]
+        images = [SelectedImage(instances[each.pop("sop_instance_uid")], **each) for each in kept["images"]]
         unread = [
             UnreadImage(InstanceIdentity(**each["identity"]), each["reason"]) for each in kept["unread"]
         ]
@@ -60,9 +67,19 @@ def decoded(content: bytes, instances: Mapping[str, StoredInstance]) -> Draft:
             kept["study_instance_uid"],
             kept["revision"],
             datetime.fromisoformat(kept["at"]),
+            _comparison(kept["comparison"]),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise PermanentError(f"the kept draft cannot be used ({type(error).__name__})") from error
+
+
+def _comparison(kept: dict[str, Any] | None) -> Comparison | None:
+    if kept is None:
+        return None
+    prior = kept.pop("prior")
+    if prior is not None:
+        prior = PriorStudy(**{**prior, "views": tuple(prior["views"])})
+    return Comparison(**{**kept, "left_out": tuple(kept["left_out"])}, prior=prior)
 
 
 def _report(kept: dict[str, Any]) -> Report:

@@ -16,6 +16,7 @@ from support.house import House
 from support.studies import EXPLICIT_LITTLE_ENDIAN, MODEL, digest, received, selection
 
 from echo_node.dicom.scp import file_meta
+from echo_node.domain.comparison import Comparison, PriorStudy
 from echo_node.domain.draft import Draft
 from echo_node.domain.identifiers import document_uid
 from echo_node.domain.job import DeliveryJob, DeliveryState, JobState
@@ -382,12 +383,30 @@ def test_a_backup_holds_what_it_can_be_made_from(
 _TEXT = st.text(st.characters(codec=None))
 
 
-@given(st.lists(st.builds(Sentence, _TEXT, st.none() | st.floats(0, 1)), min_size=1, max_size=3), _TEXT)
-def test_a_draft_is_kept_to_the_letter(sentences: list[Sentence], reason: str) -> None:
+_PRIOR = st.builds(PriorStudy, st.just("1.2.3"), st.just("20260102"), st.sampled_from([(), ("PA", "AP")]))
+
+
+@given(
+    st.lists(st.builds(Sentence, _TEXT, st.none() | st.floats(0, 1)), min_size=1, max_size=3),
+    _TEXT,
+    st.none()
+    | st.builds(
+        Comparison, _TEXT, st.just(10), st.none() | _PRIOR, st.just(1), st.tuples(_TEXT, _TEXT), _TEXT
+    ),
+    st.booleans(),
+)
+def test_a_draft_is_kept_to_the_letter(
+    sentences: list[Sentence], reason: str, comparison: Comparison | None, by_its_picture: bool
+) -> None:
     report = Report(tuple(sentences), (), "zh", MODEL, Generation("adaptive", 8, 2, 0.25))
     chosen = selection(received(1), received(2))
     unread = (UnreadImage(received(3).identity, reason),)
-    draft = Draft(report, replace(chosen, unread=unread), "1.2.3.1", 2, datetime(2026, 1, 2, tzinfo=UTC))
+    images = tuple(
+        replace(each, is_view_stated=not by_its_picture, looks_mirrored=by_its_picture)
+        for each in chosen.images
+    )
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    draft = Draft(report, Selection(images, unread), "1.2.3.1", 2, at, comparison)
     at_hand = {each.instance.identity.sop_instance_uid: each.instance for each in chosen.images}
     assert kept_drafts.decoded(kept_drafts.encoded(draft), at_hand) == draft
 

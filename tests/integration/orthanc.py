@@ -46,6 +46,7 @@ class Orthanc:
         stable_age_s: when it calls a study stable.
         dicomweb: whether it is a DICOMweb service too.
         ae_title: its own.
+        encoding: of what it answers to questions, by Orthanc's name.
     """
 
     def __init__(
@@ -55,9 +56,11 @@ class Orthanc:
         stable_age_s: int = 1,
         dicomweb: bool = False,
         ae_title: str = AE_TITLE,
+        encoding: str = "Latin1",
     ) -> None:
         self._ae_title = ae_title
         self._dicomweb = dicomweb
+        self._encoding = encoding
         self._folder = Path(tempfile.mkdtemp(prefix="echo-node-orthanc-"))
         self._modalities = modalities if modalities is not None else {"ECHO_NODE": ("127.0.0.1", 11112)}
         self._stable_age_s = stable_age_s
@@ -227,6 +230,7 @@ class Orthanc:
             "DicomAet": self._ae_title,
             "DicomPort": self.dicom_port,
             "DicomCheckCalledAet": True,
+            "DefaultEncoding": self._encoding,
             "StrictAetComparison": True,
             "DicomAlwaysAllowEcho": False,
             "DicomAlwaysAllowStore": False,

@@ -52,7 +52,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, str],
     folder, everything = tmp_path_factory.mktemp("forms"), {}
     for kind, language, header in CASES:
         image = drafts.image(folder / f"{language}-{header}-image.dcm", language, header)
-        draft = drafts.draft_of(image, drafts.report(language))
+        comparison = drafts.COMPARISONS[header]
+        draft = drafts.draft_of(image, drafts.report(language), comparison=comparison)
         path = folder / f"{kind}-{language}-{header}.dcm"
         document = dicom_encoder(kind).encode(draft)
         path.write_bytes(document.content)
@@ -128,6 +129,13 @@ class TestEveryReport:
         places = [page.index(paragraph) for paragraph in [BANNER, "UNVERIFIED", *one.paragraphs]]
         assert places[0] < places[2]
         assert places[2:] == sorted(places[2:])
+
+
+def test_every_outcome_of_looking_for_priors_is_among_them(made: dict[tuple[str, str, str], Made]) -> None:
+    said = {header: " ".join(made[REPORTS[0], "en", header].paragraphs) for header in drafts.HEADERS}
+    assert "a prior chest radiograph of 2025-03-04 (PA) exists in ARCHIVE" in said["whole"]
+    assert "no prior chest radiograph of the last year was found in ARCHIVE" in said["bare"]
+    assert "priors could not be looked up in P&C|~^S" in said["odd"]
 
 
 def test_a_validator_that_judges_many_files_still_finds_what_is_wrong(

@@ -12,12 +12,14 @@ from integration.orthanc import Orthanc
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
+from support import drafts
 
 from echo_node.dicom.header import instance_from_file
 from echo_node.dicom.pixels import read_file
 from echo_node.dicom.scu import Sender
 from echo_node.dicom.sr import StructuredReportEncoder
 from echo_node.dicom.views import ChestImageSelector
+from echo_node.domain.comparison import Comparison
 from echo_node.domain.draft import Draft
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.report import EncodedDocument, Generation, ModelIdentity, Report, Sentence
@@ -68,11 +70,14 @@ def variant(target: Path, *, without: tuple[str, ...] = (), **attributes: object
 
 
 def encode(
-    *paths: Path, report: Report = REPORT, predecessor: EncodedDocument | None = None
+    *paths: Path,
+    report: Report = REPORT,
+    predecessor: EncodedDocument | None = None,
+    comparison: Comparison | None = None,
 ) -> EncodedDocument:
     selection = ChestImageSelector().select([instance_from_file(path) for path in paths])
     study = selection.images[0].instance.identity.study_instance_uid
-    draft = Draft(report, selection, study, 1 if predecessor is None else 2, AT)
+    draft = Draft(report, selection, study, 1 if predecessor is None else 2, AT, comparison)
     return StructuredReportEncoder(zone=UTC).encode(draft, predecessor)
 
 
@@ -140,9 +145,13 @@ def test_pixelmed_finds_no_error(document: EncodedDocument, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_the_sections_follow_the_template_to_the_letter(tmp_path: Path) -> None:
+@pytest.mark.parametrize("comparison", [None, drafts.COMPARISONS["bare"]])
+def test_the_sections_follow_the_template_to_the_letter(
+    tmp_path: Path, comparison: Comparison | None
+) -> None:
     path = tmp_path / "sr.dcm"
-    path.write_bytes(validators.with_retired_headings(encode(sample("RG1_UNCR"), sample("RG1_J2KR")).content))
+    document = encode(sample("RG1_UNCR"), sample("RG1_J2KR"), comparison=comparison)
+    path.write_bytes(validators.with_retired_headings(document.content))
     assert validators.pixelmed_findings(path) == []
 
 
@@ -171,7 +180,8 @@ def test_phantom_studies_are_read_and_reported(
 
 def test_the_page_reads_well(tmp_path: Path) -> None:
     path = tmp_path / "sr.dcm"
-    path.write_bytes(encode(sample("RG1_UNCR"), sample("RG1_J2KR")).content)
+    comparison = drafts.COMPARISONS["whole"]
+    path.write_bytes(encode(sample("RG1_UNCR"), sample("RG1_J2KR"), comparison=comparison).content)
     page = validators.readable_text(validators.html_page(path, tmp_path / "sr.html"))
     order = [
         "RG1 CompressedSamples",
@@ -180,6 +190,8 @@ def test_the_page_reads_well(tmp_path: Path) -> None:
         "Verification Flag:\nUNVERIFIED",
         "Diagnostic Imaging Report",
         "DEMONSTRATION MODEL, NOT FOR CLINICAL USE. UNVERIFIED MACHINE DRAFT.",
+        "Prior Procedure Descriptions",
+        "Comparison: a prior chest radiograph of 2025-03-04 (PA) exists in ARCHIVE",
         "Multiple round opacities in both lungs.",
         "No pleural effusion.",
         "Pulmonary nodules, suspicious for metastases.",

@@ -10,11 +10,19 @@ from pydicom.dataset import Dataset
 
 from echo_node.dicom.header import instance_from_file
 from echo_node.dicom.views import ChestImageSelector
+from echo_node.domain.comparison import Comparison, PriorStudy
 from echo_node.domain.draft import Draft
 from echo_node.domain.report import Generation, ModelIdentity, Report, Sentence
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 MODEL = ModelIdentity("echo-demo", "3", "5a" * 32, demonstration=True)
+
+COMPARISONS = {
+    "whole": Comparison("ARCHIVE", 10, PriorStudy("1.2.3.4", "20250304", ("PA",))),
+    "bare": Comparison("ARCHIVE", 1, undescribed=2, left_out=("the patient's birth date differs",)),
+    "odd": Comparison("P&C|~^S", 10, obstacle="it did not answer in time"),
+}
+"""What came of looking for priors, one for each sort of header."""
 
 LANGUAGES = ("en", "zh", "ja", "ar")
 HEADERS = ("whole", "bare", "odd")

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 from pynetdicom import AE, evt
+from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import ComputedRadiographyImageStorage, Verification  # type: ignore[attr-defined]
 from support.console import echo_node
 from support.mllp import ReportingSystem
 
 from training.phantom.dicom_study import write_study
+
+_STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2.1"
 
 
 class Pacs:
@@ -25,9 +28,17 @@ class Pacs:
         entity.add_supported_context(Verification)
         entity.add_supported_context(ComputedRadiographyImageStorage)
         entity.add_supported_context(ComputedRadiographyImageStorage, "1.2.840.10008.1.2.1")
-        handlers = [(evt.EVT_C_STORE, self._store), (evt.EVT_ACCEPTED, self._accepted)]
+        handlers = [
+            (evt.EVT_C_STORE, self._store),
+            (evt.EVT_ACCEPTED, self._accepted),
+            (evt.EVT_C_FIND, lambda _event: iter([(0x0000, None)])),
+        ]
         self._server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
+
+    def answers_questions(self) -> None:
+        """Take C-FIND from now on."""
+        self._server.contexts = [*self._server.contexts, build_context(_STUDY_ROOT)]
 
     def _store(self, _event: evt.Event) -> int:
         self.received += 1
@@ -130,6 +141,22 @@ class TestDoctor:
         _, found = self.findings(tmp_path, env=ris)
         assert found["peer ris"]["verdict"] == "failed"
 
+    def test_the_archive_of_priors_must_answer_questions(self, pacs: Pacs, tmp_path: Path):
+        host, port = pacs.address.split(":")
+        environment = {
+            "ECHO_NODE_PEERS__ARCHIVE__AE_TITLE": "PACS",
+            "ECHO_NODE_PEERS__ARCHIVE__HOST": host,
+            "ECHO_NODE_PEERS__ARCHIVE__PORT": port,
+            "ECHO_NODE_PRIORS__PEER": "archive",
+        }
+        code, found = self.findings(tmp_path, env=environment)
+        assert (code, found["peer archive"]["verdict"], found["priors"]["verdict"]) == (1, "ok", "failed")
+        assert "Study Root" in found["priors"]["message"]
+        assert found["priors"]["remedy"]
+        pacs.answers_questions()
+        code, found = self.findings(tmp_path, env=environment)
+        assert (found["priors"]["verdict"], found["priors"]["message"]) == ("ok", "PACS answers C-FIND")
+
     @pytest.mark.parametrize("title", ["OTHER", "PACS"])
     def test_a_destination_that_refuses_or_is_not_there_fails(
         self, title: str, pacs: Pacs, nobody: str, tmp_path: Path
@@ -158,4 +185,5 @@ class TestDoctor:
 
     def test_all_in_order_with_the_shipped_model(self, tmp_path: Path):
         code, found = self.findings(tmp_path)
+        assert "priors" not in found
         assert (code, found["model"]["verdict"], found["device"]["verdict"]) == (0, "ok", "ok")

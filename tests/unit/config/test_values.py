@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echo_node.config.values import mask_url
+from echo_node.config.values import mask_url, masked
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,12 @@ from echo_node.config.values import mask_url
 )
 def test_masked(url: str, shown: str):
     assert mask_url(url) == shown
+
+
+def test_tokens_and_passwords_of_archives_are_not_shown():
+    assert masked(("priors", "qido_token"), "t0ken") == "***"
+    assert masked(("priors", "qido_token"), "") == ""
+    assert masked(("priors", "qido_url"), "https://u:p@h/d") == "https://u:***@h/d"
 
 
 @given(st.text(alphabet="xyz@:/?&=%#", min_size=1).filter(lambda text: "x" in text))

@@ -29,7 +29,7 @@ def test_the_tables_are_those_of_the_program(statement: str) -> None:
 
 def test_every_class_and_syntax_is_stated(statement: str) -> None:
     known = contexts()
-    for entry in (known.verification, *known.storage, *known.transfer_syntaxes, *known.sent):
+    for entry in (known.verification, known.query, *known.storage, *known.transfer_syntaxes, *known.sent):
         assert f"| {entry.name} | {entry.uid} |" in statement
 
 

@@ -95,6 +95,16 @@ def test_the_notice_comes_before_the_words_and_the_unsure_look_so(draft: Callabl
     assert DRAFT_NOTICE in next(each.text for each in page(draft()) if each.style is Style.NOTICE)
 
 
+def test_a_sentence_that_compares_looks_unsure_and_a_prior_does_not(draft: Callable[..., Draft]) -> None:
+    made = replace(draft(), comparison=drafts.COMPARISONS["whole"])
+    made = replace(made, report=replace(made.report, findings=(Sentence("Unchanged.", 0.99),)))
+    styles = {each.text: each.style for each in page(made)}
+    assert styles["[NO COMPARISON WAS MADE] Unchanged."] is Style.UNSURE
+    assert styles["Prior Procedure Descriptions"] is Style.HEADING
+    (prior,) = [text for text in styles if text.startswith("Comparison: a prior")]
+    assert styles[prior] is Style.BODY
+
+
 @needs_cjk
 @pytest.mark.parametrize(
     ("language", "family", "rtl"),

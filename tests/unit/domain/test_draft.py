@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.studies import SetClock, received, selection
 
+from echo_node.domain.comparison import Comparison
 from echo_node.domain.draft import (
     DEMONSTRATION_NOTICE,
     DRAFT_NOTICE,
@@ -22,6 +23,7 @@ from echo_node.domain.draft import (
 )
 from echo_node.domain.report import Band, Generation, ModelIdentity, Report, Sentence
 from echo_node.domain.study import UnreadImage
+from echo_node.domain.words import ENGLISH
 
 SUBJECT = Subject("", "", "", "", "", "", "", "", "", (Order(),), zone=None, is_oriented=True)
 MODEL = ModelIdentity("echo-demo", "3", "5a" * 32, demonstration=True)
@@ -83,6 +85,42 @@ def test_what_was_not_read_and_a_mirrored_image_are_told() -> None:
     assert told[2] == UNSTATED_ORIENTATION
     assert told[3] == "Not read, 2 images: too dark. SOP Instance UID: 1.2.3.99.2, 1.2.3.99.3"
     assert UNSTATED_ORIENTATION not in said(made, SectionName.PROCEDURE)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "words"),
+    [
+        (None, f"{ENGLISH.uncompared_mark} Unchanged."),
+        (0.2, f"{ENGLISH.unsure_mark} {ENGLISH.uncompared_mark} Unchanged."),
+        (0.7, f"{ENGLISH.uncompared_mark} Unchanged."),
+        (0.99, f"{ENGLISH.uncompared_mark} Unchanged."),
+    ],
+)
+def test_a_sentence_that_compares_is_kept_and_marked_and_never_called_sure(
+    confidence: float | None, words: str
+) -> None:
+    sentence = Sentence("Unchanged.", confidence)
+    made = draft(sentence, Sentence("Clear.", 0.99), impression=(sentence,))
+    assert said(made, SectionName.FINDINGS) == (words, "Clear. (high confidence)")
+    assert said(made, SectionName.IMPRESSIONS) == (words,)
+    assert said(made, SectionName.PROCEDURE)[2] == (
+        "2 sentences speak of a comparison, marked [NO COMPARISON WAS MADE]: the model saw no earlier image."
+    )
+    assert not any("comparison" in each for each in said(draft(Sentence("Clear.")), SectionName.PROCEDURE))
+
+
+def test_a_prior_has_a_section_of_its_own_before_the_findings_and_none_if_none_was_looked_for() -> None:
+    made = draft(Sentence("Clear."))
+    names = [section.name for section in compose(made, SUBJECT).sections]
+    assert SectionName.PRIOR not in names
+    looked = replace(made, comparison=Comparison("ARCHIVE", 10, left_out=("the patient's name differs",)))
+    content = compose(looked, SUBJECT)
+    assert [section.name for section in content.sections] == list(SectionName)
+    assert content.sections[1].paragraphs == looked.comparison.paragraphs()  # type: ignore[union-attr]
+    assert not content.sections[1].is_written
+    assert [each for each in content.sections if each.name is not SectionName.PRIOR] == list(
+        compose(made, SUBJECT).sections
+    )
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ from echo_node.hl7.oru import OruEncoder
 
 
 def draft(folder: Path, language: str = "en", header: str = "whole") -> Draft:
-    return drafts.draft_of(drafts.image(folder / "image.dcm", language, header), drafts.report(language))
+    image, comparison = drafts.image(folder / "image.dcm", language, header), drafts.COMPARISONS[header]
+    return drafts.draft_of(image, drafts.report(language), comparison=comparison)
 
 
 def encoded(made: Draft) -> str:

@@ -7,7 +7,8 @@ import pytest
 from support.house import House
 from support.studies import MODEL, document, received, selection
 
-from echo_node.domain.draft import Draft
+from echo_node.domain.comparison import Comparison
+from echo_node.domain.draft import Draft, Order, Subject
 from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.report import EncodedDocument, Generation, Report, Sentence
@@ -16,6 +17,7 @@ from echo_node.domain.withdrawal import Conflict, RejectionReason, Standing
 from echo_node.errors import LeaseLost, NotEligible, TransientError, Unavailable
 from echo_node.pipeline.deliver import DeliverStage
 from echo_node.pipeline.draft import DraftStage
+from echo_node.pipeline.priors import PriorSearch
 from echo_node.pipeline.worker import Worker
 from echo_node.storage import migrate
 from echo_node.storage.deliveries import DeliveryQueue
@@ -24,6 +26,10 @@ from echo_node.storage.engine import Database
 from echo_node.storage.objects import ObjectStore
 from echo_node.storage.outbox import Outbox
 from echo_node.storage.remote_objects import RemoteObjects
+
+SUBJECT = Subject(
+    "", "4711", "", "19600229", "", "", "20260601", "", "", (Order(),), zone=None, is_oriented=True
+)
 
 
 class FirstImage:
@@ -92,6 +98,30 @@ def test_a_claimed_study_becomes_a_stored_document(house: House) -> None:
     _stage(house, Writer())(house.claim())
     assert house.state() is StudyState.DRAFTED
     assert house.deliveries.document(house.claim_delivery()).content == b"No effusion."
+
+
+def test_what_came_of_looking_for_priors_is_in_the_draft(house: House) -> None:
+    class Keeping(Bytes):
+        def encode(self, draft: Draft, predecessor: EncodedDocument | None = None) -> EncodedDocument:
+            drafts.append(draft)
+            return super().encode(draft, predecessor)
+
+    class NoPriors:
+        archive, within_years = "ARCHIVE", 10
+
+        def find(self, subject: Subject, study_instance_uid: str) -> Comparison:
+            assert (subject, study_instance_uid) == (SUBJECT, "1.2.3.1")
+            return Comparison(self.archive, self.within_years)
+
+    drafts: list[Draft] = []
+    house.arrive()
+    house.complete()
+    priors = PriorSearch(NoPriors(), lambda _selection: SUBJECT, house.clock, 60)
+    DraftStage(house.drafts, FirstImage(), Black(), Writer(), [Keeping()], house.clock, priors=priors)(
+        house.claim()
+    )
+    assert [each.comparison for each in drafts] == [Comparison("ARCHIVE", 10)]
+    assert house.state() is StudyState.DRAFTED
 
 
 def test_the_same_images_are_not_given_to_the_model_again(house: House) -> None:

@@ -1,0 +1,188 @@
+"""The patient's earlier chest radiographs in an archive: looked up, told from another patient's, never read.
+
+First the studies under the patient's identifier, then, from the newest on, their series, until one shows the
+chest. Nothing that an archive writes in words reaches the draft: dates and UIDs are checked, views are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
+
+from pydicom.dataset import Dataset
+
+from echo_node.dicom.anatomy import UNTOLD, why_not_chest
+from echo_node.dicom.header import text
+from echo_node.dicom.projection import frontal_view
+from echo_node.dicom.query import (
+    IMAGE,
+    SERIES,
+    STUDY,
+    Archive,
+    Ask,
+    Deadline,
+    FindArchive,
+    QidoArchive,
+    identifier,
+    probe,
+)
+from echo_node.dicom.selection_rules import AP, PA
+from echo_node.domain.comparison import Comparison, PriorStudy
+from echo_node.domain.draft import Subject
+from echo_node.domain.identifiers import is_valid_uid
+from echo_node.domain.prior import ArchivedStudy, dates_to_search, is_earlier, why_another_patient
+from echo_node.errors import EchoNodeError, NotEligible
+from echo_node.settings import Peer, PriorsSettings
+
+_MODALITIES = ("CR", "DX")
+_TOLD_OF_A_STUDY = (
+    "StudyInstanceUID", "StudyTime", "StudyDescription", "PatientName", "PatientBirthDate", "PatientSex",
+    "IssuerOfPatientID",
+)  # fmt: skip
+_TOLD_OF_A_SERIES = ("SeriesInstanceUID", "Modality", "SeriesDescription", "ProtocolName", "BodyPartExamined")
+
+
+class ArchivePriors:
+    """Fulfils the PriorFinder port.
+
+    Args:
+        asked: the archive.
+        name: the archive's, for a reader.
+        within_years: how far back.
+        time_limit_s: how long all questions may take together.
+    """
+
+    def __init__(self, asked: Archive, name: str, within_years: int, time_limit_s: float) -> None:
+        self._asked = asked
+        self.archive = name
+        self.within_years = within_years
+        self._time_limit_s = time_limit_s
+
+    def find(self, subject: Subject, study_instance_uid: str) -> Comparison:
+        """Return the newest prior; see the port.
+
+        Raises:
+            TransientError: the archive cannot be reached, or does not answer in time.
+            PermanentError: it refuses the question.
+        """
+        with self._asked.opened(Deadline(self._time_limit_s)) as ask:
+            earlier = self._earlier(ask, subject, study_instance_uid)
+            doubts = [(found, why_another_patient(found, subject)) for found, _ in earlier]
+            left_out = tuple(doubt for _, doubt in doubts if doubt)
+            undescribed = 0
+            for (found, answer), (_, doubt) in zip(earlier, doubts, strict=True):
+                if doubt:
+                    continue
+                series = _radiographs(ask, answer)
+                reasons = [why_not_chest(each) for each in series]
+                chest = [each for each, reason in zip(series, reasons, strict=True) if reason is None]
+                if chest:
+                    prior = PriorStudy(found.study_instance_uid, found.study_date, _views(ask, chest))
+                    return Comparison(self.archive, self.within_years, prior, undescribed, left_out)
+                undescribed += UNTOLD in reasons
+        return Comparison(self.archive, self.within_years, None, undescribed, left_out)
+
+    def probe(self) -> None:
+        """Look whether the archive answers.
+
+        Raises:
+            TransientError: it does not.
+            PermanentError: it refuses.
+        """
+        probe(self._asked, self._time_limit_s)
+
+    def _earlier(
+        self, ask: Ask, subject: Subject, study_instance_uid: str
+    ) -> list[tuple[ArchivedStudy, Dataset]]:
+        """Return the earlier radiographs under the patient's identifier, the newest first."""
+        first, last = dates_to_search(subject, self.within_years)
+        found: dict[str, tuple[ArchivedStudy, Dataset]] = {}
+        for modality in _MODALITIES:  # a list of values matches nowhere but in UIDs (PS3.4 C.2.2.2)
+            question = identifier(
+                STUDY,
+                PatientID=subject.patient_id,
+                StudyDate=f"{first}-{last}",
+                ModalitiesInStudy=modality,
+                **dict.fromkeys(_TOLD_OF_A_STUDY, ""),
+            )
+            if not subject.patient_name.isascii():
+                question.SpecificCharacterSet = "ISO_IR 192"  # so that the name comes back as it is
+            for answer in ask(question):
+                study = _described(answer)
+                if (
+                    is_valid_uid(study.study_instance_uid)
+                    and study.study_instance_uid != study_instance_uid
+                    and study.patient_id == subject.patient_id
+                    and is_earlier(study, subject, self.within_years)
+                ):
+                    found[study.study_instance_uid] = study, answer
+        return sorted(found.values(), key=lambda each: each[0].moment, reverse=True)
+
+
+def prior_finder(
+    settings: PriorsSettings, peers: Mapping[str, Peer], calling_ae_title: str
+) -> ArchivePriors | None:
+    """Return what looks for priors; None if nothing is to."""
+    asked: Archive
+    if settings.qido_url:
+        name = urlsplit(settings.qido_url).hostname or settings.qido_url
+        asked = QidoArchive(settings.qido_url, settings.qido_token, name)
+    elif settings.peer:
+        name = peers[settings.peer].ae_title
+        asked = FindArchive(peers[settings.peer], calling_ae_title)
+    else:
+        return None
+    return ArchivePriors(asked, name, settings.within_years, settings.time_limit_s)
+
+
+def _described(answer: Dataset) -> ArchivedStudy:
+    return ArchivedStudy(
+        study_instance_uid=text(answer, "StudyInstanceUID"),
+        patient_id=text(answer, "PatientID"),
+        issuer_of_patient_id=text(answer, "IssuerOfPatientID"),
+        patient_name=text(answer, "PatientName"),
+        birth_date=text(answer, "PatientBirthDate"),
+        sex=text(answer, "PatientSex"),
+        study_date=text(answer, "StudyDate"),
+        study_time=text(answer, "StudyTime"),
+    )
+
+
+def _radiographs(ask: Ask, study: Dataset) -> list[Dataset]:
+    """Return what is known of each radiographic series of a study, and of the study."""
+    question = identifier(
+        SERIES, StudyInstanceUID=text(study, "StudyInstanceUID"), **dict.fromkeys(_TOLD_OF_A_SERIES, "")
+    )
+    return [_joined(study, each) for each in ask(question) if text(each, "Modality") in _MODALITIES]
+
+
+def _views(ask: Ask, series: Iterable[Dataset]) -> tuple[str, ...]:
+    """Return the frontal views of some series, as far as the archive names them; PA before AP."""
+    views = {view for each in series for header in _images(ask, each) if (view := _view(header))}
+    return tuple(view for view in (PA, AP) if view in views)
+
+
+def _images(ask: Ask, series: Dataset) -> list[Dataset]:
+    """Return what is known of each image of a series; of the series alone if the archive does not tell."""
+    uids = {each: text(series, each) for each in ("StudyInstanceUID", "SeriesInstanceUID")}
+    if not all(map(is_valid_uid, uids.values())):
+        return [series]
+    try:
+        answers = ask(identifier(IMAGE, **uids, SOPInstanceUID="", ViewPosition=""))
+    except EchoNodeError:  # a prior without its view is better than none
+        return [series]
+    return [_joined(series, each) for each in answers] or [series]
+
+
+def _view(header: Dataset) -> str:
+    try:
+        return frontal_view(header) or ""
+    except NotEligible:
+        return ""
+
+
+def _joined(above: Dataset, below: Dataset) -> Dataset:
+    joined = Dataset()
+    joined.update(above)
+    joined.update(below)
+    return joined

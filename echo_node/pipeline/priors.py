@@ -1,0 +1,125 @@
+"""Beside infer: the archive is asked for priors while the model writes, and no draft depends on its answer.
+
+It is asked in a thread of its own, so that a draft waits only for what is missing when its text is there, and
+never longer than the limit. An archive that failed is not waited for at all until it has answered in time
+again, so that a dead one costs the queue one limit and not one for each study. One of the doors with a broad
+`except`: whatever goes wrong here, the draft goes out and says that priors could not be looked up.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+
+from echo_node.domain.comparison import Comparison
+from echo_node.domain.draft import Subject
+from echo_node.domain.job import DraftJob
+from echo_node.domain.ports import Clock, PriorFinder, SubjectReader
+from echo_node.domain.prior import why_not_asked
+from echo_node.domain.study import Selection
+from echo_node.errors import EchoNodeError
+
+log = structlog.get_logger()
+
+_MOST_QUESTIONS = 4
+"""How many may be open at once: threads that an archive without an end holds up do not gather."""
+
+_NO_ANSWER = "it cannot be reached, or does not answer"
+_TOO_LATE = "it did not answer in time"
+_BUSY = "it has not answered earlier questions yet"
+_UNREADABLE = "the header of the image cannot be read"
+
+
+class PriorSearch:
+    """Looks for the priors of studies that are being drafted.
+
+    Args:
+        finder: asks the archive.
+        read_subject: says whose images they are.
+        clock: the time.
+        time_limit_s: how long a draft may wait for the answer, from the question on.
+    """
+
+    def __init__(
+        self, finder: PriorFinder, read_subject: SubjectReader, clock: Clock, time_limit_s: float
+    ) -> None:
+        self._finder = finder
+        self._read_subject = read_subject
+        self._clock = clock
+        self._limit = timedelta(seconds=time_limit_s)
+        self._open = threading.BoundedSemaphore(_MOST_QUESTIONS)
+        self._answers_in_time = True
+
+    def begin(self, job: DraftJob, selection: Selection) -> Callable[[], Comparison]:
+        """Ask for the priors of a study whose images are at hand; return what gives the answer, once."""
+        asked_at = self._clock.now()
+        try:
+            subject = self._read_subject(selection)
+        except EchoNodeError:
+            return lambda: self._without(job, _UNREADABLE, asked_at)
+        if obstacle := why_not_asked(subject):
+            return lambda: self._without(job, obstacle, asked_at)
+        if not self._open.acquire(blocking=False):
+            return lambda: self._without(job, _BUSY, asked_at)
+        question = _Question(lambda: self._ask(subject, job, asked_at))
+        return lambda: self._answer(question, job, asked_at)
+
+    def _ask(self, subject: Subject, job: DraftJob, asked_at: datetime) -> Comparison | None:
+        """Ask; None if that failed. Runs in the question's thread, perhaps longer than its draft."""
+        found = None
+        try:
+            found = self._finder.find(subject, job.study_instance_uid)
+        except EchoNodeError as error:
+            log.warning("archive_failed", study_id=job.study_id, reason=str(error))
+        except Exception:
+            log.exception("prior_lookup_failed", study_id=job.study_id)
+        finally:
+            self._answers_in_time = found is not None and self._clock.now() - asked_at <= self._limit
+            self._open.release()
+        return found
+
+    def _answer(self, question: _Question, job: DraftJob, asked_at: datetime) -> Comparison:
+        left = self._limit - (self._clock.now() - asked_at)
+        patience = min(max(left, timedelta(0)), self._limit)  # the clock may have been set
+        if not question.wait(patience.total_seconds() if self._answers_in_time else 0.0):
+            self._answers_in_time = False
+            return self._without(job, _TOO_LATE, asked_at)
+        if question.answer is None:
+            return self._without(job, _NO_ANSWER, asked_at)
+        self._say(job, question.answer, asked_at)
+        return question.answer
+
+    def _without(self, job: DraftJob, obstacle: str, asked_at: datetime) -> Comparison:
+        comparison = Comparison(self._finder.archive, self._finder.within_years, obstacle=obstacle)
+        self._say(job, comparison, asked_at)
+        return comparison
+
+    def _say(self, job: DraftJob, comparison: Comparison, asked_at: datetime) -> None:
+        log.info(
+            "priors_looked_up",
+            study_id=job.study_id,
+            outcome=comparison.outcome,
+            reason=comparison.obstacle or None,
+            seconds=round((self._clock.now() - asked_at).total_seconds(), 3),
+        )
+
+
+class _Question:
+    """Asks in a thread of its own, which ends with the process."""
+
+    def __init__(self, ask: Callable[[], Comparison | None]) -> None:
+        self.answer: Comparison | None = None
+        self._ask = ask
+        self._answered = threading.Event()
+        threading.Thread(target=self._run, name="priors", daemon=True).start()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the answer; say whether it is there."""
+        return self._answered.wait(seconds)
+
+    def _run(self) -> None:
+        self.answer = self._ask()
+        self._answered.set()
