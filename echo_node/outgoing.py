@@ -1,6 +1,6 @@
 """What goes out, put together: the forms of drafts and of their withdrawal, and the way to each destination.
 
-Part of the composition root, apart from node.py because commands need it too.
+Part of the composition root, apart from roles/ because commands need it too.
 """
 
 from __future__ import annotations

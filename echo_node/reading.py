@@ -1,6 +1,6 @@
 """What is read, put together: which image of a study, checked by its picture, and the pixels of it.
 
-Part of the composition root, apart from node.py because commands need it too.
+Part of the composition root, apart from roles/ because commands need it too.
 """
 
 from __future__ import annotations

@@ -322,7 +322,7 @@ class Peer(Section):
 
 
 class Settings(Section):
-    """Everything. Sections are handed out one by one; only node.py holds the whole."""
+    """Everything. Sections are handed out one by one; only node.py and roles/ hold the whole."""
 
     node: NodeSettings = NodeSettings()
     intake: IntakeSettings = IntakeSettings()

@@ -1,4 +1,4 @@
-"""What the pipeline asks of the world. Each port is fulfilled by one package; node.py connects them."""
+"""What the pipeline asks of the world. Each port is fulfilled by one package; roles/ connects them."""
 
 from __future__ import annotations
 

@@ -13,11 +13,11 @@ from alembic import command
 from sqlalchemy import make_url, text
 from support.studies import MODEL, SetClock, digest, document, received, selection
 
-from echo_node import node as composition
 from echo_node.dicom.scp import file_meta
 from echo_node.domain.ports import DeliveryOutcome, StoreOutcome
 from echo_node.domain.study import ReceivedInstance
 from echo_node.errors import ConfigError, PermanentError
+from echo_node.roles import opened
 from echo_node.settings import DatabaseSettings, RetentionSettings, Settings
 from echo_node.storage import Storage, migrate, open_storage
 from echo_node.storage.backup import back_up, restore
@@ -308,11 +308,11 @@ def test_a_role_that_runs_ends_when_the_store_is_taken_over(
 ) -> None:
     first, second = open_node(), open_node()
     owner = first.ownership.claim()
-    monkeypatch.setattr(composition, "_OWNERSHIP_EVERY_S", 0.05)
+    monkeypatch.setattr(opened, "_OWNERSHIP_EVERY_S", 0.05)
     stop = threading.Event()
     with (  # noqa: PT012 - it is raised at the end of the block
         pytest.raises(ConfigError, match="belong to another database"),
-        composition._owned(settings_for(first.database), stop),
+        opened.owned_storage(settings_for(first.database), stop),
     ):
         second.ownership.adopt(owner.node)
         assert stop.wait(60)

@@ -1,0 +1,113 @@
+"""Infer and report: complete studies become drafts; the only role that loads a model."""
+
+from __future__ import annotations
+
+import random
+import threading
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from echo_node.errors import ConfigError, EchoNodeError
+from echo_node.roles.opened import owned_storage
+from echo_node.roles.running import (
+    COMPLETION_EVERY_S,
+    LEFTOVERS_EVERY_S,
+    identity_of,
+    maintained,
+    rescue_pause_s,
+    work,
+)
+from echo_node.settings import DeliverySettings, ModelSettings, Settings
+
+if TYPE_CHECKING:
+    from echo_node.domain.ports import ConflictFinder
+    from echo_node.inference.generator import EchoGenerator
+    from echo_node.pipeline.priors import PriorSearch
+
+log = structlog.get_logger()
+
+
+def infer(settings: Settings, stop: threading.Event) -> None:
+    """Draft until *stop* is set.
+
+    Raises:
+        ConfigError: the model cannot be loaded.
+    """
+    from echo_node.dicom.libraries import configure_libraries
+    from echo_node.outgoing import encoders
+    from echo_node.pipeline.complete import CompletionSweep
+    from echo_node.pipeline.draft import DraftStage
+    from echo_node.pipeline.maintenance import Sweep
+    from echo_node.pipeline.worker import Worker
+    from echo_node.reading import chest_images
+    from echo_node.storage.bell import JOBS
+    from echo_node.storage.facade import SystemClock, retry_policy
+
+    configure_libraries()
+    queue_settings, clock = settings.queue, SystemClock()
+    forms = encoders(settings)
+    images = chest_images(settings.selection)
+    generator = _load_generator(settings.model)
+    with owned_storage(settings, stop) as storage, identity_of(settings) as identity:
+        stage = DraftStage(
+            storage.drafts,
+            images.selector,
+            images.reader(generator.greyscale),
+            generator,
+            forms,
+            clock,
+            _watch(settings.delivery),
+            _prior_search(settings, clock),
+        )
+        worker = Worker(
+            "draft",
+            storage.jobs,
+            stage,
+            retry_policy(queue_settings),
+            holder=identity.holder,
+            heartbeat_s=queue_settings.heartbeat_s,
+            poll_s=queue_settings.poll_s,
+            clock=clock,
+            randomness=random.Random(),  # noqa: S311 - jitter
+            wait=storage.ear(JOBS).wait,
+        )
+        if identity.is_only:
+            storage.jobs.take_over_from(identity.family, identity.siblings)
+        sweeps = (
+            Sweep("completion", CompletionSweep(storage.studies), COMPLETION_EVERY_S),
+            Sweep("rescue", storage.jobs.rescue, rescue_pause_s(queue_settings.lease_s)),
+            Sweep("half-written drafts", storage.clear_half_written, LEFTOVERS_EVERY_S),
+        )
+        with maintained(sweeps):
+            model = generator.model
+            log.info("role_ready", model=model.name, version=model.version)
+            work([worker], stop)
+
+
+def _watch(delivery: DeliverySettings) -> ConflictFinder | None:
+    """Return what sees that a draft must be withdrawn, if that is wanted."""
+    from echo_node.dicom.identity import IdentityWatch
+
+    if delivery.withdraw_on == "never":
+        return None
+    return IdentityWatch(orders=delivery.withdraw_on == "patient-or-order")
+
+
+def _prior_search(settings: Settings, clock: Any) -> PriorSearch | None:
+    from echo_node.dicom.priors import prior_finder
+    from echo_node.dicom.subject import read_subject
+    from echo_node.pipeline.priors import PriorSearch
+
+    finder = prior_finder(settings.priors, settings.peers, settings.node.ae_title)
+    return PriorSearch(finder, read_subject, clock, settings.priors.time_limit_s) if finder else None
+
+
+def _load_generator(model: ModelSettings) -> EchoGenerator:
+    log.info("model_loading", model=model.name)
+    try:
+        from echo_node.inference.generator import load_generator
+
+        return load_generator(model)
+    except EchoNodeError as error:
+        raise ConfigError(f"the model '{model.name}' cannot be loaded: {error}") from error
