@@ -22,10 +22,21 @@ from typing import Any
 
 from echo_node.bench.receivers import AE_TITLE, DCMTK_NAME, Memory, Receiver, receivers, running
 from echo_node.bench.sending import send_side_by_side
+from echo_node.errors import PermanentError
 from echo_node.storage.durable import write_durably
 
 CEILING = "the disk alone"
 """Write, fsync, rename, fsync of the folder, by as many writers as there are associations."""
+
+_FIGURES = (
+    "images_per_second",
+    "megabytes_per_second",
+    "p50_ms",
+    "p99_ms",
+    "peak_memory_mb",
+    "ratio_vs_storescp",
+    "ratio_vs_disk",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +72,36 @@ def bench_receive(
     Returns:
         A row for each receiver and load: `receiver`, `durable`, `size_mb`, `associations`,
         `images_per_second`, `megabytes_per_second`, `p50_ms` and `p99_ms` of a C-STORE, `peak_memory_mb`
-        above idle, and `ratio_vs_storescp` and `ratio_vs_disk` of the images a second.
-
-    Raises:
-        PermanentError: a receiver did not start, or did not store.
+        above idle, `ratio_vs_storescp` and `ratio_vs_disk` of the images a second, and `failed`: why a
+        receiver that cannot take the load has no figures.
     """
     rows: list[dict[str, Any]] = []
     for load in loads:
         turns: dict[str, list[dict[str, float]]] = {}
+        failed: dict[str, str] = {}
         durable = {each.name: each.is_durable for each in receivers()} | {CEILING: True}
         for turn in range(rounds):
-            for receiver in receivers():
+            for receiver in (each for each in receivers() if each.name not in failed):
                 progress(f"{load.size_mb} MB x {load.associations}, turn {turn + 1}: {receiver.name}")
-                turns.setdefault(receiver.name, []).append(_measure(receiver, load, folder))
+                try:
+                    turns.setdefault(receiver.name, []).append(_measure(receiver, load, folder))
+                except PermanentError as error:
+                    failed[receiver.name] = str(error)
             turns.setdefault(CEILING, []).append(_measure_disk(load, folder))
-        rows += _rows(load, turns, durable)
+        measured = {name: taken for name, taken in turns.items() if name not in failed}
+        rows += [*_failures(load, failed, durable), *_rows(load, measured, durable)]
     return rows
+
+
+def _failures(load: Load, failed: dict[str, str], durable: dict[str, bool]) -> Iterator[dict[str, Any]]:
+    for name, reason in failed.items():
+        row = {
+            "receiver": name,
+            "durable": durable[name],
+            "size_mb": load.size_mb,
+            "associations": load.associations,
+        }
+        yield row | dict.fromkeys(_FIGURES) | {"failed": reason}
 
 
 def _rows(
@@ -86,7 +111,6 @@ def _rows(
         name: {figure: statistics.median(turn[figure] for turn in taken) for figure in taken[0]}
         for name, taken in turns.items()
     }
-    median.get(DCMTK_NAME)
     for name, figures in median.items():
         speed = figures["images_per_second"]
         yield {
@@ -103,6 +127,7 @@ def _rows(
             if DCMTK_NAME in median
             else None,
             "ratio_vs_disk": speed / median[CEILING]["images_per_second"],
+            "failed": None,
         }
 
 

@@ -206,6 +206,10 @@ def receive(
         list(_RECEIVE_COLUMNS),
         [[_figure(row[column]) for column in _RECEIVE_COLUMNS.values()] for row in rows],
     )
+    for row in rows:
+        if row["failed"]:
+            load = f"{row['size_mb']} MB x {row['associations']}"
+            typer.echo(f"{load}: {row['receiver']} has no figures: {row['failed']}", err=True)
 
 
 @bench.command()
@@ -253,7 +257,7 @@ def _numbers(text: str, option: str, kind: type[_Number]) -> list[_Number]:
 
 def _figure(value: object) -> object:
     if not isinstance(value, float):
-        return value
+        return "–" if value is None else value
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from echo_node.bench import receive
 from echo_node.bench.receive import CEILING, Load, bench_receive
 from echo_node.bench.receivers import DCMTK_NAME, Receiver, receivers, running
 from echo_node.bench.sending import send_side_by_side
@@ -24,6 +25,20 @@ def test_every_receiver_that_is_installed_gets_a_row(tmp_path: Path) -> None:
             assert 0 < row["p50_ms"] <= row["p99_ms"]
             assert row["peak_memory_mb"] >= 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_receiver_that_cannot_take_the_load_costs_the_others_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = Receiver("broken", is_durable=False, command=lambda folder, port: ["/bin/sh", "-c", "exit 1"])
+    monkeypatch.setattr(receive, "receivers", lambda: [broken, receivers()[0]])
+    first, second, disk = bench_receive([Load(0.1, 1, 1)], 2, tmp_path, lambda what: None)
+    assert first["failed"].startswith("the receiver did not start")
+    assert first.keys() == second.keys()
+    assert first["images_per_second"] is None
+    assert second["receiver"] == "echo-node"
+    assert second["failed"] is disk["failed"] is None
+    assert second["images_per_second"] > 0
 
 
 def test_a_receiver_that_does_not_start_is_named(tmp_path: Path) -> None:
