@@ -257,7 +257,7 @@ def _numbers(text: str, option: str, kind: type[_Number]) -> list[_Number]:
 
 def _figure(value: object) -> object:
     if not isinstance(value, float):
-        return "–" if value is None else value
+        return "-" if value is None else value
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
