@@ -96,6 +96,9 @@ class GroupCommit:
 
     def _commit(self, batch: list[_Work[Any]]) -> None:
         with self._database.write() as session:
+            if len(batch) == 1:  # nobody else's work is to stay if it fails
+                batch[0].result = batch[0].do(session)
+                return
             for work in batch:
                 try:
                     with session.begin_nested():

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 import structlog
-from sqlalchemy import func, inspect, or_, select, update
+from sqlalchemy import Executable, Table, bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -28,6 +29,14 @@ log = structlog.get_logger()
 
 URGENT, ROUTINE = 0, 1
 _BATCH = 100
+
+# Every image that comes in asks these: building a statement anew takes longer than the database does.
+_STUDY_BY_UID = select(Study).where(Study.study_instance_uid == bindparam("uid")).with_for_update()
+_KEPT_BY_UID = (
+    select(Instance.id, Instance.data_set_sha256, Instance.transfer_syntax_uid, Study.study_instance_uid)
+    .join(Study, Study.id == Instance.study_id)
+    .where(Instance.sop_instance_uid == bindparam("uid"))
+)
 
 
 class Studies:
@@ -158,11 +167,14 @@ class Studies:
 
     def _study_of(self, session: Session, received: ReceivedInstance, now: datetime) -> Study:
         """Return the instance's study, locked; it is made if this is its first instance."""
-        uid = received.identity.study_instance_uid
+        uid = {"uid": received.identity.study_instance_uid}
+        study = session.scalars(_STUDY_BY_UID, uid).one_or_none()
+        if study is not None:
+            return study
         insert_if_absent(
             session,
             Study,
-            study_instance_uid=uid,
+            study_instance_uid=received.identity.study_instance_uid,
             state=StudyState.RECEIVING,
             revision=1,
             calling_ae_title=received.calling_ae_title,
@@ -171,7 +183,7 @@ class Studies:
             received_at=now,
             changed_at=now,
         )
-        return session.scalars(select(Study).where(Study.study_instance_uid == uid).with_for_update()).one()
+        return session.scalars(_STUDY_BY_UID, uid).one()
 
     def _arrive(self, session: Session, study: Study, received: ReceivedInstance, now: datetime) -> None:
         """Let a new instance begin a new revision if need be, and move the study's due time forward.
@@ -258,11 +270,15 @@ def supersede_jobs(session: Session, study_id: int, now: datetime) -> None:
 
 def insert_if_absent(session: Session, table: type[Base], **values: Any) -> bool:
     """Insert a row unless a unique constraint says that it is there already; say whether it was inserted."""
-    dialect = session.get_bind().dialect.name
+    statement = _insert_if_absent(table, session.get_bind().dialect.name)
+    return session.execute(statement, values).first() is not None
+
+
+@cache
+def _insert_if_absent(table: type[Base], dialect: str) -> Executable:
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    key = inspect(table).primary_key
-    statement = insert(table).values(**values).on_conflict_do_nothing().returning(*key)
-    return session.execute(statement).first() is not None
+    rows = cast("Table", table.__table__)  # not of the class: a row is all that is wanted
+    return insert(rows).on_conflict_do_nothing().returning(*rows.primary_key)
 
 
 class _NotAsExpected(Exception):
@@ -270,11 +286,7 @@ class _NotAsExpected(Exception):
 
 
 def _classify(session: Session, identity: InstanceIdentity, digest: str) -> StoreOutcome:
-    kept = session.execute(
-        select(Instance.id, Instance.data_set_sha256, Instance.transfer_syntax_uid, Study.study_instance_uid)
-        .join(Study, Study.id == Instance.study_id)
-        .where(Instance.sop_instance_uid == identity.sop_instance_uid)
-    ).one_or_none()
+    kept = session.execute(_KEPT_BY_UID, {"uid": identity.sop_instance_uid}).one_or_none()
     if kept is None:
         return StoreOutcome.STORED
     if kept.data_set_sha256 == digest:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -18,8 +19,9 @@ from echo_node.storage.tables import Pause
 
 def _add(what: str) -> Callable[[Session], bool]:
     def add(session: Session) -> bool:
-        moment = text("'2026-01-01 12:00:00'")
-        return insert_if_absent(session, Pause, what=what, reason="test", since=moment)
+        return insert_if_absent(
+            session, Pause, what=what, reason="test", since=datetime(2026, 1, 1, tzinfo=UTC)
+        )
 
     return add
 
