@@ -179,6 +179,7 @@ def _cut_after(port: int, count: int) -> Iterator[int]:
                 left -= len(data)
             for end in (node, client):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                end.shutdown(socket.SHUT_RD)  # as long as a thread reads from it, it is not closed
                 end.close()
 
     thread = threading.Thread(target=pump, daemon=True)
