@@ -18,6 +18,7 @@ from typing import Any, cast
 
 import structlog
 from pynetdicom.association import Association
+from pynetdicom.fsm import InvalidEventError
 from pynetdicom.transport import AssociationServer, RequestHandler
 
 from echo_node.dicom.transport import ClosingSocket
@@ -73,7 +74,30 @@ class _AssociationHandler(RequestHandler):
         # Each socket announces the connection: the state machine must hear of it once (PS3.8 table 9-10).
         association.dul.event_queue.get_nowait()
         association.dul.socket = bounded
+        _end_together(association)
         return association
+
+
+def _end_together(association: Association) -> None:
+    """Let an association end at once if its network thread does before the request has been understood.
+
+    pynetdicom lets it wait for the request for the whole of its patience: as long as that, a few senders of
+    spoilt requests kept everyone out.
+    """
+    network = association.dul
+    reactor = network.run
+
+    def run() -> None:
+        try:
+            reactor()
+        except InvalidEventError:
+            _log.info("association_broken", reason="what came does not fit the state of the association")
+            cast("ClosingSocket", network.socket).close()
+        finally:
+            if association.requestor.primitive is None:
+                network.to_user_queue.put(None)
+
+    network.run = run  # type: ignore[method-assign]
 
 
 class AssociationListener(AssociationServer):

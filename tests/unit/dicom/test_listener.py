@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from pynetdicom import AE
+from pynetdicom.association import Association
 from structlog.testing import capture_logs
 
 from echo_node.dicom.scp import StorageProvider
@@ -143,6 +144,19 @@ def test_silence_in_the_middle_of_a_pdu_ends_the_association() -> None:
         while dead.recv(4096):
             pass  # the rest of the acceptance, perhaps an abort, then the end
         assert echo(port) == 0x0000
+
+
+def test_spoilt_requests_keep_nobody_out() -> None:
+    """One that is no request by its content ends with its connection, not with the patience for requests."""
+    request = bytearray(_association_request())
+    request[74:] = b"\xff" * len(request[74:])  # its items
+    with listening(maximum_associations=2, acse_timeout_s=600) as port:
+        for _ in range(6):
+            with connect(port) as connection:
+                connection.sendall(request)
+                connection.recv(1)
+        _wait_for(lambda: not any(isinstance(each, Association) for each in threading.enumerate()))
+        assert echo(port) == 0
 
 
 def test_a_longer_pdu_than_negotiated_ends_the_association_at_once() -> None:
