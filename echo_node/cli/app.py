@@ -29,6 +29,7 @@ from echo_node.cli import (
     retract,
     send,
     serve,
+    status,
     storage,
     training,
 )
@@ -46,6 +47,7 @@ app = typer.Typer(
 for module in (
     serve,
     demo,
+    status,
     queue,
     retract,
     report,

@@ -1,22 +1,21 @@
-"""`echo-node status` and `echo-node queue …`: where every study stands, why, and another try."""
+"""`echo-node queue …`: what waits or was given up, why, and another try."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from echo_node.cli import options
-from echo_node.cli.output import console, escape, print_json, print_table, styled_state
+from echo_node.cli.output import print_json
 from echo_node.cli.stored import existing_storage
-from echo_node.config.values import mask_url
+from echo_node.cli.told import Record, print_promise, print_study, print_work
 from echo_node.domain.commitment import CommitmentState, PromiseState
 from echo_node.domain.job import DeliveryState, JobState, WorkKind
-from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.pausable import Pausable
 from echo_node.domain.withdrawal import WithdrawalState
 from echo_node.errors import PermanentError
@@ -24,7 +23,6 @@ from echo_node.errors import PermanentError
 if TYPE_CHECKING:
     from echo_node.storage.facade import Storage
 
-Record = dict[str, Any]
 group = typer.Typer(no_args_is_help=True)
 
 _STATES: dict[WorkKind, type[StrEnum]] = {
@@ -57,97 +55,6 @@ Id = Annotated[
 ]
 
 
-def status(
-    config: options.Config = None,
-    data_dir: options.DataDir = None,
-    database_url: options.DatabaseUrl = None,
-    limit: Annotated[int, typer.Option("--limit", min=0, help="How many studies to list.")] = 20,
-    *,
-    json: options.Json = False,
-) -> None:
-    """Count studies and deliveries by state, and list the studies that changed last.
-
-    With --json: `studies`, `jobs`, `deliveries`, `commitments`, `promises` and
-    `withdrawals` are counts by state, `conflicts` counts images set aside.
-    """
-    settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
-    with existing_storage(settings) as storage:
-        overview = storage.queries.overview()
-        recent = storage.queries.recent_studies(limit)
-        disputed = storage.queries.studies_with_conflicts(3)
-        paused = storage.pauses.present()
-    studies = _counts(StudyState, overview.studies)
-    deliveries = _counts(DeliveryState, overview.deliveries)
-    commitments = _counts(CommitmentState, overview.commitments)
-    promises = _counts(PromiseState, overview.promises)
-    withdrawals = _counts(WithdrawalState, overview.withdrawals)
-    if json:
-        print_json(
-            {
-                "studies": studies,
-                "jobs": _counts(JobState, overview.jobs),
-                "deliveries": deliveries,
-                "commitments": commitments,
-                "promises": promises,
-                "withdrawals": withdrawals,
-                "instances": overview.instances,
-                "documents": overview.documents,
-                "conflicts": overview.conflicts,
-                "paused": {each.what.value: each.reason for each in paused},
-                "recent": recent,
-                "data_dir": str(settings.node.data_dir.resolve()),
-                "storage": settings.storage.url,
-                "database": mask_url(settings.database_url),
-            }
-        )
-        return
-    out = console()
-    out.print(f"[dim]{mask_url(settings.database_url)}[/dim]")
-    for each in paused:
-        since = _moment(each.since.isoformat())
-        out.print(
-            f"[bold yellow]paused[/bold yellow]      {each.what.value} since {since}: {escape(each.reason)} "
-            f"(`echo-node queue resume {each.what.value}`)"
-        )
-    out.print(f"[bold]studies[/bold]     {_sentence(studies)}")
-    out.print(f"[bold]deliveries[/bold]  {_sentence(deliveries)}")
-    if overview.commitments:
-        out.print(f"[bold]commitments[/bold] {_sentence(commitments)}")
-    if overview.promises:
-        out.print(f"[bold]promises[/bold]    {_sentence(promises)}")
-    if overview.withdrawals:
-        out.print(f"[bold]withdrawals[/bold] {_sentence(withdrawals)}")
-    if overview.conflicts:
-        out.print(
-            f"[bold]conflicts[/bold]   [yellow]{overview.conflicts} set aside[/yellow]: other content came "
-            "under the SOP Instance UID of an image that is kept. "
-            + ", ".join(f"`echo-node queue show {study_id}`" for study_id in disputed)
-        )
-    if recent:
-        print_table(
-            "",
-            ("study", "state", "revision", "from", "changed", "reason"),
-            (
-                (
-                    row["study_id"],
-                    styled_state(row["state"]),
-                    row["revision"],
-                    escape(row["calling_ae_title"]),
-                    _moment(row["changed_at"]),
-                    escape(row["reason"]),
-                )
-                for row in recent
-            ),
-        )
-    if (
-        studies[StudyState.FAILED]
-        or studies[StudyState.UNDELIVERED]
-        or deliveries[DeliveryState.DEAD]
-        or withdrawals[WithdrawalState.DEAD]
-    ):
-        out.print("`echo-node queue list --dead` says why; `echo-node queue retry ID` tries again.")
-
-
 @group.command("list")
 def list_(
     config: options.Config = None,
@@ -178,7 +85,7 @@ def list_(
     if json:
         print_json(rows)
     elif rows:
-        _print_work(rows)
+        print_work(rows)
     else:
         typer.echo("Nothing was given up." if dead else "Nothing waits, nothing was given up.")
 
@@ -197,7 +104,7 @@ def show(
     kind, number = _parse(id_)
     with existing_storage(settings) as storage:
         if kind == "promise":
-            _show_promise(storage.queries.promise(number), json=json)
+            (print_json if json else print_promise)(storage.queries.promise(number))
             return
         record = storage.queries.show(study_of(storage, id_))
         for row in (*record["documents"], *record["conflicts"]):
@@ -205,40 +112,10 @@ def show(
     if json:
         print_json(record)
         return
-    out = console()
-    out.print(f"[bold]study {record['study_id']}[/bold]  {styled_state(record['state'])}")
-    if record["reason"]:
-        out.print(f"  {escape(record['reason'])}")
-    out.print(f"  {record['study_instance_uid']}")
-    out.print(f"  from {escape(record['calling_ae_title'])}, revision {record['revision']}")
-    removed = sum(row["removed_at"] is not None for row in record["instances"])
-    gone = f", {removed} of them removed since (retention)" if removed else ""
-    out.print(f"  {len(record['instances'])} instances{gone}, last {_moment(record['received_at'])}")
-    for withdrawal in record["withdrawals"]:
-        by = escape(withdrawal["asked_by"]) or "the node itself"
-        out.print(
-            f"  [yellow]withdrawn[/yellow] up to revision {withdrawal['revision']} "
-            f"({withdrawal['rejection']}), {_moment(withdrawal['asked_at'])} by {by}"
-        )
-        if withdrawal["explanation"]:
-            out.print(f"    {escape(withdrawal['explanation'])}", soft_wrap=True)
-    for document in record["documents"]:
-        what = f"draft of revision {document['revision']} by {escape(document['model'])}"
-        if document["is_note"]:
-            what = f"note of the withdrawal up to revision {document['revision']}"
-        withdrawn = ", [yellow]withdrawn[/yellow]" if document["is_withdrawn"] else ""
-        unmade = "" if document["is_made"] else " [yellow]could not be made[/yellow]; kept to try again:"
-        out.print(f"  {what}, {document['kind']}{withdrawn}{unmade}")
-        out.print(f"    {escape(document['path'])}", soft_wrap=True)
-    for conflict in record["conflicts"]:
-        out.print(
-            f"  [yellow]set aside[/yellow]: other content for instance {conflict['instance_id']}, "
-            f"{_moment(conflict['received_at'])} from {escape(conflict['calling_ae_title'])}"
-        )
-        out.print(f"    {escape(conflict['path'])}", soft_wrap=True)
+    print_study(record)
     work = [_with_id(kind, row) for kind, key in _WORK_OF_STUDY.items() for row in record[key]]
     if work:
-        _print_work([{"study_id": record["study_id"], **row} for row in work])
+        print_work([{"study_id": record["study_id"], **row} for row in work])
 
 
 @group.command()
@@ -367,57 +244,6 @@ def _with_id(kind: WorkKind, row: Record) -> Record:
     return {"id": f"{kind}-{row[f'{kind}_id']}", **row}
 
 
-def _counts(states: Iterable[str], counted: dict[str, int]) -> dict[str, int]:
-    """Return every state with its count, zeros too, so that a monitor finds the key that it looks for."""
-    return {str(state): counted.get(str(state), 0) for state in states}
-
-
-def _sentence(counts: dict[str, int]) -> str:
-    there = [f"{count} {styled_state(state)}" for state, count in counts.items() if count]
-    return ", ".join(there) or "[dim]none[/dim]"
-
-
-def _show_promise(record: Record, *, json: bool) -> None:
-    if json:
-        print_json(record)
-        return
-    out = console()
-    out.print(f"[bold]promise {record['promise_id']}[/bold]  {styled_state(record['state'])}")
-    if record["reason"]:
-        out.print(f"  {escape(record['reason'])}")
-    archive = escape(record["archive"]) or "none asked yet"
-    out.print(f"  asked by {escape(record['calling_ae_title'])}; archive: {archive}")
-    out.print(f"  {record['request_uid']}")
-    for row in record["instances"]:
-        said = {True: "committed", False: f"failed {row['failure_reason']}", None: "not known yet"}
-        out.print(f"  {row['sop_instance_uid']}  {said[row['is_committed']]}")
-
-
-def _print_work(rows: Iterable[Record]) -> None:
-    print_table(
-        "",
-        ("id", "study", "state", "tries", "to", "status", "next", "reason"),
-        (
-            (
-                row["id"],
-                row.get("study_id"),
-                styled_state(row["state"]),
-                row["tries"],
-                escape(row.get("destination")),
-                row.get("status"),
-                _moment(row["available_at"]),
-                escape(row["reason"]),
-            )
-            for row in rows
-        ),
-    )
-
-
-def _moment(iso: str) -> str:
-    return iso.replace("T", " ")[:19] + "Z"
-
-
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.command(rich_help_panel="The node")(status)
     app.add_typer(group, name="queue", help="Work that waits or was given up.", rich_help_panel="The node")

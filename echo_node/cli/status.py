@@ -1,0 +1,124 @@
+"""`echo-node status`: how many studies and deliveries stand where, and what changed last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+from echo_node.cli import options
+from echo_node.cli.output import console, escape, print_json, print_table, styled_state
+from echo_node.cli.stored import existing_storage
+from echo_node.cli.told import moment
+from echo_node.config.values import mask_url
+from echo_node.domain.commitment import CommitmentState, PromiseState
+from echo_node.domain.job import DeliveryState, JobState
+from echo_node.domain.lifecycle import StudyState
+from echo_node.domain.withdrawal import WithdrawalState
+
+
+def status(
+    config: options.Config = None,
+    data_dir: options.DataDir = None,
+    database_url: options.DatabaseUrl = None,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="How many studies to list.")] = 20,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Count studies and deliveries by state, and list the studies that changed last.
+
+    With --json: `studies`, `jobs`, `deliveries`, `commitments`, `promises` and
+    `withdrawals` are counts by state, `conflicts` counts images set aside.
+    """
+    settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
+    with existing_storage(settings) as storage:
+        overview = storage.queries.overview()
+        recent = storage.queries.recent_studies(limit)
+        disputed = storage.queries.studies_with_conflicts(3)
+        paused = storage.pauses.present()
+    studies = _counts(StudyState, overview.studies)
+    deliveries = _counts(DeliveryState, overview.deliveries)
+    commitments = _counts(CommitmentState, overview.commitments)
+    promises = _counts(PromiseState, overview.promises)
+    withdrawals = _counts(WithdrawalState, overview.withdrawals)
+    if json:
+        print_json(
+            {
+                "studies": studies,
+                "jobs": _counts(JobState, overview.jobs),
+                "deliveries": deliveries,
+                "commitments": commitments,
+                "promises": promises,
+                "withdrawals": withdrawals,
+                "instances": overview.instances,
+                "documents": overview.documents,
+                "conflicts": overview.conflicts,
+                "paused": {each.what.value: each.reason for each in paused},
+                "recent": recent,
+                "data_dir": str(settings.node.data_dir.resolve()),
+                "storage": settings.storage.url,
+                "database": mask_url(settings.database_url),
+            }
+        )
+        return
+    out = console()
+    out.print(f"[dim]{mask_url(settings.database_url)}[/dim]")
+    for each in paused:
+        since = moment(each.since.isoformat())
+        out.print(
+            f"[bold yellow]paused[/bold yellow]      {each.what.value} since {since}: {escape(each.reason)} "
+            f"(`echo-node queue resume {each.what.value}`)"
+        )
+    out.print(f"[bold]studies[/bold]     {_sentence(studies)}")
+    out.print(f"[bold]deliveries[/bold]  {_sentence(deliveries)}")
+    if overview.commitments:
+        out.print(f"[bold]commitments[/bold] {_sentence(commitments)}")
+    if overview.promises:
+        out.print(f"[bold]promises[/bold]    {_sentence(promises)}")
+    if overview.withdrawals:
+        out.print(f"[bold]withdrawals[/bold] {_sentence(withdrawals)}")
+    if overview.conflicts:
+        out.print(
+            f"[bold]conflicts[/bold]   [yellow]{overview.conflicts} set aside[/yellow]: other content came "
+            "under the SOP Instance UID of an image that is kept. "
+            + ", ".join(f"`echo-node queue show {study_id}`" for study_id in disputed)
+        )
+    if recent:
+        print_table(
+            "",
+            ("study", "state", "revision", "from", "changed", "reason"),
+            (
+                (
+                    row["study_id"],
+                    styled_state(row["state"]),
+                    row["revision"],
+                    escape(row["calling_ae_title"]),
+                    moment(row["changed_at"]),
+                    escape(row["reason"]),
+                )
+                for row in recent
+            ),
+        )
+    if (
+        studies[StudyState.FAILED]
+        or studies[StudyState.UNDELIVERED]
+        or deliveries[DeliveryState.DEAD]
+        or withdrawals[WithdrawalState.DEAD]
+    ):
+        out.print("`echo-node queue list --dead` says why; `echo-node queue retry ID` tries again.")
+
+
+def _counts(states: Iterable[str], counted: dict[str, int]) -> dict[str, int]:
+    """Return every state with its count, zeros too, so that a monitor finds the key that it looks for."""
+    return {str(state): counted.get(str(state), 0) for state in states}
+
+
+def _sentence(counts: dict[str, int]) -> str:
+    there = [f"{count} {styled_state(state)}" for state, count in counts.items() if count]
+    return ", ".join(there) or "[dim]none[/dim]"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command(rich_help_panel="The node")(status)

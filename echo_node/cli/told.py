@@ -1,0 +1,85 @@
+"""What the node knows of a study, of a promise and of work, told on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from echo_node.cli.output import console, escape, print_table, styled_state
+
+Record = dict[str, Any]
+
+
+def print_study(record: Record) -> None:
+    """Tell all of one study but its work."""
+    out = console()
+    out.print(f"[bold]study {record['study_id']}[/bold]  {styled_state(record['state'])}")
+    if record["reason"]:
+        out.print(f"  {escape(record['reason'])}")
+    out.print(f"  {record['study_instance_uid']}")
+    out.print(f"  from {escape(record['calling_ae_title'])}, revision {record['revision']}")
+    removed = sum(row["removed_at"] is not None for row in record["instances"])
+    gone = f", {removed} of them removed since (retention)" if removed else ""
+    out.print(f"  {len(record['instances'])} instances{gone}, last {moment(record['received_at'])}")
+    for withdrawal in record["withdrawals"]:
+        by = escape(withdrawal["asked_by"]) or "the node itself"
+        out.print(
+            f"  [yellow]withdrawn[/yellow] up to revision {withdrawal['revision']} "
+            f"({withdrawal['rejection']}), {moment(withdrawal['asked_at'])} by {by}"
+        )
+        if withdrawal["explanation"]:
+            out.print(f"    {escape(withdrawal['explanation'])}", soft_wrap=True)
+    for document in record["documents"]:
+        what = f"draft of revision {document['revision']} by {escape(document['model'])}"
+        if document["is_note"]:
+            what = f"note of the withdrawal up to revision {document['revision']}"
+        withdrawn = ", [yellow]withdrawn[/yellow]" if document["is_withdrawn"] else ""
+        unmade = "" if document["is_made"] else " [yellow]could not be made[/yellow]; kept to try again:"
+        out.print(f"  {what}, {document['kind']}{withdrawn}{unmade}")
+        out.print(f"    {escape(document['path'])}", soft_wrap=True)
+    for conflict in record["conflicts"]:
+        out.print(
+            f"  [yellow]set aside[/yellow]: other content for instance {conflict['instance_id']}, "
+            f"{moment(conflict['received_at'])} from {escape(conflict['calling_ae_title'])}"
+        )
+        out.print(f"    {escape(conflict['path'])}", soft_wrap=True)
+
+
+def print_promise(record: Record) -> None:
+    """Tell what a modality asked for, and what the archive said."""
+    out = console()
+    out.print(f"[bold]promise {record['promise_id']}[/bold]  {styled_state(record['state'])}")
+    if record["reason"]:
+        out.print(f"  {escape(record['reason'])}")
+    archive = escape(record["archive"]) or "none asked yet"
+    out.print(f"  asked by {escape(record['calling_ae_title'])}; archive: {archive}")
+    out.print(f"  {record['request_uid']}")
+    for row in record["instances"]:
+        said = {True: "committed", False: f"failed {row['failure_reason']}", None: "not known yet"}
+        out.print(f"  {row['sop_instance_uid']}  {said[row['is_committed']]}")
+
+
+def print_work(rows: Iterable[Record]) -> None:
+    """Print what waits, runs or was given up, a row each."""
+    print_table(
+        "",
+        ("id", "study", "state", "tries", "to", "status", "next", "reason"),
+        (
+            (
+                row["id"],
+                row.get("study_id"),
+                styled_state(row["state"]),
+                row["tries"],
+                escape(row.get("destination")),
+                row.get("status"),
+                moment(row["available_at"]),
+                escape(row["reason"]),
+            )
+            for row in rows
+        ),
+    )
+
+
+def moment(iso: str) -> str:
+    """Return a moment in UTC to the second."""
+    return iso.replace("T", " ")[:19] + "Z"
