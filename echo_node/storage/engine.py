@@ -9,7 +9,7 @@ executed now is tried again later, and its text, which may hold values, goes now
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,11 +86,16 @@ class Database:
             TransientError: the database cannot be reached.
         """
         attempt = func.pg_try_advisory_lock_shared if shared else func.pg_try_advisory_lock
+        release = func.pg_advisory_unlock_shared if shared else func.pg_advisory_unlock
         engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         with _translated(), engine.connect() as connection:
+            is_held = bool(connection.scalar(select(attempt(number))))
             try:
-                yield bool(connection.scalar(select(attempt(number))))
+                yield is_held
             finally:
+                if is_held:  # the server sees the end of a connection a little later than it comes
+                    with suppress(DBAPIError):
+                        connection.scalar(select(release(number)))
                 connection.invalidate()  # the pool would keep it open, and the lock with it
 
     @property
