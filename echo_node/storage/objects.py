@@ -20,7 +20,7 @@ from echo_node.errors import PermanentError
 
 SPOOL, OUTBOX = "spool", "outbox"
 AREAS = (SPOOL, OUTBOX)
-SUFFIXES = (".dcm", ".hl7")
+SUFFIXES = (".dcm", ".hl7", ".json")
 """How the names of objects end."""
 OWNER = "owner.json"
 """The one object outside the areas that says whose they are, and the only one that is ever replaced."""

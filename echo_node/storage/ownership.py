@@ -329,7 +329,7 @@ class Ownership:
     def _named(self) -> Sequence[str]:
         """Return the names of some objects that must be there, the latest ones."""
         kept = select(Instance.path).where(Instance.removed_at.is_(None)).order_by(Instance.id.desc())
-        drafts = select(Document.path).order_by(Document.id.desc())
+        drafts = select(Document.object_path).order_by(Document.id.desc())
         with self._database.read() as session:
             if not inspect(session.connection()).has_table(Instance.__tablename__):
                 return []

@@ -396,6 +396,6 @@ def _document(row: Document, taken_back: int) -> Record:
         "model": f"{row.model_name} {row.model_version}",
         "model_digest": row.model_digest,
         "input_sop_instance_uids": row.input_sop_instance_uids,
-        "path": row.kept_path or row.path,
+        "path": row.object_path,
         "created_at": row.created_at.isoformat(),
     }

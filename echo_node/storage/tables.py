@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sqlalchemy import (
     JSON,
     BigInteger,
+    ColumnElement,
     DateTime,
     Dialect,
     ForeignKey,
@@ -21,8 +22,10 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
     false,
+    func,
     text,
 )
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -233,6 +236,16 @@ class Document(Base):
     created_at: Mapped[datetime]
     kept_path: Mapped[str | None] = mapped_column(String(255), index=True)
     kept_sha256: Mapped[str | None] = mapped_column(String(64))
+
+    @hybrid_property
+    def object_path(self) -> str:
+        """The path of the object that is there for it now: its own, or the kept draft's."""
+        return self.kept_path or self.path
+
+    @object_path.inplace.expression
+    @classmethod
+    def _object_path(cls) -> ColumnElement[str]:
+        return func.coalesce(cls.kept_path, cls.path)
 
 
 class Delivery(Claimable, Base):

@@ -146,6 +146,27 @@ def test_the_words_that_a_form_can_be_made_from_are_no_orphan(open_node: Opener)
     assert node.objects.contains(kept)
 
 
+def test_the_words_that_nothing_is_made_from_any_more_are_one(open_node: Opener) -> None:
+    node = open_node()
+    names = filled(node)
+    kept = str(node.outbox.keep("2.25.1", b"{}"))
+    assert node.clear_leftovers(orphan_age_s=LATER_S) == 1
+    assert not node.objects.contains(kept)
+    assert all(map(node.objects.contains, names))
+
+
+def test_a_store_of_which_only_such_words_are_left_is_known_by_them(open_node: Opener) -> None:
+    """The images were removed by retention, and the one draft has no object of its own yet."""
+    node = open_node()
+    filled(node)
+    with node.database.write() as session:
+        unmade = "UPDATE documents SET kept_path = path, kept_sha256 = sha256, path = '', sha256 = ''"
+        session.execute(text(unmade))
+        session.execute(text("UPDATE instances SET removed_at = received_at"))
+    assert node.ownership.examine().standing is Standing.FREE
+    assert node.ownership.claim().node == node.ownership.examine().node
+
+
 def test_the_first_start_makes_the_id_and_the_claim_and_the_next_ones_keep_them(open_node: Opener) -> None:
     node = open_node()
     assert node.ownership.examine().standing is Standing.FREE
