@@ -14,8 +14,8 @@ from typing import IO, Any
 
 from echo_node.errors import TransientError
 
-MAY_PASS = frozenset({408, 425, 429})
-"""Refusals that may be none later (RFC 9110 15.5), besides those of the server's own errors."""
+_MAY_PASS = frozenset({408, 425, 429})
+_SERVER_ERROR = 500
 
 _MOST_BYTES = 32 * 1024 * 1024
 _CHUNK_BYTES = 65536
@@ -56,6 +56,11 @@ def exchange(
         reason = getattr(error, "reason", error)
         name = type(reason).__name__
         raise TransientError(f"{who} cannot be reached: {name}") from error
+
+
+def may_pass(code: int) -> bool:
+    """Say whether a refusal may be none later (RFC 9110 15.5, 15.6)."""
+    return code >= _SERVER_ERROR or code in _MAY_PASS
 
 
 def _body(answer: IO[bytes], who: str, ends_at: float | None) -> bytes:

@@ -22,7 +22,7 @@ from pynetdicom.association import Association
 from echo_node.dicom.associate import associated, name_of
 from echo_node.dicom.contexts import contexts
 from echo_node.dicom.header import PARSE_ERRORS, text
-from echo_node.dicom.http import MAY_PASS, exchange
+from echo_node.dicom.http import exchange, may_pass
 from echo_node.dicom.statuses import Verdict, classify, describe
 from echo_node.domain.identifiers import checked_uid
 from echo_node.errors import PermanentError, TransientError
@@ -170,7 +170,7 @@ class QidoArchive:
             return []
         if code != 200:
             message = f"{self._name} answers QIDO-RS with HTTP {code}"
-            if code >= 500 or code in MAY_PASS:
+            if may_pass(code):
                 raise TransientError(message)
             raise PermanentError(f"{message}: check priors.qido_url and priors.qido_token")
         try:

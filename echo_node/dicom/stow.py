@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-from echo_node.dicom.http import MAY_PASS, exchange
+from echo_node.dicom.http import exchange, may_pass
 from echo_node.dicom.statuses import Status, outcome_of
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.report import EncodedDocument
@@ -48,7 +48,7 @@ class StowSender:
         if code in _HAS_AN_ANSWER:
             return _outcome(destination, code, body, document.sop_instance_uid)
         message = f"{destination} answers STOW-RS with HTTP {code}"
-        if code >= 500 or code in MAY_PASS:
+        if may_pass(code):
             raise TransientError(message)
         raise PermanentError(f"{message}: check stow_url and stow_token of the peer")
 

@@ -25,9 +25,6 @@ BANNER = "AI DRAFT - UNVERIFIED"
 DRAFT_NOTICE = ENGLISH.draft_notice
 """In every document, whatever its language; so is the next one, of a demonstration."""
 DEMONSTRATION_NOTICE = ENGLISH.demonstration_notice
-UNSTATED_ORIENTATION = ENGLISH.unstated_orientation
-RECOGNISED_VIEW = ENGLISH.recognised_view
-LOOKS_MIRRORED = ENGLISH.looks_mirrored
 SHORT_DIGEST = 16
 """How much of a checkpoint's digest is shown."""
 

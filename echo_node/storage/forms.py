@@ -45,6 +45,11 @@ class Forms:
         """Yield what the delivery's document is to be made from; None if it is made."""
         with self._database.read() as session:
             row = session.get_one(Document, job.document_id)
+            session.expunge_all()
+        if row.kept_path is None or row.kept_sha256 is None:
+            yield None
+            return
+        with self._database.read() as session:
             uid = session.get_one(Study, row.study_id).study_instance_uid
             images = session.scalars(
                 select(Instance).where(
@@ -54,9 +59,6 @@ class Forms:
                 )
             ).all()
             session.expunge_all()
-        if row.kept_path is None or row.kept_sha256 is None:
-            yield None
-            return
         content = self._outbox.read(row.kept_path, row.kept_sha256)
         if len(images) < len(row.input_sop_instance_uids):
             raise PermanentError(f"{row.kind} cannot be made any more: the images that were read are removed")

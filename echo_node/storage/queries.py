@@ -149,10 +149,6 @@ class Queries:
         with self._database.read() as session:
             return [_withdrawal(row) for row in session.scalars(query)]
 
-    def recent_withdrawals(self, limit: int = 10) -> list[Record]:
-        """Return the newest withdrawals, whatever their state."""
-        return self.list_withdrawals(limit=limit)
-
     def promise(self, promise_id: int) -> Record:
         """Return all there is to know about one request of a modality.
 

@@ -85,7 +85,7 @@ class Queries(Protocol):
         """Return the studies that changed last."""
         ...
 
-    def recent_withdrawals(self, limit: int = 10) -> list[dict[str, Any]]:
+    def list_withdrawals(self, *, limit: int) -> list[dict[str, Any]]:
         """Return the newest withdrawals: of which study, by whom, when and why."""
         ...
 
@@ -142,7 +142,7 @@ def application(queries: Queries) -> Starlette:
 
     def page(_request: Request) -> Response:
         try:
-            withdrawals = queries.recent_withdrawals()
+            withdrawals = queries.list_withdrawals(limit=_WITHDRAWALS_SHOWN)
             return HTMLResponse(_page(queries.overview(), queries.recent_studies(), withdrawals))
         except TransientError as error:
             return PlainTextResponse(f"{error}\n", status_code=503)
@@ -187,6 +187,7 @@ class _Counts(Collector):
             yield GaugeMetricFamily(f"echo_node_{name}", f"The number of {name}", value=count)
 
 
+_WITHDRAWALS_SHOWN = 10
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;margin:2rem;max-width:60rem}"
     "table{border-collapse:collapse;margin:0 0 2rem}"

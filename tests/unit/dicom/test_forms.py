@@ -20,9 +20,10 @@ from echo_node.dicom.encoders import dicom_encoder
 from echo_node.dicom.sr import StructuredReportEncoder
 from echo_node.dicom.sr_text import read_report, read_sections
 from echo_node.dicom.subject import read_subject
-from echo_node.domain.draft import BANNER, LOOKS_MIRRORED, RECOGNISED_VIEW, Draft, compose
+from echo_node.domain.draft import BANNER, Draft, compose
 from echo_node.domain.report import EncodedDocument, Generation, Report, Sentence
 from echo_node.domain.study import StoredInstance
+from echo_node.domain.words import ENGLISH
 from echo_node.outgoing import encoder
 from echo_node.settings import DocumentKind, Settings
 
@@ -46,7 +47,7 @@ def test_every_form_in_words_says_how_the_view_was_recognised(kind: DocumentKind
     seen = replace(image, is_view_stated=False, looks_mirrored=True)
     told = replace(draft, selection=replace(draft.selection, images=(seen,)))
     before, after = (encoder(kind, Settings()).encode(each).content for each in (draft, told))
-    for remark in (RECOGNISED_VIEW, LOOKS_MIRRORED):
+    for remark in (ENGLISH.recognised_view, ENGLISH.looks_mirrored):
         assert remark.encode() not in before
         assert remark.encode() in after
 

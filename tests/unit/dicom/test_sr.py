@@ -21,13 +21,11 @@ from echo_node.dicom.views import ChestImageSelector
 from echo_node.domain.draft import (
     DEMONSTRATION_NOTICE,
     DRAFT_NOTICE,
-    LOOKS_MIRRORED,
-    RECOGNISED_VIEW,
-    UNSTATED_ORIENTATION,
     Draft,
 )
 from echo_node.domain.report import EncodedDocument, Generation, ModelIdentity, Report, Sentence
 from echo_node.domain.study import SelectedImage, Selection, StoredInstance, UnreadImage
+from echo_node.domain.words import ENGLISH
 
 Store = Callable[..., StoredInstance]
 Sample = Callable[[str], Path]
@@ -132,7 +130,7 @@ def test_an_orientation_that_is_not_stated_is_told(
 ) -> None:
     selection = selection_of(stored(PatientOrientation=orientation))
     told = texts(opened(encode(selection)), "Current Procedure Descriptions")
-    assert (UNSTATED_ORIENTATION in told) is is_said
+    assert (ENGLISH.unstated_orientation in told) is is_said
 
 
 def test_what_the_picture_alone_told_is_said_before_what_was_not_read(stored: Store) -> None:
@@ -144,9 +142,9 @@ def test_what_the_picture_alone_told_is_said_before_what_was_not_read(stored: St
     )
     told = texts(opened(encode(Selection((image,), ()))), "Current Procedure Descriptions")
     assert told[0].startswith("Images read: 1. View: frontal (PA or AP not stated).")
-    assert told[2:5] == [RECOGNISED_VIEW, LOOKS_MIRRORED, UNSTATED_ORIENTATION]
+    assert told[2:5] == [ENGLISH.recognised_view, ENGLISH.looks_mirrored, ENGLISH.unstated_orientation]
     plain = texts(opened(encode(selection_of(stored()))), "Current Procedure Descriptions")
-    assert not {RECOGNISED_VIEW, LOOKS_MIRRORED, UNSTATED_ORIENTATION} & set(plain)
+    assert not {ENGLISH.recognised_view, ENGLISH.looks_mirrored, ENGLISH.unstated_orientation} & set(plain)
 
 
 def test_the_same_inputs_give_the_same_bytes(stored: Store) -> None:

@@ -13,7 +13,6 @@ from echo_node.domain.comparison import Comparison
 from echo_node.domain.draft import (
     DEMONSTRATION_NOTICE,
     DRAFT_NOTICE,
-    UNSTATED_ORIENTATION,
     Draft,
     Order,
     SectionName,
@@ -82,9 +81,9 @@ def test_what_was_not_read_and_a_mirrored_image_are_told() -> None:
     made = replace(made, selection=replace(made.selection, unread=unread))
     told = said(made, SectionName.PROCEDURE, replace(SUBJECT, is_oriented=False))
     assert told[0].startswith("Images read: 1. View: PA.")
-    assert told[2] == UNSTATED_ORIENTATION
+    assert told[2] == ENGLISH.unstated_orientation
     assert told[3] == "Not read, 2 images: too dark. SOP Instance UID: 1.2.3.99.2, 1.2.3.99.3"
-    assert UNSTATED_ORIENTATION not in said(made, SectionName.PROCEDURE)
+    assert ENGLISH.unstated_orientation not in said(made, SectionName.PROCEDURE)
 
 
 @pytest.mark.parametrize(
