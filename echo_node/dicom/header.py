@@ -12,6 +12,7 @@ import struct
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 from pydicom import dcmread
 from pydicom.datadict import tag_for_keyword
@@ -84,36 +85,36 @@ _IDENTITY_TAGS = _tags(_IDENTITY)
 _HEADER_TAGS = [int(tag) for tag in _tags(HEADER_KEYWORDS)]
 
 
-def identity_of(data_set: bytes, transfer_syntax_uid: str) -> InstanceIdentity:
+def identity_of(data_set: BinaryIO, transfer_syntax_uid: str) -> InstanceIdentity:
     """Return what names the instance that *data_set* encodes, all UIDs checked.
 
-    Walks the elements up to the end of the pixel data without decoding them, so that a data set that
-    ends too early is noticed.
+    Walks the elements up to the end of the pixel data without decoding or reading these, so that a data set
+    that ends too early is noticed.
 
     Args:
-        data_set: as received, without file meta information.
+        data_set: as received, from where the stream is to its end, without file meta information.
         transfer_syntax_uid: of the presentation context; not a deflated one.
 
     Raises:
         ValueError: the bytes are no whole data set, or a UID is absent or malformed.
     """
     syntax = UID(transfer_syntax_uid)
-    stream = io.BytesIO(data_set)
+    end = _end_of(data_set)
 
     def is_pixel_data(tag: BaseTag, _vr: str | None, length: int) -> bool:
         if tag < _FIRST_TAG_OF_A_DATA_SET:
             raise _Unusable("the data set holds command or file meta information elements")
-        if length != _UNDEFINED_LENGTH and stream.tell() + length > len(data_set):
+        if length != _UNDEFINED_LENGTH and data_set.tell() + length > end:
             raise _Unusable("the data set ends in the middle of an element")
         if int(tag) not in _PIXEL_DATA:
             return False
         if length == _UNDEFINED_LENGTH:
-            _check_fragments(data_set, stream.tell())
+            _check_fragments(data_set, end)
         return True
 
     try:
         header = read_dataset(
-            stream,
+            data_set,
             is_implicit_VR=syntax.is_implicit_VR,
             is_little_endian=syntax.is_little_endian,
             stop_when=is_pixel_data,
@@ -137,16 +138,26 @@ class _Unusable(ValueError):
     """The data set was parsed far enough to say what is wrong with it."""
 
 
-def _check_fragments(data_set: bytes, position: int) -> None:
+def _end_of(stream: BinaryIO) -> int:
+    """Return the position of a stream's end."""
+    start = stream.tell()
+    end = stream.seek(0, io.SEEK_END)
+    stream.seek(start)
+    return end
+
+
+def _check_fragments(data_set: BinaryIO, end: int) -> None:
     """Follow the items of encapsulated pixel data (PS3.5 A.4); a missing last delimiter is forgiven."""
-    while position + 8 <= len(data_set):
-        group, element, length = struct.unpack_from("<HHL", data_set, position)
+    position = data_set.tell()
+    while position + 8 <= end:
+        data_set.seek(position)
+        group, element, length = struct.unpack("<HHL", data_set.read(8))
         if (group, element) == (0xFFFE, 0xE0DD):
             return
         if (group, element) != (0xFFFE, 0xE000):
             raise _Unusable("the compressed pixel data is not a sequence of fragments")
         position += 8 + length
-    if position > len(data_set):
+    if position > end:
         raise _Unusable("the data set ends in the middle of the compressed pixel data")
 
 
@@ -201,10 +212,11 @@ def instance_from_file(path: Path) -> StoredInstance:
         syntax = checked_uid(text(meta, "TransferSyntaxUID"), "TransferSyntaxUID")
         if syntax == DeflatedExplicitVRLittleEndian:
             identity = replace(
-                identity_of(_inflated(data_set), ExplicitVRLittleEndian), transfer_syntax_uid=syntax
+                identity_of(io.BytesIO(_inflated(data_set)), ExplicitVRLittleEndian),
+                transfer_syntax_uid=syntax,
             )
         else:
-            identity = identity_of(data_set, syntax)
+            identity = identity_of(io.BytesIO(data_set), syntax)
     except PARSE_ERRORS as error:
         reason = f": {error}" if type(error) in {ValueError, _Unusable} else ""
         raise PermanentError(f"not a whole DICOM file{reason}") from error

@@ -18,9 +18,10 @@ from typing import Any, cast
 
 import structlog
 from pynetdicom.association import Association
-from pynetdicom.fsm import InvalidEventError
 from pynetdicom.transport import AssociationServer, RequestHandler
 
+from echo_node.dicom.acceptor import Acceptor
+from echo_node.dicom.store import StoreService
 from echo_node.dicom.transport import ClosingSocket
 
 _log = structlog.get_logger()
@@ -66,7 +67,7 @@ class _BoundedSocket(ClosingSocket):
 
 
 class _AssociationHandler(RequestHandler):
-    """Starts an association on a bounded socket."""
+    """Starts an association on a bounded socket, to be served by our own thread."""
 
     def _create_association(self) -> Association:
         association = super()._create_association()
@@ -74,30 +75,8 @@ class _AssociationHandler(RequestHandler):
         # Each socket announces the connection: the state machine must hear of it once (PS3.8 table 9-10).
         association.dul.event_queue.get_nowait()
         association.dul.socket = bounded
-        _end_together(association)
+        Acceptor(association, bounded, cast("AssociationListener", self.server).service)
         return association
-
-
-def _end_together(association: Association) -> None:
-    """Let an association end at once if its network thread does before the request has been understood.
-
-    pynetdicom lets it wait for the request for the whole of its patience: as long as that, a few senders of
-    spoilt requests kept everyone out.
-    """
-    network = association.dul
-    reactor = network.run
-
-    def run() -> None:
-        try:
-            reactor()
-        except InvalidEventError:
-            _log.info("association_broken", reason="what came does not fit the state of the association")
-            cast("ClosingSocket", network.socket).close()
-        finally:
-            if association.requestor.primitive is None:
-                network.to_user_queue.put(None)
-
-    network.run = run  # type: ignore[method-assign]
 
 
 class AssociationListener(AssociationServer):
@@ -108,6 +87,7 @@ class AssociationListener(AssociationServer):
         silence_s: how long a read or write on an association's socket may block.
         maximum_waiting: how many connections may wait; a further one displaces the oldest.
         shares_port: other processes listen on the same port, and the kernel spreads connections over them.
+        service: takes the instances that come.
     """
 
     request_queue_size = 128
@@ -119,8 +99,10 @@ class AssociationListener(AssociationServer):
         silence_s: float,
         maximum_waiting: int,
         shares_port: bool = False,
+        service: StoreService,
         **keywords: Any,
     ) -> None:
+        self.service = service
         self._shares_port = shares_port
         keywords["request_handler"] = _AssociationHandler
         super().__init__(*args, **keywords)

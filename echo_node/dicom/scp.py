@@ -1,13 +1,10 @@
-"""The front door: C-ECHO and C-STORE, questions and reports of storage commitment (PS3.4 Annexes A, B, J).
+"""The front door: who may come in, C-ECHO, questions and reports of storage commitment (PS3.4 Annexes A, J).
 
-Takes each data set as the bytes that came, looks only at what names the instance, and answers
-success only when the sink has made it durable. Never decodes pixel data. The broad `except` of the
-handlers is one of the three in the program: whatever goes wrong inside, the peer gets a status.
+What comes by C-STORE goes through store.py. Whatever goes wrong inside, the peer gets a status.
 """
 
 from __future__ import annotations
 
-import errno
 import ipaddress
 import socket
 import threading
@@ -16,33 +13,26 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import structlog
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_file_meta_info
-from pydicom.uid import UID
 from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 
 from echo_node.dicom.commitment import report_of
 from echo_node.dicom.contexts import contexts
-from echo_node.dicom.header import identity_of
 from echo_node.dicom.listener import AssociationListener
 from echo_node.dicom.promise import CommitmentProvider
 from echo_node.dicom.statuses import Status
+from echo_node.dicom.store import StoreService
 from echo_node.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from echo_node.domain.commitment import CommitmentReport
-from echo_node.domain.identifiers import is_valid_uid
-from echo_node.domain.ports import InstanceSink, PromiseIntake
-from echo_node.domain.study import InstanceIdentity, ReceivedInstance
+from echo_node.domain.intake import InstanceSink
+from echo_node.domain.ports import PromiseIntake
 from echo_node.errors import ConfigError, InstanceRejected, TransientError
 from echo_node.settings import IntakeSettings, NodeSettings, Peer
 
 _log = structlog.get_logger()
 
 _REJECTED_PERMANENT, _BY_SERVICE_USER, _CALLING_AE_TITLE_NOT_RECOGNISED = 0x01, 0x01, 0x03
-_OUT_OF_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _GRACE_S = 5.0
-_HIGH = 0x0001  # the priority of a C-STORE request (PS3.7 9.3.1.1)
 
 
 class StorageProvider:
@@ -73,7 +63,7 @@ class StorageProvider:
         self._sink = sink
         self._on_report = on_report
         self._commitment = CommitmentProvider(peers, promises) if promises is not None else None
-        self._storing = _Busy()
+        self._in_hand = _Busy()
         self._listener: AssociationListener | None = None
         self._thread: threading.Thread | None = None
         self._entity = self._application_entity()
@@ -91,7 +81,6 @@ class StorageProvider:
                 evt_handlers=[
                     (evt.EVT_REQUESTED, self._on_requested),
                     (evt.EVT_REJECTED, _on_rejected),
-                    (evt.EVT_C_STORE, self._on_store),
                     (evt.EVT_N_ACTION, self._on_action),
                     (evt.EVT_N_EVENT_REPORT, self._on_event_report),
                 ],
@@ -100,6 +89,7 @@ class StorageProvider:
                 silence_s=self._intake.network_timeout_s,
                 maximum_waiting=max(64, 4 * self._intake.maximum_associations),
                 shares_port=self._intake.processes > 1,
+                service=StoreService(self._sink, self._in_hand),
             )
         except OSError as error:
             raise ConfigError(
@@ -117,7 +107,7 @@ class StorageProvider:
             return
         self._listener.close()
         self._thread.join()
-        self._storing.wait_until_idle(_GRACE_S)
+        self._in_hand.wait_until_idle(_GRACE_S)
         for association in self._entity.active_associations:
             association.abort()
         self._listener = self._thread = None
@@ -152,27 +142,6 @@ class StorageProvider:
             )
             association.kill()
 
-    def _on_store(self, event: evt.Event) -> Dataset:
-        peer = str(event.assoc.requestor.ae_title).strip()
-        with self._storing:
-            try:
-                received = received_instance(event.request, event.context, peer)
-                self._sink.store(received)
-            except InstanceRejected as refusal:
-                return _refused(peer, refusal.status, str(refusal))
-            except TransientError:
-                return _refused(peer, Status.PROCESSING_FAILURE, "cannot store now, send again later")
-            except OSError as error:
-                if error.errno in _OUT_OF_SPACE:
-                    return _refused(peer, Status.OUT_OF_RESOURCES, "the disk is full")
-                _log.exception("store_failed", peer=peer)
-                return _response(Status.PROCESSING_FAILURE, "the instance could not be written")
-            except Exception:
-                _log.exception("store_failed", peer=peer)
-                return _response(Status.PROCESSING_FAILURE, "internal error")
-        # What conflicts with a known instance is kept too, set aside: refused, its sender might try for ever.
-        return _response(Status.SUCCESS)
-
     def _on_action(self, event: evt.Event) -> tuple[int, None]:
         """Take a request for storage commitment; success says that it is durable, not what becomes of it."""
         commitment = self._commitment
@@ -197,7 +166,7 @@ class StorageProvider:
     ) -> tuple[int, None]:
         """Return the status of a message that *take* records, given who sent it; every failure has one."""
         peer = str(event.assoc.requestor.ae_title).strip()
-        with self._storing:
+        with self._in_hand:
             try:
                 take(peer)
             except InstanceRejected as refusal:
@@ -210,77 +179,6 @@ class StorageProvider:
                 _log.exception(refused, peer=peer)
                 return Status.PROCESSING_FAILURE, None
         return Status.SUCCESS, None
-
-
-def received_instance(request: Any, context: Any, calling_ae_title: str) -> ReceivedInstance:
-    """Return the instance in a C-STORE request, its identity checked.
-
-    Args:
-        request: pynetdicom's C-STORE request primitive.
-        context: the presentation context that it came under (abstract syntax, transfer syntax).
-        calling_ae_title: who sent it.
-
-    Raises:
-        InstanceRejected: 0x0122, 0xA900 or 0xC000 (PS3.4 B.2.3).
-    """
-    if request.AffectedSOPClassUID != context.abstract_syntax:
-        raise InstanceRejected(
-            Status.SOP_CLASS_NOT_SUPPORTED, "the SOP class is not that of the presentation context"
-        )
-    if not is_valid_uid(str(request.AffectedSOPInstanceUID or "")):
-        raise InstanceRejected(Status.CANNOT_UNDERSTAND, "Affected SOP Instance UID is not a valid DICOM UID")
-    if request.DataSet is None:
-        raise InstanceRejected(Status.CANNOT_UNDERSTAND, "the request has no data set")
-    data_set: bytes = request.DataSet.getvalue()
-    try:
-        identity = identity_of(data_set, str(context.transfer_syntax))
-    except ValueError as error:
-        raise InstanceRejected(Status.CANNOT_UNDERSTAND, str(error)) from error
-    if identity.sop_class_uid != request.AffectedSOPClassUID:
-        raise InstanceRejected(
-            Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, "the data set's SOP Class UID is not the request's"
-        )
-    if identity.sop_instance_uid != request.AffectedSOPInstanceUID:
-        raise InstanceRejected(
-            Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, "the data set's SOP Instance UID is not the request's"
-        )
-    return ReceivedInstance(
-        identity,
-        calling_ae_title,
-        file_meta(identity, calling_ae_title),
-        data_set,
-        urgent=request.Priority == _HIGH,
-    )
-
-
-def file_meta(identity: InstanceIdentity, source_ae_title: str) -> bytes:
-    """Return preamble, prefix and file meta information for an instance (PS3.10 7.1)."""
-    meta = FileMetaDataset()
-    meta.FileMetaInformationVersion = b"\x00\x01"
-    meta.MediaStorageSOPClassUID = UID(identity.sop_class_uid)
-    meta.MediaStorageSOPInstanceUID = UID(identity.sop_instance_uid)
-    meta.TransferSyntaxUID = UID(identity.transfer_syntax_uid)
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-    if source_ae_title:
-        meta.SourceApplicationEntityTitle = source_ae_title
-    stream = DicomBytesIO()
-    stream.write(bytes(128) + b"DICM")
-    write_file_meta_info(stream, meta)
-    return stream.getvalue()
-
-
-def _response(status: int, comment: str = "") -> Dataset:
-    response = Dataset()
-    response.Status = int(status)
-    if comment:
-        response.ErrorComment = comment[:64]
-    return response
-
-
-def _refused(peer: str, status: int, reason: str) -> Dataset:
-    _log.warning("instance_refused", peer=peer, status=f"0x{status:04X}", reason=reason)
-    return _response(status, reason)
 
 
 def _on_rejected(event: evt.Event) -> None:

@@ -16,9 +16,6 @@ from echo_node.domain.job import DeliveryJob, DraftJob, Lease
 from echo_node.domain.report import EncodedDocument, ModelIdentity, Report
 from echo_node.domain.study import (
     GreyImage,
-    InstanceFile,
-    InstanceIdentity,
-    ReceivedInstance,
     SelectedImage,
     Selection,
     StoredInstance,
@@ -31,67 +28,6 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """Return the present moment, aware, in UTC."""
-        ...
-
-
-class StoreOutcome(enum.Enum):
-    """What became of an instance that was offered for storing."""
-
-    STORED = "stored"
-    DUPLICATE = "duplicate"
-    CONFLICT = "conflict"
-
-
-class InstanceSink(Protocol):
-    """Where the C-STORE provider puts instances (fulfilled by pipeline/receive.py)."""
-
-    def store(self, received: ReceivedInstance) -> StoreOutcome:
-        """Make the instance durable; when this returns, the peer may be told 0x0000.
-
-        Raises:
-            InstanceRejected: with the DIMSE status to answer; nothing of it is left behind.
-        """
-        ...
-
-
-class InstanceFiles(Protocol):
-    """The spool (fulfilled by storage/instances.py)."""
-
-    def put(self, received: ReceivedInstance, digest: str, *, aside: bool) -> InstanceFile:
-        """Write the instance to a file of its own and make it durable, among the conflicts if *aside*.
-
-        Raises:
-            InstanceRejected: the disk is full or failing; no partial file is left.
-            TransientError: the files are kept elsewhere, and that cannot be reached.
-        """
-        ...
-
-    def discard(self, file: InstanceFile) -> None:
-        """Remove a file that no row refers to; one that is gone already is no error."""
-        ...
-
-
-class IntakeLedger(Protocol):
-    """What is known of received instances (fulfilled by storage/studies.py)."""
-
-    def classify(self, identity: InstanceIdentity, digest: str) -> StoreOutcome:
-        """Say what an instance with this data-set digest is to the node, as of now."""
-        ...
-
-    def record(self, received: ReceivedInstance, file: InstanceFile, expected: StoreOutcome) -> bool:
-        """Commit the instance (or the conflict) and move the study; false if it is not *expected* any more.
-
-        Raises:
-            TransientError: the database cannot take it now.
-        """
-        ...
-
-    def note_resend(self, received: ReceivedInstance) -> None:
-        """A known instance came again: its study, if still receiving, is given more time."""
-        ...
-
-    def refers_to(self, file: InstanceFile) -> bool:
-        """Say whether a row names this file."""
         ...
 
 

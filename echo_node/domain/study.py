@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -23,21 +23,17 @@ class InstanceIdentity:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedInstance:
-    """One instance as it came over the network, not yet stored.
+    """One instance that has come over the network, not yet known to the database.
 
     Attributes:
         identity: its UIDs.
         calling_ae_title: who sent it.
-        file_meta: preamble, `DICM` and file meta information (PS3.10), ready to be written.
-        data_set: the encoded data set, byte for byte as received; its SHA-256 is the instance's digest.
         urgent: whether its sender asks for haste.
     """
 
     identity: InstanceIdentity
     calling_ae_title: str
-    file_meta: bytes
-    data_set: bytes
-    urgent: bool = False
+    urgent: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +47,13 @@ class StoredInstance:
 
 @dataclass(frozen=True, slots=True)
 class InstanceFile:
-    """An instance's file that is durable on disk, not yet known to the database."""
+    """An instance's file that is durable on disk, not yet known to the database.
+
+    Attributes:
+        path: in the spool.
+        data_set_sha256: of the encoded data set, byte for byte as received: the instance's digest.
+        size_bytes: of the file, its file meta information (PS3.10) included.
+    """
 
     path: Path
     data_set_sha256: str

@@ -1,15 +1,19 @@
 """Receive → store: an offered instance becomes a durable file and a committed row, or nothing at all.
 
-The peer is told 0x0000 only when `store` returns.
+Its data set is written down and its digest computed while it still comes in, piece by piece: however large
+it is, it is never in memory as a whole. The peer is told 0x0000 only when `Arrival.store` returns.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
 
 import structlog
 
-from echo_node.domain.ports import InstanceFiles, IntakeLedger, StoreOutcome
+from echo_node.domain.intake import InstanceFiles, IntakeLedger, Piece, StoreOutcome, UnfinishedFile
 from echo_node.domain.study import InstanceFile, ReceivedInstance
 from echo_node.errors import InstanceRejected, TransientError
 
@@ -18,49 +22,65 @@ log = structlog.get_logger()
 PROCESSING_FAILURE = 0x0110
 """PS3.7 Annex C.5.6: the sender may try again."""
 
-_ROUNDS = 4  # absent → stored → conflicting: what is known of an instance changes at most twice
-
 
 class Intake:
-    """Where the C-STORE provider puts instances (domain.ports.InstanceSink)."""
+    """Where the C-STORE provider puts instances (domain.intake.InstanceSink)."""
 
     def __init__(self, files: InstanceFiles, ledger: IntakeLedger) -> None:
         self._files = files
         self._ledger = ledger
 
+    @contextmanager
+    def begin(self, file_meta: bytes) -> Iterator[Arrival]:
+        """Begin to take an instance (see domain.intake.InstanceSink)."""
+        with self._files.begin() as file:
+            file.write(file_meta)
+            yield Arrival(file, len(file_meta), self._files, self._ledger)
+
+
+class Arrival:
+    """An instance on its way in (domain.intake.InstanceArrival).
+
+    Args:
+        file: what it is written to, the file meta information already there.
+        start: where its data set begins in the file.
+        files: where the file is discarded if no row is to name it.
+        ledger: what is known of received instances.
+    """
+
+    def __init__(self, file: UnfinishedFile, start: int, files: InstanceFiles, ledger: IntakeLedger) -> None:
+        self._file = file
+        self._start = start
+        self._files = files
+        self._ledger = ledger
+        self._digest = hashlib.sha256()
+
+    def write(self, piece: Piece) -> None:
+        """Take the next bytes of the data set (see domain.intake.InstanceArrival)."""
+        self._digest.update(piece)
+        self._file.write(piece)
+
+    def data_set(self) -> BinaryIO:
+        """Return what has come of the data set, to be read from its beginning."""
+        return self._file.read_from(self._start)
+
     def store(self, received: ReceivedInstance) -> StoreOutcome:
-        """Make the instance durable.
-
-        Returns:
-            STORED; DUPLICATE when it is there already, perhaps in another transfer syntax; CONFLICT when
-            other content is there under its SOP Instance UID: that one stays, this one is set aside.
-
-        Raises:
-            InstanceRejected: disk or database cannot take it; nothing of it is left behind.
-        """
-        digest = hashlib.sha256(received.data_set).hexdigest()
+        """Make the instance durable (see domain.intake.InstanceArrival)."""
         try:
-            for _ in range(_ROUNDS):
-                expected = self._ledger.classify(received.identity, digest)
-                if expected is StoreOutcome.DUPLICATE:
-                    self._ledger.note_resend(received)
-                    return expected
-                if self._store_as(expected, received, digest):
-                    return expected
+            file = self._file.keep(self._digest.hexdigest())
+            outcome = self._record(received, file)
         except TransientError as error:
             raise InstanceRejected(PROCESSING_FAILURE, str(error)) from error
-        raise InstanceRejected(PROCESSING_FAILURE, "too many senders of one instance at the same time")
+        if outcome is StoreOutcome.DUPLICATE:
+            self._files.discard(file)
+        return outcome
 
-    def _store_as(self, expected: StoreOutcome, received: ReceivedInstance, digest: str) -> bool:
-        file = self._files.put(received, digest, aside=expected is StoreOutcome.CONFLICT)
+    def _record(self, received: ReceivedInstance, file: InstanceFile) -> StoreOutcome:
         try:
-            recorded = self._ledger.record(received, file, expected)
+            return self._ledger.record(received, file)
         except BaseException:
             self._discard_unless_recorded(file)
             raise
-        if not recorded:
-            self._files.discard(file)
-        return recorded
 
     def _discard_unless_recorded(self, file: InstanceFile) -> None:
         """Clean up after a commit that failed, unless it was only its answer that was lost."""

@@ -24,7 +24,7 @@ from echo_node.storage.asking import Asking
 from echo_node.storage.bell import COMMITMENTS, ring
 from echo_node.storage.documents import is_current, settle
 from echo_node.storage.engine import Database
-from echo_node.storage.studies import insert_if_absent, lock_study, move
+from echo_node.storage.rows import insert_if_absent, lock_study, move
 from echo_node.storage.tables import Commitment, Delivery, Document
 from echo_node.storage.withdrawing import WITHDRAWN, is_withdrawn, reopen_withdrawal
 

@@ -29,7 +29,7 @@ from echo_node.storage.documents import (
 from echo_node.storage.engine import Database
 from echo_node.storage.outbox import Outbox
 from echo_node.storage.pauses import is_paused
-from echo_node.storage.studies import lock_study, move
+from echo_node.storage.rows import lock_study, move
 from echo_node.storage.tables import Delivery, Document, Study
 from echo_node.storage.withdrawing import is_withdrawn, reopen_withdrawal
 

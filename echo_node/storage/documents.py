@@ -29,7 +29,7 @@ from echo_node.storage.engine import Database
 from echo_node.storage.instances import stored_instance
 from echo_node.storage.objects import ObjectStore
 from echo_node.storage.outbox import Outbox
-from echo_node.storage.studies import insert_if_absent, lock_study, move
+from echo_node.storage.rows import insert_if_absent, lock_study, move
 from echo_node.storage.tables import Delivery, Document, Instance, Job, Study
 from echo_node.storage.withdrawing import is_note, settle_withdrawal, standing_drafts, withdraw
 

@@ -30,13 +30,26 @@ def write_durably(target: Path, chunks: Iterable[bytes], *, temporary_folder: Pa
     Raises:
         OSError: nothing was written and nothing is left behind.
     """
-    make_folder_durably(target.parent)
     with temporary_file(temporary_folder) as (file, temporary):
-        for chunk in chunks:
-            file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
-        temporary.rename(target)
+        file.writelines(chunks)
+        name_durably(file, temporary, target)
+
+
+def name_durably(file: BinaryIO, temporary: Path, target: Path) -> None:
+    """Give a temporary file that is whole its final name; when this returns, a power cut does not undo it.
+
+    Args:
+        file: open, everything written to it.
+        temporary: where it is.
+        target: the final name; its folder is made if need be, an existing file of that name replaced.
+
+    Raises:
+        OSError: there is no such file, under neither name.
+    """
+    make_folder_durably(target.parent)
+    file.flush()
+    os.fsync(file.fileno())
+    temporary.rename(target)
     try:
         fsync_folder(target.parent)
     except BaseException:
@@ -60,24 +73,19 @@ def write_once_durably(target: Path, chunks: Iterable[bytes], *, temporary_folde
         OSError: it could not be written.
     """
     with temporary_file(temporary_folder) as (file, temporary):
-        for chunk in chunks:
-            file.write(chunk)
+        file.writelines(chunks)
         file.flush()
         os.fsync(file.fileno())
         try:
             os.link(temporary, target)
         except FileExistsError:
-            temporary.unlink()
             return False
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
             if target.exists():
-                temporary.unlink()
                 return False
             temporary.rename(target)
-        else:
-            temporary.unlink()
     fsync_folder(target.parent)
     return True
 
@@ -87,17 +95,17 @@ def temporary_file(folder: Path) -> Iterator[tuple[BinaryIO, Path]]:
     """Make a file in *folder* that `clear_leftovers` leaves alone while this process lives.
 
     Yields:
-        The file, and its path, which is gone when the block raises.
+        The file, to be written and read, and its path. What is there when the block ends is removed: what
+        shall stay is renamed before.
     """
     path = folder / f"{secrets.token_hex(8)}.part"
     try:
-        with path.open("xb") as file:
+        with path.open("x+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield file, path
-    except BaseException:
+    finally:
         with suppress(OSError):
             path.unlink(missing_ok=True)
-        raise
 
 
 def make_folder_durably(folder: Path) -> None:
@@ -107,6 +115,15 @@ def make_folder_durably(folder: Path) -> None:
     make_folder_durably(folder.parent)
     folder.mkdir(exist_ok=True)
     fsync_folder(folder.parent)
+
+
+def make_folders_durably(parent: Path, names: Iterable[str]) -> None:
+    """Make those of so many folders in *parent* that are not there, at the price of one."""
+    missing = set(names).difference(path.name for path in parent.iterdir())
+    for name in missing:
+        (parent / name).mkdir(exist_ok=True)
+    if missing:
+        fsync_folder(parent)
 
 
 def nearest_existing(path: Path) -> Path:

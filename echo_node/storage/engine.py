@@ -38,6 +38,7 @@ class Database:
 
     def __init__(self, url: str, bell_folder: Path | None = None) -> None:
         self.engine = _make_engine(_checked(url))
+        self._writing = self.engine.execution_options(**{_WRITES: True})
         self.bell: Bell | None = None
         if self.dialect == "postgresql":
             self.bell = PostgresBell(self.engine)
@@ -66,8 +67,7 @@ class Database:
         Raises:
             TransientError: the database cannot be reached, or is full.
         """
-        engine = self.engine.execution_options(**{_WRITES: True})
-        with _translated(), Session(engine) as session:
+        with _translated(), Session(self._writing) as session:
             with session.begin():
                 yield session
                 topics = rung(session)

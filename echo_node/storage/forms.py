@@ -22,7 +22,7 @@ from echo_node.storage.engine import Database
 from echo_node.storage.instances import stored_instance
 from echo_node.storage.objects import ObjectStore
 from echo_node.storage.outbox import Outbox
-from echo_node.storage.studies import lock_study
+from echo_node.storage.rows import lock_study
 from echo_node.storage.tables import Document, Instance, Study
 
 

@@ -1,8 +1,8 @@
 """Group commit: who wants to commit while another commits goes into the next commit together with all others.
 
 A commit waits for the disk, and a database that many senders write to would make them wait one after another.
-Whoever comes first leads: it does the work of all that came meanwhile in one transaction, each in a savepoint
-of its own, so that what one of them raises undoes its own work alone. There is no thread and no delay: a
+Whoever comes first leads: it does the work of all that came meanwhile in one transaction. What one of them
+raises undoes its own work alone. There is no thread and no delay: a
 sender that is alone commits alone.
 """
 
@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from echo_node.errors import TransientError
 from echo_node.storage.engine import Database
 
 Result = TypeVar("Result")
@@ -56,7 +57,8 @@ class GroupCommit:
 
         Args:
             key: names what is locked first, such as a study.
-            do: is given the session; what it raises is raised here, and nothing that it did stays.
+            do: is given the session; what it raises is raised here, and nothing that it did stays. It may be
+                done twice, the first time in a transaction that is rolled back.
 
         Raises:
             TransientError: the database cannot be reached, or is full.
@@ -95,15 +97,25 @@ class GroupCommit:
             next_leader.turn.set()
 
     def _commit(self, batch: list[_Work[Any]]) -> None:
+        """Do all work in one transaction; if some of it raises, once more, each in a savepoint of its own."""
+        try:
+            with self._database.write() as session:
+                for work in batch:
+                    work.result = work.do(session)
+        except TransientError:
+            raise  # the database's own: nobody's work is committed
+        except Exception:
+            if len(batch) == 1:
+                raise
+            self._commit_what_can_be(batch)
+
+    def _commit_what_can_be(self, batch: list[_Work[Any]]) -> None:
         with self._database.write() as session:
-            if len(batch) == 1:  # nobody else's work is to stay if it fails
-                batch[0].result = batch[0].do(session)
-                return
             for work in batch:
                 try:
                     with session.begin_nested():
                         work.result = work.do(session)
                 except SQLAlchemyError:
-                    raise  # the database's own: nobody's work is committed
+                    raise
                 except Exception as error:
                     work.error = error

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import errno
 import secrets
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import structlog
 
-from echo_node.domain.study import InstanceFile, InstanceIdentity, ReceivedInstance, StoredInstance
+from echo_node.domain.intake import Piece
+from echo_node.domain.study import InstanceFile, InstanceIdentity, StoredInstance
 from echo_node.errors import InstanceRejected
-from echo_node.storage.objects import SPOOL, ObjectStore
+from echo_node.storage.objects import SPOOL, ObjectStore, Unfinished
 from echo_node.storage.tables import Instance
 
 log = structlog.get_logger()
@@ -24,7 +28,6 @@ OUT_OF_RESOURCES = 0xA700
 """PS3.4 Table B.2-1: refused, out of resources; the sender may try again."""
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
-_CONFLICTS = "conflicts"
 
 
 class Spool:
@@ -39,19 +42,14 @@ class Spool:
         self._objects = objects
         self._minimum_free_bytes = minimum_free_bytes
 
-    def put(self, received: ReceivedInstance, digest: str, *, aside: bool) -> InstanceFile:
-        """Write the instance durably (see domain.ports.InstanceFiles)."""
-        size = len(received.file_meta) + len(received.data_set)
-        path = Path(SPOOL, _CONFLICTS if aside else digest[:2], f"{digest}-{secrets.token_hex(4)}.dcm")
-        try:
-            self._refuse_if_low(size)
-            self._objects.put(path.as_posix(), (received.file_meta, received.data_set))
-        except OSError as error:
-            what = "the disk is full" if error.errno in _NO_ROOM else "the spool cannot be written"
-            raise InstanceRejected(
-                OUT_OF_RESOURCES, f"{what} ({errno.errorcode.get(error.errno or 0)})"
-            ) from error
-        return InstanceFile(path, digest, size)
+    @contextmanager
+    def begin(self) -> Iterator[SpoolFile]:
+        """Begin an instance's file (see domain.intake.InstanceFiles)."""
+        self._refuse_if_low(0)
+        with ExitStack() as stack:
+            with _refusing():
+                unfinished = stack.enter_context(self._objects.begin(SPOOL))
+            yield SpoolFile(unfinished, self._refuse_if_low)
 
     def discard(self, file: InstanceFile) -> None:
         """Remove a file that no row refers to."""
@@ -77,6 +75,51 @@ class Spool:
             raise InstanceRejected(
                 OUT_OF_RESOURCES, f"only {free} bytes of disk are free: intake.minimum_free_bytes stops here"
             )
+
+
+class SpoolFile:
+    """An instance's file that is being written (domain.intake.UnfinishedFile).
+
+    Args:
+        unfinished: what becomes its object.
+        refuse_if_low: raises InstanceRejected if there is no room for so many bytes.
+    """
+
+    def __init__(self, unfinished: Unfinished, refuse_if_low: Callable[[int], None]) -> None:
+        self._unfinished = unfinished
+        self._refuse_if_low = refuse_if_low
+        self._size = 0
+
+    def write(self, piece: Piece) -> None:
+        """Append (see domain.intake.UnfinishedFile)."""
+        self._refuse_if_low(len(piece))
+        with _refusing():
+            self._unfinished.file.write(piece)
+        self._size += len(piece)
+
+    def read_from(self, position: int) -> BinaryIO:
+        """Return the file, to be read from *position* on; nothing is written to it any more."""
+        with _refusing():
+            self._unfinished.file.seek(position)
+        return self._unfinished.file
+
+    def keep(self, digest: str) -> InstanceFile:
+        """Make the file durable under a name of its own (see domain.intake.UnfinishedFile)."""
+        path = Path(SPOOL, digest[:2], f"{digest}-{secrets.token_hex(4)}.dcm")
+        with _refusing():
+            self._unfinished.keep(path.as_posix())
+        return InstanceFile(path, digest, self._size)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        what = "the disk is full" if error.errno in _NO_ROOM else "the spool cannot be written"
+        raise InstanceRejected(
+            OUT_OF_RESOURCES, f"{what} ({errno.errorcode.get(error.errno or 0)})"
+        ) from error
 
 
 def stored_instance(row: Instance, study_instance_uid: str, path: Path) -> StoredInstance:

@@ -19,7 +19,7 @@ from echo_node.storage.bell import JOBS, ring
 from echo_node.storage.claims import Claims, lease_of
 from echo_node.storage.engine import Database
 from echo_node.storage.pauses import is_paused
-from echo_node.storage.studies import hurry, lock_study, move
+from echo_node.storage.rows import hurry, lock_study, move
 from echo_node.storage.tables import Job, Study
 
 log = structlog.get_logger()

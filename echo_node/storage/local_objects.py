@@ -15,15 +15,28 @@ from echo_node.errors import PermanentError, TransientError
 from echo_node.storage.durable import (
     clear_leftovers,
     make_folder_durably,
+    make_folders_durably,
+    name_durably,
+    temporary_file,
     write_durably,
     write_once_durably,
 )
-from echo_node.storage.objects import AREAS, OUTBOX, OWNER, SPOOL, SUFFIXES, TEMPORARY, area_of
+from echo_node.storage.objects import (
+    AREAS,
+    OUTBOX,
+    OWNER,
+    SPOOL,
+    SUFFIXES,
+    TEMPORARY,
+    ObjectStore,
+    Unfinished,
+    area_of,
+)
 
 _OBJECTS = (f"{SPOOL}/*/*", f"{OUTBOX}/*")
 
 
-class LocalObjects:
+class LocalObjects(ObjectStore):
     """Files below *root* (storage.objects.ObjectStore).
 
     Args:
@@ -36,10 +49,18 @@ class LocalObjects:
         self._temporary = {area: self._root / area / TEMPORARY for area in AREAS}
         for folder in self._temporary.values():
             make_folder_durably(folder)
+        make_folders_durably(self._spool, (f"{first:02x}" for first in range(256)))
 
-    def put(self, name: str, chunks: Sequence[bytes]) -> None:
-        """Write a file durably (see storage.objects.ObjectStore)."""
-        write_durably(self._root / name, chunks, temporary_folder=self._temporary[area_of(name)])
+    @contextmanager
+    def begin(self, area: str) -> Iterator[Unfinished]:
+        """Begin a file that has its name once it is whole (see storage.objects.ObjectStore)."""
+        with temporary_file(self._temporary[area]) as (file, path):
+
+            def keep(name: str) -> None:
+                area_of(name)
+                name_durably(file, path, self._root / name)
+
+            yield Unfinished(file, keep)
 
     def read(self, name: str) -> bytes:
         """Return a file's content."""

@@ -4,17 +4,18 @@ An object is written once, whole, under a name that nothing else ever has, and n
 only after `put` has returned: of what was half written, or of what nobody came to refer to, no reader knows.
 
     spool/ab/<digest>-<token>.dcm    received instances, by the beginning of their digest
-    spool/conflicts/…                those that were set aside
     outbox/<uid>-<token>.dcm         encoded documents
     owner.json                       which database all this belongs to (storage/ownership.py)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from echo_node.errors import PermanentError
 
@@ -26,6 +27,20 @@ OWNER = "owner.json"
 """The one object outside the areas that says whose they are, and the only one that is ever replaced."""
 TEMPORARY = "tmp"
 """The folder of an area for what is not whole yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """What is being written down and is no object yet.
+
+    Attributes:
+        file: of this machine; what was written to it can be read again.
+        keep: makes it the object of a name, durably and whole: when it returns, a power cut does not undo it.
+            It raises as `ObjectStore.put` does.
+    """
+
+    file: BinaryIO
+    keep: Callable[[str], None]
 
 
 class ObjectStore(Protocol):
@@ -41,6 +56,17 @@ class ObjectStore(Protocol):
             OSError: this machine's disk is full or failing, or the store is full.
             TransientError: the store cannot be reached, or does not take it now.
             In either case nothing of it is left that a row could come to refer to.
+        """
+        with self.begin(area_of(name)) as unfinished:
+            unfinished.file.writelines(chunks)
+            unfinished.keep(name)
+
+    @abstractmethod
+    def begin(self, area: str) -> AbstractContextManager[Unfinished]:
+        """Begin an object whose content comes bit by bit; what is not kept by the end of the block is gone.
+
+        Raises:
+            OSError: this machine's disk is full or failing.
         """
         ...
 

@@ -31,7 +31,7 @@ from sqlalchemy import delete, inspect, select
 from echo_node.errors import ConfigError, PermanentError
 from echo_node.storage.engine import Database
 from echo_node.storage.objects import OWNER, ObjectStore
-from echo_node.storage.studies import insert_if_absent
+from echo_node.storage.rows import insert_if_absent
 from echo_node.storage.tables import Document, Instance, NodeIdentity
 
 log = structlog.get_logger()

@@ -13,7 +13,7 @@ from echo_node.domain.pausable import Pausable
 from echo_node.domain.ports import Clock
 from echo_node.storage.bell import ANSWERS, COMMITMENTS, DELIVERIES, JOBS, PROMISES, ring
 from echo_node.storage.engine import Database
-from echo_node.storage.studies import insert_if_absent
+from echo_node.storage.rows import insert_if_absent
 from echo_node.storage.tables import Pause
 
 log = structlog.get_logger()

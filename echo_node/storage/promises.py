@@ -34,7 +34,7 @@ from echo_node.storage.bell import ANSWERS, PROMISES, ring
 from echo_node.storage.claims import Claims, lease_of
 from echo_node.storage.engine import Database
 from echo_node.storage.row_queue import RowQueue
-from echo_node.storage.studies import insert_if_absent, lock_study
+from echo_node.storage.rows import insert_if_absent, lock_study
 from echo_node.storage.tables import Conflict, Instance, Promise, PromisedInstance, Study
 
 log = structlog.get_logger()

@@ -32,7 +32,17 @@ from echo_node.storage.durable import (
     nearest_existing,
     temporary_file,
 )
-from echo_node.storage.objects import AREAS, OUTBOX, OWNER, SPOOL, SUFFIXES, TEMPORARY, area_of
+from echo_node.storage.objects import (
+    AREAS,
+    OUTBOX,
+    OWNER,
+    SPOOL,
+    SUFFIXES,
+    TEMPORARY,
+    ObjectStore,
+    Unfinished,
+    area_of,
+)
 
 log = structlog.get_logger()
 
@@ -49,7 +59,7 @@ _CLOCK = "clock"
 """An empty object outside every area, whose time of writing is the store's present."""
 
 
-class RemoteObjects:
+class RemoteObjects(ObjectStore):
     """Objects below a path of a file system of fsspec (storage.objects.ObjectStore).
 
     Args:
@@ -68,15 +78,19 @@ class RemoteObjects:
         self._minimum_free_bytes = minimum_free_bytes
         self._failures = _failures_of(file_system)
 
-    def put(self, name: str, chunks: Sequence[bytes]) -> None:
-        """Write an object, send it and see that it is there (see storage.objects.ObjectStore)."""
-        folder = self._temporary[area_of(name)]
+    @contextmanager
+    def begin(self, area: str) -> Iterator[Unfinished]:
+        """Begin a file that is sent once it is whole, and seen to be there (see storage.objects)."""
+        folder = self._temporary[area]
         make_folder_durably(folder)
         with temporary_file(folder) as (file, path):
-            size = sum(map(file.write, chunks))
-            file.flush()
-            self._send(path, name, size)
-            path.unlink()
+
+            def keep(name: str) -> None:
+                area_of(name)
+                file.flush()
+                self._send(path, name, os.fstat(file.fileno()).st_size)
+
+            yield Unfinished(file, keep)
 
     def _send(self, path: Path, name: str, size: int) -> None:
         """Send a file; where only the answer was lost, what the store has is an orphan, for the sweep."""

@@ -25,7 +25,7 @@ from echo_node.storage.engine import Database
 from echo_node.storage.instances import Spool
 from echo_node.storage.ownership import Ownership
 from echo_node.storage.promises import is_promised
-from echo_node.storage.studies import lock_study
+from echo_node.storage.rows import lock_study
 from echo_node.storage.tables import Instance, Study
 
 log = structlog.get_logger()

@@ -33,7 +33,7 @@ from echo_node.storage.documents import add_delivery, encoded_document
 from echo_node.storage.engine import Database
 from echo_node.storage.outbox import Outbox
 from echo_node.storage.row_queue import RowQueue
-from echo_node.storage.studies import enqueue, lock_study, move
+from echo_node.storage.rows import enqueue, lock_study, move
 from echo_node.storage.tables import Delivery, Document, Study, Withdrawal
 from echo_node.storage.withdrawing import (
     NOTES,

@@ -17,7 +17,7 @@ from echo_node.domain.job import DeliveryState
 from echo_node.domain.lifecycle import StudyEvent, StudyState
 from echo_node.domain.withdrawal import NoteKind, RejectionReason, WithdrawalState
 from echo_node.storage.bell import WITHDRAWALS, ring
-from echo_node.storage.studies import move, supersede_jobs
+from echo_node.storage.rows import move, supersede_jobs
 from echo_node.storage.tables import Commitment, Delivery, Document, Study, Withdrawal
 
 WITHDRAWN = (StudyState.WITHDRAWING, StudyState.WITHDRAWN)

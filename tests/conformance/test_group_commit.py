@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from echo_node.errors import TransientError
 from echo_node.storage.engine import Database
 from echo_node.storage.group_commit import GroupCommit
-from echo_node.storage.studies import insert_if_absent
+from echo_node.storage.rows import insert_if_absent
 from echo_node.storage.tables import Pause
 
 

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 from support.house import House
-from support.studies import digest, received
+from support.studies import put, received
 
-from echo_node.dicom.scp import file_meta
+from echo_node.domain.intake import StoreOutcome
 from echo_node.domain.lifecycle import StudyState
-from echo_node.domain.ports import DeliveryOutcome, StoreOutcome
-from echo_node.domain.study import ReceivedInstance
+from echo_node.domain.ports import DeliveryOutcome
 from echo_node.errors import PermanentError, TransientError
 from echo_node.settings import RetentionSettings
 from echo_node.storage import migrate
@@ -48,12 +47,9 @@ class Kept(House):
 
     def store(self, sop: int, study: int) -> Path:
         """Receive an instance; return its file."""
-        plain = received(sop, study)
-        instance = ReceivedInstance(
-            plain.identity, plain.calling_ae_title, file_meta(plain.identity, "MODALITY"), plain.data_set
-        )
-        file = self.spool.put(instance, digest(instance), aside=False)
-        assert self.studies.record(instance, file, StoreOutcome.STORED)
+        instance = received(sop, study)
+        file = put(self.spool, instance)
+        assert self.studies.record(instance, file) is StoreOutcome.STORED
         return self.folder / file.path
 
     def deliver(self, study: int) -> None:

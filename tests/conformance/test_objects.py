@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.studies import MODEL, SetClock, digest, document, received, selection
+from support.studies import MODEL, SentInstance, SetClock, document, put, received, selection, store
 
-from echo_node.dicom.scp import file_meta
 from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import DeliveryOutcome
-from echo_node.domain.study import ReceivedInstance
 from echo_node.errors import PermanentError
 from echo_node.pipeline.receive import Intake
 from echo_node.settings import RetentionSettings, Settings
@@ -25,7 +23,7 @@ from echo_node.storage.facade import open_objects
 from echo_node.storage.objects import ObjectStore
 
 SettingsOf = Callable[[Path], Settings]
-NAMES = ("spool/ab/ab01.dcm", "spool/conflicts/cd02.dcm", "outbox/1.2.3-04.dcm")
+NAMES = ("spool/ab/ab01.dcm", "spool/cd/cd02.dcm", "outbox/1.2.3-04.dcm")
 
 
 @pytest.fixture
@@ -174,11 +172,9 @@ class Node:
     def objects(self) -> ObjectStore:
         return self.storage.objects
 
-    def receive(self, sop: int, study: int) -> ReceivedInstance:
-        plain = received(sop, study)
-        meta = file_meta(plain.identity, "MODALITY")
-        instance = ReceivedInstance(plain.identity, plain.calling_ae_title, meta, plain.data_set)
-        Intake(self.storage.spool, self.storage.studies).store(instance)
+    def receive(self, sop: int, study: int) -> SentInstance:
+        instance = received(sop, study)
+        store(Intake(self.storage.spool, self.storage.studies), instance)
         return instance
 
     def draft(self, study: int) -> None:
@@ -219,7 +215,7 @@ def node(settings_of: SettingsOf, tmp_path: Path) -> Iterator[Node]:
 def test_a_study_goes_its_way(node: Node) -> None:
     instance = node.receive(1, 1)
     (row,) = node.show(1)["instances"]
-    assert node.objects.read(row["path"]) == instance.file_meta + instance.data_set
+    assert node.objects.read(row["path"]) == instance.part10
     node.draft(1)
     delivery = node.storage.deliveries.claim("sender")
     assert delivery is not None
@@ -232,7 +228,7 @@ def test_orphans_go_and_what_rows_name_stays(node: Node) -> None:
     node.receive(1, 1)
     node.draft(1)
     orphans = [
-        str(node.storage.spool.put(received(9), digest(received(9)), aside=False).path),
+        str(put(node.storage.spool, received(9)).path),
         *(
             str(node.storage.outbox.put(each))
             for each in (document(9, 1), replace(document(9, 2), sop_class_uid=""))

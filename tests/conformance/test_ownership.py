@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 from alembic import command
 from sqlalchemy import make_url, text
-from support.studies import MODEL, SetClock, digest, document, received, selection
+from support.studies import MODEL, SetClock, document, put, received, selection
 
-from echo_node.dicom.scp import file_meta
-from echo_node.domain.ports import DeliveryOutcome, StoreOutcome
-from echo_node.domain.study import ReceivedInstance
+from echo_node.domain.intake import StoreOutcome
+from echo_node.domain.ports import DeliveryOutcome
 from echo_node.errors import ConfigError, PermanentError
 from echo_node.roles import opened
 from echo_node.settings import DatabaseSettings, RetentionSettings, Settings
@@ -81,11 +80,8 @@ def open_node(
 
 def filled(node: Storage, number: int = 1) -> list[str]:
     """Let a node keep an image and a draft that was delivered; return the names of both."""
-    plain = received(number, number)
-    meta = file_meta(plain.identity, "MODALITY")
-    instance = ReceivedInstance(plain.identity, plain.calling_ae_title, meta, plain.data_set)
-    file = node.spool.put(instance, digest(instance), aside=False)
-    assert node.studies.record(instance, file, StoreOutcome.STORED)
+    instance = received(number, number)
+    assert node.studies.record(instance, put(node.spool, instance)) is StoreOutcome.STORED
     node._clock.move(3600)  # type: ignore[attr-defined]
     node.studies.complete_due()
     job = node.jobs.claim("worker")
@@ -101,7 +97,7 @@ def filled(node: Storage, number: int = 1) -> list[str]:
 def orphan(node: Storage, number: int) -> str:
     """Write an image that no row comes to name."""
     instance = received(number, number)
-    return str(node.spool.put(instance, digest(instance), aside=False).path)
+    return str(put(node.spool, instance).path)
 
 
 def copied(database: Database, folder: Path) -> Database:

@@ -11,9 +11,10 @@ from structlog.testing import capture_logs
 from support.house import FORCED_S, IDLE_S, LEASE_S, House
 from support.studies import JPEG_2000, MODEL, digest, document, received, selection, stored_file
 
+from echo_node.domain.intake import StoreOutcome
 from echo_node.domain.job import DeliveryState, JobState
 from echo_node.domain.lifecycle import StudyState
-from echo_node.domain.ports import DeliveryOutcome, StoreOutcome
+from echo_node.domain.ports import DeliveryOutcome
 from echo_node.errors import LeaseLost, PermanentError
 from echo_node.logs import ALLOWED_KEYS
 from echo_node.storage.engine import Database
@@ -110,10 +111,10 @@ def test_a_known_uid_in_another_study_is_a_conflict_and_makes_no_study(house: Ho
     assert house.queries.overview().studies == {"receiving": 1}
 
 
-def test_what_is_not_as_expected_any_more_leaves_nothing(house: House) -> None:
+def test_no_row_names_the_file_of_a_duplicate(house: House) -> None:
     house.arrive()
     again = received()
-    assert not house.studies.record(again, stored_file(again, "1"), StoreOutcome.STORED)
+    assert house.studies.record(again, stored_file(again, "1")) is StoreOutcome.DUPLICATE
     assert not house.studies.refers_to(stored_file(again, "1"))
     assert house.studies.refers_to(stored_file(again))
 
@@ -194,14 +195,15 @@ def test_many_workers_never_get_the_same_job(house: House) -> None:
 def test_many_senders_of_one_instance_store_it_once(house: House) -> None:
     start = threading.Barrier(6)
 
-    def send(number: int) -> bool:
+    def send(number: int) -> StoreOutcome:
         instance = received()
         start.wait(10)
-        return house.studies.record(instance, stored_file(instance, str(number)), StoreOutcome.STORED)
+        return house.studies.record(instance, stored_file(instance, str(number)))
 
     with ThreadPoolExecutor(6) as pool:
         stored = list(pool.map(send, range(6)))
-    assert stored.count(True) == 1
+    assert stored.count(StoreOutcome.STORED) == 1
+    assert stored.count(StoreOutcome.DUPLICATE) == 5
     with house.database.read() as session:
         assert session.scalar(select(func.count()).select_from(Instance)) == 1
 

@@ -13,19 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 from support.house import House
-from support.studies import EXPLICIT_LITTLE_ENDIAN, MODEL, digest, received, selection
+from support.studies import EXPLICIT_LITTLE_ENDIAN, MODEL, put, received, selection
 
-from echo_node.dicom.scp import file_meta
 from echo_node.domain.comparison import Comparison, PriorStudy
 from echo_node.domain.draft import Draft
 from echo_node.domain.identifiers import document_uid
+from echo_node.domain.intake import StoreOutcome
 from echo_node.domain.job import DeliveryJob, DeliveryState, JobState
 from echo_node.domain.lifecycle import StudyState
-from echo_node.domain.ports import DeliveryOutcome, StoreOutcome
+from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.report import EncodedDocument, Generation, Report, Sentence
 from echo_node.domain.study import (
     GreyImage,
-    ReceivedInstance,
     SelectedImage,
     Selection,
     StoredInstance,
@@ -89,11 +88,8 @@ class Node(House):
         self.form = FormStage(self.forms, self.forms_by_kind.__getitem__)
 
     def receive(self, sop: int = 1) -> None:
-        plain = received(sop)
-        meta = file_meta(plain.identity, "MODALITY")
-        instance = ReceivedInstance(plain.identity, plain.calling_ae_title, meta, plain.data_set)
-        file = self.spool.put(instance, digest(instance), aside=False)
-        assert self.studies.record(instance, file, StoreOutcome.STORED)
+        instance = received(sop)
+        assert self.studies.record(instance, put(self.spool, instance)) is StoreOutcome.STORED
         self.complete()
 
     def draft_now(self) -> None:

@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sqlalchemy import update
+from support.studies import SentInstance, store
 
 from echo_node.dicom.libraries import configure_libraries
 from echo_node.dicom.pixels import DisplayedPixels
-from echo_node.dicom.scp import file_meta
 from echo_node.dicom.sr import StructuredReportEncoder
 from echo_node.dicom.views import ChestImageSelector
+from echo_node.domain.intake import StoreOutcome
 from echo_node.domain.job import RetryPolicy
-from echo_node.domain.ports import StoreOutcome
 from echo_node.domain.report import Generation, ModelIdentity, Report, Sentence
-from echo_node.domain.study import GreyImage, InstanceIdentity, ReceivedInstance
+from echo_node.domain.study import GreyImage, InstanceIdentity
 from echo_node.pipeline.draft import DraftStage
 from echo_node.pipeline.receive import Intake
 from echo_node.pipeline.worker import Worker
@@ -65,11 +65,8 @@ def receive(storage: Storage, studies: Sequence[str]) -> dict[str, str]:
             study, str(image.SeriesInstanceUID), str(image.SOPInstanceUID), str(image.SOPClassUID),
             str(image.file_meta.TransferSyntaxUID),
         )  # fmt: skip
-        meta = file_meta(identity, "MODALITY")
-        if (
-            intake.store(ReceivedInstance(identity, "MODALITY", meta, encoded(image)))
-            is not StoreOutcome.STORED
-        ):
+        instance = SentInstance(identity, "MODALITY", data_set=encoded(image))
+        if store(intake, instance) is not StoreOutcome.STORED:
             raise Broken("a new instance was not stored")
         acknowledged[identity.sop_instance_uid] = digest(image)
     return acknowledged

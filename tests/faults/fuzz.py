@@ -1,21 +1,27 @@
 """Input that no standard knows: data sets and PDUs with bytes changed, left out and put in at random."""
 
+import io
 import random
 import socket
 from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
 
+from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
+from pynetdicom.dimse_messages import C_STORE_RQ
+from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
+from support.sinks import Sink
 
 from echo_node.bench.sending import association_request, store_request
+from echo_node.dicom.command import Command, read_command
 from echo_node.dicom.libraries import configure_libraries
-from echo_node.dicom.scp import received_instance
-from echo_node.errors import InstanceRejected
+from echo_node.dicom.statuses import Status
+from echo_node.dicom.store import StoreContext, StoreOperation
 from faults.receiving import receiver
 from faults.world import Modalities, Tally, audit, check, chest, encoded
 
+_ANSWERS = {Status.SUCCESS, Status.CANNOT_UNDERSTAND, Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS}
 _SYNTAXES = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 
 
@@ -26,23 +32,17 @@ def data_sets(folder: Path, randomness: random.Random, trials: int) -> Tally:
     implicit = encode(image, is_implicit_vr=True, is_little_endian=True)
     assert implicit is not None
     sources = [(encoded(image), _SYNTAXES[1]), (implicit, str(ImplicitVRLittleEndian))]
-    taken = 0
+    command, sink, taken = _command(image), Sink(), 0
     for _ in range(trials):
         content, syntax = randomness.choice(sources)
         if randomness.random() < 0.1:
             syntax = randomness.choice(_SYNTAXES)
-        request = SimpleNamespace(
-            AffectedSOPClassUID=image.SOPClassUID,
-            AffectedSOPInstanceUID=image.SOPInstanceUID,
-            DataSet=_Stream(spoilt(content, randomness)),
-            Priority=2,
-        )
-        context = SimpleNamespace(abstract_syntax=image.SOPClassUID, transfer_syntax=syntax)
-        try:
-            received_instance(request, context, "FUZZ")
-            taken += 1
-        except InstanceRejected:
-            continue
+        context = StoreContext(str(image.SOPClassUID), syntax, "FUZZ")
+        operation = StoreOperation(command, context, sink)
+        operation.write(spoilt(content, randomness))
+        status, reason = operation.finish()
+        check(status in _ANSWERS, f"a data set was answered 0x{status:04X} ({reason})")
+        taken += status == Status.SUCCESS
     return Tally(trials, notes=[f"{taken} taken, {trials - taken} refused"])
 
 
@@ -86,12 +86,17 @@ def spoilt(content: bytes, randomness: random.Random) -> bytes:
     return bytes(spoiling)
 
 
-class _Stream:
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def getvalue(self) -> bytes:
-        return self._content
+def _command(image: Dataset) -> Command:
+    """Return the command that an image is sent with."""
+    request = C_STORE()
+    request.MessageID, request.Priority = 1, 2
+    request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = image.SOPClassUID, image.SOPInstanceUID
+    request.DataSet = io.BytesIO(b"follows")
+    message = C_STORE_RQ()
+    message.primitive_to_message(request)
+    encoded = encode(message.command_set, is_implicit_vr=True, is_little_endian=True)
+    assert encoded is not None
+    return read_command(encoded)
 
 
 def _conversation() -> list[bytes]:

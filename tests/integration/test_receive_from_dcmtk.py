@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
+from support.sinks import Sink
 
 from echo_node.dicom.header import instance_from_file
 from echo_node.dicom.pixels import DisplayedPixels
 from echo_node.dicom.scp import StorageProvider
-from echo_node.domain.ports import StoreOutcome
+from echo_node.domain.intake import StoreOutcome
 from echo_node.domain.study import ReceivedInstance, SelectedImage
 from echo_node.settings import IntakeSettings, NodeSettings
 
@@ -36,16 +37,17 @@ JPEG_2000 = "1.2.840.10008.1.2.4.91"
 RLE = "1.2.840.10008.1.2.5"
 
 
-class Spool:
+class Spool(Sink):
     """A sink that writes files without caring for durability: that is the storage's business."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self.folder = folder
         self.paths: list[Path] = []
 
-    def store(self, received: ReceivedInstance) -> StoreOutcome:
+    def store(self, received: ReceivedInstance, file_meta: bytes, data_set: bytes) -> StoreOutcome:
         path = self.folder / f"{len(self.paths)}.dcm"
-        path.write_bytes(received.file_meta + received.data_set)
+        path.write_bytes(file_meta + data_set)
         self.paths.append(path)
         return StoreOutcome.STORED
 

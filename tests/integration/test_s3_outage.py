@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from support import s3
-from support.studies import digest, received
+from support.studies import put, received, store
 
 from echo_node.cli.doctor import Verdict, _storage
 from echo_node.errors import InstanceRejected, TransientError
@@ -47,17 +47,17 @@ def test_a_bucket_that_is_not_there_or_a_service_that_died_is_transient(tmp_path
         instance = received()
         with _open(tmp_path / "wrong", server, "no-such-bucket") as wrong:
             with pytest.raises(InstanceRejected) as refusal:
-                Intake(wrong.spool, wrong.studies).store(instance)
+                store(Intake(wrong.spool, wrong.studies), instance)
             assert refusal.value.status == PROCESSING_FAILURE == 0x0110
             for use in (wrong.objects.ping, lambda: wrong.outbox.read("outbox/1.2-3.dcm", "")):
                 with pytest.raises(TransientError):
                     use()
         with _open(tmp_path / "right", server, bucket) as right:
-            kept = right.spool.put(instance, digest(instance), aside=False)
+            kept = put(right.spool, instance)
             right.objects.ping()
             server.kill()
             with pytest.raises(InstanceRejected) as refusal:
-                Intake(right.spool, right.studies).store(instance)
+                store(Intake(right.spool, right.studies), instance)
             assert refusal.value.status == PROCESSING_FAILURE
             assert right.queries.overview().instances == 0
             uses = (

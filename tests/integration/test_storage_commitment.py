@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 from integration.orthanc import AE_TITLE, PROGRAM, Orthanc
 from support.serving import ServedNode, eventually
+from support.sinks import Sink
 
 from echo_node.dicom.commitment import CommitmentUser
 from echo_node.dicom.scp import StorageProvider
 from echo_node.domain.commitment import CommitmentJob, CommitmentReport, ReferencedInstance
 from echo_node.domain.job import Lease
-from echo_node.domain.ports import StoreOutcome
-from echo_node.domain.study import ReceivedInstance
 from echo_node.errors import PermanentError, TransientError
 from echo_node.settings import IntakeSettings, NodeSettings, Peer
 from training.phantom.dicom_study import write_study
@@ -29,18 +28,13 @@ pytestmark = [
 _CR = "1.2.840.10008.5.1.4.1.1.1"
 
 
-class _NoSink:
-    def store(self, received: ReceivedInstance) -> StoreOutcome:
-        raise AssertionError(f"nothing is sent here, not by {received.calling_ae_title}")
-
-
 class Answers:
     """Where Orthanc sends its reports: our provider, which keeps them."""
 
     def __init__(self) -> None:
         self.reports: queue.Queue[tuple[CommitmentReport, str]] = queue.Queue()
         node = NodeSettings(bind_address="127.0.0.1", port=0)
-        self.provider = StorageProvider(node, IntakeSettings(), {}, _NoSink(), self._take)
+        self.provider = StorageProvider(node, IntakeSettings(), {}, Sink(), self._take)
         self.port = self.provider.start()
 
     def _take(self, report: CommitmentReport, calling_ae_title: str) -> bool:
@@ -96,7 +90,7 @@ def test_a_peer_that_is_not_there_may_come_back(answers: Answers) -> None:
 
 def test_a_peer_that_commits_to_nothing_says_so(answers: Answers) -> None:
     """Our own provider takes reports, and is not asked."""
-    plain = StorageProvider(NodeSettings(bind_address="127.0.0.1", port=0), IntakeSettings(), {}, _NoSink())
+    plain = StorageProvider(NodeSettings(bind_address="127.0.0.1", port=0), IntakeSettings(), {}, Sink())
     port = plain.start()
     try:
         peers = {"pacs": Peer(ae_title="ECHO_NODE", host="127.0.0.1", port=port)}

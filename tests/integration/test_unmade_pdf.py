@@ -8,16 +8,15 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 from support import drafts
-from support.studies import SetClock
+from support.studies import SentInstance, SetClock, store
 
 from echo_node.dicom import pdf as pdf_module
 from echo_node.dicom.header import instance_from_file
-from echo_node.dicom.scp import file_meta
 from echo_node.dicom.sr_text import read_sections
 from echo_node.dicom.views import ChestImageSelector
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.report import EncodedDocument, Report
-from echo_node.domain.study import GreyImage, ReceivedInstance, SelectedImage
+from echo_node.domain.study import GreyImage, SelectedImage
 from echo_node.errors import PermanentError
 from echo_node.outgoing import encoder, encoders
 from echo_node.pipeline.deliver import DeliverStage
@@ -78,13 +77,8 @@ def test_the_report_goes_out_and_the_pdf_later(tmp_path: Path, monkeypatch: pyte
     clock, pacs = SetClock(), Pacs()
     with open_storage(settings, clock) as storage:
         storage.upgrade()
-        received = ReceivedInstance(
-            stored.identity,
-            "MODALITY",
-            file_meta(stored.identity, "MODALITY"),
-            data_set_of(stored.path.read_bytes()),
-        )
-        Intake(storage.spool, storage.studies).store(received)
+        sent = SentInstance(stored.identity, "MODALITY", data_set=data_set_of(stored.path.read_bytes()))
+        store(Intake(storage.spool, storage.studies), sent)
         clock.move(10_000)
         storage.studies.complete_due()
         job = storage.jobs.claim("worker")

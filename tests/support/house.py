@@ -5,12 +5,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from sqlalchemy import select
-from support.studies import MODEL, Notes, SetClock, digest, document, received, selection, stored_file
+from support.studies import MODEL, Notes, SentInstance, SetClock, document, received, selection, stored_file
 
+from echo_node.domain.intake import StoreOutcome
 from echo_node.domain.job import DeliveryJob, DraftJob, RetryPolicy
 from echo_node.domain.lifecycle import StudyState
-from echo_node.domain.ports import StoreOutcome
-from echo_node.domain.study import ReceivedInstance
 from echo_node.pipeline.withdraw import WithdrawStage
 from echo_node.storage.deliveries import DeliveryQueue
 from echo_node.storage.documents import Drafts
@@ -73,15 +72,10 @@ class House:
         )
         self.queries = Queries(database)
 
-    def arrive(self, instance: ReceivedInstance | None = None) -> StoreOutcome:
+    def arrive(self, instance: SentInstance | None = None) -> StoreOutcome:
         """Offer an instance as pipeline/receive.py does."""
         instance = instance or received()
-        outcome = self.studies.classify(instance.identity, digest(instance))
-        if outcome is StoreOutcome.DUPLICATE:
-            self.studies.note_resend(instance)
-        else:
-            assert self.studies.record(instance, stored_file(instance), outcome)
-        return outcome
+        return self.studies.record(instance, stored_file(instance))
 
     def complete(self) -> None:
         self.clock.move(IDLE_S + 1)
@@ -97,7 +91,7 @@ class House:
         assert job is not None
         return job
 
-    def draft(self, job: DraftJob, *images: ReceivedInstance) -> None:
+    def draft(self, job: DraftJob, *images: SentInstance) -> None:
         number = int(job.study_instance_uid.rpartition(".")[2])
         chosen = selection(*(images or (received(study=number),)))
         self.drafts.store(job, [document(number, job.revision)], chosen, MODEL)

@@ -1,10 +1,13 @@
 """Clocks, instances and selections for tests of the durable path."""
 
 import hashlib
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from echo_node.dicom.file_meta import file_meta
 from echo_node.domain.identifiers import derived_uid
+from echo_node.domain.intake import InstanceFiles, InstanceSink, StoreOutcome
 from echo_node.domain.report import EncodedDocument, ModelIdentity
 from echo_node.domain.study import (
     InstanceFile,
@@ -35,6 +38,24 @@ class SetClock:
         self.moment += timedelta(seconds=seconds)
 
 
+@dataclass(frozen=True, slots=True)
+class SentInstance(ReceivedInstance):
+    """An instance as its sender has it: an encoded data set, and what goes before it in a file."""
+
+    data_set: bytes = field(kw_only=True)
+
+    @property
+    def file_meta(self) -> bytes:
+        uids = self.identity
+        return file_meta(
+            uids.sop_class_uid, uids.sop_instance_uid, uids.transfer_syntax_uid, self.calling_ae_title
+        )
+
+    @property
+    def part10(self) -> bytes:
+        return self.file_meta + self.data_set
+
+
 def received(
     sop: int = 1,
     study: int = 1,
@@ -43,21 +64,35 @@ def received(
     calling: str = "MODALITY",
     *,
     urgent: bool = False,
-) -> ReceivedInstance:
+) -> SentInstance:
     identity = InstanceIdentity(f"1.2.3.{study}", f"1.2.3.{study}.1", f"1.2.3.99.{sop}", CR, syntax)
-    return ReceivedInstance(identity, calling, bytes(128) + b"DICM", b"%d:" % sop + content, urgent=urgent)
+    return SentInstance(identity, calling, data_set=b"%d:" % sop + content, urgent=urgent)
 
 
-def digest(instance: ReceivedInstance) -> str:
+def store(intake: InstanceSink, instance: SentInstance) -> StoreOutcome:
+    """Offer an instance as the C-STORE provider does."""
+    with intake.begin(instance.file_meta) as arrival:
+        arrival.write(instance.data_set)
+        return arrival.store(instance)
+
+
+def put(spool: InstanceFiles, instance: SentInstance) -> InstanceFile:
+    """Write an instance's file as the intake does."""
+    with spool.begin() as file:
+        file.write(instance.part10)
+        return file.keep(digest(instance))
+
+
+def digest(instance: SentInstance) -> str:
     return hashlib.sha256(instance.data_set).hexdigest()
 
 
-def stored_file(instance: ReceivedInstance, call: str = "0") -> InstanceFile:
+def stored_file(instance: SentInstance, call: str = "0") -> InstanceFile:
     name = digest(instance)
     return InstanceFile(Path("spool") / name[:2] / f"{name}-{call}.dcm", name, len(instance.data_set))
 
 
-def selection(*instances: ReceivedInstance) -> Selection:
+def selection(*instances: SentInstance) -> Selection:
     images = [
         SelectedImage(StoredInstance(each.identity, Path("unused"), digest(each)), "PA") for each in instances
     ]

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 from support.console import ENVIRONMENT, echo_node
-from support.studies import SetClock, digest, document, received
+from support.studies import SetClock, document, put, received
 
-from echo_node.domain.ports import StoreOutcome
 from echo_node.settings import DatabaseSettings, NodeSettings, Settings
 from echo_node.storage import Storage, open_storage
 
@@ -52,8 +51,8 @@ class Nodes:
     def fill(self) -> Path:
         """Let the first node keep an image, and claim its store; return its file."""
         with self.open("first") as storage:
-            file = storage.spool.put(received(), digest(received()), aside=False)
-            storage.studies.record(received(), file, StoreOutcome.STORED)
+            file = put(storage.spool, received())
+            storage.studies.record(received(), file)
             storage.ownership.claim()
         return self.folder / "data" / file.path
 

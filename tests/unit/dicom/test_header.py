@@ -36,7 +36,9 @@ def encoded(image: Dataset, *, implicit: bool = False, little_endian: bool = Tru
 def test_identity_in_every_uncompressed_syntax(
     make_chest: MakeChest, syntax: str, implicit: bool, little_endian: bool
 ) -> None:
-    identity = identity_of(encoded(make_chest(), implicit=implicit, little_endian=little_endian), syntax)
+    identity = identity_of(
+        io.BytesIO(encoded(make_chest(), implicit=implicit, little_endian=little_endian)), syntax
+    )
     assert identity.study_instance_uid == "1.2.3"
     assert identity.series_instance_uid == "1.2.3.0"
     assert identity.sop_instance_uid == "1.2.3.1"
@@ -65,7 +67,7 @@ def test_a_malformed_or_absent_uid_is_refused_without_repeating_it(
 ) -> None:
     data_set = encoded(make_chest(**{keyword: value}))
     with pytest.raises(ValueError, match=keyword) as refusal:
-        identity_of(data_set, EXPLICIT)
+        identity_of(io.BytesIO(data_set), EXPLICIT)
     assert not value or value not in str(refusal.value)
 
 
@@ -74,19 +76,28 @@ def test_a_malformed_or_absent_uid_is_refused_without_repeating_it(
 def test_a_truncated_data_set_is_noticed(sample: Sample, name: str, fraction: float) -> None:
     meta, data_set = split(sample(name).read_bytes())
     with pytest.raises(ValueError, match=r"ends in the middle|not a valid DICOM UID"):
-        identity_of(data_set[: int(len(data_set) * fraction)], str(meta.TransferSyntaxUID))
+        identity_of(io.BytesIO(data_set[: int(len(data_set) * fraction)]), str(meta.TransferSyntaxUID))
 
 
 def test_a_missing_last_delimiter_is_forgiven(sample: Sample) -> None:
     meta, data_set = split(sample("RG1_J2KR").read_bytes())
     assert data_set.endswith(b"\xfe\xff\xdd\xe0\0\0\0\0")
-    assert identity_of(data_set[:-8], str(meta.TransferSyntaxUID)) == identity_of(data_set, JPEG_2000)
+    assert meta.TransferSyntaxUID == JPEG_2000
+    whole, cut = (identity_of(io.BytesIO(each), JPEG_2000) for each in (data_set, data_set[:-8]))
+    assert cut == whole
+
+
+def test_a_data_set_is_read_from_where_the_stream_is(make_chest: MakeChest) -> None:
+    data_set = encoded(make_chest())
+    stream = io.BytesIO(b"what goes before" + data_set)
+    stream.seek(16)
+    assert identity_of(stream, EXPLICIT) == identity_of(io.BytesIO(data_set), EXPLICIT)
 
 
 def test_elements_of_file_meta_information_do_not_belong_in_a_data_set(make_chest: MakeChest) -> None:
     smuggled = b"\x02\x00\x10\x00UI\x12\x001.2.840.10008.1.2\0"
     with pytest.raises(ValueError, match="file meta information"):
-        identity_of(smuggled + encoded(make_chest()), EXPLICIT)
+        identity_of(io.BytesIO(smuggled + encoded(make_chest())), EXPLICIT)
 
 
 @pytest.mark.filterwarnings("ignore:Expected .* VR")
@@ -94,7 +105,7 @@ def test_elements_of_file_meta_information_do_not_belong_in_a_data_set(make_ches
 @given(st.binary(max_size=400), st.sampled_from([EXPLICIT, IMPLICIT, BIG_ENDIAN, JPEG_2000]))
 def test_any_bytes_give_an_identity_or_a_value_error(data_set: bytes, syntax: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        identity_of(data_set, syntax)
+        identity_of(io.BytesIO(data_set), syntax)
 
 
 @pytest.mark.parametrize(

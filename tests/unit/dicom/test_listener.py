@@ -13,24 +13,18 @@ import pytest
 from pynetdicom import AE
 from pynetdicom.association import Association
 from structlog.testing import capture_logs
+from support.sinks import Sink
 
 from echo_node.dicom.scp import StorageProvider
-from echo_node.domain.ports import StoreOutcome
-from echo_node.domain.study import ReceivedInstance
 from echo_node.settings import IntakeSettings, NodeSettings
 
 VERIFICATION = "1.2.840.10008.1.1"
 
 
-class _Nowhere:
-    def store(self, received: ReceivedInstance) -> StoreOutcome:
-        raise AssertionError(f"nothing is stored here: {received.identity}")
-
-
 @contextmanager
 def listening(**intake: object) -> Iterator[int]:
     node = NodeSettings(bind_address="127.0.0.1", port=0)
-    provider = StorageProvider(node, IntakeSettings.model_validate(intake), {}, _Nowhere())
+    provider = StorageProvider(node, IntakeSettings.model_validate(intake), {}, Sink())
     try:
         yield provider.start()
     finally:

@@ -10,6 +10,7 @@ import pytest
 from pydicom.dataset import Dataset
 from structlog.testing import capture_logs
 from support.modality import INSTANCE, Modality
+from support.sinks import Sink
 
 from echo_node.dicom import promise
 from echo_node.dicom.commitment import CommitmentUser
@@ -24,8 +25,6 @@ from echo_node.domain.commitment import (
     ReferencedInstance,
 )
 from echo_node.domain.job import Lease
-from echo_node.domain.ports import StoreOutcome
-from echo_node.domain.study import ReceivedInstance
 from echo_node.errors import PermanentError, TransientError
 from echo_node.settings import IntakeSettings, NodeSettings, Peer
 
@@ -49,11 +48,6 @@ class Promises:
         return not self.is_another
 
 
-class NoSink:
-    def store(self, received: ReceivedInstance) -> StoreOutcome:
-        raise AssertionError(f"nothing is sent here, not by {received.calling_ae_title}")
-
-
 @contextmanager
 def provider(
     peer: Peer,
@@ -63,7 +57,7 @@ def provider(
 ) -> Iterator[int]:
     node = NodeSettings(bind_address="127.0.0.1", port=0)
     settings = IntakeSettings.model_validate(intake)
-    running = StorageProvider(node, settings, {"room 1": peer}, NoSink(), on_report, promises)
+    running = StorageProvider(node, settings, {"room 1": peer}, Sink(), on_report, promises)
     port = running.start()
     try:
         yield port

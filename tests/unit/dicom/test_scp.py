@@ -15,10 +15,11 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from structlog.testing import capture_logs
+from support.sinks import Sink
 
 from echo_node.dicom.header import split
 from echo_node.dicom.scp import StorageProvider
-from echo_node.domain.ports import StoreOutcome
+from echo_node.domain.intake import StoreOutcome
 from echo_node.domain.study import ReceivedInstance
 from echo_node.errors import ConfigError, InstanceRejected, TransientError
 from echo_node.settings import IntakeSettings, NodeSettings, Peer
@@ -29,21 +30,6 @@ VERIFICATION = "1.2.840.10008.1.1"
 EXPLICIT = "1.2.840.10008.1.2.1"
 
 MakeChest = Callable[..., Dataset]
-
-
-class Sink:
-    """Keeps what it is given, or does what the test says."""
-
-    def __init__(self) -> None:
-        self.received: list[ReceivedInstance] = []
-        self.failure: BaseException | None = None
-        self.outcome = StoreOutcome.STORED
-
-    def store(self, received: ReceivedInstance) -> StoreOutcome:
-        if self.failure is not None:
-            raise self.failure
-        self.received.append(received)
-        return self.outcome
 
 
 @contextmanager
@@ -116,7 +102,7 @@ def test_echo_and_store(port: int, sink: Sink, make_chest: MakeChest) -> None:
     (received,) = sink.received
     assert received.calling_ae_title == "MODALITY"
     assert received.identity.sop_instance_uid == "1.2.3.1"
-    file = dcmread(io.BytesIO(received.file_meta + received.data_set))
+    file = dcmread(io.BytesIO(sink.files[0]))
     assert file.PatientName == "Doe^Jane"
     assert file.file_meta.TransferSyntaxUID == EXPLICIT
     assert file.file_meta.MediaStorageSOPInstanceUID == "1.2.3.1"
@@ -130,7 +116,7 @@ def test_the_data_set_is_kept_byte_for_byte(port: int, sink: Sink, make_chest: M
     image.save_as(stream, enforce_file_format=True)
     with association(port) as peer:
         peer.send_c_store(image)
-    assert sink.received[0].data_set == split(stream.getvalue())[1]
+    assert sink.data_sets[0] == split(stream.getvalue())[1]
 
 
 @pytest.mark.parametrize(
@@ -269,10 +255,10 @@ def test_stopping_lets_the_store_in_hand_finish(sink: Sink, make_chest: MakeChes
     begun, may_end = threading.Event(), threading.Event()
 
     class SlowSink(Sink):
-        def store(self, received: ReceivedInstance) -> StoreOutcome:
+        def store(self, received: ReceivedInstance, file_meta: bytes, data_set: bytes) -> StoreOutcome:
             begun.set()
             may_end.wait(10)
-            return super().store(received)
+            return super().store(received, file_meta, data_set)
 
     slow = SlowSink()
     running = StorageProvider(NodeSettings(bind_address="127.0.0.1", port=0), IntakeSettings(), {}, slow)

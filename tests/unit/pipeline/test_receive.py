@@ -2,10 +2,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.studies import received
+from support.studies import digest, received, store
 
-from echo_node.domain.ports import StoreOutcome
-from echo_node.domain.study import InstanceFile, InstanceIdentity, ReceivedInstance
+from echo_node.domain.intake import StoreOutcome
+from echo_node.domain.study import InstanceFile, ReceivedInstance
 from echo_node.errors import InstanceRejected, TransientError
 from echo_node.pipeline.receive import PROCESSING_FAILURE, Intake
 from echo_node.settings import IntakeSettings, NodeSettings, Settings
@@ -34,19 +34,13 @@ class Ledger:
         self.after_record: list[Callable[[], None]] = []
         self.is_reachable = True
 
-    def classify(self, identity: InstanceIdentity, digest: str) -> StoreOutcome:
-        return self._studies.classify(identity, digest)
-
-    def record(self, received: ReceivedInstance, file: InstanceFile, expected: StoreOutcome) -> bool:
+    def record(self, received: ReceivedInstance, file: InstanceFile) -> StoreOutcome:
         if self.before_record:
             self.before_record.pop()()
-        recorded = self._studies.record(received, file, expected)
+        outcome = self._studies.record(received, file)
         if self.after_record:
             self.after_record.pop()()
-        return recorded
-
-    def note_resend(self, received: ReceivedInstance) -> None:
-        self._studies.note_resend(received)
+        return outcome
 
     def refers_to(self, file: InstanceFile) -> bool:
         if not self.is_reachable:
@@ -60,43 +54,62 @@ def _away() -> None:
 
 def test_an_instance_is_stored_once_whatever_is_resent(storage: Storage, tmp_path: Path) -> None:
     intake = Intake(storage.spool, storage.studies)
-    outcomes = [intake.store(received()) for _ in range(3)]
+    outcomes = [store(intake, received()) for _ in range(3)]
     assert outcomes == [StoreOutcome.STORED, StoreOutcome.DUPLICATE, StoreOutcome.DUPLICATE]
     (path,) = _files(tmp_path)
-    assert path.read_bytes() == received().file_meta + received().data_set
+    assert path.read_bytes() == received().part10
 
 
 def test_conflicting_content_is_kept_aside_and_the_first_stays(storage: Storage, tmp_path: Path) -> None:
     intake = Intake(storage.spool, storage.studies)
-    intake.store(received())
-    assert intake.store(received(content=b"other")) is StoreOutcome.CONFLICT
-    aside = list((tmp_path / "spool" / "conflicts").iterdir())
-    assert [path.read_bytes() for path in aside] == [received().file_meta + b"1:other"]
-    assert len(_files(tmp_path)) == 2
+    store(intake, received())
+    assert store(intake, received(content=b"other")) is StoreOutcome.CONFLICT
+    kept = {path.read_bytes() for path in _files(tmp_path)}
+    assert kept == {received().part10, received(content=b"other").part10}
 
 
 def test_the_slower_of_two_senders_leaves_nothing_behind(storage: Storage, tmp_path: Path) -> None:
     ledger = Ledger(storage)
     faster = Intake(storage.spool, storage.studies)
-    ledger.before_record.append(lambda: (faster.store(received()), None)[1])
-    assert Intake(storage.spool, ledger).store(received()) is StoreOutcome.DUPLICATE
+    ledger.before_record.append(lambda: (store(faster, received()), None)[1])
+    assert store(Intake(storage.spool, ledger), received()) is StoreOutcome.DUPLICATE
     assert len(_files(tmp_path)) == 1
 
 
 def test_the_slower_sender_of_other_content_becomes_the_conflict(storage: Storage, tmp_path: Path) -> None:
     ledger = Ledger(storage)
     faster = Intake(storage.spool, storage.studies)
-    ledger.before_record.append(lambda: (faster.store(received(content=b"faster")), None)[1])
-    assert Intake(storage.spool, ledger).store(received()) is StoreOutcome.CONFLICT
-    assert len(list((tmp_path / "spool" / "conflicts").iterdir())) == 1
+    ledger.before_record.append(lambda: (store(faster, received(content=b"faster")), None)[1])
+    assert store(Intake(storage.spool, ledger), received()) is StoreOutcome.CONFLICT
     assert len(_files(tmp_path)) == 2
+
+
+def test_what_is_not_stored_leaves_nothing(storage: Storage, tmp_path: Path) -> None:
+    instance = received()
+    with Intake(storage.spool, storage.studies).begin(instance.file_meta) as arrival:
+        arrival.write(instance.data_set[:4])
+        assert arrival.data_set().read() == instance.data_set[:4]
+        assert len(_files(tmp_path)) == 1
+    assert _files(tmp_path) == []
+
+
+def test_pieces_become_one_file_and_one_digest(storage: Storage, tmp_path: Path) -> None:
+    instance = received(content=bytes(range(256)) * 4)
+    with Intake(storage.spool, storage.studies).begin(instance.file_meta) as arrival:
+        for start in range(0, len(instance.data_set), 100):
+            arrival.write(memoryview(instance.data_set)[start : start + 100])
+        assert arrival.data_set().read() == instance.data_set
+        assert arrival.store(instance) is StoreOutcome.STORED
+    (path,) = _files(tmp_path)
+    assert path.read_bytes() == instance.part10
+    assert path.name.startswith(digest(instance))
 
 
 def test_a_failed_commit_refuses_and_leaves_nothing(storage: Storage, tmp_path: Path) -> None:
     ledger = Ledger(storage)
     ledger.before_record.append(_away)
     with pytest.raises(InstanceRejected) as refusal:
-        Intake(storage.spool, ledger).store(received())
+        store(Intake(storage.spool, ledger), received())
     assert refusal.value.status == PROCESSING_FAILURE
     assert _files(tmp_path) == []
     assert storage.queries.overview().instances == 0
@@ -106,9 +119,9 @@ def test_a_commit_whose_answer_was_lost_keeps_its_file(storage: Storage, tmp_pat
     ledger = Ledger(storage)
     ledger.after_record.append(_away)
     with pytest.raises(InstanceRejected):
-        Intake(storage.spool, ledger).store(received())
+        store(Intake(storage.spool, ledger), received())
     assert len(_files(tmp_path)) == 1
-    assert Intake(storage.spool, storage.studies).store(received()) is StoreOutcome.DUPLICATE
+    assert store(Intake(storage.spool, storage.studies), received()) is StoreOutcome.DUPLICATE
 
 
 def test_when_nobody_can_say_the_file_is_left_for_the_sweep(storage: Storage, tmp_path: Path) -> None:
@@ -116,7 +129,7 @@ def test_when_nobody_can_say_the_file_is_left_for_the_sweep(storage: Storage, tm
     ledger.before_record.append(_away)
     ledger.is_reachable = False
     with pytest.raises(InstanceRejected):
-        Intake(storage.spool, ledger).store(received())
+        store(Intake(storage.spool, ledger), received())
     assert len(_files(tmp_path)) == 1
 
 
@@ -125,6 +138,6 @@ def test_a_refusal_of_the_spool_reaches_the_sender(tmp_path: Path) -> None:
     with open_storage(full) as storage:
         storage.upgrade()
         with pytest.raises(InstanceRejected) as refusal:
-            Intake(storage.spool, storage.studies).store(received())
+            store(Intake(storage.spool, storage.studies), received())
         assert refusal.value.status == 0xA700
         assert storage.queries.overview().studies == {}

@@ -3,10 +3,9 @@ import time
 from pathlib import Path
 
 import pytest
-from support.studies import CR, SetClock, digest, received, stored_file
+from support.studies import CR, SetClock, put, received, stored_file
 
 from echo_node.domain.commitment import COMMITTED, CommitmentReport, CommitmentRequest, ReferencedInstance
-from echo_node.domain.ports import StoreOutcome
 from echo_node.errors import PermanentError, TransientError
 from echo_node.settings import DeliverySettings, IntakeSettings, NodeSettings, Peer, Settings
 from echo_node.storage import Storage, open_storage
@@ -39,16 +38,15 @@ def test_nothing_is_there_before_the_first_upgrade(tmp_path: Path) -> None:
 
 def test_a_peers_own_debounce_is_used(storage: Storage) -> None:
     instance = received(calling="HASTY")
-    file = storage.spool.put(instance, digest(instance), aside=False)
-    storage.studies.record(instance, file, StoreOutcome.STORED)
+    storage.studies.record(instance, put(storage.spool, instance))
     storage._clock.move(3)  # type: ignore[attr-defined]
     assert len(storage.studies.complete_due()) == 1
 
 
 def test_whole_files_without_a_row_go_once_they_are_old(storage: Storage, tmp_path: Path) -> None:
     kept, orphan, young = (received(number) for number in (1, 2, 3))
-    files = [storage.spool.put(each, digest(each), aside=False) for each in (kept, orphan, young)]
-    storage.studies.record(kept, files[0], StoreOutcome.STORED)
+    files = [put(storage.spool, each) for each in (kept, orphan, young)]
+    storage.studies.record(kept, files[0])
     long_ago = time.time() - 7200
     for file in files[:2]:
         os.utime(tmp_path / file.path, (long_ago, long_ago))
@@ -66,7 +64,7 @@ def test_a_report_finds_whichever_question_is_open(tmp_path: Path) -> None:
     image = ReferencedInstance(CR, received().identity.sop_instance_uid)
     with open_storage(settings, SetClock()) as storage:
         storage.upgrade()
-        storage.studies.record(received(), stored_file(received()), StoreOutcome.STORED)
+        storage.studies.record(received(), stored_file(received()))
         storage.promises.accept(CommitmentRequest("MODALITY", "ECHO_NODE", "1.7.1", frozenset({image})))
         job = storage.promises.claim("asker")
         assert job is not None

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.studies import SetClock, digest, document, received
+from support.studies import SetClock, document, put, received
 
-from echo_node.domain.ports import StoreOutcome
 from echo_node.settings import DatabaseSettings, IntakeSettings, NodeSettings, Settings
 from echo_node.storage import Storage, open_storage
 from echo_node.storage.ownership import UNREADABLE, Owner, Standing, _is_same, decoded
@@ -70,8 +69,7 @@ def opened(folder: Path, database: Path | None = None) -> Storage:
 
 def test_a_data_folder_goes_with_its_database_wherever_it_is_moved_or_copied(tmp_path: Path) -> None:
     with opened(tmp_path / "data") as node:
-        file = node.spool.put(received(), digest(received()), aside=False)
-        node.studies.record(received(), file, StoreOutcome.STORED)
+        node.studies.record(received(), put(node.spool, received()))
         owner = node.ownership.claim()
     shutil.copytree(tmp_path / "data", tmp_path / "copy")
     (tmp_path / "data").rename(tmp_path / "moved")

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import fsspec
 import pytest
-from support.studies import digest, received
+from support.studies import put, received
 
 from echo_node.errors import ConfigError, InstanceRejected, PermanentError, TransientError, Unavailable
 from echo_node.settings import NodeSettings, Settings, StorageSettings
@@ -133,13 +133,13 @@ def test_a_full_store_and_a_full_disk_are_told_to_the_sender(
     instance = received()
     full = remote(root, tmp_path, put_file=failing(OSError(errno.ENOSPC, "quota")))
     with pytest.raises(InstanceRejected, match="full") as refusal:
-        Spool(full, 0).put(instance, digest(instance), aside=False)
+        put(Spool(full, 0), instance)
     assert refusal.value.status == OUT_OF_RESOURCES
 
     objects = remote(root, tmp_path)
     monkeypatch.setattr(fcntl, "flock", failing(OSError(errno.ENOSPC, "No space left on device")))
     with pytest.raises(InstanceRejected, match="full") as refusal:
-        Spool(objects, 0).put(instance, digest(instance), aside=False)
+        put(Spool(objects, 0), instance)
     assert refusal.value.status == OUT_OF_RESOURCES
     assert _files(tmp_path) == []
 
@@ -149,7 +149,7 @@ def test_little_free_disk_refuses_before_anything_is_sent_or_fetched(root: str, 
     objects = RemoteObjects(file_system, root, tmp_path, 2**62)
     file_system.asked.clear()
     with pytest.raises(InstanceRejected) as refusal:
-        Spool(objects, 2**62).put(instance, digest(instance), aside=False)
+        put(Spool(objects, 2**62), instance)
     assert refusal.value.status == OUT_OF_RESOURCES
     with pytest.raises(TransientError, match="minimum_free_bytes"), objects.at_hand([NAME]):
         pass

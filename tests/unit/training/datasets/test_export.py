@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 from support.console import echo_node
+from support.studies import SentInstance, store
 
 from echo_node.dicom.header import instance_from_file, split
 from echo_node.dicom.sr import StructuredReportEncoder
 from echo_node.dicom.views import ChestImageSelector
 from echo_node.domain.draft import Draft
 from echo_node.domain.report import Generation, ModelIdentity, Report, Sentence
-from echo_node.domain.study import ReceivedInstance
 from echo_node.errors import ConfigError, PermanentError
 from echo_node.pipeline.receive import Intake
 from echo_node.settings import Settings
@@ -68,8 +68,9 @@ class Node:
         part10 = path.read_bytes()
         body = split(part10)[1]
         instance = instance_from_file(path)
-        Intake(self.storage.spool, self.storage.studies).store(
-            ReceivedInstance(instance.identity, calling, part10[: -len(body)], body)
+        store(
+            Intake(self.storage.spool, self.storage.studies),
+            SentInstance(instance.identity, calling, data_set=body),
         )
         self.clock.moment += timedelta(days=1)
         self.storage.studies.complete_due()
