@@ -153,6 +153,8 @@ class Acceptor:
             raise InvalidPdu("a message came under a presentation context that was not accepted")
         if command.field != C_STORE_RQ:
             return _OtherMessage(encoded, lambda data_set: self._pass_on(context_id, encoded, data_set))
+        if not command.has_message_id:
+            raise InvalidPdu("a request without a Message ID cannot be answered")
         longest = self._association.requestor.maximum_length or 0
         under = StoreContext(str(context.abstract_syntax), str(context.transfer_syntax[0]), self._peer)
         return _StoreMessage(

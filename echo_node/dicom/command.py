@@ -42,8 +42,13 @@ class Command:
 
     @property
     def message_id(self) -> int:
-        """The Message ID."""
+        """The Message ID, by which a request is answered."""
         return self._number(_MESSAGE_ID)
+
+    @property
+    def has_message_id(self) -> bool:
+        """Whether there is a Message ID."""
+        return len(self.elements.get(_MESSAGE_ID, b"")) == 2
 
     @property
     def has_data_set(self) -> bool:
@@ -97,7 +102,7 @@ def store_response(request: Command, status: int, comment: str, context_id: int,
     """Return the P-DATA-TF PDUs of a C-STORE response.
 
     Args:
-        request: what it answers.
+        request: what it answers; it has a Message ID.
         status: of PS3.4 B.2.3.
         comment: why, for whoever reads the sender's log; empty for none.
         context_id: of the presentation context that the request came under.

@@ -205,6 +205,9 @@ def test_a_store_without_a_data_set_is_answered(port: int, sink: Sink) -> None:
     [
         IMAGE.replace(b"\x01\x03", b"\x7f\x03", 1),  # under a presentation context that was not accepted
         _patched(IMAGE, 0x0100, 0x7777),  # a command that there is not
+        IMAGE.replace(
+            struct.pack("<HHLH", 0, 0x0110, 2, 1), struct.pack("<HHLH", 0, 0x0111, 2, 1), 1
+        ),  # no id
         struct.pack(">BxLLBB", P_DATA_TF, 10, 6, 1, 0x02) + b"data",  # a data set without a command
         struct.pack(">BxLLBB", P_DATA_TF, 10, 60, 1, 0x03) + b"data",  # a fragment longer than its PDU
         struct.pack(">BxL", 0x09, 4) + bytes(4),  # a PDU of no known type
