@@ -10,9 +10,11 @@ from sqlalchemy import func, select
 from support.serving import ServedNode, eventually
 
 from echo_node.domain.job import DeliveryState, JobState
-from echo_node.storage.tables import Delivery, Document, Job
+from echo_node.domain.lifecycle import StudyState
+from echo_node.domain.withdrawal import RejectionReason
+from echo_node.storage.tables import Delivery, Document, Job, Study
 from faults.drafting import complete_now, draft_everything, receive, worker
-from faults.world import ScriptedPacs, Tally, audit, audit_pacs, check, storage_of
+from faults.world import ScriptedPacs, Tally, audit, audit_notes, audit_pacs, check, storage_of
 
 _SOON = (
     "delivery.first_delay_s=0.05",
@@ -71,10 +73,7 @@ def killed_while_delivering(folder: Path, randomness: random.Random, trials: int
             with storage_of(folder / "data") as storage:
                 storage.upgrade()
                 draft_everything(storage, _ROUND, randomness)
-            with sender(folder, pacs) as node:
-                node.start("deliver")
-                time.sleep(randomness.uniform(0, 0.4))
-                node.kill()
+            _send_until_killed(folder, pacs, randomness)
             tally.trials += 1
         with sender(folder, pacs) as node:
             node.start("deliver")
@@ -84,6 +83,35 @@ def killed_while_delivering(folder: Path, randomness: random.Random, trials: int
         tally.delivered = audit_pacs(pacs, node.data_dir)
         sent = sum(map(len, pacs.stored.values()))
         tally.notes.append(f"{sent - tally.delivered} sent twice, as the same object")
+    return tally
+
+
+def killed_while_withdrawing(folder: Path, randomness: random.Random, trials: int) -> Tally:
+    """kill -9 of the sender before and while drafts are withdrawn: one note for each draft that is there."""
+    tally = Tally()
+    with ScriptedPacs(lambda number: 0x0000).open() as pacs:
+        for _ in range(trials):
+            with storage_of(folder / "data") as storage:
+                storage.upgrade()
+                studies = draft_everything(storage, _ROUND, randomness)
+            _send_until_killed(folder, pacs, randomness, longest_s=1.5)
+            with storage_of(folder / "data") as storage, storage.database.read() as session:
+                ids = session.scalars(select(Study.id).where(Study.study_instance_uid.in_(studies))).all()
+                for study_id in ids:
+                    storage.withdrawals.withdraw(study_id, RejectionReason.QUALITY, "faults")
+            _send_until_killed(folder, pacs, randomness)
+            tally.trials += 1
+        with sender(folder, pacs) as node:
+            node.start("deliver")
+            everything = {StudyState.WITHDRAWN.value: trials * _ROUND}
+            eventually(lambda: node.studies() == everything, f"all are withdrawn: {node.log}", 180)
+            check(node.stop() == 0, "the sender did not stop in order")
+    audit(node.data_dir, {})
+    rejected = audit_notes(pacs, node.data_dir)
+    tally.delivered = len(pacs.stored)
+    tally.notes.append(
+        f"{rejected} drafts rejected, {trials * _ROUND - rejected} stopped before they were sent"
+    )
     return tally
 
 
@@ -151,6 +179,16 @@ def the_pacs_is_away(folder: Path, randomness: random.Random, trials: int) -> Ta
             check(node.stop() == 0, "the sender did not stop in order")
             tally.trials, tally.delivered = 1, audit_pacs(back, node.data_dir)
     return tally
+
+
+def _send_until_killed(
+    folder: Path, pacs: ScriptedPacs, randomness: random.Random, longest_s: float = 0.4
+) -> None:
+    """Let a sender send for a moment, and kill it."""
+    with sender(folder, pacs) as node:
+        node.start("deliver")
+        time.sleep(randomness.uniform(0, longest_s))
+        node.kill()
 
 
 def _tries(node: ServedNode) -> int:

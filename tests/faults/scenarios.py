@@ -36,6 +36,7 @@ SCENARIOS = {
         Scenario("killed-while-completing", 40, receiving.killed_while_completing),
         Scenario("killed-while-drafting", 50, delivering.killed_while_drafting),
         Scenario("killed-while-delivering", 60, delivering.killed_while_delivering),
+        Scenario("killed-while-withdrawing", 30, delivering.killed_while_withdrawing),
         Scenario("one-of-several-receivers-dies", 20, receiving.one_of_several_receivers_dies),
         Scenario("sender-dies-in-mid-file", 100, receiving.sender_dies_in_mid_file),
         Scenario("the-disk-fills", 5, receiving.the_disk_fills),

@@ -1,6 +1,7 @@
 """What the faults happen to: senders that remember, a PACS that answers by a script, an audit."""
 
 import hashlib
+import io
 import threading
 import time
 from collections import Counter
@@ -11,18 +12,21 @@ from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filereader import read_dataset
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
 from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.dsutils import encode
 from sqlalchemy import select
 
+from echo_node.domain.withdrawal import NoteKind
 from echo_node.settings import NodeSettings, Settings
 from echo_node.storage import Storage, open_storage
 from echo_node.storage.backup import data_set_of
 from echo_node.storage.tables import Conflict, Delivery, Document, Instance, Job
 
 BASIC_TEXT_SR = "1.2.840.10008.5.1.4.1.1.88.11"
+KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
 
 
 class Broken(AssertionError):
@@ -158,7 +162,8 @@ class ScriptedPacs:
         self.requests = 0
         self._lock = threading.Lock()
         entity = ApplicationEntity("PACS")
-        entity.add_supported_context(BASIC_TEXT_SR)
+        for sop_class in (BASIC_TEXT_SR, KEY_OBJECT_SELECTION):
+            entity.add_supported_context(sop_class, ExplicitVRLittleEndian)
         self._server = entity.start_server(
             ("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._on_store)]
         )
@@ -255,3 +260,41 @@ def audit_pacs(pacs: ScriptedPacs, data_dir: Path, url: str = "") -> int:
         sent = data_set_of((data_dir / row.path).read_bytes())
         check(set(pacs.stored[row.sop_instance_uid]) == {sent}, "an object was not sent as it was stored")
     return len(documents)
+
+
+def audit_notes(pacs: ScriptedPacs, data_dir: Path) -> int:
+    """Compare the drafts that the PACS has with the notes that it has about them; return how many those are.
+
+    Raises:
+        Broken: a draft is there without a note, or with two, or came again after its note.
+    """
+    with storage_of(data_dir) as storage, storage.database.read() as session:
+        kinds = {
+            row.sop_instance_uid: row.kind
+            for row in session.execute(select(Document.sop_instance_uid, Document.kind))
+        }
+    there = list(pacs.stored)  # in the order in which they came first
+    check(set(there) <= set(kinds), "the PACS has objects that we do not know")
+    noted: dict[str, str] = {}
+    for note in (uid for uid in there if kinds[uid] == NoteKind.REJECTION_NOTE):
+        for draft in _rejected_by(pacs.stored[note][0]):
+            check(draft not in noted, "two notes reject one draft")
+            noted[draft] = note
+    drafts = [uid for uid in there if kinds[uid] != NoteKind.REJECTION_NOTE]
+    for draft in drafts:
+        check(draft in noted, "a withdrawn draft is at the PACS without a note")
+        check(there.index(draft) < there.index(noted[draft]), "a draft came after the note that rejects it")
+    for uid in there:
+        check(len(set(pacs.stored[uid])) == 1, "an object was changed between two sends")
+    return len(noted)
+
+
+def _rejected_by(note: bytes) -> list[str]:
+    """Return the SOP Instance UIDs of the documents that a Key Object Selection names."""
+    selection = read_dataset(io.BytesIO(note), is_implicit_VR=False, is_little_endian=True)
+    return [
+        str(item.ReferencedSOPInstanceUID)
+        for study in selection.CurrentRequestedProcedureEvidenceSequence
+        for series in study.ReferencedSeriesSequence
+        for item in series.ReferencedSOPSequence
+    ]
