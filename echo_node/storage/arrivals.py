@@ -168,11 +168,7 @@ def _insert_instance(
         sop_instance_uid=received.identity.sop_instance_uid,
         sop_class_uid=received.identity.sop_class_uid,
         transfer_syntax_uid=received.identity.transfer_syntax_uid,
-        data_set_sha256=file.data_set_sha256,
-        size_bytes=file.size_bytes,
-        path=str(file.path),
-        calling_ae_title=received.calling_ae_title,
-        received_at=now,
+        **_kept(received, file, now),
     )
     if not added:
         raise Overtaken
@@ -186,11 +182,18 @@ def _set_aside(
         Conflict,
         instance_id=instance_id,
         study_instance_uid=received.identity.study_instance_uid,
-        data_set_sha256=file.data_set_sha256,
-        size_bytes=file.size_bytes,
-        path=str(file.path),
-        calling_ae_title=received.calling_ae_title,
-        received_at=now,
+        **_kept(received, file, now),
     )
     if not added:
         raise Overtaken
+
+
+def _kept(received: ReceivedInstance, file: InstanceFile, now: datetime) -> dict[str, Any]:
+    """Return the columns that tell of a file, from whom and when it came."""
+    return {
+        "data_set_sha256": file.data_set_sha256,
+        "size_bytes": file.size_bytes,
+        "path": str(file.path),
+        "calling_ae_title": received.calling_ae_title,
+        "received_at": now,
+    }
