@@ -10,6 +10,7 @@ established its network thread ends, and its other thread reads from the connect
 
 from __future__ import annotations
 
+import queue
 import socket
 import threading
 from collections.abc import Callable
@@ -112,9 +113,11 @@ class Acceptor:
             while association.is_established and not association._kill:
                 self._take_pdu(stream)
         finally:
-            self._messages.abandon()
-            self._part(stream)
-            association.kill()
+            try:
+                self._messages.abandon()
+            finally:
+                self._part(stream)
+                association.kill()
 
     def _take_pdu(self, stream: PduStream) -> None:
         try:
@@ -223,7 +226,8 @@ class Acceptor:
         try:
             while network._process_recv_primitive() or not network.event_queue.empty():
                 network.state_machine.do_action(network.event_queue.get_nowait())
-        except InvalidEventError:
+        except (InvalidEventError, queue.Empty, *PARSE_ERRORS):
+            # What came does not fit the state, or cannot be told to the association: it is over.
             network.to_provider_queue.queue.clear()
             self._association.is_established = False
 
@@ -235,14 +239,21 @@ class Acceptor:
             return
         if association._sent_abort or association.is_released:
             return
-        association._sent_abort = True
-        association.acse.send_abort(0x00)
+        association._sent_abort = association._kill = True
+        is_heard = self._acting.acquire(timeout=_PARTING_S)  # else the peer does not read what it is sent
+        if is_heard:
+            try:
+                association.acse.send_abort(0x00)
+            finally:
+                self._acting.release()
+        association.is_aborted, association.is_established = True, False
         evt.trigger(association, evt.EVT_ABORTED, {})
-        association._kill = True
-        if (connection := self._connection.socket) is not None:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RD)  # wakes the thread that waits for the peer
-        if block and threading.current_thread() is not association:
+        connection = self._connection.socket
+        if threading.current_thread() is association or connection is None:
+            return
+        with suppress(OSError):  # wakes the thread that waits for the peer
+            connection.shutdown(socket.SHUT_RD if is_heard else socket.SHUT_RDWR)
+        if block:
             association.join(_PARTING_S)
 
     def _part(self, stream: PduStream) -> None:

@@ -14,7 +14,7 @@ from echo_node.dicom.pdu_stream import COMMAND, LAST, P_DATA_TF
 C_STORE_RQ = 0x0001
 _C_STORE_RSP = 0x8001
 _NO_DATA_SET = 0x0101
-_HIGH = 0x0001  # PS3.7 9.3.1.1
+_HIGH = b"\x01\x00"  # PS3.7 9.3.1.1
 _ELEMENT = struct.Struct("<HHL")
 _LONGEST_COMMENT = 64
 
@@ -58,7 +58,7 @@ class Command:
     @property
     def is_urgent(self) -> bool:
         """Whether the Priority is HIGH; without one it is not."""
-        return _PRIORITY in self.elements and self._number(_PRIORITY) == _HIGH
+        return self.elements.get(_PRIORITY) == _HIGH
 
     @property
     def sop_class_uid(self) -> str:

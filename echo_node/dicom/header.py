@@ -12,7 +12,7 @@ import struct
 import zlib
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from pydicom import dcmread
 from pydicom.datadict import tag_for_keyword
@@ -31,6 +31,7 @@ from echo_node.errors import PermanentError
 MAXIMUM_FILE_BYTES = 256 * 1024 * 1024
 """Twice the largest radiograph that is read; a file of more, or one that inflates to more, is refused."""
 
+_MOST_READ_BYTES = 4 * 1024 * 1024
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _PIXEL_DATA = {0x7FE00008, 0x7FE00009, 0x7FE00010}
 _FIRST_TAG_OF_A_DATA_SET = 0x00080000
@@ -114,7 +115,7 @@ def identity_of(data_set: BinaryIO, transfer_syntax_uid: str) -> InstanceIdentit
 
     try:
         header = read_dataset(
-            data_set,
+            cast("BinaryIO", _Frugal(data_set)),
             is_implicit_VR=syntax.is_implicit_VR,
             is_little_endian=syntax.is_little_endian,
             stop_when=is_pixel_data,
@@ -136,6 +137,26 @@ def identity_of(data_set: BinaryIO, transfer_syntax_uid: str) -> InstanceIdentit
 
 class _Unusable(ValueError):
     """The data set was parsed far enough to say what is wrong with it."""
+
+
+class _Frugal:
+    """A stream of which no more than some megabytes are read; passing over a value costs nothing.
+
+    What is encoded without a length before the pixel data, such as a sequence of a million empty items,
+    would fill many times its size of memory.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._left = _MOST_READ_BYTES
+        self.seek, self.tell = stream.seek, stream.tell
+
+    def read(self, count: int = -1) -> bytes:
+        content = self._stream.read(min(count, self._left + 1) if count >= 0 else self._left + 1)
+        self._left -= len(content)
+        if self._left < 0:
+            raise _Unusable(f"more than {_MOST_READ_BYTES // 2**20} MB stand before the pixel data")
+        return content
 
 
 def _end_of(stream: BinaryIO) -> int:

@@ -108,10 +108,18 @@ class InstanceFiles(Protocol):
 class IntakeLedger(Protocol):
     """What is known of received instances (fulfilled by storage/studies.py)."""
 
+    def note_resend(self, received: ReceivedInstance, digest: str) -> bool:
+        """Say whether the instance is there already; if so its study, if still receiving, is given more time.
+
+        Raises:
+            TransientError: the database cannot be reached.
+        """
+        ...
+
     def record(self, received: ReceivedInstance, file: InstanceFile) -> StoreOutcome:
         """Commit what the instance is to the node, and move its study.
 
-        No row names the file of a duplicate; its study, if still receiving, is given more time.
+        No row names the file of a duplicate, which another sender has brought meanwhile.
 
         Raises:
             TransientError: the database cannot take it now.

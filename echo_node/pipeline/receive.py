@@ -66,8 +66,11 @@ class Arrival:
 
     def store(self, received: ReceivedInstance) -> StoreOutcome:
         """Make the instance durable (see domain.intake.InstanceArrival)."""
+        digest = self._digest.hexdigest()
         try:
-            file = self._file.keep(self._digest.hexdigest())
+            if self._ledger.note_resend(received, digest):
+                return StoreOutcome.DUPLICATE
+            file = self._file.keep(digest)
             outcome = self._record(received, file)
         except TransientError as error:
             raise InstanceRejected(PROCESSING_FAILURE, str(error)) from error

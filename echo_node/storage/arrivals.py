@@ -29,6 +29,7 @@ _KEPT_BY_UID = (
         _INSTANCES.c.id,
         _INSTANCES.c.study_id,
         _INSTANCES.c.revision,
+        _INSTANCES.c.path,
         _INSTANCES.c.data_set_sha256,
         _INSTANCES.c.transfer_syntax_uid,
         _STUDIES.c.study_instance_uid,
@@ -81,12 +82,25 @@ class Arrivals:
             study_id, revision = self._enter(session, received, now)
             _insert_instance(session, study_id, revision, received, file, now)
             return StoreOutcome.STORED, study_id, revision
+        if kept.path == str(file.path):  # this very work was done before, and its answer was lost
+            return StoreOutcome.STORED, kept.study_id, kept.revision
         outcome = _compare(session, kept, received.identity, file.data_set_sha256)
         if outcome is StoreOutcome.CONFLICT:
             _set_aside(session, kept.id, received, file, now)
         else:
-            self._note_resend(session, received, now)
+            self.note_resend(session, received, now)
         return outcome, kept.study_id, kept.revision
+
+    def is_resend(self, session: Session, received: ReceivedInstance, digest: str) -> bool:
+        """Say whether the instance is there already, so that nothing of it is to be kept."""
+        kept = (
+            session.connection()
+            .execute(_KEPT_BY_UID, {"uid": received.identity.sop_instance_uid})
+            .one_or_none()
+        )
+        if kept is None:
+            return False
+        return _compare(session, kept, received.identity, digest) is StoreOutcome.DUPLICATE
 
     def _enter(self, session: Session, received: ReceivedInstance, now: datetime) -> tuple[int, int]:
         """Let a new instance arrive in its study, made if it is the first; return id and revision."""
@@ -124,7 +138,7 @@ class Arrivals:
             urgent=False,
         )
 
-    def _note_resend(self, session: Session, received: ReceivedInstance, now: datetime) -> None:
+    def note_resend(self, session: Session, received: ReceivedInstance, now: datetime) -> None:
         """Give the instance's study, if it is still receiving, the time that a new instance gives."""
         due_at = now + timedelta(seconds=self._idle_s(received.calling_ae_title))
         session.execute(
@@ -139,7 +153,7 @@ class Arrivals:
 
 
 def _compare(
-    session: Session, kept: Row[Any, Any, Any, Any, Any, Any], identity: InstanceIdentity, digest: str
+    session: Session, kept: Row[Any, Any, Any, Any, Any, Any, Any], identity: InstanceIdentity, digest: str
 ) -> Literal[StoreOutcome.DUPLICATE, StoreOutcome.CONFLICT]:
     """Say what an instance is beside the one that is kept under its SOP Instance UID."""
     if kept.data_set_sha256 == digest:

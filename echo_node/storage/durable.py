@@ -99,11 +99,14 @@ def temporary_file(folder: Path) -> Iterator[tuple[BinaryIO, Path]]:
         shall stay is renamed before.
     """
     path = folder / f"{secrets.token_hex(8)}.part"
+    file = path.open("x+b")
     try:
-        with path.open("x+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield file, path
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file, path
     finally:
+        # Closing writes what is still in the buffer: on a full disk it fails as the write before it did.
+        with suppress(OSError):
+            file.close()
         with suppress(OSError):
             path.unlink(missing_ok=True)
 

@@ -16,7 +16,6 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from echo_node.errors import TransientError
 from echo_node.storage.engine import Database
 
 Result = TypeVar("Result")
@@ -101,12 +100,10 @@ class GroupCommit:
         try:
             with self._database.write() as session:
                 for work in batch:
-                    work.result = work.do(session)
-        except TransientError:
-            raise  # the database's own: nobody's work is committed
-        except Exception:
+                    work.result = _done(work, session)
+        except _WorkRaisedError as raised:  # and nothing else: what raises later may have committed
             if len(batch) == 1:
-                raise
+                raise raised.error from None
             self._commit_what_can_be(batch)
 
     def _commit_what_can_be(self, batch: list[_Work[Any]]) -> None:
@@ -114,8 +111,26 @@ class GroupCommit:
             for work in batch:
                 try:
                     with session.begin_nested():
-                        work.result = work.do(session)
-                except SQLAlchemyError:
-                    raise
-                except Exception as error:
-                    work.error = error
+                        work.result = _done(work, session)
+                except _WorkRaisedError as raised:
+                    work.error = raised.error
+
+
+class _WorkRaisedError(Exception):
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+def _done(work: _Work[Any], session: Session) -> Any:
+    """Do a piece of work.
+
+    Raises:
+        _WorkRaisedError: it raised something that is not the database's own.
+    """
+    try:
+        return work.do(session)
+    except SQLAlchemyError:
+        raise  # nobody's work is committed
+    except Exception as error:
+        raise _WorkRaisedError(error) from error

@@ -49,7 +49,8 @@ class LocalObjects(ObjectStore):
         self._temporary = {area: self._root / area / TEMPORARY for area in AREAS}
         for folder in self._temporary.values():
             make_folder_durably(folder)
-        make_folders_durably(self._spool, (f"{first:02x}" for first in range(256)))
+        with suppress(OSError):  # of a full disk, or a copy that is only read: they are made when needed
+            make_folders_durably(self._spool, (f"{first:02x}" for first in range(256)))
 
     @contextmanager
     def begin(self, area: str) -> Iterator[Unfinished]:

@@ -52,6 +52,15 @@ class Studies:
         self._clock = clock
         self._arrivals = Arrivals(idle_s, timedelta(seconds=forced_s), is_urgent)
 
+    def note_resend(self, received: ReceivedInstance, digest: str) -> bool:
+        """Say whether an instance is there already, and note that it came again (see domain.intake)."""
+        with self._database.read() as session:
+            if not self._arrivals.is_resend(session, received, digest):
+                return False
+        with self._database.write() as session:
+            self._arrivals.note_resend(session, received, self._clock.now())
+        return True
+
     def record(self, received: ReceivedInstance, file: InstanceFile) -> StoreOutcome:
         """Commit what the instance is to the node, and move its study (see domain.intake.IntakeLedger)."""
         for _ in range(_ROUNDS):

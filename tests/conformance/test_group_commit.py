@@ -1,8 +1,9 @@
 """Commits of several threads go together; what one of them raises is its own affair."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -93,6 +94,43 @@ def test_what_one_raises_undoes_its_own_work_alone(database: Database) -> None:
         assert all(each.result(20) for each in good)
         with pytest.raises(KeyError, match="mine"):
             bad.result(20)
+    assert _count(database) == 2
+
+
+def test_what_may_have_been_committed_is_not_done_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever goes wrong after the commit: done twice, an image would find itself there, and its file go."""
+    commits, held, done = GroupCommit(database), Held(), list[str]()
+    write = database.write
+
+    @contextmanager
+    def failing_late() -> Iterator[Session]:
+        with write() as session:
+            yield session
+        if done:
+            raise MemoryError
+
+    def work(name: str) -> Callable[[Session], bool]:
+        def do(session: Session) -> bool:
+            done.append(name)
+            return _add(name)(session)
+
+        return do
+
+    monkeypatch.setattr(database, "write", failing_late)
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(commits.run, "first", held)
+        assert held.begun.wait(20)
+        both = [pool.submit(commits.run, name, work(name)) for name in ("a", "b")]
+        while len(commits._waiting) < 2:
+            threading.Event().wait(0.01)
+        held.go_on.set()
+        first.result(20)
+        for each in both:
+            with pytest.raises(MemoryError):
+                each.result(20)
+    assert sorted(done) == ["a", "b"]
     assert _count(database) == 2
 
 

@@ -119,6 +119,13 @@ def test_no_row_names_the_file_of_a_duplicate(house: House) -> None:
     assert house.studies.refers_to(stored_file(again))
 
 
+def test_work_that_was_done_and_not_answered_is_no_duplicate(house: House) -> None:
+    """Its row names the very file: taken for a duplicate, the file would be removed."""
+    instance = received()
+    for _ in range(2):
+        assert house.studies.record(instance, stored_file(instance)) is StoreOutcome.STORED
+
+
 def test_a_new_instance_after_completion_begins_a_new_revision(house: House) -> None:
     house.drafted()
     house.arrive(received(2))

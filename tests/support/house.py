@@ -5,7 +5,17 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from sqlalchemy import select
-from support.studies import MODEL, Notes, SentInstance, SetClock, document, received, selection, stored_file
+from support.studies import (
+    MODEL,
+    Notes,
+    SentInstance,
+    SetClock,
+    digest,
+    document,
+    received,
+    selection,
+    stored_file,
+)
 
 from echo_node.domain.intake import StoreOutcome
 from echo_node.domain.job import DeliveryJob, DraftJob, RetryPolicy
@@ -75,6 +85,8 @@ class House:
     def arrive(self, instance: SentInstance | None = None) -> StoreOutcome:
         """Offer an instance as pipeline/receive.py does."""
         instance = instance or received()
+        if self.studies.note_resend(instance, digest(instance)):
+            return StoreOutcome.DUPLICATE
         return self.studies.record(instance, stored_file(instance))
 
     def complete(self) -> None:

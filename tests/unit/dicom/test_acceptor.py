@@ -184,6 +184,14 @@ def test_an_abort_in_the_middle_leaves_nothing(port: int, sink: Sink) -> None:
     assert (sink.left, sink.received) == (0, [])
 
 
+@pytest.mark.parametrize("why", [(0, 5, 0), (0, 2, 3), (0, 2, 255)])
+def test_an_abort_for_a_reason_that_there_is_not_is_an_abort(port: int, why: tuple[int, ...]) -> None:
+    with peer(port) as connection:
+        connection.sendall(bytes([ABORT, 0, 0, 0, 0, 4, 0, *why]))
+        assert answer(connection)[0] == 0
+    wait_for(no_association_is_left)
+
+
 def _patched(command_of: bytes, element: int, value: int) -> bytes:
     """Return an image's PDUs with a number of its command changed."""
     marked = struct.pack("<HHL", 0x0000, element, 2)

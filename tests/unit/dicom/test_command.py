@@ -63,6 +63,7 @@ def test_what_is_no_command_set_is_a_value_error() -> None:
             with pytest.raises(ValueError, match="no usable element"):
                 getattr(lacking, use)
     assert (Command({}).sop_instance_uid, Command({}).is_urgent) == ("", False)
+    assert not Command({0x0700: b""}).is_urgent
 
 
 @pytest.mark.parametrize("longest", [0, 16_384, 64, 7])

@@ -87,6 +87,26 @@ def test_a_missing_last_delimiter_is_forgiven(sample: Sample) -> None:
     assert cut == whole
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        b"\x08\0\x05\x10SQ\0\0\xff\xff\xff\xff" + b"\xfe\xff\0\xe0\0\0\0\0" * 700_000,  # of empty items
+        b"\x08\0\x05\x10OB\0\0\xff\xff\xff\xff" + bytes(5_000_000),  # without a length, and without an end
+    ],
+)
+def test_what_is_read_of_a_header_is_bounded(make_chest: MakeChest, before: bytes) -> None:
+    with pytest.raises(ValueError, match="4 MB stand before the pixel data"):
+        identity_of(io.BytesIO(before + encoded(make_chest())), EXPLICIT)
+
+
+def test_long_values_are_passed_over(make_chest: MakeChest) -> None:
+    image = make_chest()
+    image.add_new(0x00091010, "OB", bytes(6_000_000))
+    image.add_new(0x00090010, "LO", "PRIVATE")
+    data_set = encoded(image)
+    assert identity_of(io.BytesIO(data_set), EXPLICIT).sop_instance_uid == "1.2.3.1"
+
+
 def test_a_data_set_is_read_from_where_the_stream_is(make_chest: MakeChest) -> None:
     data_set = encoded(make_chest())
     stream = io.BytesIO(b"what goes before" + data_set)

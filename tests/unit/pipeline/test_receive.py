@@ -10,6 +10,7 @@ from echo_node.errors import InstanceRejected, TransientError
 from echo_node.pipeline.receive import PROCESSING_FAILURE, Intake
 from echo_node.settings import IntakeSettings, NodeSettings, Settings
 from echo_node.storage import Storage, open_storage
+from echo_node.storage.instances import SpoolFile
 
 
 @pytest.fixture
@@ -33,6 +34,9 @@ class Ledger:
         self.before_record: list[Callable[[], None]] = []
         self.after_record: list[Callable[[], None]] = []
         self.is_reachable = True
+
+    def note_resend(self, received: ReceivedInstance, digest: str) -> bool:
+        return self._studies.note_resend(received, digest)
 
     def record(self, received: ReceivedInstance, file: InstanceFile) -> StoreOutcome:
         if self.before_record:
@@ -58,6 +62,23 @@ def test_an_instance_is_stored_once_whatever_is_resent(storage: Storage, tmp_pat
     assert outcomes == [StoreOutcome.STORED, StoreOutcome.DUPLICATE, StoreOutcome.DUPLICATE]
     (path,) = _files(tmp_path)
     assert path.read_bytes() == received().part10
+
+
+def test_a_resend_needs_no_room_of_its_own(
+    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor the object store, which may be away, nor a file that is made durable for nothing."""
+    intake = Intake(storage.spool, storage.studies)
+    store(intake, received())
+
+    def refused(*_: object) -> None:
+        raise InstanceRejected(0xA700, "the store is full")
+
+    monkeypatch.setattr(SpoolFile, "keep", refused)
+    assert store(intake, received()) is StoreOutcome.DUPLICATE
+    with pytest.raises(InstanceRejected):
+        store(intake, received(2))
+    assert len(_files(tmp_path)) == 1
 
 
 def test_conflicting_content_is_kept_aside_and_the_first_stays(storage: Storage, tmp_path: Path) -> None:

@@ -62,3 +62,15 @@ def test_leftovers_go_and_files_being_written_stay(temporary: Path) -> None:
         assert durable.clear_leftovers(temporary) == 1
         assert [path.name for path in temporary.iterdir()] == ["alive.part"]
     assert durable.clear_leftovers(temporary) == 1
+
+
+def test_a_disk_that_is_full_is_told_once_and_nothing_is_left(temporary: Path) -> None:
+    """Not again when the file is closed, which tries to write what could not be written."""
+    full = os.open("/dev/full", os.O_WRONLY)
+    with durable.temporary_file(temporary) as (file, _):
+        os.dup2(full, file.fileno())
+        file.write(b"content")
+        with pytest.raises(OSError, match="No space left"):
+            file.flush()
+    os.close(full)
+    assert list(temporary.iterdir()) == []
