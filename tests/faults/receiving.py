@@ -130,23 +130,35 @@ def idle_connections(folder: Path, randomness: random.Random, trials: int) -> Ta
 def one_of_several_receivers_dies(folder: Path, randomness: random.Random, trials: int) -> Tally:
     """Processes that share the port are killed one at a time; the others go on, another takes its place."""
     port, tally, acknowledged = free_port(), Tally(), dict[str, str]()
-    with receiver(folder, "intake.processes=3", port=port) as node:
-        node.start("receive")
-        assert node._process is not None
-        for trial in range(trials):
+    for trial in range(trials):
+        with receiver(folder, "intake.processes=3", port=port) as node:
+            node.start("receive")
+            _wait_for_receivers(node, 3)
             senders = Modalities(port, lambda number, sent, trial=trial: f"1.2.4.{trial}.{number}", number=4)
             senders.wait_for(10)
+            assert node._process is not None
             children = (
                 Path(f"/proc/{node._process.pid}/task/{node._process.pid}/children").read_text().split()
             )
             subprocess.run(["/bin/kill", f"-{signal.SIGKILL}", randomness.choice(children)], check=False)
+            senders.wait_for(len(senders.acknowledged) + 10)
+            _wait_for_receivers(node, 4)
             time.sleep(randomness.uniform(0, 0.5))
             acknowledged |= senders.stop()
             tally.trials += 1
-        check(node.stop() == 0, "the receivers did not stop in order")
+            check(node.stop() == 0, "the receivers did not stop in order")
     audit(node.data_dir, acknowledged)
     tally.acknowledged = len(acknowledged)
     return tally
+
+
+def _wait_for_receivers(node: ServedNode, count: int) -> None:
+    """Wait until so many receiving processes have been ready, those that were killed among them."""
+
+    def are_ready() -> bool:
+        return sum(event["event"] == "role_ready" for event in node.events()) >= count
+
+    eventually(are_ready, f"{count} receivers have been ready: {node.log}", 60)
 
 
 def _store_one(port: int, study: str, size: int) -> None:

@@ -37,7 +37,7 @@ SCENARIOS = {
         Scenario("killed-while-drafting", 50, delivering.killed_while_drafting),
         Scenario("killed-while-delivering", 60, delivering.killed_while_delivering),
         Scenario("killed-while-withdrawing", 30, delivering.killed_while_withdrawing),
-        Scenario("one-of-several-receivers-dies", 20, receiving.one_of_several_receivers_dies),
+        Scenario("one-of-several-receivers-dies", 12, receiving.one_of_several_receivers_dies),
         Scenario("sender-dies-in-mid-file", 100, receiving.sender_dies_in_mid_file),
         Scenario("the-disk-fills", 5, receiving.the_disk_fills),
         Scenario("the-database-restarts", 10, databases.the_database_restarts),

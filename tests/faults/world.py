@@ -130,8 +130,9 @@ class Modalities:
             entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 10
             entity.add_requested_context(ComputedRadiographyImageStorage, ExplicitVRLittleEndian)
             association = entity.associate("127.0.0.1", self._port, ae_title="ECHO_NODE")
-            if not association.is_established:
-                return
+            if not association.is_established:  # who listens is being killed, or its limit is reached
+                time.sleep(0.05)
+                continue
             while association.is_established and not self._stop.is_set():
                 image = chest(self._study_of(number, sent), self._size)
                 sent += 1
