@@ -12,7 +12,7 @@ class Sink:
     """Keeps what it is given, in memory, or does what the test says (domain.intake.InstanceSink).
 
     Attributes:
-        received: what was stored, in order, and below each the bytes of its file.
+        received: what was stored, in order; `data_sets` and `files` are the bytes of each.
         failure: raised where an instance would be stored.
         refusal: raised where one would begin.
         left: how many instances were begun and have not ended.
