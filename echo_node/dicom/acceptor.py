@@ -26,7 +26,7 @@ from pynetdicom.pdu_primitives import P_DATA
 from echo_node.dicom.command import C_STORE_RQ, Command, store_response
 from echo_node.dicom.header import PARSE_ERRORS
 from echo_node.dicom.messages import Message, Messages
-from echo_node.dicom.pdu_stream import COMMAND, LAST, P_DATA_TF, InvalidPdu, PduStream
+from echo_node.dicom.pdu_stream import COMMAND, LAST, P_DATA_TF, SLACK_BYTES, InvalidPdu, PduStream
 from echo_node.dicom.store import StoreContext, StoreOperation, StoreService
 from echo_node.dicom.transport import ClosingSocket
 from echo_node.domain.intake import Piece
@@ -35,7 +35,6 @@ _log = structlog.get_logger()
 
 _ESTABLISHED, _CLOSED = "Sta6", "Sta1"
 _CONNECTION_CLOSED, _INVALID_PDU = "Evt17", "Evt19"
-_PDU_SLACK_BYTES = 4096
 _UNLIMITED = 2**32 - 1
 _LONGEST_WITHOUT_DATA = 64 * 1024
 _LONGEST_OTHER_BYTES = 16 * 1024 * 1024
@@ -108,7 +107,7 @@ class Acceptor:
             self._settle()  # what was to be sent meanwhile, such as an abort
         longest = association.acceptor.maximum_length
         connection: Any = self._connection.socket
-        stream = PduStream(connection, longest + _PDU_SLACK_BYTES if longest else _UNLIMITED)
+        stream = PduStream(connection, longest + SLACK_BYTES if longest else _UNLIMITED)
         try:
             while association.is_established and not association._kill:
                 self._take_pdu(stream)
@@ -155,7 +154,7 @@ class Acceptor:
         if context is None:
             raise InvalidPdu("a message came under a presentation context that was not accepted")
         if command.field != C_STORE_RQ:
-            return _OtherMessage(encoded, lambda data_set: self._pass_on(context_id, encoded, data_set))
+            return _OtherMessage(lambda data_set: self._pass_on(context_id, encoded, data_set))
         if not command.has_message_id:
             raise InvalidPdu("a request without a Message ID cannot be answered")
         longest = self._association.requestor.maximum_length or 0
@@ -298,7 +297,7 @@ class _StoreMessage:
 class _OtherMessage:
     """Any other message: gathered whole, then passed on."""
 
-    def __init__(self, command: bytes, pass_on: Callable[[bytes | None], None]) -> None:
+    def __init__(self, pass_on: Callable[[bytes | None], None]) -> None:
         self._pass_on = pass_on
         self._data_set: bytearray | None = None
 

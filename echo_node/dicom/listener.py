@@ -21,16 +21,15 @@ from pynetdicom.association import Association
 from pynetdicom.transport import AssociationServer, RequestHandler
 
 from echo_node.dicom.acceptor import Acceptor
+from echo_node.dicom.pdu_stream import HEADER_BYTES, SLACK_BYTES
 from echo_node.dicom.store import StoreService
 from echo_node.dicom.transport import ClosingSocket
 
 _log = structlog.get_logger()
 
-_PDU_HEADER_BYTES = 6
 _ASSOCIATE_RQ = 0x01
 _LONGEST_ASSOCIATE_RQ_BYTES = 256 * 1024
 _TICK_S = 0.5
-_PDU_SLACK_BYTES = 4096
 
 
 @dataclass(slots=True)
@@ -49,7 +48,7 @@ class _BoundedSocket(ClosingSocket):
             OSError: the peer announces more than it may send, or is silent for too long.
         """
         longest = self.assoc.acceptor.maximum_length
-        if longest and nr_bytes > max(longest, _LONGEST_ASSOCIATE_RQ_BYTES) + _PDU_SLACK_BYTES:
+        if longest and nr_bytes > max(longest, _LONGEST_ASSOCIATE_RQ_BYTES) + SLACK_BYTES:
             raise OSError("the peer announces a longer PDU than was negotiated")
         connection = self.socket
         if connection is None:
@@ -165,15 +164,15 @@ class AssociationListener(AssociationServer):
             self._dismiss(oldest)
         connection.setblocking(False)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, _PDU_HEADER_BYTES)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, HEADER_BYTES)
         self._waiting[connection] = _Waiting(address, time.monotonic() + self._patience_s)
         self._selector.register(connection, selectors.EVENT_READ)
 
     def _look_at(self, connection: socket.socket) -> None:
         """Pass the connection on if its A-ASSOCIATE-RQ is here; wait on if only its beginning is."""
         try:
-            header = connection.recv(_PDU_HEADER_BYTES, socket.MSG_PEEK)
-            if len(header) < _PDU_HEADER_BYTES:
+            header = connection.recv(HEADER_BYTES, socket.MSG_PEEK)
+            if len(header) < HEADER_BYTES:
                 self._dismiss(connection)
                 return
             kind, length = struct.unpack(">BxL", header)
@@ -181,7 +180,7 @@ class AssociationListener(AssociationServer):
                 _log.info("connection_is_not_dicom")
                 self._dismiss(connection)
                 return
-            whole = _PDU_HEADER_BYTES + length
+            whole = HEADER_BYTES + length
             if len(connection.recv(whole, socket.MSG_PEEK)) < whole:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, whole)
                 return

@@ -15,6 +15,8 @@ P_DATA_TF = 0x04
 COMMAND, LAST = 0x01, 0x02
 """Bits of a fragment's message control header (PS3.8 E.2): it is part of a command; it is the last one."""
 HEADER_BYTES = 6
+SLACK_BYTES = 4096
+"""By so much a PDU may be longer than was negotiated before it is taken for an attack or nonsense."""
 
 _PDV_HEADER = struct.Struct(">LBB")
 _BUFFER_BYTES = 256 * 1024

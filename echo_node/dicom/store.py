@@ -75,7 +75,7 @@ class StoreOperation:
         self._sink = sink
         self._arrival: InstanceArrival
         self._begun = ExitStack()
-        self._answer: tuple[Status | int, str] | None = None
+        self._answer: tuple[int, str] | None = None
         self._attempt(self._begin)
 
     def write(self, piece: Piece) -> None:

@@ -18,10 +18,10 @@ from echo_node.domain.lifecycle import StudyEvent, StudyState, next_state
 from echo_node.domain.study import InstanceFile, InstanceIdentity, ReceivedInstance
 from echo_node.storage.rows import insert_if_absent, supersede_jobs
 from echo_node.storage.tables import Conflict, Instance, Study
+from echo_node.storage.withdrawing import WITHDRAWN
 
 _STUDIES = cast("Table", Study.__table__)
 _INSTANCES = cast("Table", Instance.__table__)
-_WITHDRAWN = {StudyState.WITHDRAWING, StudyState.WITHDRAWN}
 
 _STUDY_BY_UID = select(_STUDIES).where(_STUDIES.c.study_instance_uid == bindparam("uid")).with_for_update()
 _KEPT_BY_UID = (
@@ -111,7 +111,7 @@ class Arrivals:
             study = database.execute(_STUDY_BY_UID, uid).one()
         state = next_state(study.state, StudyEvent.INSTANCE_ARRIVED)
         changed = {**study._asdict(), "state": state, "received_at": now, "changed_at": now}
-        if study.state not in _WITHDRAWN:  # a withdrawn study keeps the rest, and waits for an operator
+        if study.state not in WITHDRAWN:  # a withdrawn study keeps the rest, and waits for an operator
             if study.state is not StudyState.RECEIVING:
                 changed |= {"revision": study.revision + 1, "force_at": now + self._forced, "due_at": now}
                 supersede_jobs(session, study.id, now)
