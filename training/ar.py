@@ -43,8 +43,8 @@ def reading_hidden_states(
     embeds_NLD = torch.cat([prompt.embeds_NPD, model.embed_response(response_NR)], 1)
     if row_tokens:
         return packed_hidden_states(
-            model, prompt, embeds_NLD, trained_NR, row_tokens, block_length=1, noisy=False, shift=1
-        )
+            model, prompt, embeds_NLD, trained_NR, row_tokens, block_length=1, shift=1
+        )[0]
     position_L = torch.arange(embeds_NLD.shape[1], device=response_NR.device)
     mask_LL = block_causal(len(position_L), 1, position_L.device)
     hidden_NLD = model.hidden_states(embeds_NLD, prompt.position_ids(position_L), mask_LL)

@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -51,17 +51,18 @@ class Case:
 
 
 def full_hidden_states(
-    model: EchoForReportGeneration, prompt: Prompt, clean_NR: Tensor, noisy_NR: Tensor
+    model: EchoForReportGeneration, prompt: Prompt, clean_NR: Tensor, noisy_CNR: Sequence[Tensor]
 ) -> Tensor:
-    """Run the layout [clean | noisy] of the whole sequence; return the noisy response's states (N, R, D)."""
+    """Run the layout [clean | noisy] of the whole sequence; return the noisy response's states."""
+    [noisy_NR] = noisy_CNR
     total = prompt.length + clean_NR.shape[1]
     position_S = torch.arange(total, device=clean_NR.device).repeat(2)
-    noisy_S = torch.arange(2 * total, device=clean_NR.device) >= total
+    stream_S = torch.arange(2 * total, device=clean_NR.device) // total
     clean, noisy = model.embed_response(clean_NR), model.embed_response(noisy_NR)
     embeds_NSD = torch.cat([prompt.embeds_NPD, clean, prompt.embeds_NPD, noisy], 1)
-    mask_SS = attention_mask(Elements(position_S // model.config.block_length, noisy_S))
+    mask_SS = attention_mask(Elements(position_S // model.config.block_length, stream_S))
     hidden_NSD = model.hidden_states(embeds_NSD, prompt.position_ids(position_S), mask_SS)
-    return hidden_NSD[:, -clean_NR.shape[1] :]
+    return hidden_NSD[None, :, -clean_NR.shape[1] :]
 
 
 def bench_rad(case: Case, rounds: int, progress: Callable[[str], None]) -> dict[str, Any]:
@@ -184,7 +185,7 @@ def measure(layout: str, case: Case) -> Callable[[], dict[str, float]]:
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             prompt = model.embed_prompt(*inputs)
             embedded = _now(device)
-            hidden_NRD = states(model, prompt, response_NR, noised.noisy_NR)
+            [hidden_NRD] = states(model, prompt, response_NR, [noised.noisy_NR])
             loss = restoration(model, hidden_NRD, response_NR, noised)[0] / trained_NR.sum()
         loss.backward()  # type: ignore[no-untyped-call]
         computed = _now(device)

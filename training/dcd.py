@@ -19,7 +19,7 @@ from training.collate import Batch, pad_responses
 from training.features import tower_digest
 from training.noise import Noise
 from training.objective import Figures, Share
-from training.rad import Noised, add_noise, noisy_hidden_states, rad_sum
+from training.rad import Noised, add_noise, noisy_hidden_states, restoration
 from training.recipe import DcdRecipe, RadRecipe
 from training.targets import Targets, divergence, targets_of
 from training.teacher import Rollout, continue_text, looped, roll_out, writer_of
@@ -114,8 +114,10 @@ class DcdObjective:
             counts["rad"] = tokens
             least = self._rad.min_noise
             noised = add_noise(self._student, length, response_NR, targets.trained_NR, least, noise)
-        tail = length % self._student.config.block_length
-        laid_out = response_NR.shape[0] * (length + tail + 2 * response_NR.shape[1])
+        rows, response = response_NR.shape
+        copies = 1 if noised is None else 2
+        of_a_copy = length % self._student.config.block_length + response
+        laid_out = rows * (length + response + copies * of_a_copy)
         return Share(counts, laid_out, partial(self._sums, batch, targets, weight_M, noised))
 
     def _sums(
@@ -124,17 +126,18 @@ class DcdObjective:
         prompt = batch.embed(self._student)
         prefix_NR, label_NR, trained_NR = targets.prefix_NR, targets.response_NR, targets.trained_NR
         all_masked_NR = torch.full_like(label_NR, self._student.config.mask)
-        hidden_NRD = noisy_hidden_states(
-            self._student, prompt, prefix_NR, all_masked_NR, trained_NR, self._row_tokens
+        copies = [all_masked_NR] if noised is None else [all_masked_NR, noised.noisy_NR]
+        hidden_CNRD = noisy_hidden_states(
+            self._student, prompt, prefix_NR, copies, trained_NR, self._row_tokens
         )
-        logits_MV = self._student.lm_head(hidden_NRD[trained_NR]).float()
+        logits_MV = self._student.lm_head(hidden_CNRD[0][trained_NR]).float()
         label_M = label_NR[trained_NR]
         terms = {
             "divergence": (weight_M * divergence(self._recipe.divergence, logits_MV, targets)).sum(),
             "end_of_sequence": self._recipe.eos_weight * self._end_of_sequence(logits_MV, label_M),
         }
         if noised is not None:
-            restored, _ = rad_sum(self._student, prompt, prefix_NR, label_NR, noised, self._row_tokens)
+            restored, _ = restoration(self._student, hidden_CNRD[1], label_NR, noised)
             terms["rad"] = self._recipe.rad_weight * restored
         examples = len(label_NR)
         return terms, {

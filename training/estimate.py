@@ -14,6 +14,7 @@ from echo_node.model.config import EchoConfig
 from echo_node.model.vlm import EchoForReportGeneration
 from training.lora import adapt
 from training.recipe import Recipe
+from training.sharding import needs_whole_network
 from training.start import start, teacher_of
 
 PROMPT_WORDS = 45
@@ -29,7 +30,7 @@ def estimate(plan: Recipe, processes: int) -> dict[str, float]:
 
     Args:
         plan: the recipe.
-        processes: over how many a sharded run is spread.
+        processes: how many there are; each holds a shard, or a copy where the recipe needs it.
 
     Returns:
         `parameters`, `trained_parameters`, `tokens_of_an_update`; and in bytes for one process `weights`,
@@ -48,8 +49,9 @@ def estimate(plan: Recipe, processes: int) -> dict[str, float]:
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     total = sum(p.numel() for p in model.parameters())
     frozen_bytes = _HALF if plan.lora is not None and is_half else _FLOAT
-    weights = (trained * _FLOAT + (total - trained) * frozen_bytes) / processes
-    moments = trained * 3 * _FLOAT / processes
+    shards = 1 if needs_whole_network(plan) else processes
+    weights = (trained * _FLOAT + (total - trained) * frozen_bytes) / shards
+    moments = trained * 3 * _FLOAT / shards
     teacher = everything * (_HALF if is_half else _FLOAT) if plan.stage == "dcd" else 0
     inner = _inner_values(plan, model.config, processes)
     return {

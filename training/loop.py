@@ -111,6 +111,7 @@ def update(run: Run, step: int) -> dict[str, float]:
         part, seen = _backward(run, share, counts)
         loss, tokens = loss + part, tokens + share.tokens
         figures.append(seen)
+    _average_copies(run)
     norm = _clip(run, optimiser)
     for stepper in run.steppers:
         stepper.step()
@@ -122,9 +123,15 @@ def _backward(run: Run, share: Share, counts: dict[str, float]) -> tuple[float, 
     with _forward_precision(run):
         sums, figures = run.learner(share)
         loss = total(sums, counts)
-    # Sharded gradients are averaged over the processes; here they are parts of one sum.
+    # Gradients are averaged over the processes; here they are parts of one sum.
     (loss * run.world.size).backward()  # type: ignore[no-untyped-call]
     return loss.item(), figures
+
+
+def _average_copies(run: Run) -> None:
+    """Average the gradients of processes that hold a copy each; those of shards are averaged already."""
+    gradients = [p.grad for p in snapshot.trained(run.learner).values() if p.grad is not None]
+    run.world.average([each for each in gradients if not isinstance(each, DTensor)])
 
 
 def _forward_precision(run: Run) -> Any:

@@ -1,8 +1,4 @@
-"""Optimisers: AdamW for everything, or Muon for the matrices of the layers and AdamW for the rest.
-
-Muon (K. Jordan 2024) steps along the orthogonalised momentum of a whole matrix. Its steps are scaled to
-AdamW's size (Moonlight, arXiv 2502.16982), so that both share a learning rate and a weight decay.
-"""
+"""Optimisers: AdamW for everything, or Muon for the matrices of the layers and AdamW for the rest."""
 
 from __future__ import annotations
 
@@ -11,6 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+from training.muon import Muon
 from training.recipe import OptimiserRecipe
 
 _LAYER_PARTS = (".layers.", ".blocks.", ".merger.")
@@ -22,14 +19,7 @@ def optimisers(learner: nn.Module, recipe: OptimiserRecipe) -> list[torch.optim.
     hidden = {name: p for name, p in trained.items() if recipe.muon and _is_layer_matrix(name, p)}
     made: list[torch.optim.Optimizer] = [_adamw((p for n, p in trained.items() if n not in hidden), recipe)]
     if hidden:
-        made.append(
-            torch.optim.Muon(
-                hidden.values(),
-                lr=recipe.learning_rate,
-                weight_decay=recipe.weight_decay,
-                adjust_lr_fn="match_rms_adamw",
-            )
-        )
+        made.append(Muon(hidden.values(), recipe.learning_rate, recipe.weight_decay))
     return made
 
 

@@ -1,11 +1,12 @@
 """RAD, Response-Asymmetric Diffusion: image and prompt once, only the response twice (ECHO, section RAD).
 
-Shapes: N examples, P prompt, R response, S whole layout, M masked positions, D width,
+Shapes: N examples, P prompt, R response, C noisy copies of it, S whole layout, M masked positions, D width,
 V vocabulary.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -27,39 +28,39 @@ def noisy_hidden_states(
     model: EchoForReportGeneration,
     prompt: Prompt,
     clean_NR: Tensor,
-    noisy_NR: Tensor,
+    noisy_CNR: Sequence[Tensor],
     trained_NR: Tensor | None = None,
     row_tokens: int = 0,
 ) -> Tensor:
-    """Run the RAD layout and return the noisy stream's hidden states (N, R, D), the prompt's tail cut off.
+    """Run the RAD layout; return the hidden states (C, N, R, D) of noisy copies, the prompt's tail cut off.
+
+    Several copies of one response stand behind one clean text, which is read once for all of them.
 
     Args:
         model: the network.
         prompt: embedded prompts.
-        clean_NR: the clean stream's response.
-        noisy_NR: the same with masks in it.
+        clean_NR: the clean response.
+        noisy_CNR: the same with masks in it, C times.
         trained_NR: up to where each response is wanted; needed for packing.
         row_tokens: packs the examples into rows of so many tokens; 0 gives each a row.
     """
     if row_tokens and trained_NR is not None:
-        responses = [model.embed_response(clean_NR), model.embed_response(noisy_NR)]
-        sources_NCD = torch.cat([prompt.embeds_NPD, *responses], 1)
-        length = model.config.block_length
+        responses = [model.embed_response(each_NR) for each_NR in (clean_NR, *noisy_CNR)]
+        sources_NKD = torch.cat([prompt.embeds_NPD, *responses], 1)
+        length, copies = model.config.block_length, len(noisy_CNR)
         return packed_hidden_states(
-            model, prompt, sources_NCD, trained_NR, row_tokens, block_length=length, noisy=True
+            model, prompt, sources_NKD, trained_NR, row_tokens, block_length=length, copies=copies
         )
-    layout = rad_layout(prompt.length, clean_NR.shape[1], model.config.block_length, clean_NR.device)
-    embeds_NSD = torch.cat(
-        [
-            prompt.embeds_NPD,
-            model.embed_response(clean_NR),
-            prompt.embeds_NPD[:, layout.noisy_start :],
-            model.embed_response(noisy_NR),
-        ],
-        1,
-    )
+    response = clean_NR.shape[1]
+    layout = rad_layout(prompt.length, response, model.config.block_length, clean_NR.device, len(noisy_CNR))
+    tail_NTD = prompt.embeds_NPD[:, layout.noisy_start :]
+    parts = [prompt.embeds_NPD, model.embed_response(clean_NR)]
+    for noisy_NR in noisy_CNR:
+        parts += [tail_NTD, model.embed_response(noisy_NR)]
+    embeds_NSD = torch.cat(parts, 1)
     hidden_NSD = model.hidden_states(embeds_NSD, prompt.position_ids(layout.position_S), layout.mask_SS)
-    return hidden_NSD[:, -clean_NR.shape[1] :]
+    behind_NSD = hidden_NSD[:, prompt.length + response :]
+    return torch.stack([each[:, -response:] for each in behind_NSD.chunk(len(noisy_CNR), 1)])
 
 
 def block_numbers(prompt_length: int, response_length: int, block_length: int) -> Tensor:
@@ -154,7 +155,9 @@ def rad_sum(
         noised: the same with masks in it.
         row_tokens: packs the examples into rows of so many tokens; 0 gives each a row.
     """
-    hidden_NRD = noisy_hidden_states(model, prompt, clean_NR, noised.noisy_NR, noised.trained_NR, row_tokens)
+    [hidden_NRD] = noisy_hidden_states(
+        model, prompt, clean_NR, [noised.noisy_NR], noised.trained_NR, row_tokens
+    )
     return restoration(model, hidden_NRD, response_NR, noised)
 
 

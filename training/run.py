@@ -30,7 +30,7 @@ from training.objectives import objective_of
 from training.optimiser import optimisers
 from training.recipe import Recipe, load_recipe
 from training.record import Record, figures_of
-from training.sharding import shard
+from training.sharding import needs_whole_network, shard
 from training.start import Start, examples_of, first_teacher_of, start
 from training.state import StateFolder
 from training.world import World, joined, settled
@@ -96,9 +96,13 @@ def _train(plan: Recipe, folder: Path, world: World, console: Console) -> None:
     torch.manual_seed(plan.optimiser.seed)
     objective = objective_of(plan, started, world, folder)
     learner = Learner(model, objective).to(world.device)
-    if world.size > 1:
+    is_sharded = world.size > 1 and not needs_whole_network(plan)
+    if is_sharded:
         shard(learner, plan, world)
-    with Progress(console=console, transient=True) as progress:
+    with (
+        world.in_turn(waits=bool(plan.hardware.kept_in)),
+        Progress(console=console, transient=True) as progress,
+    ):
         bar = progress.add_task("phantoms", total=plan.data.count)
         examples = examples_of(
             plan.data, started.preparation, partial(progress.advance, bar), plan.hardware.kept_in
@@ -126,7 +130,7 @@ def _train(plan: Recipe, folder: Path, world: World, console: Console) -> None:
         return Record(folder, first, plan.optimiser.steps, console=console)
 
     run_loop(run, record_from)
-    learnt = snapshot.weights_of(learner) if world.size > 1 else {}
+    learnt = snapshot.weights_of(learner) if is_sharded else {}
     if world.leads:
         _write(plan, _gathered(plan, learnt) if learnt else started, folder)
         card = model_card(plan, parameters, figures_of(folder)[-1])

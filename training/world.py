@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
 
 from echo_node.errors import ConfigError
 from training.recipe import Recipe
@@ -36,6 +37,8 @@ class World:
     def rows(self, batch: int, micro_batch: int) -> list[range]:
         """Return the rows of a batch that this process computes, in parts of *micro_batch* (0: in one).
 
+        Parts are dealt out to and fro, since a batch goes from its shortest reports to its longest.
+
         Raises:
             ConfigError: the batch cannot be dealt out evenly.
         """
@@ -44,8 +47,32 @@ class World:
                 f"optimiser.batch of {batch} cannot be dealt out evenly to {self.size} processes"
             )
         share = batch // self.size
-        first, part = self.rank * share, micro_batch or share
-        return [range(at, min(at + part, first + share)) for at in range(first, first + share, part)]
+        part = micro_batch or share
+        if share % part:
+            first = self.rank * share
+            return [range(at, min(at + part, first + share)) for at in range(first, first + share, part)]
+        to, fro = self.rank, self.size - 1 - self.rank
+        places = [turn * self.size + (fro if turn % 2 else to) for turn in range(share // part)]
+        return [range(place * part, (place + 1) * part) for place in places]
+
+    def average(self, tensors: Sequence[Tensor]) -> None:
+        """Replace tensors by their averages over all processes, each of which must give the same shapes."""
+        if self.size == 1 or not tensors:
+            return
+        whole = torch.cat([tensor.flatten() for tensor in tensors])
+        dist.all_reduce(whole)
+        parts = torch.split(whole / self.size, [tensor.numel() for tensor in tensors])
+        for tensor, part in zip(tensors, parts, strict=True):
+            tensor.copy_(part.view_as(tensor))
+
+    @contextmanager
+    def in_turn(self, *, waits: bool) -> Iterator[None]:
+        """Let the process that leads do something first, and the others after it, if they wait at all."""
+        if waits and not self.leads:
+            self.wait()
+        yield
+        if waits and self.leads:
+            self.wait()
 
     def add_up(self, values: dict[str, float]) -> dict[str, float]:
         """Return the sums over all processes; every one must name the same values in the same order."""

@@ -176,10 +176,9 @@ def calibrate(
 def _print_needs(stage: Stage, recipe: str, overrides: list[str]) -> None:
     from training.estimate import estimate
     from training.run import plan_of
-    from training.sharding import needs_one_process
 
     plan = plan_of(stage.value, recipe, overrides)
-    by_size = {n: estimate(plan, n) for n in ((1,) if needs_one_process(plan) else (1, 8))}
+    by_size = {n: estimate(plan, n) for n in (1, 8)}
     print_table(
         f"{recipe}: an estimate; leave a tenth of the memory for what it does not count",
         ["", *(f"{n} process{'es' * (n > 1)}" for n in by_size)],

@@ -3,9 +3,10 @@
 Shapes: Q queries, K keys, L a whole sequence.
 
 Positions count from the prompt's first token on one absolute grid; the block of position i is i // B.
-Clean tokens attend block-causally; a noisy block attends to the clean tokens of earlier blocks and to
-the whole of itself; clean tokens never attend to noisy ones (ECHO, section on RAD). Examples that are
-packed into one row never see each other.
+Every block attends to the clean tokens of earlier blocks and to the whole of itself. So clean tokens attend
+block-causally and never to noisy ones, and a noisy copy sees the clean text before it and its own block
+(ECHO, section on RAD). Several noisy copies behind one clean text do not see each other, nor do examples that
+are packed into one row.
 """
 
 from __future__ import annotations
@@ -25,17 +26,17 @@ class Elements:
 
     Attributes:
         block: block numbers, integer.
-        noisy: true in the noisy stream.
+        stream: 0 in the clean text, the copy's number in a noisy one, integer.
         document: which example of a packed row each belongs to, integer; none if there is but one.
     """
 
     block: Tensor
-    noisy: Tensor
+    stream: Tensor
     document: Tensor | None = None
 
     def __getitem__(self, place: Any) -> Elements:
         document = None if self.document is None else self.document[place]
-        return Elements(self.block[place], self.noisy[place], document)
+        return Elements(self.block[place], self.stream[place], document)
 
 
 AttentionMask = Tensor | BlockMask
@@ -44,10 +45,9 @@ _LONG = 1024
 
 def sees(query: Elements, key: Elements) -> Tensor:
     """Tell, element by element and broadcast, whether the query may attend to the key."""
-    same, earlier = query.block == key.block, query.block > key.block
-    from_clean = ~key.noisy & (same | earlier)
-    from_noisy = (~key.noisy & earlier) | (key.noisy & same)
-    seen = torch.where(query.noisy, from_noisy, from_clean)
+    is_earlier = (key.stream == 0) & (key.block < query.block)
+    is_own = (key.stream == query.stream) & (key.block == query.block)
+    seen = is_earlier | is_own
     if query.document is None or key.document is None:
         return seen
     return seen & (query.document == key.document)
@@ -86,33 +86,37 @@ def attention_mask(elements: Elements) -> AttentionMask:
 def block_causal(length: int, block_length: int, device: torch.device | None = None) -> Tensor:
     """Return the (L, L) mask of a clean sequence: each block sees itself and all blocks before it."""
     block_L = torch.arange(length, device=device) // block_length
-    elements = Elements(block_L, torch.zeros(length, dtype=torch.bool, device=device))
+    elements = Elements(block_L, torch.zeros_like(block_L))
     return visible(elements, elements)
 
 
 @dataclass(frozen=True, slots=True)
 class RadLayout:
-    """The sequence of Response-Asymmetric Diffusion: the clean stream, then the noisy copy of the response.
+    """The sequence of Response-Asymmetric Diffusion: the clean text, then noisy copies of the response.
 
-    Length S = P + R + (R + P mod B).
+    Length S = P + R + C * (R + P mod B) with C copies; RAD itself has one.
 
     Attributes:
-        position_S: absolute position that each element stands at (the noisy copy repeats the clean ones).
-        noisy_S: true in the noisy stream.
+        position_S: absolute position that each element stands at (a noisy copy repeats the clean ones).
+        stream_S: 0 in the clean text, then the number of the copy.
         mask_SS: who sees whom.
-        noisy_start: absolute position of the noisy stream's first element, floor(P / B) * B.
+        noisy_start: absolute position of a noisy copy's first element, floor(P / B) * B.
     """
 
     position_S: Tensor
-    noisy_S: Tensor
+    stream_S: Tensor
     mask_SS: AttentionMask
     noisy_start: int
 
 
 def rad_layout(
-    prompt_length: int, response_length: int, block_length: int, device: torch.device | None = None
+    prompt_length: int,
+    response_length: int,
+    block_length: int,
+    device: torch.device | None = None,
+    copies: int = 1,
 ) -> RadLayout:
-    """Lay out a prompt of P tokens and a response of R tokens for RAD.
+    """Lay out a prompt of P tokens, a response of R tokens and noisy copies of it for RAD.
 
     Raises:
         ValueError: P + R is not a whole number of blocks (the response is filled up with EOS).
@@ -122,8 +126,12 @@ def rad_layout(
         raise ValueError("prompt and response together must fill whole blocks")
     noisy_start = prompt_length // block_length * block_length
     position_S = torch.cat(
-        [torch.arange(total, device=device), torch.arange(noisy_start, total, device=device)]
+        [
+            torch.arange(total, device=device),
+            torch.arange(noisy_start, total, device=device).repeat(copies),
+        ]
     )
-    noisy_S = torch.arange(len(position_S), device=device) >= total
-    mask_SS = attention_mask(Elements(position_S // block_length, noisy_S))
-    return RadLayout(position_S, noisy_S, mask_SS, noisy_start)
+    behind_S = torch.arange(len(position_S), device=device) - total
+    stream_S = torch.where(behind_S < 0, 0, behind_S // (total - noisy_start) + 1)
+    mask_SS = attention_mask(Elements(position_S // block_length, stream_S))
+    return RadLayout(position_S, stream_S, mask_SS, noisy_start)

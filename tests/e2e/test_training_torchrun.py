@@ -56,12 +56,20 @@ def _assert_same(one: Path, two: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["rad", "dcd"])
+@pytest.mark.parametrize(
+    ("stage", "changes"),
+    [
+        pytest.param("rad", [], id="rad-shards"),
+        pytest.param("dcd", [], id="dcd-shards"),
+        pytest.param("rad", ["optimiser.muon=true", "hardware.micro_batch=1"], id="rad-copies"),
+        pytest.param("dcd", ["dcd.prefix=student"], id="dcd-copies"),
+    ],
+)
 def test_two_processes_give_the_losses_and_weights_of_one(
-    stage: str, tmp_path: Path, recipes: dict[str, Path]
+    stage: str, changes: list[str], tmp_path: Path, recipes: dict[str, Path]
 ) -> None:
-    finish(start(stage, recipes[stage], tmp_path / "one", [VALIDATION]))
-    finish(start(stage, recipes[stage], tmp_path / "two", [VALIDATION], launcher=TWO_PROCESSES))
+    finish(start(stage, recipes[stage], tmp_path / "one", [VALIDATION, *changes]))
+    finish(start(stage, recipes[stage], tmp_path / "two", [VALIDATION, *changes], launcher=TWO_PROCESSES))
     _assert_same(tmp_path / "one", tmp_path / "two")
 
 

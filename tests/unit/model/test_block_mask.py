@@ -25,12 +25,12 @@ def test_block_length_one_is_the_causal_mask() -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(1, 20), st.integers(1, 5), st.integers(1, 8))
-def test_rad_layout_follows_the_visibility_rule(prompt: int, blocks: int, block: int) -> None:
+@given(st.integers(1, 20), st.integers(1, 5), st.integers(1, 8), st.integers(1, 3))
+def test_rad_layout_follows_the_visibility_rule(prompt: int, blocks: int, block: int, copies: int) -> None:
     response = blocks * block + (-prompt) % block
-    layout = rad_layout(prompt, response, block)
-    start = prompt // block * block
-    assert len(layout.position_S) == prompt + 2 * response + prompt % block
+    layout = rad_layout(prompt, response, block, copies=copies)
+    start, of_a_copy = prompt // block * block, response + prompt % block
+    assert len(layout.position_S) == prompt + response + copies * of_a_copy
     assert layout.noisy_start == start
     size = len(layout.position_S)
     for query in range(0, size, 3):
@@ -40,10 +40,11 @@ def test_rad_layout_follows_the_visibility_rule(prompt: int, blocks: int, block:
                 int(layout.position_S[key]) // block,
             )
             query_noisy, key_noisy = query >= prompt + response, key >= prompt + response
+            same_copy = (query - prompt - response) // of_a_copy == (key - prompt - response) // of_a_copy
             allowed = (
                 (not query_noisy and not key_noisy and query_block >= key_block)
                 or (query_noisy and not key_noisy and query_block > key_block)
-                or (query_noisy and key_noisy and query_block == key_block)
+                or (query_noisy and key_noisy and same_copy and query_block == key_block)
             )
             assert bool(layout.mask_SS[query, key]) == allowed
 
@@ -56,9 +57,9 @@ def test_a_response_that_ends_inside_a_block_is_refused() -> None:
 def _packed() -> Elements:
     """Two rows of two documents each, clean and noisy elements in each, filled up with a third."""
     block = torch.tensor([[0, 0, 1, 1, 1, 1, 0, 1, 1, 0], [0, 1, 2, 1, 2, 0, 0, 0, 0, 0]])
-    noisy = torch.tensor([[0, 0, 0, 0, 1, 1, 0, 0, 1, 0], [0, 0, 0, 1, 1, 0, 0, 1, 1, 0]]).bool()
+    stream = torch.tensor([[0, 0, 0, 0, 1, 1, 0, 0, 1, 0], [0, 0, 0, 1, 2, 0, 0, 1, 1, 0]])
     document = torch.tensor([[0, 0, 0, 0, 0, 0, 1, 1, 1, -1], [2, 2, 2, 2, 2, 3, 3, 3, 3, -1]])
-    return Elements(block, noisy, document)
+    return Elements(block, stream, document)
 
 
 def test_documents_of_one_row_do_not_see_each_other() -> None:
@@ -67,7 +68,7 @@ def test_documents_of_one_row_do_not_see_each_other() -> None:
     for row in range(2):
         for document in elements.document[row].unique():
             inside = elements.document[row] == document
-            alone = Elements(elements.block[row][inside], elements.noisy[row][inside])
+            alone = Elements(elements.block[row][inside], elements.stream[row][inside])
             assert torch.equal(mask[row][inside][:, inside], visible(alone, alone))
             assert not mask[row][inside][:, ~inside].any()
     assert mask.any(-1).all()  # an element that saw nothing would make the softmax of nothing
@@ -89,7 +90,7 @@ def test_the_network_computes_a_block_mask_as_it_does_a_boolean_one(
     layout = rad_layout(prompt.length, 10, 4)
     embeds = torch.cat([prompt.embeds_NPD, model.embed_response(torch.full((2, 22), 9))], 1)
     positions = prompt.position_ids(layout.position_S)
-    elements = Elements(layout.position_S // 4, layout.noisy_S)
+    elements = Elements(layout.position_S // 4, layout.stream_S)
     size = len(layout.position_S)
     block_mask = create_block_mask(mask_mod(elements), None, None, size, size, device="cpu")
     # Compiling a kernel takes longer than all other tests; the uncompiled one computes the same.

@@ -15,18 +15,18 @@ def test_a_merged_model_is_plain_and_says_what_the_adapted_one_said() -> None:
     prompt = make_prompt(model, 2)
     response = torch.full((2, 8), 9)
     with torch.no_grad():
-        before = noisy_hidden_states(model, prompt, response, response)
+        before = noisy_hidden_states(model, prompt, response, [response])
         adapt(model, LoraRecipe(rank=4))
-        torch.testing.assert_close(noisy_hidden_states(model, prompt, response, response), before)
+        torch.testing.assert_close(noisy_hidden_states(model, prompt, response, [response]), before)
         learnt = [p for name, p in trained(model).items() if "lora_B" in name]
         assert len(learnt) == 2 * 7  # layers, matrices of each
         for parameter in learnt:
             parameter.normal_(std=0.1)
-        adapted = noisy_hidden_states(model, prompt, response, response)
+        adapted = noisy_hidden_states(model, prompt, response, [response])
         assert not torch.allclose(adapted, before, atol=1e-3)
         merge(model)
         torch.testing.assert_close(
-            noisy_hidden_states(model, prompt, response, response), adapted, atol=1e-4, rtol=1e-4
+            noisy_hidden_states(model, prompt, response, [response]), adapted, atol=1e-4, rtol=1e-4
         )
     assert set(model.state_dict()) == names
 

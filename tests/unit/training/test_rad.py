@@ -29,8 +29,7 @@ def test_rad_equals_duplicating_the_whole_sequence(block: int, text_tokens: int)
     noisy = clean.masked_fill(torch.rand(clean.shape, generator=torch.Generator().manual_seed(1)) < 0.5, MASK)
     total = prompt.length + clean.shape[1]
     position = torch.arange(total).repeat(2)
-    is_noisy = torch.arange(2 * total) >= total
-    elements = Elements(position // block, is_noisy)
+    elements = Elements(position // block, torch.arange(2 * total) // total)
     mask = visible(elements, elements)
     with torch.no_grad():
         embeds = torch.cat(
@@ -38,8 +37,20 @@ def test_rad_equals_duplicating_the_whole_sequence(block: int, text_tokens: int)
             1,
         )
         full = model.hidden_states(embeds, prompt.position_ids(position), mask)[:, -clean.shape[1] :]
-        rad = noisy_hidden_states(model, prompt, clean, noisy)
+        [rad] = noisy_hidden_states(model, prompt, clean, [noisy])
     torch.testing.assert_close(rad, full, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("block", "text_tokens"), CASES)
+def test_copies_behind_one_clean_text_are_what_each_is_alone(block: int, text_tokens: int) -> None:
+    model = make_model(block)
+    prompt = make_prompt(model, text_tokens)
+    clean = _response(prompt.length, block)
+    copies = [torch.full_like(clean, MASK), clean.masked_fill(clean % 3 == 0, MASK), clean]
+    with torch.no_grad():
+        together = noisy_hidden_states(model, prompt, clean, copies)
+        alone = [noisy_hidden_states(model, prompt, clean, [copy])[0] for copy in copies]
+    torch.testing.assert_close(together, torch.stack(alone), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("block", "text_tokens"), CASES)
@@ -49,7 +60,7 @@ def test_all_masked_rad_logits_are_the_inference_logits(block: int, text_tokens:
     clean = _response(prompt.length, block)
     numbers = block_numbers(prompt.length, clean.shape[1], block)
     with torch.no_grad():
-        rad = model.lm_head(noisy_hidden_states(model, prompt, clean, torch.full_like(clean, MASK)))
+        [rad] = model.lm_head(noisy_hidden_states(model, prompt, clean, [torch.full_like(clean, MASK)]))
         for number in numbers.unique():
             inside = numbers == number
             end = prompt.length + int(inside.nonzero().max()) + 1
@@ -69,8 +80,8 @@ def test_padding_of_a_batch_changes_no_example_s_loss() -> None:
     long, _ = pad_responses([[9] * 5, [9] * 30], prompt.length, 8, EOS)
     masks = torch.full_like(short, MASK)
     with torch.no_grad():
-        alone = noisy_hidden_states(model, prompt, short, masks)
-        padded = noisy_hidden_states(model, prompt, long, torch.full_like(long, MASK))
+        [alone] = noisy_hidden_states(model, prompt, short, [masks])
+        [padded] = noisy_hidden_states(model, prompt, long, [torch.full_like(long, MASK)])
     torch.testing.assert_close(alone[0], padded[0, : short.shape[1]], atol=1e-5, rtol=1e-5)
     assert bool(trained.all())
 
