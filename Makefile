@@ -71,18 +71,18 @@ pictures: $(VENV)/.dev ## Draw the forms of a draft for docs/conformance.md (nee
 # Two processes of one thread each are faster than one of two: a small network has little for threads to share.
 CORES := $(shell nproc 2>/dev/null || echo 1)
 PROCESSES ?= $(shell echo $$(( $(CORES) < 2 ? 1 : 2 )))
-SMALL := --set data.count=16000 --set optimiser.batch=24 --set hardware.micro_batch=6
+WORDS := --set optimiser.batch=24 --set hardware.micro_batch=6
 
 .PHONY: train-small
 train-small: $(VENV)/.node ## Train a small model from nothing and evaluate it: sight, AR, RAD, DCD (over an hour on two cores)
 	@train() { OMP_NUM_THREADS=$$(( $(CORES) / $(PROCESSES) )) \
-		$(BIN)/torchrun --standalone --nproc-per-node $(PROCESSES) -m echo_node train "$$@" $(SMALL); }; \
+		$(BIN)/torchrun --standalone --nproc-per-node $(PROCESSES) -m echo_node train "$$@" --set data.count=16000; }; \
 	set -x; \
-	train vision --recipe small-vision --set optimiser.steps=1000; \
-	train ar --recipe small-ar --set optimiser.steps=500; \
-	train rad --recipe small-rad --set optimiser.steps=1200; \
-	train dcd --recipe small-dcd --set optimiser.steps=400; \
-	train dcd --recipe small-self --set optimiser.steps=350
+	train vision --recipe small-vision --set optimiser.steps=900; \
+	train ar --recipe small-ar $(WORDS) --set optimiser.steps=500; \
+	train rad --recipe small-rad $(WORDS) --set optimiser.steps=1200; \
+	train dcd --recipe small-dcd $(WORDS) --set optimiser.steps=400; \
+	train dcd --recipe small-self $(WORDS) --set optimiser.steps=350
 	$(BIN)/echo-node evaluate --model runs/small-self --data phantom:512 --report runs/small-self/evaluation
 
 .PHONY: view-check
