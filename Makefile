@@ -78,10 +78,10 @@ train-small: $(VENV)/.node ## Train a small model from nothing and evaluate it: 
 	@train() { OMP_NUM_THREADS=$$(( $(CORES) / $(PROCESSES) )) \
 		$(BIN)/torchrun --standalone --nproc-per-node $(PROCESSES) -m echo_node train "$$@" --set data.count=16000; }; \
 	set -x; \
-	train vision --recipe small-vision --set optimiser.steps=900; \
-	train ar --recipe small-ar $(WORDS) --set optimiser.steps=500; \
-	train rad --recipe small-rad $(WORDS) --set optimiser.steps=1200; \
-	train dcd --recipe small-dcd $(WORDS) --set optimiser.steps=400; \
+	train vision --recipe small-vision --set optimiser.batch=20 --set optimiser.steps=900; \
+	train ar --recipe small-ar $(WORDS) --set optimiser.steps=450; \
+	train rad --recipe small-rad $(WORDS) --set optimiser.steps=1100; \
+	train dcd --recipe small-dcd $(WORDS) --set optimiser.steps=380; \
 	train dcd --recipe small-self $(WORDS) --set optimiser.steps=350
 	$(BIN)/echo-node evaluate --model runs/small-self --data phantom:512 --report runs/small-self/evaluation
 
