@@ -19,6 +19,7 @@ from transformers import (
     Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLTextModel,
 )
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionPatchEmbed
 
 from echo_node.model.block_mask import AttentionMask
 from echo_node.model.config import EchoConfig
@@ -94,11 +95,27 @@ class Prompt:
         return torch.where(position_NL < self.length_N[:, None], prompt_3NL, after_NL)
 
 
+class _PatchProjection(Qwen2_5_VisionPatchEmbed):
+    """The same weights and values as one matrix product.
+
+    transformers convolves without overlap, which is the same and which many versions of cuDNN and oneDNN are
+    slow at (huggingface/transformers#45750).
+    """
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        weight = self.proj.weight.flatten(1)
+        return F.linear(hidden_states.view(-1, weight.shape[1]).to(weight.dtype), weight)
+
+
 class EchoForReportGeneration(Qwen2_5_VLForConditionalGeneration):  # type: ignore[no-untyped-call]
     """Qwen2.5-VL with a mask token, read out at the position itself (no token shift)."""
 
     config_class = EchoConfig
     config: EchoConfig
+
+    def __init__(self, config: EchoConfig) -> None:
+        super().__init__(config)
+        self.model.visual.patch_embed.__class__ = _PatchProjection
 
     @torch.inference_mode()
     def generate(
