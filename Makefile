@@ -74,7 +74,7 @@ PROCESSES ?= $(shell echo $$(( $(CORES) < 2 ? 1 : 2 )))
 WORDS := --set optimiser.batch=24 --set hardware.micro_batch=6
 
 .PHONY: train-small
-train-small: $(VENV)/.node ## Train a small model from nothing and evaluate it: sight, AR, RAD, DCD (over an hour on two cores)
+train-small: $(VENV)/.node ## Train a small model from nothing and evaluate it: sight, AR, RAD, DCD (an hour and a half on two cores)
 	@train() { OMP_NUM_THREADS=$$(( $(CORES) / $(PROCESSES) )) \
 		$(BIN)/torchrun --standalone --nproc-per-node $(PROCESSES) -m echo_node train "$$@" --set data.count=16000; }; \
 	set -x; \
