@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from echo_node.errors import PermanentError
-from echo_node.model.block_mask import Elements, attention_mask
+from echo_node.model.block_mask import Elements, attention_mask, rad_length
 from echo_node.model.config import EchoConfig
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
 from training.noise import Noise
@@ -176,8 +176,8 @@ def measure(layout: str, case: Case) -> Callable[[], dict[str, float]]:
     trained_NR = torch.ones_like(response_NR, dtype=torch.bool)
     noised = add_noise(model, case.prompt, response_NR, trained_NR, 0.1, Noise(0))
     total = case.prompt + case.response
-    tail = case.prompt % case.block_length
-    tokens = case.batch * (total + case.response + tail if layout == "rad" else 2 * total)
+    of_rad = rad_length(case.prompt, case.response, case.block_length)
+    tokens = case.batch * (of_rad if layout == "rad" else 2 * total)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     def step() -> dict[str, float]:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch import Tensor, nn
 
+from echo_node.model.block_mask import rad_length
 from echo_node.model.decode import decode, settings_of
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
 from training.collate import Batch, pad_responses
@@ -116,9 +117,8 @@ class DcdObjective:
             noised = add_noise(self._student, length, response_NR, targets.trained_NR, least, noise)
         rows, response = response_NR.shape
         copies = 1 if noised is None else 2
-        of_a_copy = length % self._student.config.block_length + response
-        laid_out = rows * (length + response + copies * of_a_copy)
-        return Share(counts, laid_out, partial(self._sums, batch, targets, weight_M, noised))
+        laid_out = rad_length(length, response, self._student.config.block_length, copies)
+        return Share(counts, rows * laid_out, partial(self._sums, batch, targets, weight_M, noised))
 
     def _sums(
         self, batch: Batch, targets: Targets, weight_M: Tensor, noised: Noised | None

@@ -70,7 +70,8 @@ def tokens_of_an_example(plan: Recipe) -> int:
     """Return how many tokens the language model reads for one example."""
     prompt = (plan.data.side // _PIXELS_OF_A_TOKEN) ** 2 + PROMPT_WORDS
     response = plan.dcd.max_new_tokens if plan.stage == "dcd" else RESPONSE
-    streams = {"vision": 0, "ar": 1, "rad": 2, "dcd": 2}[plan.stage]
+    of_dcd = 3 if plan.dcd.rad_weight else 2
+    streams = {"vision": 0, "ar": 1, "rad": 2, "dcd": of_dcd}[plan.stage]
     return prompt + streams * response
 
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch import Tensor, nn
 
-from echo_node.model.block_mask import rad_layout
+from echo_node.model.block_mask import rad_layout, rad_length
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
 from training.collate import Batch
 from training.noise import Noise
@@ -130,17 +130,16 @@ class RadObjective:
 
         def sums() -> tuple[dict[str, Tensor], Figures]:
             prompt = batch.embed(self._model)
-            restored, hits = rad_sum(self._model, prompt, response_NR, response_NR, noised, self._row_tokens)
+            restored, hits = rad_sum(self._model, prompt, response_NR, noised, self._row_tokens)
             return {"rad": restored}, {"masked_accuracy": hits}
 
-        tail = length % self._model.config.block_length
-        return Share(counts, len(response_NR) * (length + tail + 2 * response_NR.shape[1]), sums)
+        rows, response = response_NR.shape
+        return Share(counts, rows * rad_length(length, response, self._model.config.block_length), sums)
 
 
 def rad_sum(
     model: EchoForReportGeneration,
     prompt: Prompt,
-    clean_NR: Tensor,
     response_NR: Tensor,
     noised: Noised,
     row_tokens: int = 0,
@@ -150,13 +149,12 @@ def rad_sum(
     Args:
         model: the network.
         prompt: embedded prompts.
-        clean_NR: the text before each block; the response itself, unless another one is to be continued.
         response_NR: what is to be restored.
         noised: the same with masks in it.
         row_tokens: packs the examples into rows of so many tokens; 0 gives each a row.
     """
     [hidden_NRD] = noisy_hidden_states(
-        model, prompt, clean_NR, [noised.noisy_NR], noised.trained_NR, row_tokens
+        model, prompt, response_NR, [noised.noisy_NR], noised.trained_NR, row_tokens
     )
     return restoration(model, hidden_NRD, response_NR, noised)
 

@@ -48,12 +48,13 @@ class World:
             )
         share = batch // self.size
         part = micro_batch or share
-        if share % part:
-            first = self.rank * share
-            return [range(at, min(at + part, first + share)) for at in range(first, first + share, part)]
         to, fro = self.rank, self.size - 1 - self.rank
-        places = [turn * self.size + (fro if turn % 2 else to) for turn in range(share // part)]
-        return [range(place * part, (place + 1) * part) for place in places]
+        dealt = []
+        for turn, done in enumerate(range(0, share, part)):
+            size = min(part, share - done)
+            first = done * self.size + (fro if turn % 2 else to) * size
+            dealt.append(range(first, first + size))
+        return dealt
 
     def average(self, tensors: Sequence[Tensor]) -> None:
         """Replace tensors by their averages over all processes, each of which must give the same shapes."""

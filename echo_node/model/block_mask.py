@@ -94,7 +94,7 @@ def block_causal(length: int, block_length: int, device: torch.device | None = N
 class RadLayout:
     """The sequence of Response-Asymmetric Diffusion: the clean text, then noisy copies of the response.
 
-    Length S = P + R + C * (R + P mod B) with C copies; RAD itself has one.
+    Its length S is `rad_length`'s.
 
     Attributes:
         position_S: absolute position that each element stands at (a noisy copy repeats the clean ones).
@@ -107,6 +107,12 @@ class RadLayout:
     stream_S: Tensor
     mask_SS: AttentionMask
     noisy_start: int
+
+
+def rad_length(prompt_length: int, response_length: int, block_length: int, copies: int = 1) -> int:
+    """Return P + R + C * (R + P mod B), the length with C noisy copies; RAD itself has one."""
+    of_a_copy = response_length + prompt_length % block_length
+    return prompt_length + response_length + copies * of_a_copy
 
 
 def rad_layout(

@@ -100,7 +100,7 @@ def test_the_loss_weighs_every_block_by_its_own_noise() -> None:
     def loss(min_noise: float, seed: int) -> float:
         noised = add_noise(model, prompt.length, response, trained, min_noise, Noise(seed))
         with torch.no_grad():
-            return float(rad_sum(model, prompt, response, response, noised)[0] / trained.sum())
+            return float(rad_sum(model, prompt, response, noised)[0] / trained.sum())
 
     losses = [loss(0.1, seed) for seed in range(200)]
     everything = loss(1.0, 0)
