@@ -72,17 +72,18 @@ pictures: $(VENV)/.dev ## Draw the forms of a draft for docs/conformance.md (nee
 CORES := $(shell nproc 2>/dev/null || echo 1)
 PROCESSES ?= $(shell echo $$(( $(CORES) < 2 ? 1 : 2 )))
 WORDS := --set optimiser.batch=24 --set hardware.micro_batch=6
+DISTIL := $(WORDS) --set hardware.rollout_batch=12
 
 .PHONY: train-small
 train-small: $(VENV)/.node ## Train a small model from nothing and evaluate it: sight, AR, RAD, DCD (an hour and a half on two cores)
 	@train() { OMP_NUM_THREADS=$$(( $(CORES) / $(PROCESSES) )) \
-		$(BIN)/torchrun --standalone --nproc-per-node $(PROCESSES) -m echo_node train "$$@" --set data.count=16000; }; \
+		$(BIN)/torchrun --standalone --nproc-per-node $(PROCESSES) -m echo_node train "$$@" --set data.count=12000; }; \
 	set -x; \
-	train vision --recipe small-vision --set optimiser.batch=20 --set optimiser.steps=900; \
-	train ar --recipe small-ar $(WORDS) --set optimiser.steps=450; \
-	train rad --recipe small-rad $(WORDS) --set optimiser.steps=1100; \
-	train dcd --recipe small-dcd $(WORDS) --set optimiser.steps=380; \
-	train dcd --recipe small-self $(WORDS) --set optimiser.steps=350
+	train vision --recipe small-vision --set optimiser.steps=950; \
+	train ar --recipe small-ar $(WORDS) --set optimiser.steps=400; \
+	train rad --recipe small-rad $(WORDS) --set optimiser.steps=1050; \
+	train dcd --recipe small-dcd $(DISTIL) --set optimiser.steps=360; \
+	train dcd --recipe small-self $(DISTIL) --set optimiser.steps=400
 	$(BIN)/echo-node evaluate --model runs/small-self --data phantom:512 --report runs/small-self/evaluation
 
 .PHONY: view-check

@@ -6,6 +6,8 @@ V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch import Tensor, nn
@@ -13,8 +15,7 @@ from torch import Tensor, nn
 from echo_node.model.block_mask import block_causal
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
 from training.collate import Batch
-from training.noise import Noise
-from training.objective import Figures, Share
+from training.objective import Figures, Part, Share
 from training.packing import packed_hidden_states
 
 
@@ -59,8 +60,11 @@ class ArObjective:
         self._model, self._row_tokens = model, row_tokens
         self.own = nn.ModuleDict()
 
-    def share(self, batch: Batch, noise: Noise) -> Share:
-        """Return the cross-entropy of the batch's responses; there is no noise in it."""
+    def shares(self, parts: Sequence[Part]) -> list[Share]:
+        """Return the cross-entropy of the responses of each part; there is no noise in it."""
+        return [self._share(batch) for batch, _ in parts]
+
+    def _share(self, batch: Batch) -> Share:
         response_NR = batch.response_NR
         trained_NR = up_to_the_end(response_NR, self._model.config.end_of_sequence) & batch.trained_NR
         count = int(trained_NR.sum())

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch import Tensor
 
 from echo_node.inference.image import ImagePreparation
@@ -32,6 +33,11 @@ class Uncut:
     def to(self, device: torch.device) -> Uncut:
         """Return the images on a device."""
         return replace(self, image_NHW=self.image_NHW.to(device))
+
+    @staticmethod
+    def cat(parts: Sequence[Uncut]) -> Uncut:
+        """Return the images of all parts, which are prepared alike."""
+        return replace(parts[0], image_NHW=torch.cat([part.image_NHW for part in parts]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,24 @@ class Batch:
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         moved: dict[str, Any] = {name: None if t is None else t.to(device) for name, t in own.items()}
         return Batch(**moved)
+
+
+def joined(parts: Sequence[Batch]) -> Batch:
+    """Return parts of a batch as one; they have images of one size, all or none of them cut into patches."""
+    own = {field.name: [getattr(part, field.name) for part in parts] for field in fields(Batch)}
+    width = max(response_NR.shape[1] for response_NR in own["response_NR"])
+    own["response_NR"] = [_widened(each_NR, width) for each_NR in own["response_NR"]]
+    own["trained_NR"] = [F.pad(each_NR, (0, width - each_NR.shape[1])) for each_NR in own["trained_NR"]]
+    put_together: dict[str, Any] = {
+        name: None if each[0] is None else Uncut.cat(each) if isinstance(each[0], Uncut) else torch.cat(each)
+        for name, each in own.items()
+    }
+    return Batch(**put_together)
+
+
+def _widened(response_NR: Tensor, width: int) -> Tensor:
+    """Repeat the last column, in which every response has ended."""
+    return torch.cat([response_NR, response_NR[:, -1:].expand(-1, width - response_NR.shape[1])], 1)
 
 
 def prepare_prompts(

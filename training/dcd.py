@@ -5,7 +5,7 @@ Shapes: N examples, R response, M trained tokens of the batch, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
 
@@ -19,19 +19,20 @@ from echo_node.model.vlm import EchoForReportGeneration, Prompt
 from training.collate import Batch, pad_responses
 from training.features import tower_digest
 from training.noise import Noise
-from training.objective import Figures, Share
+from training.objective import Figures, Part, Share
 from training.rad import Noised, add_noise, noisy_hidden_states, restoration
 from training.recipe import DcdRecipe, RadRecipe
 from training.targets import Targets, divergence, targets_of
 from training.teacher import Rollout, continue_text, looped, roll_out, writer_of
 
-TargetsOf = Callable[[Batch], Targets]
+TargetsOf = Callable[[Sequence[Batch]], list[Targets]]
+"""Gives what the teacher wrote about each part of a batch."""
 
 
 def streamed_targets(
     student: EchoForReportGeneration, teacher: EchoForReportGeneration, recipe: DcdRecipe
 ) -> TargetsOf:
-    """Return a function that lets the teacher write whenever a batch asks for it.
+    """Return a function that lets the teacher write about one part of a batch after the other.
 
     Features that are kept of the student's tower serve a teacher with the same tower.
     """
@@ -50,9 +51,9 @@ def streamed_targets(
             return roll_out(teacher, prompt, writer)
         return _continue_draft(student, batch, teacher, prompt, recipe)
 
-    def targets(batch: Batch) -> Targets:
-        with torch.autocast(batch.prompt_NP.device.type, enabled=False):  # they write as in service
-            return targets_of(rollout(batch), recipe.top_k)
+    def targets(parts: Sequence[Batch]) -> list[Targets]:
+        with torch.autocast(student.lm_head.weight.device.type, enabled=False):  # they write as in service
+            return [targets_of(rollout(batch), recipe.top_k) for batch in parts]
 
     return targets
 
@@ -94,7 +95,7 @@ class DcdObjective:
 
         Args:
             student: the network that is trained.
-            targets: gives what the teacher wrote about a batch.
+            targets: gives what the teacher wrote.
             recipe: weights and divergence.
             rad: the noise of the RAD loss, if that is mixed in.
             row_tokens: packs the examples into rows of so many tokens; 0 gives each a row.
@@ -103,9 +104,12 @@ class DcdObjective:
         self._student, self._targets, self._recipe, self._rad = student, targets, recipe, rad
         self.own = nn.ModuleDict()
 
-    def share(self, batch: Batch, noise: Noise) -> Share:
-        """Return the weighted divergence over the teacher's rollouts, with the EOS term."""
-        targets = self._targets(batch)
+    def shares(self, parts: Sequence[Part]) -> list[Share]:
+        """Return the weighted divergence over the teacher's rollouts of each part, with the EOS term."""
+        written = self._targets([batch for batch, _ in parts])
+        return [self._share(*part, targets) for part, targets in zip(parts, written, strict=True)]
+
+    def _share(self, batch: Batch, noise: Noise, targets: Targets) -> Share:
         weight_M = self._weights(targets.step_NR[targets.trained_NR])
         tokens = float(len(weight_M))
         counts = {"divergence": float(weight_M.sum()), "end_of_sequence": tokens}

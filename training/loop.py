@@ -101,10 +101,12 @@ def update(run: Run, step: int) -> dict[str, float]:
     torch.manual_seed(optimiser.seed * 1_000_003 + step)  # of dropout
     noise = Noise(optimiser.seed, step)
     with _forward_precision(run):
-        shares = [
-            run.objective.share(run.batch_at(step, rows).to(world.device), noise.behind(rows.start))
-            for rows in world.rows(optimiser.batch, hardware.micro_batch)
-        ]
+        shares = run.objective.shares(
+            [
+                (run.batch_at(step, rows).to(world.device), noise.behind(rows.start))
+                for rows in world.rows(optimiser.batch, hardware.micro_batch)
+            ]
+        )
     counts = world.add_up(_added(share.counts for share in shares))
     loss, tokens, figures = 0.0, 0.0, []
     for share in shares:

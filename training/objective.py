@@ -7,7 +7,7 @@ the parts give the loss and the gradient of the whole batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +16,9 @@ from torch import Tensor, nn
 from echo_node.model.vlm import EchoForReportGeneration
 from training.collate import Batch
 from training.noise import Noise
+
+Part = tuple[Batch, Noise]
+"""What one forward gets of a batch, and its random numbers."""
 
 Figures = dict[str, tuple[float, float]]
 """Averages worth logging, each as a sum and by how many it is to be divided."""
@@ -45,8 +48,8 @@ class Objective(Protocol):
 
     own: nn.ModuleDict
 
-    def share(self, batch: Batch, noise: Noise) -> Share:
-        """Draw noise, let a teacher write: all that needs no gradient; return what is left to do."""
+    def shares(self, parts: Sequence[Part]) -> list[Share]:
+        """Draw noise, let a teacher write: all that needs no gradient; return what is left to do of each."""
         ...
 
 

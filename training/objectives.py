@@ -64,7 +64,8 @@ def _targets(plan: Recipe, started: Start, world: World, folder: Path) -> Target
     kept = Path(plan.hardware.kept_in or folder) / "rollouts" / folder_name(teacher.digest, plan.dcd, data)
     prompt = len(prompt_ids(started.tokenizer, _image_tokens(plan, started)))
     least = plan.model.block_length - prompt % plan.model.block_length
-    return KeptRollouts(streamed, kept, started.model.config.end_of_sequence, least)
+    eos_id, at_once = started.model.config.end_of_sequence, plan.hardware.rollout_batch
+    return KeptRollouts(streamed, kept, eos_id, least, at_once)
 
 
 def _image_tokens(plan: Recipe, started: Start) -> int:

@@ -17,7 +17,7 @@ from echo_node.model.block_mask import rad_layout, rad_length
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
 from training.collate import Batch
 from training.noise import Noise
-from training.objective import Figures, Share
+from training.objective import Figures, Part, Share
 from training.packing import packed_hidden_states
 from training.recipe import RadRecipe
 
@@ -122,8 +122,11 @@ class RadObjective:
         self._model, self._recipe, self._row_tokens = model, recipe, row_tokens
         self.own = nn.ModuleDict()
 
-    def share(self, batch: Batch, noise: Noise) -> Share:
-        """Return the RAD loss of the batch's responses."""
+    def shares(self, parts: Sequence[Part]) -> list[Share]:
+        """Return the RAD loss of the responses of each part."""
+        return [self._share(*part) for part in parts]
+
+    def _share(self, batch: Batch, noise: Noise) -> Share:
         length, response_NR = batch.prompt_NP.shape[1], batch.response_NR
         noised = add_noise(self._model, length, response_NR, batch.trained_NR, self._recipe.min_noise, noise)
         counts = {"rad": float(batch.trained_NR.sum())}

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from echo_node.model.vlm import EchoForReportGeneration
 from training.collate import Batch
-from training.noise import Noise
-from training.objective import Figures, Objective, Share
+from training.objective import Figures, Objective, Part, Share
 from training.readout import HalfwayReadOut, reading_sum
 
 
@@ -32,10 +31,12 @@ class WithReading:
         self._halfway = HalfwayReadOut(model, values)
         self.own = nn.ModuleDict({**objective.own, "halfway": self._halfway})
 
-    def share(self, batch: Batch, noise: Noise) -> Share:
-        """Return the objective's share with the findings' term."""
-        inner = self._objective.share(batch, noise)
+    def shares(self, parts: Sequence[Part]) -> list[Share]:
+        """Return the objective's shares with the findings' term."""
+        inner = self._objective.shares(parts)
+        return [self._with_reading(share, batch) for share, (batch, _) in zip(inner, parts, strict=True)]
 
+    def _with_reading(self, inner: Share, batch: Batch) -> Share:
         def sums() -> tuple[dict[str, Tensor], Figures]:
             terms, figures = inner.sums()
             logits = self._halfway(batch.prompt_NP.shape[1])

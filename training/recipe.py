@@ -189,6 +189,9 @@ class HardwareRecipe(_Part):
     """Compute the layers' inner values again in the backward pass instead of keeping them."""
     micro_batch: int = Field(default=0, ge=0)
     """Examples of one forward; an update adds up as many as its batch needs. 0: the whole batch at once."""
+    rollout_batch: int = Field(default=0, ge=0)
+    """Examples that DCD's teacher writes about at once, if its rollouts are kept (`dcd.cache`). 0: those of
+    one forward."""
     row_tokens: int = Field(default=0, ge=0)
     """Pack several examples into rows of so many tokens; 0 gives each a row, as long as the longest needs."""
     keep_vision: Literal["no", "memory", "disk"] = "no"

@@ -9,13 +9,14 @@ Shapes: N examples, R response, L trained tokens of one example, K kept tokens o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from training.collate import Batch
+from training.collate import Batch, joined
+from training.dcd import TargetsOf
 from training.kept import keep
 from training.recipe import DcdRecipe
 from training.targets import Targets
@@ -39,28 +40,56 @@ def folder_name(teacher_digest: str, recipe: DcdRecipe, data: str) -> str:
 class KeptRollouts:
     """Targets of batches: from disk, or from the teacher the first time."""
 
-    def __init__(self, write: Callable[[Batch], Targets], folder: Path, eos_id: int, least: int) -> None:
+    def __init__(self, write: TargetsOf, folder: Path, eos_id: int, least: int, at_once: int = 0) -> None:
         """Know the folder.
 
         Args:
-            write: lets the teacher write about a batch; its targets name the tokens they keep.
+            write: lets the teacher write; its targets name the tokens they keep.
             folder: where rollouts are kept; made if need be.
             eos_id: fills shorter responses up.
             least: tokens of the shortest response: to the end of the prompt's last block.
+            at_once: about how many examples the teacher writes at once; 0: one part of a batch.
         """
         self._write, self._folder, self._eos_id, self._least = write, folder, eos_id, least
+        self._at_once = at_once
         folder.mkdir(parents=True, exist_ok=True)
 
-    def __call__(self, batch: Batch) -> Targets:
-        """Return the targets of a batch whose examples are numbered."""
+    def __call__(self, parts: Sequence[Batch]) -> list[Targets]:
+        """Return the targets of parts of a batch, whose examples are numbered."""
+        for some in self._groups(parts):
+            self._complete(joined(some))
+        return [self._read(batch) for batch in parts]
+
+    def _groups(self, parts: Sequence[Batch]) -> list[list[Batch]]:
+        """Return parts in groups of as many examples as the teacher writes about at once."""
+        groups: list[list[Batch]] = []
+        room = 0
+        for batch in parts:
+            size = len(batch.prompt_NP)
+            if size > room:
+                groups.append([])
+                room = max(self._at_once, size)
+            groups[-1].append(batch)
+            room -= size
+        return groups
+
+    def _complete(self, batch: Batch) -> None:
+        """Let the teacher write, if some is missing about all, so that the same is written after a kill."""
+        paths = self._paths(batch)
+        if all(path.is_file() for path in paths):
+            return
+        [targets] = self._write([batch])
+        for path, kept in zip(paths, taken_apart(targets), strict=True):
+            keep(kept, path, "free some space and run the same command again")
+
+    def _read(self, batch: Batch) -> Targets:
+        kept = [torch.load(path, weights_only=True) for path in self._paths(batch)]
+        return put_together(kept, self._eos_id, self._least, batch.prompt_NP.device)
+
+    def _paths(self, batch: Batch) -> list[Path]:
         if batch.index_N is None:
             raise ValueError("kept rollouts belong to numbered examples, and this batch has no numbers")
-        paths = [self._folder / f"{index}.pt" for index in batch.index_N.tolist()]
-        if not all(path.is_file() for path in paths):
-            for path, kept in zip(paths, taken_apart(self._write(batch)), strict=True):
-                keep(kept, path, "free some space and run the same command again")
-        read = [torch.load(path, weights_only=True) for path in paths]
-        return put_together(read, self._eos_id, self._least, batch.prompt_NP.device)
+        return [self._folder / f"{index}.pt" for index in batch.index_N.tolist()]
 
 
 def taken_apart(targets: Targets) -> list[Kept]:

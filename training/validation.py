@@ -35,7 +35,7 @@ class HeldOut:
         counts: dict[str, float] = {}
         noise = self._noise
         for batch in self._batches:
-            share = objective.share(batch, noise)
+            share = objective.shares([(batch, noise)])[0]
             noise = noise.behind(len(batch.prompt_NP))
             terms, _ = learner(share)
             for name, count in share.counts.items():

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from echo_node.model.block_mask import block_causal
 from echo_node.model.vlm import EchoForReportGeneration
 from training.collate import Batch
-from training.noise import Noise
-from training.objective import Figures, Share
+from training.objective import Figures, Part, Share
 from training.readout import HalfwayReadOut, PlacesReadOut, reading_sum
 
 
@@ -35,11 +34,14 @@ class VisionObjective:
         self._halfway = HalfwayReadOut(model, values)
         self.own = nn.ModuleDict({"places": self._places, "halfway": self._halfway})
 
-    def share(self, batch: Batch, noise: Noise) -> Share:
-        """Return the sum of both read-outs' losses; there is no noise in it."""
-        return Share(
-            {"findings": float(len(batch.prompt_NP))}, batch.prompt_NP.numel(), partial(self._sums, batch)
-        )
+    def shares(self, parts: Sequence[Part]) -> list[Share]:
+        """Return the sum of both read-outs' losses on each part; there is no noise in it."""
+        return [
+            Share(
+                {"findings": float(len(batch.prompt_NP))}, batch.prompt_NP.numel(), partial(self._sums, batch)
+            )
+            for batch, _ in parts
+        ]
 
     def _sums(self, batch: Batch) -> tuple[dict[str, Tensor], Figures]:
         prompt = batch.embed(self._model)

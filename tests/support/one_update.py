@@ -10,7 +10,7 @@ from training.objective import Objective, total
 def loss_and_figures(
     objective: Objective, batch: Batch, noise: Noise | None = None
 ) -> tuple[Tensor, dict[str, float]]:
-    share = objective.share(batch, noise or Noise(0))
+    (share,) = objective.shares([(batch, noise or Noise(0))])
     sums, figures = share.sums()
     averages = {name: above / max(1.0, below) for name, (above, below) in figures.items()}
     return total(sums, share.counts), averages

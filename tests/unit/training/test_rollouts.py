@@ -1,5 +1,6 @@
 """Rollouts on disk: read again they are what the teacher wrote, whatever they are batched with."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def _teacher() -> EchoForReportGeneration:
     return model
 
 
-def _refuse(_batch: Batch) -> Targets:
+def _refuse(_parts: Sequence[Batch]) -> list[Targets]:
     pytest.fail("the teacher was asked again")
 
 
@@ -66,10 +67,29 @@ def test_an_interrupted_collection_goes_on(tmp_path: Path) -> None:
     student = make_model(4)
     streamed = streamed_targets(student, _teacher(), RECIPE)
     kept = KeptRollouts(streamed, tmp_path, EOS, 3)
-    kept(_batch([0, 1]))
+    kept([_batch([0, 1])])
     (tmp_path / "2.part").write_bytes(b"PK")  # killed while it wrote
-    kept(_batch([1, 2]))
-    KeptRollouts(_refuse, tmp_path, EOS, 3)(_batch([0, 1, 2]))
+    kept([_batch([1, 2])])
+    KeptRollouts(_refuse, tmp_path, EOS, 3)([_batch([0, 1, 2])])
+
+
+@pytest.mark.parametrize(("at_once", "asked"), [(0, [1, 2, 1]), (2, [1, 2, 1]), (3, [3, 1]), (9, [4])])
+def test_the_teacher_writes_about_several_parts_at_once(
+    tmp_path: Path, at_once: int, asked: list[int]
+) -> None:
+    student, sizes = make_model(4), []
+    streamed = streamed_targets(student, _teacher(), RECIPE)
+
+    def counted(parts: Sequence[Batch]) -> list[Targets]:
+        sizes.extend(len(batch.prompt_NP) for batch in parts)
+        return streamed(parts)
+
+    parts = [_batch([2]), _batch([0, 3]), _batch([1])]
+    kept = KeptRollouts(counted, tmp_path, EOS, 3, at_once)(parts)
+    assert sizes == asked
+    for each, alone in zip(kept, streamed(parts), strict=True):
+        assert torch.equal(each.response_NR[each.trained_NR], alone.response_NR[alone.trained_NR])
+        torch.testing.assert_close(each.log_prob_MK, alone.log_prob_MK)
 
 
 def test_other_teachers_data_and_settings_have_other_folders() -> None:
