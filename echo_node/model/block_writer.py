@@ -1,12 +1,15 @@
-"""The forwards of a decoding: the prefill, the blocks one after another, noisy copies of all of them.
+"""The forwards of a decoding: the prefill, the blocks one after another, noisy copies of written ones.
 
 Shapes: N sequences, P prompt, B block length, L tokens of a forward, S slots, A copies, K blocks,
-X = K * B tokens, D model width.
+X = K * B tokens, Y = A * X, D model width.
 
 Fused: every forward carries [finished block n-1 | block n], leaves the keys and values of the first in the
 cache and reads the second, so that N blocks cost N forwards instead of 2 N (ECHO, section on decoding). All
 forwards of a batch have one shape and no forward waits for another row: a row that takes a second step
 repeats its finished block, which writes the same keys and values again.
+
+The check rides along: where the finished block is in doubt, the forward that carries it also reads two noisy
+copies of it, which say how probable its tokens are beside one another (`halves`).
 
 A cache slot is a position. What stood in the slots of a block as noise is overwritten when the block is
 carried as finished, so that the mask needs one rule: a query sees the slots of its own and earlier blocks.
@@ -20,6 +23,7 @@ from torch import Tensor
 
 from echo_node.model.block_mask import block_causal
 from echo_node.model.canvas import Canvas, DecodeSettings, Step
+from echo_node.model.halves import COPIES, half_masked, probability_of, where_masked
 from echo_node.model.step_graph import CudaGraph, Graph, recorded
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
 
@@ -53,6 +57,7 @@ class BlockWriter:
         self.prompt = prompt.in_room(-(-prompt.length // _ROOM) * _ROOM)
         self.canvas = Canvas(model, self.prompt, settings)
         self._block_length = self.canvas.block_length
+        self._asks = settings.check != "off" and settings.reading == "fused"
         self._columns = self.canvas.token_NC.shape[1]
         # A void block of slots stands before position 0: block 0 has no finished block to be carried with.
         self._void = self._block_length
@@ -96,8 +101,21 @@ class BlockWriter:
         return self._step()
 
     def _advance(self) -> Step:
-        hidden_NLD = self._write(self.canvas.window(), self._seen())
+        column_NL, seen = self.canvas.window(), self._seen()
+        if self._asks and (self._one_shape or self.canvas.finished_is_in_doubt().any()):
+            hidden_NLD = self._write_and_check(column_NL, seen)
+        else:
+            hidden_NLD = self._write(column_NL, seen)
         return self.canvas.commit(self.model.lm_head(hidden_NLD[:, -self._block_length :]))
+
+    def _write_and_check(self, column_NL: Tensor, seen: int) -> Tensor:
+        finished_NB = column_NL[:, : self._block_length]
+        in_doubt_N1 = self.canvas.finished_is_in_doubt()
+        hidden_NLD, beside_NBD = self._write_and_ask(column_NL, finished_NB, seen)
+        logits_NBV = self.model.lm_head(beside_NBD)
+        found_NB = probability_of(self._token(finished_NB), logits_NBV, self.model.config.mask)
+        self.canvas.take_check(finished_NB, in_doubt_N1.expand_as(found_NB), found_NB)
+        return hidden_NLD
 
     def recite(self, token_NC: Tensor) -> None:
         """Read a whole response into the cache, in one forward, as if it had been written block by block."""
@@ -106,20 +124,54 @@ class BlockWriter:
         self._write(torch.arange(columns, device=token_NC.device).expand_as(token_NC), self.slots)
 
     def _write(self, column_NL: Tensor, seen: int) -> Tensor:
-        position_NL = self.canvas.start_N[:, None] + column_NL
-        self.cache.place(position_NL + self._void, seen)
-        block_NL = (position_NL // self._block_length).clamp(min=0)
-        mask_NLS = self.block_of_slot_S[:seen] <= block_NL[..., None]
-        return self.model.hidden_states(
-            self.embed(column_NL, self.canvas.token_NC.gather(1, column_NL.clamp(min=0))),
-            self.prompt.position_ids(position_NL),
-            mask_NLS,
-            self.cache,
+        self.cache.place(self._positions(column_NL) + self._void, seen)
+        return self._read(column_NL, self._token(column_NL), self._sees_up_to_its_block(column_NL, seen))
+
+    def _write_and_ask(self, column_NL: Tensor, asked_NX: Tensor, seen: int) -> tuple[Tensor, Tensor]:
+        """Do the same, and read noisy copies of blocks in slots behind those that are seen.
+
+        Returns:
+            The hidden states (N, L, D) of *column_NL*, and those (N, X, D) of *asked_NX*, each masked with
+            its half of the block.
+        """
+        copies_NAX = half_masked(asked_NX, self._token(asked_NX), self.model.config.mask)
+        column_NY, token_NY = asked_NX.repeat(1, COPIES), copies_NAX.flatten(1)
+        slot_NL = self._positions(column_NL) + self._void
+        slot_Y = torch.arange(seen, seen + column_NY.shape[1], device=column_NY.device)
+        self.cache.place(torch.cat([slot_NL, slot_Y.expand_as(column_NY)], 1), seen + len(slot_Y))
+        mask_NLS = F.pad(self._sees_up_to_its_block(column_NL, seen), (0, len(slot_Y)))
+        hidden_NLD = self._read(
+            torch.cat([column_NL, column_NY], 1),
+            torch.cat([self._token(column_NL), token_NY], 1),
+            torch.cat([mask_NLS, self._sees_earlier_and_own_copy(column_NY, seen)], 1),
         )
+        hidden_NLD, behind_NYD = torch.split(hidden_NLD, [column_NL.shape[1], column_NY.shape[1]], 1)
+        return hidden_NLD, where_masked(asked_NX, torch.stack(behind_NYD.chunk(COPIES, 1), 1))
+
+    def _read(self, column_NL: Tensor, token_NL: Tensor, mask_NLS: Tensor) -> Tensor:
+        position_3NL = self.prompt.position_ids(self._positions(column_NL))
+        return self.model.hidden_states(self.embed(column_NL, token_NL), position_3NL, mask_NLS, self.cache)
+
+    def _positions(self, column_NL: Tensor) -> Tensor:
+        return self.canvas.start_N[:, None] + column_NL
+
+    def _token(self, column_NL: Tensor) -> Tensor:
+        return self.canvas.token_NC.gather(1, column_NL.clamp(min=0))
+
+    def _sees_up_to_its_block(self, column_NL: Tensor, seen: int) -> Tensor:
+        block_NL = (self._positions(column_NL) // self._block_length).clamp(min=0)
+        return self.block_of_slot_S[:seen] <= block_NL[..., None]
+
+    def _sees_earlier_and_own_copy(self, column_NY: Tensor, clean: int) -> Tensor:
+        """Return the mask (N, Y, clean + Y) of noisy copies of blocks that stand behind *clean* slots."""
+        block_NY1 = (self._positions(column_NY) // self._block_length)[..., None]
+        own_Y = torch.arange(column_NY.shape[1], device=column_NY.device) // self._block_length
+        own_NYY = (own_Y[:, None] == own_Y).expand(len(column_NY), -1, -1)
+        return torch.cat([self.block_of_slot_S[:clean] < block_NY1, own_NYY], 2)
 
     def embed(self, column_NL: Tensor, token_NL: Tensor) -> Tensor:
         """Return the embeddings of tokens at columns: the prompt's own where a column belongs to it."""
-        position_NL = self.canvas.start_N[:, None] + column_NL
+        position_NL = self._positions(column_NL)
         is_prompt_NL = position_NL < self.prompt.length_N[:, None]
         place_NL1 = position_NL.clamp(min=0, max=self.prompt.length - 1)[..., None]
         prompt_NLD = self.prompt.embeds_NPD.gather(
@@ -139,22 +191,13 @@ class BlockWriter:
             unmasked ones.
         """
         sequences, copies, length = token_NAX.shape
-        column_NX = self.columns(block_NK)
-        column_NL = column_NX.repeat(1, copies)
-        position_NL = self.canvas.start_N[:, None] + column_NL
+        column_NY = self.columns(block_NK).repeat(1, copies)
         clean = self._void + self._longest + (int(block_NK.max()) + 1) * self._block_length
-        slot_L = torch.arange(clean, clean + copies * length, device=column_NL.device)
-        self.cache.place(slot_L.expand(sequences, -1), clean + copies * length)
-        earlier_NLS = self.block_of_slot_S[:clean] < (position_NL // self._block_length)[..., None]
-        own_L = torch.arange(copies * length, device=column_NL.device) // self._block_length
-        own_LL = own_L[:, None] == own_L
-        hidden_NLD = self.model.hidden_states(
-            self.embed(column_NL, token_NAX.reshape(sequences, -1)),
-            self.prompt.position_ids(position_NL),
-            torch.cat([earlier_NLS, own_LL.expand(sequences, -1, -1)], 2),
-            self.cache,
-        )
-        return hidden_NLD.view(sequences, copies, length, -1)
+        slot_Y = torch.arange(clean, clean + copies * length, device=column_NY.device)
+        self.cache.place(slot_Y.expand(sequences, -1), clean + copies * length)
+        mask_NYS = self._sees_earlier_and_own_copy(column_NY, clean)
+        hidden_NYD = self._read(column_NY, token_NAX.reshape(sequences, -1), mask_NYS)
+        return hidden_NYD.view(sequences, copies, length, -1)
 
     def columns(self, block_NK: Tensor) -> Tensor:
         """Return the columns (N, X) of blocks."""

@@ -26,6 +26,7 @@ _ENDINGS: tuple[Ending, ...] = ("eos", "length", "loop")  # 1, 2, 3 in `_ending_
 _LONGEST_PERIOD = 32
 _REPEATS = 3
 _LEAST_LOOP = 24
+_CERTAIN = 0.99  # a block of tokens that were all committed with this probability is not asked by the check
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,8 @@ class DecodeSettings:
         reading: `fused`, one forward carries the finished block and the one being written; `unfused`, a
             finished block costs a forward of its own; `next_token`, the blocks are single tokens, each read
             out at the one before it (an autoregressive model).
-        check: of the finished draft: `mark` gives every token the probability that it has beside the rest of
-            its block; `repair` also writes improbable ones anew.
+        check: `mark` gives every token of a doubtful block the probability that it has beside the rest of its
+            block; `repair` also writes improbable ones anew when the draft is finished.
         improbable: what `repair` takes as improbable.
         forced_length: go on to the longest response whatever is written, as benchmarks need it.
     """
@@ -119,6 +120,7 @@ class Canvas:
         self._open_NC = torch.empty_like(self.response_NC)
         self.token_NC = torch.empty(shape, dtype=torch.long, device=device)
         self.probability_NC = torch.empty(shape, device=device)
+        self._asked_NC = torch.empty_like(self.response_NC)
         self.start_N = torch.empty_like(prompt.length_N)
         self._last_N = torch.empty_like(self.start_N)
         self._block_N = torch.empty_like(self.start_N)
@@ -141,6 +143,7 @@ class Canvas:
         self._open_NC.copy_(self.response_NC)
         self.token_NC.fill_(self._mask_id)
         self.probability_NC.fill_(1.0)
+        self._asked_NC.fill_(value=False)
         for state_N in (self._block_N, self._step_N, self._ending_N, self.forwards_N):
             state_N.zero_()
 
@@ -158,6 +161,24 @@ class Canvas:
         is_eos_NC = (self.token_NC == self._eos_id) & written_NC
         behind_NC = is_eos_NC.cumsum(1) - is_eos_NC.long() > 0
         return written_NC & ~behind_NC
+
+    @property
+    def is_in_doubt(self) -> Tensor:
+        """True (N, C) where the check still has something to ask: text that was not certain when written."""
+        return self.is_text & (self.probability_NC < _CERTAIN) & ~self._asked_NC
+
+    def finished_is_in_doubt(self) -> Tensor:
+        """Return in which rows (N, 1) that are being written the block before is in doubt."""
+        column_NB = self.window()[:, : self.block_length].clamp(min=0)
+        is_behind_another_N = (self._block_N > 0) & (self._ending_N == 0)
+        return (self.is_in_doubt.gather(1, column_NB).any(1) & is_behind_another_N)[:, None]
+
+    def take_check(self, column_NX: Tensor, wanted_NX: Tensor, probability_NX: Tensor) -> None:
+        """Take the probabilities that the check has found of columns, where they were wanted."""
+        place_NX = column_NX.clamp(min=0)
+        was_NX, asked_NX = self.probability_NC.gather(1, place_NX), self._asked_NC.gather(1, place_NX)
+        self.probability_NC.scatter_(1, place_NX, torch.where(wanted_NX, probability_NX, was_NX))
+        self._asked_NC.scatter_(1, place_NX, asked_NX | wanted_NX)
 
     def window(self) -> Tensor:
         """Return the columns (N, L) of the next forward; negative before the response's first block."""

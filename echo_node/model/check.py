@@ -1,12 +1,12 @@
-"""Check and repair of a whole draft, in parallel (after the blocks have been written one after another).
+"""What check and repair do when all blocks of a draft have been written.
 
 Shapes: N sequences, C columns of the response, K blocks of a row that are looked at, B block length,
 X = K * B tokens, D model width, V vocabulary.
 
 One-step decoding chooses the tokens of a block independently of each other, so that a block can mix two
-wordings. The check asks how probable each token is given the earlier blocks AND the other half of its own:
-two noisy copies of the draft, the even columns masked in one and the odd ones in the other, one forward. A
-block of which nothing was in doubt when it was written is not asked: its wording was all but certain.
+wordings. The check asks how probable each token is given the earlier blocks AND the other half of its own
+(`halves`). A block of which nothing was in doubt when it was written is not asked: its wording was all but
+certain. Most others were asked while the next one was written (`block_writer`); what is left is the last.
 Repair masks the improbable tokens anew and denoises all their blocks at once by confidence, each on the
 clean blocks before it as they were first written. The network is its own judge: a block is replaced only by
 one that the check finds likelier.
@@ -19,23 +19,21 @@ from torch import Tensor
 
 from echo_node.model.block_writer import BlockWriter
 from echo_node.model.canvas import DecodeSettings, most_probable, reached_by_block
+from echo_node.model.halves import half_masked, probability_of, where_masked
 
-_CERTAIN = 0.99  # a block of tokens that were all committed with this probability is not asked
 _LEAST = 1e-9  # a token that is less probable counts as this
 
 
 def check(writer: BlockWriter) -> None:
-    """Replace tokens' probabilities by those that they have beside the rest of their block; one forward."""
+    """Ask the blocks in doubt that have not been asked: all in one forward."""
     canvas = writer.canvas
-    chosen = _choose(writer, canvas.is_text & (canvas.probability_NC < _CERTAIN))
+    chosen = _choose(writer, canvas.is_in_doubt)
     if chosen is None:
         return
     block_NK, wanted_NK = chosen
     column_NX = writer.columns(block_NK)
-    checked_NX = _beside_the_rest(writer, block_NK, canvas.token_NC.gather(1, column_NX))
-    was_NX = canvas.probability_NC.gather(1, column_NX)
-    asked_NX = wanted_NK.repeat_interleave(canvas.block_length, 1)
-    canvas.probability_NC.scatter_(1, column_NX, torch.where(asked_NX, checked_NX, was_NX))
+    found_NX = _beside_the_rest(writer, block_NK, canvas.token_NC.gather(1, column_NX))
+    canvas.take_check(column_NX, wanted_NK.repeat_interleave(canvas.block_length, 1), found_NX)
     canvas.forwards_N += wanted_NK.any(1)
 
 
@@ -56,8 +54,9 @@ def repair(writer: BlockWriter, settings: DecodeSettings) -> None:
     token_NX, open_NX = before_NX, open_NC.gather(1, column_NX)
     while open_NX.any():
         noisy_NX = token_NX.masked_fill(open_NX, writer.model.config.mask)
-        logits_NXV = _logits(writer, writer.noisy_hidden_states(block_NK, noisy_NX[:, None])[:, 0])
-        logits_NXV[..., eos] = -torch.inf
+        hidden_NXD = writer.noisy_hidden_states(block_NK, noisy_NX[:, None])[:, 0]
+        logits_NXV = writer.model.lm_head(hidden_NXD).float()
+        logits_NXV[..., [eos, writer.model.config.mask]] = -torch.inf
         best_NX, choice_NX = most_probable(logits_NXV)
         commit_NX = reached_by_block(best_NX, open_NX, canvas.block_length, settings.confidence_threshold)
         canvas.forwards_N += open_NX.any(1)
@@ -88,16 +87,6 @@ def _choose(writer: BlockWriter, wanted_NC: Tensor) -> tuple[Tensor, Tensor] | N
 
 def _beside_the_rest(writer: BlockWriter, block_NK: Tensor, token_NX: Tensor) -> Tensor:
     """Return how probable (N, X) each token is given the other half of its block; one forward."""
-    is_odd_NX = writer.columns(block_NK) % 2 == 1
-    mask = writer.model.config.mask
-    copies = [token_NX.masked_fill(~is_odd_NX, mask), token_NX.masked_fill(is_odd_NX, mask)]
-    hidden_NAXD = writer.noisy_hidden_states(block_NK, torch.stack(copies, 1))
-    hidden_NXD = torch.where(is_odd_NX[..., None], hidden_NAXD[:, 1], hidden_NAXD[:, 0])
-    log_prob_NXV = torch.log_softmax(_logits(writer, hidden_NXD), -1)
-    return log_prob_NXV.gather(2, token_NX[..., None])[..., 0].exp()
-
-
-def _logits(writer: BlockWriter, hidden_NXD: Tensor) -> Tensor:
-    logits_NXV: Tensor = writer.model.lm_head(hidden_NXD).float()
-    logits_NXV[..., writer.model.config.mask] = -torch.inf
-    return logits_NXV
+    column_NX, mask = writer.columns(block_NK), writer.model.config.mask
+    hidden_NAXD = writer.noisy_hidden_states(block_NK, half_masked(column_NX, token_NX, mask))
+    return probability_of(token_NX, writer.model.lm_head(where_masked(column_NX, hidden_NAXD)), mask)

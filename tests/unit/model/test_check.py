@@ -1,5 +1,7 @@
 """The check of a draft is what it says, and repair leaves what was sure."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from support.small_model import EOS, MASK, make_model, make_prompt
@@ -39,9 +41,7 @@ def _asked_without_cache(model: EchoForReportGeneration, one: Prompt, text: list
 
 @pytest.mark.parametrize("block", [2, 4, 8])
 @pytest.mark.parametrize("text_tokens", [0, 3, 9])
-def test_the_check_is_one_forward_that_asks_each_token_beside_the_other_half(
-    block: int, text_tokens: int
-) -> None:
+def test_the_check_asks_each_token_beside_the_other_half(block: int, text_tokens: int) -> None:
     model = make_model(block, seed=block)
     prompt = make_prompt(model, text_tokens, sequences=3)
     plain = decode(model, prompt, DecodeSettings(0.0, 1, 24))
@@ -144,6 +144,36 @@ def test_blocks_without_a_doubt_are_not_asked() -> None:
     assert decode(model, prompt, DecodeSettings(0.0, 1, 40, check="mark")) == decode(
         model, prompt, DecodeSettings(0.0, 1, 40)
     )
+
+
+@pytest.mark.parametrize("scale", [4, 12, 40])
+@pytest.mark.parametrize("most_steps", [1, 3])
+def test_what_is_asked_on_the_way_is_what_would_be_asked_at_the_end(scale: int, most_steps: int) -> None:
+    """And it costs no forward: only a last block in doubt does."""
+    model = make_model(8, seed=5)
+    prompt = make_prompt(model, 5, sequences=6)
+    with torch.no_grad():
+        model.lm_head.weight *= scale
+    settings = DecodeSettings(0.7, most_steps, 40)
+    written = decode(model, prompt, settings)
+    on_the_way = BlockWriter(model, prompt, replace(settings, check="mark"))
+    at_the_end = BlockWriter(model, prompt, settings)
+    with torch.inference_mode():
+        for writer in (on_the_way, at_the_end):
+            while not writer.canvas.finished:
+                writer.advance()
+        left = on_the_way.canvas.is_in_doubt
+        assert on_the_way.canvas.forwards_N.tolist() == [draft.forwards for draft in written]
+        for writer in (on_the_way, at_the_end):
+            check(writer)
+    last = on_the_way.canvas.is_text.long().cumsum(1).argmax(1) // 8
+    assert not left.view(6, -1, 8).any(-1).scatter(1, last[:, None], value=False).any()
+    for row, (one, other) in enumerate(
+        zip(on_the_way.canvas.results(), at_the_end.canvas.results(), strict=True)
+    ):
+        assert one.tokens == other.tokens
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
+        assert one.forwards == written[row].forwards + bool(left[row].any())
 
 
 def test_the_canvas_of_a_check_is_the_one_that_was_written() -> None:

@@ -9,6 +9,7 @@ from support.small_model import make_model, make_prompt
 
 from echo_node.model.block_writer import BlockWriter
 from echo_node.model.canvas import DecodeSettings
+from echo_node.model.check import check
 from echo_node.model.decode import decode
 from echo_node.model.step_graph import recorded
 
@@ -18,6 +19,7 @@ WAYS = {
     "as many as it takes": DecodeSettings(0.6, 0, 40),
     "unfused": DecodeSettings(0.6, 2, 40, "unfused"),
     "next token": DecodeSettings(0.0, 0, 24, "next_token"),
+    "checked": DecodeSettings(0.6, 2, 40, check="mark"),
     "forced length": DecodeSettings(0.0, 1, 40, forced_length=True),
 }
 
@@ -37,8 +39,12 @@ def test_replayed_steps_write_the_same_draft_after_draft(settings: DecodeSetting
                 writer.begin(prompt)
             while not writer.canvas.finished:
                 writer.advance()
+            if settings.check != "off":
+                check(writer)
         replayed = writer.canvas.results()
         assert [d.tokens for d in replayed] == [d.tokens for d in eager]
+        for one, other in zip(replayed, eager, strict=True):
+            assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
         assert [(d.forwards, d.ending) for d in replayed] == [(d.forwards, d.ending) for d in eager]
     assert graph.replays > 10
 
