@@ -210,10 +210,10 @@ class ModelSettings(Section):
     """CPU threads for the model; 0 leaves it to PyTorch."""
     decoder: Literal["one_step", "adaptive", "multi_step"] = "adaptive"
     """How blocks are written: one forward each, up to four where needed, or as many as it takes."""
-    confidence_threshold: float = Field(default=0.75, gt=0, le=1)
+    confidence_threshold: float = Field(default=0.78, gt=0, le=1)
     """Adaptive and multi-step: a token is committed when its probability is at least this."""
     check: Literal["off", "mark", "repair"] = "mark"
-    """Whether the finished draft is checked, and improbable words are marked or written anew."""
+    """Whether blocks in doubt are checked, and improbable words are marked or written anew."""
     greyscale: Literal["auto", "window", "minmax-equalised"] = "auto"
     """How grey values are made of DICOM images; `auto` as the checkpoint's preprocessor_config.json says."""
     max_new_tokens: int = Field(default=320, ge=8, le=4096)

@@ -31,7 +31,7 @@ _TAKES_CACHE_AS = (  # transformers 5.24 renamed it
 
 _GENERATION: dict[str, Any] = {
     "denoising_steps": 4,
-    "confidence_threshold": 0.75,
+    "confidence_threshold": 0.78,
     "refine": "off",
     "max_new_tokens": 320,
 }
