@@ -102,7 +102,7 @@ def bench_decode(
 
 
 def forward_times(model: EchoForReportGeneration, inputs: Inputs, rounds: int) -> dict[int, float]:
-    """Return the milliseconds of a cached forward of 1, B, 2 B and 4 B tokens (with a check) of one sequence."""
+    """Return the milliseconds of a cached forward of 1, B, 2 B and 4 B (a check) tokens of one sequence."""
     length = model.config.block_length
     prompt = _embed(model, inputs)
     found: dict[int, float] = {}
