@@ -57,7 +57,7 @@ class KeptRollouts:
     def __call__(self, parts: Sequence[Batch]) -> list[Targets]:
         """Return the targets of parts of a batch, whose examples are numbered."""
         for some in self._groups(parts):
-            self._complete(joined(some))
+            self._complete(some)
         return [self._read(batch) for batch in parts]
 
     def _groups(self, parts: Sequence[Batch]) -> list[list[Batch]]:
@@ -73,12 +73,12 @@ class KeptRollouts:
             room -= size
         return groups
 
-    def _complete(self, batch: Batch) -> None:
+    def _complete(self, parts: Sequence[Batch]) -> None:
         """Let the teacher write, if some is missing about all, so that the same is written after a kill."""
-        paths = self._paths(batch)
+        paths = [path for batch in parts for path in self._paths(batch)]
         if all(path.is_file() for path in paths):
             return
-        [targets] = self._write([batch])
+        [targets] = self._write([joined(parts)])
         for path, kept in zip(paths, taken_apart(targets), strict=True):
             keep(kept, path, "free some space and run the same command again")
 

@@ -102,15 +102,15 @@ class BlockWriter:
 
     def _advance(self) -> Step:
         column_NL, seen = self.canvas.window(), self._seen()
-        if self._asks and (self._one_shape or self.canvas.finished_is_in_doubt().any()):
-            hidden_NLD = self._write_and_check(column_NL, seen)
+        in_doubt_N1 = self.canvas.finished_is_in_doubt() if self._asks else None
+        if in_doubt_N1 is not None and (self._one_shape or in_doubt_N1.any()):
+            hidden_NLD = self._write_and_check(column_NL, in_doubt_N1, seen)
         else:
             hidden_NLD = self._write(column_NL, seen)
         return self.canvas.commit(self.model.lm_head(hidden_NLD[:, -self._block_length :]))
 
-    def _write_and_check(self, column_NL: Tensor, seen: int) -> Tensor:
+    def _write_and_check(self, column_NL: Tensor, in_doubt_N1: Tensor, seen: int) -> Tensor:
         finished_NB = column_NL[:, : self._block_length]
-        in_doubt_N1 = self.canvas.finished_is_in_doubt()
         hidden_NLD, beside_NBD = self._write_and_ask(column_NL, finished_NB, seen)
         logits_NBV = self.model.lm_head(beside_NBD)
         found_NB = probability_of(self._token(finished_NB), logits_NBV, self.model.config.mask)
