@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import io
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLSLossless
 from pynetdicom import AE, evt
 from pynetdicom.events import Event
+from pynetdicom.presentation import build_context
 
+from echo_node.dicom.associate import associated
 from echo_node.dicom.header import split
 from echo_node.dicom.scu import FileResult, Sender, send_files
 from echo_node.domain.ports import DeliveryOutcome
@@ -167,6 +170,17 @@ def test_an_unknown_called_ae_title_is_transient_and_named(
                 TransientError, match=r"WRONG@.*rejects the association: it does not go by this AE title"
             ):
                 attempt()
+
+
+def test_a_rejection_is_told_however_late_we_look(archive: Archive) -> None:
+    """A busy machine lets the answer come, and the connection close, before the asking thread runs again."""
+    with archive.running(called="WRONG") as peer:
+        late = (evt.EVT_REQUESTED, lambda _event: time.sleep(0.5))
+        with (
+            pytest.raises(TransientError, match="rejects the association: it does not go by this AE title"),
+            associated(peer, "ECHO_NODE", [build_context(VERIFICATION)], 5.0, [late]),
+        ):
+            pass
 
 
 def test_a_dead_peer_is_transient_and_named(document: EncodedDocument) -> None:
