@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from echo_node.errors import ConfigError
 from echo_node.model.canvas import DecodeSettings
@@ -26,7 +26,9 @@ class _Part(BaseModel):
 class Variant(_Part):
     """One stage, behind the stages that it starts from."""
 
-    recipe: str
+    like: str = ""
+    """The variant whose recipe, start and changes this one has, with its own changes behind them."""
+    recipe: str = ""
     """A shipped recipe's name or a file."""
     after: str = ""
     """The variant whose checkpoint this one starts from, or takes its tower from, as the recipe does."""
@@ -60,6 +62,12 @@ class AblationPlan(_Part):
     """Of multi-step decoding: the points of the frontier."""
     variants: dict[str, Variant]
     claims: tuple[Claim, ...] = Field(min_length=1)
+
+    @field_validator("variants")
+    @classmethod
+    def _spell_out(cls, variants: dict[str, Variant]) -> dict[str, Variant]:
+        """Give every variant in full what it has from the one that it is like."""
+        return {name: _spelled_out(name, variants) for name in variants}
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -103,6 +111,19 @@ class AblationPlan(_Part):
                 raise ConfigError(f"--only {name}: neither a claim nor a variant; there are {names}")
         named = [variant for name in only or of_claims for variant in of_claims.get(name, (name,))]
         return list(dict.fromkeys(named))
+
+
+def _spelled_out(name: str, variants: dict[str, Variant]) -> Variant:
+    variant = variants[name]
+    if not variant.like:
+        if not variant.recipe:
+            raise ValueError(f"variant '{name}' has no recipe and is like no other")
+        return variant
+    pattern = variants.get(variant.like)
+    if pattern is None or pattern.like:
+        raise ValueError(f"variant '{name}' is like '{variant.like}', which is none with a recipe of its own")
+    own = variant.model_dump(exclude_unset=True)
+    return pattern.model_copy(update=own | {"change": (*pattern.change, *variant.change)})
 
 
 def load_plan(path: Path) -> AblationPlan:

@@ -25,16 +25,14 @@ after = "ar"
 recipe = "{folder}/dcd.toml"
 after = "rad"
 [variants.dcd-no-eos-term]
-recipe = "{folder}/dcd.toml"
-after = "rad"
+like = "dcd"
 change = ["dcd.eos_weight=0"]
 [variants.dcd-same]
 recipe = "{folder}/dcd.toml"
 after = "rad"
 change = ["dcd.eos_weight=0.5", "model.version=second"]
 [variants.half]
-recipe = "{folder}/rad.toml"
-after = "ar"
+like = "rad"
 data_share = 0.5
 [[claims]]
 name = "eos-term"

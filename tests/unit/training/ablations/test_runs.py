@@ -7,6 +7,7 @@ import pytest
 from echo_node.errors import ConfigError
 from training.ablations.plan import PAPER, AblationPlan, load_plan
 from training.ablations.runs import Changes, Runs, in_order
+from training.recipe import load_recipe
 
 
 def _keys(
@@ -68,6 +69,9 @@ def test_phantoms_of_the_measurement_are_not_trained_on(plan: AblationPlan, tmp_
     [
         (('after = "ar"', 'after = "none"'), "comes after 'none'"),
         (('after = "ar"', 'after = "dcd"'), "cannot be"),
+        (('like = "dcd"', 'like = "none"'), "like 'none', which is none"),
+        (('like = "dcd"', 'like = "half"'), "like 'half', which is none"),
+        (('like = "dcd"', ""), "no recipe and is like no other"),
         (('"one_step", "adaptive"', '"two_step"'), "'two_step', which there is not"),
         (("seed = 0", "sed = 0"), "variants.ar.sed"),
         (("[[claims]]", "[[claims"), "not TOML"),
@@ -100,3 +104,13 @@ def test_every_variant_of_the_paper_can_be_laid_out(tmp_path: Path):
     ]
     with pytest.raises(ConfigError, match="neither a claim nor a variant"):
         paper.wanted(["nothing"])
+
+
+def test_only_one_student_of_the_paper_has_the_rad_loss_mixed_in(tmp_path: Path):
+    paper = load_plan(PAPER)
+    runs = Runs(paper, Changes(), tmp_path)
+    students = [name for name in paper.variants if name.startswith("dcd")]
+    recipes = {
+        name: load_recipe(runs.of(name, 0).recipe, list(runs.of(name, 0).overrides)) for name in students
+    }
+    assert [name for name, recipe in recipes.items() if recipe.dcd.rad_weight] == ["dcd-rad-mixed-in"]
