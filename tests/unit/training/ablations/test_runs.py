@@ -109,8 +109,6 @@ def test_every_variant_of_the_paper_can_be_laid_out(tmp_path: Path):
 def test_only_one_student_of_the_paper_has_the_rad_loss_mixed_in(tmp_path: Path):
     paper = load_plan(PAPER)
     runs = Runs(paper, Changes(), tmp_path)
-    students = [name for name in paper.variants if name.startswith("dcd")]
-    recipes = {
-        name: load_recipe(runs.of(name, 0).recipe, list(runs.of(name, 0).overrides)) for name in students
-    }
+    ends = {name: runs.of(name, 0) for name in paper.variants if name.startswith("dcd")}
+    recipes = {name: load_recipe(end.recipe, list(end.overrides)) for name, end in ends.items()}
     assert [name for name, recipe in recipes.items() if recipe.dcd.rad_weight] == ["dcd-rad-mixed-in"]
