@@ -9,27 +9,39 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+
+ShareOut: TypeAlias = Callable[[Callable[[Tensor], Tensor], Sequence[Tensor]], list[Tensor]]
+"""Does some work on stacks of tensors."""
 
 
 class Muon(torch.optim.Muon):
     """Steps along the orthogonalised momentum of whole matrices (K. Jordan 2024).
 
     Steps have the size of AdamW's (Moonlight, arXiv 2502.16982), so that both share a learning rate and a
-    weight decay. Matrices of one shape are orthogonalised together.
+    weight decay. Matrices of one shape are orthogonalised together, and processes that hold a copy each share
+    the work.
     """
 
-    def __init__(self, params: Any, lr: float, weight_decay: float) -> None:
+    def __init__(self, params: Any, lr: float, weight_decay: float, share_out: ShareOut) -> None:
         """Take the matrices, two-dimensional each.
+
+        Args:
+            params: the matrices.
+            lr: learning rate.
+            weight_decay: decoupled, as in AdamW.
+            share_out: has the work done, by several processes perhaps (`World.share_out`).
 
         Raises:
             ValueError: one of them is not a matrix.
         """
         super().__init__(params, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+        self._share_out = share_out
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -43,11 +55,20 @@ class Muon(torch.optim.Muon):
             for matrix in group["params"]:
                 if matrix.grad is not None:
                     alike[matrix.shape].append(matrix)
-            for (rows, columns), matrices in alike.items():
-                directions = torch.stack([self._direction(each, each.grad, group) for each in matrices])
-                steps = orthogonalised(directions, group["ns_coefficients"], group["ns_steps"], group["eps"])
+            directions = [
+                torch.stack([self._direction(each, each.grad, group) for each in matrices])
+                for matrices in alike.values()
+            ]
+            orthogonalise = partial(
+                orthogonalised,
+                coefficients=group["ns_coefficients"],
+                steps=group["ns_steps"],
+                eps=group["eps"],
+            )
+            steps = self._share_out(orthogonalise, directions)
+            for ((rows, columns), matrices), of_shape in zip(alike.items(), steps, strict=True):
                 size = group["lr"] * 0.2 * math.sqrt(max(rows, columns))
-                for matrix, along in zip(matrices, steps, strict=True):
+                for matrix, along in zip(matrices, of_shape, strict=True):
                     matrix.mul_(1 - group["lr"] * group["weight_decay"])
                     matrix.add_(along, alpha=-size)
         return loss

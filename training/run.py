@@ -118,7 +118,7 @@ def _train(plan: Recipe, folder: Path, world: World, console: Console) -> None:
         world,
         learner,
         objective,
-        optimisers(learner, plan.optimiser),
+        optimisers(learner, plan.optimiser, world),
         Batches(plan, examples, started, features_of(plan, started, folder)),
         states,
         held_out(plan, started, world),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -60,11 +60,25 @@ class World:
         """Replace tensors by their averages over all processes, each of which must give the same shapes."""
         if self.size == 1 or not tensors:
             return
-        whole = torch.cat([tensor.flatten() for tensor in tensors])
-        dist.all_reduce(whole)
-        parts = torch.split(whole / self.size, [tensor.numel() for tensor in tensors])
-        for tensor, part in zip(tensors, parts, strict=True):
-            tensor.copy_(part.view_as(tensor))
+        for tensor, total in zip(tensors, _sums(tensors), strict=True):
+            tensor.copy_(total / self.size)
+
+    def share_out(self, work: Callable[[Tensor], Tensor], stacks: Sequence[Tensor]) -> list[Tensor]:
+        """Return what *work* makes of stacks of K tensors each, of which every process does a part.
+
+        Args:
+            work: takes a stack of any length and returns one of its shape; the others in it do not matter to
+                what becomes of one.
+            stacks: the same on every process.
+        """
+        if self.size == 1 or not stacks:
+            return [work(stack) for stack in stacks]
+        done = [torch.zeros_like(stack) for stack in stacks]
+        for stack, of_all in zip(stacks, done, strict=True):
+            first, end = (len(stack) * rank // self.size for rank in (self.rank, self.rank + 1))
+            if first < end:
+                of_all[first:end] = work(stack[first:end])
+        return _sums(done)
 
     @contextmanager
     def in_turn(self, *, waits: bool) -> Iterator[None]:
@@ -87,6 +101,14 @@ class World:
         """Wait for all processes to come here."""
         if self.size > 1:
             dist.barrier()
+
+
+def _sums(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Return the sums of tensors over all processes, in one message."""
+    whole = torch.cat([tensor.flatten() for tensor in tensors])
+    dist.all_reduce(whole)
+    parts = torch.split(whole, [tensor.numel() for tensor in tensors])
+    return [part.view_as(tensor) for tensor, part in zip(tensors, parts, strict=True)]
 
 
 def settled(plan: Recipe, device: torch.device) -> Recipe:

@@ -14,6 +14,7 @@ from training.data import batch_indices
 from training.optimiser import optimisers
 from training.recipe import OptimiserRecipe, load_recipe
 from training.run import train
+from training.world import World
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_a_new_network_can_take_the_vision_tower_of_another(tmp_path: Path, reci
 def test_muon_gets_the_matrices_of_the_layers_and_adamw_the_rest() -> None:
     learner = nn.ModuleDict({"layers": nn.ModuleList([nn.Linear(4, 4)]), "lm_head": nn.Linear(4, 8)})
     recipe = OptimiserRecipe(steps=1, batch=1, learning_rate=1e-3, muon=True)
-    adamw, muon = optimisers(nn.ModuleDict({"model": learner}), recipe)
+    adamw, muon = optimisers(nn.ModuleDict({"model": learner}), recipe, World(0, 1, torch.device("cpu")))
     assert isinstance(muon, torch.optim.Muon)
     assert muon.param_groups[0]["params"] == [learner["layers"][0].weight]
     rest = {id(p) for group in adamw.param_groups for p in group["params"]}
