@@ -41,6 +41,8 @@ def model_card(plan: Recipe, parameters: int, last: dict[str, float]) -> str:
         last: the figures of the last update.
     """
     origin = f"the checkpoint `{Path(plan.model.start).name}`" if plan.model.start else "random weights"
+    if plan.model.start_share:
+        origin += f", of whose weights {plan.model.start_share:g} is averaged into the result"
     figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in last.items())
     return f"""---
 license: apache-2.0

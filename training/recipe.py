@@ -76,6 +76,9 @@ class ModelRecipe(_Part):
     """B: tokens a forward."""
     start: str = ""
     """A checkpoint to start from; empty makes a new network from `new`."""
+    start_share: float = Field(default=0.0, ge=0, lt=1)
+    """How much of the start is in the result: an average of its weights and those learnt (WiSE-FT, Wortsman
+    et al. 2022), which is often better than either if both stages learn the same task."""
     start_vision: str = ""
     """A checkpoint of the same dimensions from which a new network takes its vision tower."""
     new: NewModelRecipe | None = None
@@ -234,6 +237,8 @@ class Recipe(_Part):
             raise ValueError("optimiser.muon is for whole matrices, not for the adapters of lora")
         if self.hardware.row_tokens and (self.reading.weight or self.stage == "vision"):
             raise ValueError("hardware.row_tokens: the read-outs of findings need one example a row")
+        if self.model.start_share and not self.model.start:
+            raise ValueError("model.start_share averages with what model.start names, which is empty")
         held_out = "seed" if self.data.source == "phantom" else "split"
         if self.validation and getattr(self.validation, held_out) == getattr(self.data, held_out):
             raise ValueError(

@@ -168,6 +168,14 @@ def _digest(plan: Recipe) -> str:
     return hashlib.sha256(plan.model_dump_json(exclude={"hardware"}).encode()).hexdigest()
 
 
+@torch.no_grad()
+def _mix_in_start(model: EchoForReportGeneration, plan: Recipe) -> None:
+    """Average the weights with those that the run started from, by `model.start_share`."""
+    origin = dict(start(plan).model.named_parameters())
+    for name, weight in model.named_parameters():
+        weight.lerp_(origin[name].to(weight), plan.model.start_share)
+
+
 def _write(plan: Recipe, started: Start, folder: Path) -> None:
     """Write the checkpoint, its weights in 16 bits to halve its size.
 
@@ -179,6 +187,8 @@ def _write(plan: Recipe, started: Start, folder: Path) -> None:
         model.config.block_length = 0
     if plan.lora is not None:
         merge(model)
+    if plan.model.start_share:
+        _mix_in_start(model, plan)
     stored: torch.dtype = getattr(torch, plan.model.stored)
     try:
         model.train(mode=False).to(stored).save_pretrained(folder)

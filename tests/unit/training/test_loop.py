@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from support.tiny_recipes import RAD
 from torch import nn
 
@@ -40,6 +41,21 @@ def test_a_new_network_can_take_the_vision_tower_of_another(tmp_path: Path, reci
             tmp_path / "third",
             [f"model.start_vision='{first}'", "model.new.vision_feed_forward=48"],
         )
+
+
+@pytest.mark.slow
+def test_a_share_of_the_start_is_averaged_into_the_result(tmp_path: Path, recipe: Path) -> None:
+    start = train("rad", str(recipe), tmp_path / "start")
+    again = [f"model.start='{start}'", "optimiser.steps=2"]
+    learnt = train("rad", str(recipe), tmp_path / "learnt", again)
+    mixed = train("rad", str(recipe), tmp_path / "mixed", [*again, "model.start_share=0.25"])
+    origin, end, found = (load_file(folder / "model.safetensors") for folder in (start, learnt, mixed))
+    assert any(not torch.equal(origin[name], end[name]) for name in origin)
+    for name in origin:
+        expected = 0.25 * origin[name].float() + 0.75 * end[name].float()
+        torch.testing.assert_close(found[name].float(), expected, atol=1e-4, rtol=2e-3)
+    with pytest.raises(ConfigError, match="start_share averages with what"):
+        load_recipe(str(recipe), ["model.start_share=0.5"])
 
 
 def test_muon_gets_the_matrices_of_the_layers_and_adamw_the_rest() -> None:
