@@ -36,11 +36,13 @@ def start(plan: Recipe) -> Start:
     """
     if plan.model.start:
         started = checkpoint.load(plan.model.start, adopt_block_length=plan.model.block_length)
-        if started.model.config.block_length != plan.model.block_length:
+        own = started.model.config.block_length
+        if plan.stage == "dcd" and own != plan.model.block_length:
             raise ConfigError(
-                f"model.block_length is {plan.model.block_length}, "
-                f"but {plan.model.start} has {started.model.config.block_length}"
+                f"model.block_length is {plan.model.block_length}, but {plan.model.start} has {own}: "
+                "stage rad teaches a model blocks of another length"
             )
+        started.model.config.block_length = plan.model.block_length
         return Start(started.model, started.tokenizer, ImagePreparation.load(started.folder))
     if plan.model.new is None:
         raise ConfigError("a recipe needs model.start or a section model.new")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from support.tiny_recipes import RAD
+from support.tiny_recipes import RAD, dcd
 from torch import nn
 
 from echo_node.errors import ConfigError
@@ -56,6 +56,17 @@ def test_a_share_of_the_start_is_averaged_into_the_result(tmp_path: Path, recipe
         torch.testing.assert_close(found[name].float(), expected, atol=1e-4, rtol=2e-3)
     with pytest.raises(ConfigError, match="start_share averages with what"):
         load_recipe(str(recipe), ["model.start_share=0.5"])
+
+
+@pytest.mark.slow
+def test_rad_teaches_blocks_of_another_length_and_dcd_does_not(tmp_path: Path, recipe: Path) -> None:
+    start = train("rad", str(recipe), tmp_path / "start")
+    other = [f"model.start='{start}'", "model.block_length=8", "optimiser.steps=1"]
+    changed = checkpoint.load(str(train("rad", str(recipe), tmp_path / "other", other)))
+    assert changed.model.config.block_length == 8
+    (tmp_path / "dcd.toml").write_text(dcd(start))
+    with pytest.raises(ConfigError, match=r"is 8, but .* has 4: stage rad teaches"):
+        train("dcd", str(tmp_path / "dcd.toml"), tmp_path / "student", ["model.block_length=8"])
 
 
 def test_muon_gets_the_matrices_of_the_layers_and_adamw_the_rest() -> None:

@@ -92,7 +92,9 @@ def test_every_variant_of_the_paper_can_be_laid_out(tmp_path: Path):
     assert [stages.count(stage) for stage in ("vision", "ar", "rad", "dcd")] == [1, 2, 12, 18]
     tower, words = runs.of("sight", 0), runs.of("ar", 1)
     assert f'model.start_vision="{tower.folder}"' in words.overrides
-    assert f'model.start="{words.folder}"' in runs.of("rad-block-4", 1).overrides
+    teacher = runs.of("rad", 1)
+    assert f'model.start="{words.folder}"' in teacher.overrides
+    assert f'model.start="{teacher.folder}"' in runs.of("rad-block-4", 1).overrides
     assert set(paper.wanted([])) == set(paper.variants) - {"sight"}
     assert paper.wanted(["data", "dcd"]) == [
         "ar",
