@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pydicom.uid import UID
 from pynetdicom import evt
 from pynetdicom.association import Association
-from pynetdicom.pdu import A_ASSOCIATE_RJ
 from pynetdicom.presentation import PresentationContext, build_role
 
 from echo_node.dicom.transport import Requestor
@@ -49,12 +48,6 @@ def associated(
     entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     entity.connection_timeout = entity.acse_timeout = timeout_s
     entity.dimse_timeout = entity.network_timeout = timeout_s
-    rejections: list[A_ASSOCIATE_RJ] = []
-
-    def note_rejection(event: evt.Event) -> None:
-        if isinstance(event.pdu, A_ASSOCIATE_RJ):
-            rejections.append(event.pdu)
-
     try:
         association = entity.associate(
             peer.host,
@@ -66,17 +59,13 @@ def associated(
                 for each in proposed
                 if each.scp_role
             ],
-            evt_handlers=[
-                (evt.EVT_CONN_OPEN, _without_delay),
-                (evt.EVT_PDU_RECV, note_rejection),
-                *handlers,
-            ],
+            evt_handlers=[(evt.EVT_CONN_OPEN, _without_delay), *handlers],
         )
     except OSError as error:
         raise TransientError(f"{name_of(peer)}: the host name cannot be resolved") from error
     if not association.is_established:
-        if rejections:
-            raise TransientError(f"{name_of(peer)} rejects the association: {_why(rejections[0])}")
+        if association.is_rejected:
+            raise TransientError(f"{name_of(peer)} rejects the association: {_why_rejected(association)}")
         if association.rejected_contexts:
             raise PermanentError(f"{name_of(peer)} takes none of what was offered: {_names(proposed)}")
         raise TransientError(_how_far(peer, timeout_s))
@@ -96,13 +85,9 @@ def _without_delay(event: evt.Event) -> None:
         transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def _why(rejection: A_ASSOCIATE_RJ) -> str:
-    """Say what a rejection gives as its reason.
-
-    It is read off the PDU: pynetdicom's ``is_rejected`` stays False where the answer is here, and the
-    connection closed, before the thread that asked gets to look.
-    """
-    reason = _REFUSALS.get((rejection.source or 0, rejection.reason_diagnostic or 0))
+def _why_rejected(association: Association) -> str:
+    answer = association.acceptor.primitive
+    reason = _REFUSALS.get((answer.result_source or 0, answer.diagnostic or 0)) if answer else None
     return reason or "it gives no reason"
 
 

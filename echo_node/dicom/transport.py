@@ -7,6 +7,9 @@ collector comes by. A node that tries a dead PACS again and again must not gathe
 Whoever asks over an association halts its thread first, so that the answer is not taken for a request there;
 but pynetdicom takes a thread that is just passing the barrier for one that stands at it, and now and then an
 answer is lost (its issue 875). Here the barrier itself tells who stands at it.
+
+A rejection is lost where it is here, and the connection closed, before the thread that asked gets to look.
+Here it is noted as it comes.
 """
 
 from __future__ import annotations
@@ -14,8 +17,10 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 from pynetdicom.transport import AssociationSocket
 
 
@@ -66,11 +71,18 @@ class _Barrier:
             self._changed.notify_all()
 
 
+def _note_rejection(event: evt.Event) -> None:
+    if isinstance(event.pdu, A_ASSOCIATE_RJ):
+        event.assoc.acceptor.primitive = event.pdu.to_primitive()
+        event.assoc.is_rejected = True
+
+
 class Requestor(ApplicationEntity):
-    """An application entity whose associations go out over such sockets."""
+    """An application entity whose associations go out over such sockets, and lose no answer."""
 
     def _create_socket(self, assoc: Association, address: Any, tls_args: Any) -> AssociationSocket:
         assoc._reactor_checkpoint = _Barrier(assoc)  # type: ignore[assignment]  # noqa: SLF001
+        assoc.bind(evt.EVT_PDU_RECV, _note_rejection)
         connection = ClosingSocket(assoc, address=address)
         connection.tls_args = tls_args
         return connection

@@ -11,15 +11,14 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
-from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.pdu import A_ASSOCIATE_RJ
 from structlog.testing import capture_logs
 from support.sinks import Sink
 
 from echo_node.dicom.header import split
 from echo_node.dicom.scp import StorageProvider
+from echo_node.dicom.transport import Requestor
 from echo_node.domain.intake import StoreOutcome
 from echo_node.domain.study import ReceivedInstance
 from echo_node.errors import ConfigError, InstanceRejected, TransientError
@@ -59,25 +58,17 @@ def port(sink: Sink) -> Iterator[int]:
 def association(
     port: int, sop_class: str = CR, *, called: str = "ECHO_NODE", calling: str = "MODALITY"
 ) -> Iterator[Association]:
-    entity = AE(calling)
+    entity = Requestor(calling)
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 10
     entity.add_requested_context(sop_class, EXPLICIT)
     if sop_class != VERIFICATION:
         entity.add_requested_context(VERIFICATION)
-    noted = [(evt.EVT_PDU_RECV, _note_rejection)]
-    association = entity.associate("127.0.0.1", port, ae_title=called, evt_handlers=noted)
+    association = entity.associate("127.0.0.1", port, ae_title=called)
     try:
         yield association
     finally:
         if association.is_established:
             association.release()
-
-
-def _note_rejection(event: evt.Event) -> None:
-    """Note it where pynetdicom misses it: when the connection closes before the thread that asked looks."""
-    if isinstance(event.pdu, A_ASSOCIATE_RJ):
-        event.assoc.is_rejected = True
-        event.assoc.acceptor.primitive = event.pdu.to_primitive()
 
 
 def c_store(association: Association, image: Dataset, *, instance_uid: str, sop_class: str = CR) -> Dataset:
