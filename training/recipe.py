@@ -33,7 +33,7 @@ class DataRecipe(_Part):
     seed: int = Field(default=0, ge=0)
     """Which phantoms; evaluation must use another seed."""
     side: int = Field(default=224, ge=56)
-    """Pixels of the square that the model gets; a multiple of 28."""
+    """Pixels of the square that the model gets, in training and from its checkpoint on; a multiple of 28."""
     jitter: bool = True
     """Move each image a little and change its exposure, anew in every update."""
 
@@ -239,6 +239,11 @@ class Recipe(_Part):
             raise ValueError("hardware.row_tokens: the read-outs of findings need one example a row")
         if self.model.start_share and not self.model.start:
             raise ValueError("model.start_share averages with what model.start names, which is empty")
+        if self.data.source == "phantom" and not self.model.demonstration:
+            raise ValueError(
+                "model.demonstration = false needs data.source = 'folder': a model that learns from phantoms "
+                "is none for patients, and its drafts must say so"
+            )
         held_out = "seed" if self.data.source == "phantom" else "split"
         if self.validation and getattr(self.validation, held_out) == getattr(self.data, held_out):
             raise ValueError(

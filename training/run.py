@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from echo_node.errors import ConfigError, TransientError
-from echo_node.model.checkpoint import ModelFacts
+from echo_node.model.checkpoint import FACTS_FILE, ModelFacts
 from echo_node.model.vlm import EchoForReportGeneration
 from training import figure, snapshot
 from training.batches import Batches, features_of, held_out
@@ -35,11 +35,12 @@ from training.start import Start, examples_of, first_teacher_of, start
 from training.state import StateFolder
 from training.world import World, joined, settled
 
+_RECIPE = "recipe.json"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def train(stage: str, recipe: str, out: Path | None = None, overrides: Sequence[str] = ()) -> Path:
-    """Run one stage and write its checkpoint; an interrupted run in the same folder goes on.
+    """Run one stage and write its checkpoint; an interrupted run in its folder goes on, a finished one stays.
 
     Under torchrun every process calls this.
 
@@ -53,13 +54,19 @@ def train(stage: str, recipe: str, out: Path | None = None, overrides: Sequence[
         The checkpoint's folder.
 
     Raises:
-        ConfigError: the recipe is wrong, of another stage, or takes a vision tower of other dimensions.
+        ConfigError: the recipe is wrong, of another stage, or takes a vision tower of other dimensions; or
+            the folder has a checkpoint of another recipe.
         CheckpointError: the model to start from cannot be loaded.
         TransientError: the disk is full; what was saved before is kept.
     """
     plan = plan_of(stage, recipe, overrides)
     folder = out or Path("runs") / Path(recipe).stem
     folder.mkdir(parents=True, exist_ok=True)
+    if _is_finished(plan, folder):
+        Console(stderr=True, markup=False).print(
+            f"{folder} is finished: it has the checkpoint of this recipe"
+        )
+        return folder
     with joined(plan.hardware.device) as world:
         console = Console(stderr=True, quiet=not world.leads, markup=False)
         try:
@@ -86,9 +93,34 @@ def plan_of(stage: str, recipe: str, overrides: Sequence[str]) -> Recipe:
     return plan
 
 
+def is_written(folder: Path) -> bool:
+    """Tell whether a folder has the checkpoint of a run; model.json is written last."""
+    return all((folder / name).is_file() for name in (_RECIPE, "model.safetensors", FACTS_FILE))
+
+
+def _is_finished(plan: Recipe, folder: Path) -> bool:
+    """Tell whether a folder has the whole checkpoint of a recipe.
+
+    Raises:
+        ConfigError: it has a whole one of another recipe, which would be overwritten.
+    """
+    if not is_written(folder) or StateFolder.is_in(folder):
+        return False
+    try:
+        made_by = Recipe.model_validate_json((folder / _RECIPE).read_bytes())
+    except (OSError, ValueError):  # of an earlier version, or no run's at all
+        made_by = None
+    if made_by is None or _digest(made_by) != _digest(plan):
+        raise ConfigError(
+            f"{folder} has a checkpoint of another recipe; take another --out, or remove the folder to begin "
+            "anew"
+        )
+    return True
+
+
 def _train(plan: Recipe, folder: Path, world: World, console: Console) -> None:
     if world.leads:
-        (folder / "recipe.json").write_text(plan.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (folder / _RECIPE).write_text(plan.model_dump_json(indent=2) + "\n", encoding="utf-8")
     started = start(plan)
     model = started.model
     prepare(model, plan)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ def start(plan: Recipe) -> Start:
                 "stage rad teaches a model blocks of another length"
             )
         started.model.config.block_length = plan.model.block_length
-        return Start(started.model, started.tokenizer, ImagePreparation.load(started.folder))
+        return Start(started.model, started.tokenizer, _prepared(started.folder, plan.data.side))
     if plan.model.new is None:
         raise ConfigError("a recipe needs model.start or a section model.new")
     preparation = ImagePreparation(resize="square", side=plan.data.side)
@@ -52,6 +52,11 @@ def start(plan: Recipe) -> Start:
     if plan.model.start_vision:
         _take_vision_tower(model, plan.model.start_vision)
     return Start(model, tokenizer, preparation)
+
+
+def _prepared(folder: Path, side: int) -> ImagePreparation:
+    """Return a checkpoint's preparation, in squares of the recipe's side: images of one size for a batch."""
+    return replace(ImagePreparation.load(folder), resize="square", side=side)
 
 
 def _words(recipe: DataRecipe, preparation: ImagePreparation) -> Iterator[str]:

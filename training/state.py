@@ -83,6 +83,11 @@ class StateFolder:
             raise ConfigError(f"no state in {self._folder} can be read; remove {_STATE} to begin anew")
         return None
 
+    @staticmethod
+    def is_in(folder: Path) -> bool:
+        """Tell whether a run has left a state there: it has not ended."""
+        return any((folder / name).is_file() for name in (_STATE, _PREVIOUS))
+
     def clear(self) -> None:
         """Remove all states: the run has ended and its checkpoint is written."""
         for name in (_STATE, _PREVIOUS, _PARTIAL, _BEST):

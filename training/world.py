@@ -125,14 +125,18 @@ def joined(device: str) -> Iterator[World]:
     """Join the processes of the run, and part from them at the end.
 
     Args:
-        device: `cpu`, `cuda`, or `auto` for the GPU if there is one.
+        device: `cpu`, `cuda`, or `auto` for the GPU if there is one for each process of this machine.
 
     Raises:
-        ConfigError: a GPU is asked for and there is none.
+        ConfigError: GPUs are asked for and there are too few.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("hardware.device is 'cuda', but PyTorch sees no GPU")
-    on_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    gpus, processes = torch.cuda.device_count(), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if device == "cuda" and gpus < processes:
+        raise ConfigError(
+            f"hardware.device is 'cuda', and PyTorch sees {gpus or 'no'} GPU{'s' * (gpus > 1)} for "
+            f"{processes} process{'es' * (processes > 1)}: torchrun's --nproc-per-node must not be larger"
+        )
+    on_gpu = device == "cuda" or (device == "auto" and gpus >= processes)
     size = int(os.environ.get("WORLD_SIZE", "1"))
     place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if on_gpu else torch.device("cpu")
     if on_gpu:

@@ -17,12 +17,11 @@ from echo_node.errors import ConfigError
 from echo_node.model import checkpoint
 from training.ablations.plan import AblationPlan, Variant
 from training.recipe import Recipe, load_recipe
-from training.run import train
+from training.run import is_written, train
 
 CASES_SEED = 7
 """Of the phantoms that everything is measured on."""
 
-_WRITTEN = ("recipe.json", "model.safetensors", checkpoint.FACTS_FILE)  # the last one is written last
 _KEY_LENGTH = 10
 
 
@@ -73,7 +72,7 @@ class TrainingRun:
     @property
     def is_finished(self) -> bool:
         """Whether its checkpoint is there whole."""
-        return _is_written(self.folder)
+        return is_written(self.folder)
 
     @property
     def chain(self) -> list[TrainingRun]:
@@ -138,7 +137,7 @@ class Runs:
 
     def _take(self, name: str) -> TrainingRun:
         variant, folder = self._plan.variants[name], self._changes.taken[name].resolve()
-        if not _is_written(folder):
+        if not is_written(folder):
             raise ConfigError(f"--take {name}={folder}: no checkpoint of a training run is there")
         recipe = Recipe.model_validate_json((folder / "recipe.json").read_text(encoding="utf-8"))
         key = checkpoint.digest(folder)[:_KEY_LENGTH]
@@ -148,10 +147,6 @@ class Runs:
 def in_order(ends: Sequence[TrainingRun]) -> list[TrainingRun]:
     """Return every run that leads to *ends*, once each, behind what it starts from."""
     return list({run.key: run for end in ends for run in end.chain}.values())
-
-
-def _is_written(folder: Path) -> bool:
-    return all((folder / name).is_file() for name in _WRITTEN)
 
 
 def _key(recipe: Recipe) -> str:

@@ -36,8 +36,8 @@ class FolderExamples:
         """
         if preparation.resize != "square":
             raise ConfigError(
-                "the model's preprocessor_config.json keeps the shape of each image (resize = smart), and a "
-                "batch needs images of one size: set resize to square there"
+                "this preparation keeps the shape of each image (resize = smart), and a batch needs images "
+                "of one size: resize must be square"
             )
         self._dataset = Dataset(folder)
         self._preparation = preparation

@@ -6,7 +6,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from support import tiny_recipes
+from support.small_checkpoint import write_checkpoint
 
+from echo_node.errors import ConfigError
+from echo_node.inference.image import ImagePreparation
 from echo_node.model import checkpoint
 from training import data
 from training.record import figures_of
@@ -86,6 +89,27 @@ def test_rad_starts_from_what_ar_left(tmp_path: Path) -> None:
     overrides = ["optimiser.steps=1", "model.block_length=8"]
     child = train("rad", str(tmp_path / "rad.toml"), tmp_path / "child", overrides)
     assert checkpoint.load(str(child)).model.config.block_length == 8
+
+
+def test_a_finished_run_stays_and_another_recipe_does_not_write_over_it(tmp_path: Path, recipe: str) -> None:
+    brief = ["optimiser.steps=1"]
+    out = train("rad", recipe, tmp_path / "out", brief)
+    written = (out / "model.safetensors").stat()
+    assert train("rad", recipe, out, [*brief, "hardware.micro_batch=2"]) == out
+    with pytest.raises(ConfigError, match="has a checkpoint of another recipe"):
+        train("rad", recipe, out, ["optimiser.steps=2"])
+    after = (out / "model.safetensors").stat()
+    assert (after.st_mtime_ns, after.st_ino) == (written.st_mtime_ns, written.st_ino)
+    assert len(figures_of(out)) == 1
+
+
+def test_the_recipe_says_what_size_a_model_is_taught_and_then_given(tmp_path: Path) -> None:
+    origin = write_checkpoint(tmp_path / "start", block_length=4, side=140)
+    ImagePreparation(resize="smart").save(origin)
+    text = tiny_recipes.dcd(origin).replace('stage = "dcd"', 'stage = "rad"')
+    (tmp_path / "rad.toml").write_text(text)
+    child = train("rad", str(tmp_path / "rad.toml"), tmp_path / "child", ["optimiser.steps=1"])
+    assert ImagePreparation.load(child) == ImagePreparation(resize="square", side=140)
 
 
 @pytest.mark.slow

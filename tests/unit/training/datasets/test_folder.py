@@ -56,7 +56,7 @@ def test_other_splits_and_fewer_rows(folder: Path):
 
 
 def test_a_preparation_that_keeps_shapes_is_refused(folder: Path):
-    with pytest.raises(ConfigError, match="set resize to square"):
+    with pytest.raises(ConfigError, match="resize must be square"):
         FolderExamples(folder, "train", ImagePreparation(resize="smart"))
 
 
@@ -68,6 +68,14 @@ def test_training_runs_on_a_folder(folder: Path, tmp_path: Path):
     out = run.train("rad", str(recipe), tmp_path / "run")
     assert checkpoint.load(str(out)).model.config.block_length == 8
     assert "split train of the data set out" in (out / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_model_that_learns_from_phantoms_is_a_demonstration(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(RECIPE.format(start="x", path="y"), encoding="utf-8")
+    assert not load_recipe(str(recipe), ["model.demonstration=false"]).model.demonstration
+    with pytest.raises(ConfigError, match="none for patients"):
+        load_recipe(str(recipe), ["model.demonstration=false", "data.source=phantom", "data.count=4"])
 
 
 @pytest.mark.parametrize(
