@@ -62,13 +62,11 @@ def train(stage: str, recipe: str, out: Path | None = None, overrides: Sequence[
     plan = plan_of(stage, recipe, overrides)
     folder = out or Path("runs") / Path(recipe).stem
     folder.mkdir(parents=True, exist_ok=True)
-    if _is_finished(plan, folder):
-        Console(stderr=True, markup=False).print(
-            f"{folder} is finished: it has the checkpoint of this recipe"
-        )
-        return folder
     with joined(plan.hardware.device) as world:
         console = Console(stderr=True, quiet=not world.leads, markup=False)
+        if _is_finished(plan, folder):
+            console.print(f"{folder} is finished: it has the checkpoint of this recipe")
+            return folder
         try:
             _train(settled(plan, world.device), folder, world, console)
         except OSError as error:
@@ -104,7 +102,7 @@ def _is_finished(plan: Recipe, folder: Path) -> bool:
     Raises:
         ConfigError: it has a whole one of another recipe, which would be overwritten.
     """
-    if not is_written(folder) or StateFolder.is_in(folder):
+    if not is_written(folder) or StateFolder.left_in(folder):
         return False
     try:
         made_by = Recipe.model_validate_json((folder / _RECIPE).read_bytes())

@@ -66,7 +66,7 @@ class StateFolder:
         Raises:
             ConfigError: it belongs to another recipe, or there are states and none can be read.
         """
-        paths = [path for name in (_STATE, _PREVIOUS) if (path := self._folder / name).is_file()]
+        paths = self.left_in(self._folder)
         for path in paths:
             try:
                 state: State = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
@@ -84,9 +84,9 @@ class StateFolder:
         return None
 
     @staticmethod
-    def is_in(folder: Path) -> bool:
-        """Tell whether a run has left a state there: it has not ended."""
-        return any((folder / name).is_file() for name in (_STATE, _PREVIOUS))
+    def left_in(folder: Path) -> list[Path]:
+        """Return the states, newest first, of a run that has not ended."""
+        return [path for name in (_STATE, _PREVIOUS) if (path := folder / name).is_file()]
 
     def clear(self) -> None:
         """Remove all states: the run has ended and its checkpoint is written."""
