@@ -22,8 +22,8 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_files
 
 from echo_node.cli import report
-from echo_node.dicom.libraries import configure_libraries
-from echo_node.dicom.pixels import DisplayedPixels
+from echo_node.dicom.image.pixels import DisplayedPixels
+from echo_node.dicom.library_settings import configure_libraries
 from echo_node.domain.study import InstanceIdentity, SelectedImage, StoredInstance
 from echo_node.errors import PermanentError
 

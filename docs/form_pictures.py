@@ -15,10 +15,10 @@ from pathlib import Path
 from PIL import Image, ImageChops
 from pydicom import dcmread
 
-from echo_node.dicom.encoders import dicom_encoder
+from echo_node.dicom.documents.encoders import dicom_encoder
 from echo_node.dicom.header import instance_from_file
-from echo_node.dicom.libraries import configure_libraries
-from echo_node.dicom.views import ChestImageSelector
+from echo_node.dicom.library_settings import configure_libraries
+from echo_node.dicom.selection.selector import ChestImageSelector
 from echo_node.domain.draft import Draft
 from echo_node.domain.report import Generation, ModelIdentity, Report, Sentence
 from echo_node.settings import DocumentKind

@@ -18,11 +18,11 @@ def encoder(kind: DocumentKind, settings: Settings) -> ReportEncoder:
         ConfigError: the machine lacks what it needs; the message says what.
     """
     if kind is DocumentKind.ORU_R01:
-        from echo_node.dicom.subject import read_subject
+        from echo_node.dicom.documents.subject import read_subject
         from echo_node.hl7.oru import OruEncoder
 
         return OruEncoder(read_subject, settings.node.ae_title)
-    from echo_node.dicom.encoders import dicom_encoder
+    from echo_node.dicom.documents.encoders import dicom_encoder
 
     return dicom_encoder(kind)
 
@@ -38,7 +38,7 @@ def encoders(settings: Settings) -> list[ReportEncoder]:
 
 def note_encoders() -> tuple[NoteEncoder, NoteEncoder]:
     """Return what withdraws DICOM objects, and what withdraws HL7 messages."""
-    from echo_node.dicom.rejection import RejectionNoteEncoder
+    from echo_node.dicom.documents.rejection_note import RejectionNoteEncoder
     from echo_node.hl7.correction import CorrectionEncoder
 
     return RejectionNoteEncoder(), CorrectionEncoder()
@@ -46,7 +46,7 @@ def note_encoders() -> tuple[NoteEncoder, NoteEncoder]:
 
 def senders(settings: Settings) -> Mapping[str, DocumentSender]:
     """Return what sends to each destination, by its name: HL7 where it has an mllp_url, else DICOM."""
-    from echo_node.dicom.destinations import Destinations
+    from echo_node.dicom.scu.destinations import Destinations
     from echo_node.hl7.mllp import MllpSender
 
     timeout_s = settings.delivery.timeout_s

@@ -26,7 +26,7 @@ class ChestImages:
 
     def reader(self, greyscale: Greyscale) -> PixelReader:
         """Return what reads the image as a model wants it."""
-        from echo_node.dicom.pixels import DisplayedPixels
+        from echo_node.dicom.image.pixels import DisplayedPixels
 
         return self.shown if greyscale is Greyscale.WINDOW else DisplayedPixels(greyscale)
 
@@ -37,8 +37,8 @@ def chest_images(settings: SelectionSettings) -> ChestImages:
     Raises:
         CheckpointError: the view check's weights are absent or broken.
     """
-    from echo_node.dicom.pixels import DisplayedPixels, KeptPixels
-    from echo_node.dicom.views import ChestImageSelector
+    from echo_node.dicom.image.pixels import DisplayedPixels, KeptPixels
+    from echo_node.dicom.selection.selector import ChestImageSelector
 
     shown = KeptPixels(DisplayedPixels())
     if settings.view_check == "off":

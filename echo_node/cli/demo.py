@@ -97,7 +97,7 @@ def demo(
     Report lies, and goes on serving until Ctrl-C. Your configuration is not
     read, and nothing leaves this machine.
     """
-    from echo_node.dicom.libraries import configure_libraries
+    from echo_node.dicom.library_settings import configure_libraries
 
     configure_libraries()
     folder = _folder(data_dir)
@@ -194,7 +194,7 @@ def _push_and_show(node: _Node, seed: int, folder: Path, out: Console) -> None:
     Raises:
         PermanentError: it ended otherwise than with a draft.
     """
-    from echo_node.dicom.scu import send_files
+    from echo_node.dicom.scu.c_store import send_files
     from echo_node.storage.facade import open_storage
     from training.phantom.dicom_study import study_truth, views_of, write_study
 
@@ -225,7 +225,7 @@ def _push_and_show(node: _Node, seed: int, folder: Path, out: Console) -> None:
 
 
 def _wait_until_it_answers(node: _Node, peer: Peer) -> None:
-    from echo_node.dicom.scu import Sender
+    from echo_node.dicom.scu.c_store import Sender
 
     sender = Sender("DEMO_MODALITY", {"node": peer}, 5.0)
     deadline = time.monotonic() + _START_S
@@ -264,7 +264,7 @@ def _print_draft(part10: bytes, out: Console) -> None:
     from rich.panel import Panel
     from rich.text import Text
 
-    from echo_node.dicom.sr_text import read_sections
+    from echo_node.dicom.documents.sr_reader import read_sections
 
     body = Text()
     for number, section in enumerate(read_sections(part10)):

@@ -20,7 +20,7 @@ from echo_node.errors import ConfigError, EchoNodeError
 from echo_node.settings import Peer, Settings
 
 if TYPE_CHECKING:
-    from echo_node.dicom.scu import Sender
+    from echo_node.dicom.scu.c_store import Sender
     from echo_node.hl7.mllp import MllpSender
 
 
@@ -221,8 +221,8 @@ def _model(settings: Settings) -> Iterator[Finding]:
 
 
 def _peers(settings: Settings) -> Iterator[Finding]:
-    from echo_node.dicom.libraries import configure_libraries
-    from echo_node.dicom.scu import Sender
+    from echo_node.dicom.library_settings import configure_libraries
+    from echo_node.dicom.scu.c_store import Sender
     from echo_node.hl7.mllp import MllpSender
 
     configure_libraries()

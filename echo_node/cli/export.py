@@ -71,7 +71,7 @@ def export(
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     from rich.progress import Progress
 
-    from echo_node.dicom.libraries import configure_libraries
+    from echo_node.dicom.library_settings import configure_libraries
     from echo_node.storage.archive import StudyChoice
     from training.datasets.build import BuildOptions, build
     from training.datasets.card import write_card

@@ -111,7 +111,7 @@ class _Reader:
 
     @cached_property
     def _images(self) -> ChestImages:
-        from echo_node.dicom.libraries import configure_libraries
+        from echo_node.dicom.library_settings import configure_libraries
         from echo_node.reading import chest_images
 
         configure_libraries()

@@ -16,7 +16,7 @@ from echo_node.errors import ConfigError, PermanentError
 from echo_node.settings import Peer, Settings
 
 if TYPE_CHECKING:
-    from echo_node.dicom.scu import FileResult
+    from echo_node.dicom.scu.c_store import FileResult
 
 
 def send(
@@ -40,8 +40,8 @@ def send(
     """
     settings = options.load_settings(config, ae_title=ae_title).settings
     peer = _peer(to, settings)
-    from echo_node.dicom.libraries import configure_libraries
-    from echo_node.dicom.scu import send_files
+    from echo_node.dicom.library_settings import configure_libraries
+    from echo_node.dicom.scu.c_store import send_files
 
     configure_libraries()
     paths = list(_expand(files))

@@ -1,5 +1,5 @@
 """The only package with pydicom, pynetdicom and highdicom: images in, Structured Reports out."""
 
-from echo_node.dicom.libraries import configure_libraries
+from echo_node.dicom.library_settings import configure_libraries
 
 configure_libraries()

@@ -11,10 +11,8 @@ from urllib.parse import urlsplit
 
 from pydicom.dataset import Dataset
 
-from echo_node.dicom.anatomy import UNTOLD, why_not_chest
 from echo_node.dicom.header import text
-from echo_node.dicom.projection import frontal_view
-from echo_node.dicom.query import (
+from echo_node.dicom.scu.query import (
     IMAGE,
     SERIES,
     STUDY,
@@ -26,7 +24,9 @@ from echo_node.dicom.query import (
     identifier,
     probe,
 )
-from echo_node.dicom.selection_rules import AP, PA
+from echo_node.dicom.selection.body_part import UNTOLD, why_not_chest
+from echo_node.dicom.selection.rules import AP, PA
+from echo_node.dicom.selection.view import frontal_view
 from echo_node.domain.comparison import Comparison, PriorStudy
 from echo_node.domain.draft import Subject
 from echo_node.domain.identifiers import is_valid_uid

@@ -186,7 +186,7 @@ class CommitmentLedger(Protocol):
 
 
 class CommitmentRequester(Protocol):
-    """Asks a peer for storage commitment (fulfilled by dicom/commitment.py)."""
+    """Asks a peer for storage commitment (fulfilled by dicom/scu/storage_commitment.py)."""
 
     def request(self, job: CommitmentJob) -> CommitmentReport | None:
         """Ask, and return the answer if it comes at once on the same association.
@@ -226,7 +226,7 @@ class AnswerLedger(Protocol):
 
 
 class ModalityAnswerer(Protocol):
-    """Tells a modality what became of its request (fulfilled by dicom/promise.py)."""
+    """Tells a modality what became of its request (fulfilled by dicom/scp/storage_commitment.py)."""
 
     def answer(self, job: AnswerJob) -> None:
         """Open an association to it and report; it has the answer when this returns.
@@ -281,7 +281,7 @@ class WithdrawalLedger(Protocol):
 
 
 class NoteEncoder(Protocol):
-    """Makes the note that withdraws drafts (fulfilled by dicom/rejection.py and hl7/correction.py)."""
+    """Makes the note that withdraws drafts (fulfilled by dicom/documents/rejection_note.py and hl7/correction.py)."""
 
     def encode(self, rejected: Rejected) -> EncodedDocument:
         """Return the note; the same inputs give the same SOP Instance UID.
@@ -293,7 +293,7 @@ class NoteEncoder(Protocol):
 
 
 class ConflictFinder(Protocol):
-    """Sees whether images are still of whom a draft says (fulfilled by dicom/identity.py)."""
+    """Sees whether images are still of whom a draft says (fulfilled by dicom/selection/patient_identity.py)."""
 
     def find(self, instances: Sequence[StoredInstance], standing: Standing) -> Conflict | None:
         """Return what the images of a study contradict each other, or a standing draft, in."""
@@ -301,7 +301,7 @@ class ConflictFinder(Protocol):
 
 
 class ImageSelector(Protocol):
-    """Chooses what to read (fulfilled by dicom/views.py)."""
+    """Chooses what to read (fulfilled by dicom/selection/selector.py)."""
 
     def select(self, instances: Sequence[StoredInstance]) -> Selection:
         """Return the frontal chest image to read and the images left unread, with reasons.
@@ -322,7 +322,7 @@ class AppearanceCheck(Protocol):
 
 
 class PixelReader(Protocol):
-    """Turns a stored image into grey values as displayed (fulfilled by dicom/pixels.py)."""
+    """Turns a stored image into grey values as displayed (fulfilled by dicom/image/pixels.py)."""
 
     def read(self, image: SelectedImage) -> GreyImage:
         """Return the displayed image at full resolution.
@@ -352,7 +352,7 @@ class ReportGenerator(Protocol):
 
 
 class SubjectReader(Protocol):
-    """Reads whose images they are (fulfilled by dicom/subject.py)."""
+    """Reads whose images they are (fulfilled by dicom/documents/subject.py)."""
 
     def __call__(self, selection: Selection) -> Subject:
         """Return what the header of the image that was read says of patient and order.
@@ -419,7 +419,7 @@ class DeliveryOutcome(enum.Enum):
 
 
 class DocumentSender(Protocol):
-    """Sends a document to one peer by name (fulfilled by dicom/destinations.py and hl7/mllp.py)."""
+    """Sends a document to one peer by name (fulfilled by dicom/scu/destinations.py and hl7/mllp.py)."""
 
     def send(self, document: EncodedDocument, destination: str) -> tuple[DeliveryOutcome, int]:
         """Return the outcome and the DIMSE status, 0 where there is none.

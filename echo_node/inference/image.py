@@ -38,7 +38,7 @@ class ImagePreparation:
         merge_size: patches along a side that become one token.
         image_mean: of the three channels, after rescaling to [0, 1].
         image_std: likewise.
-        greyscale: how the grey values of a DICOM image are made, before all this (dicom/greyscale.py).
+        greyscale: how the grey values of a DICOM image are made, before all this (dicom/image/greyscale.py).
     """
 
     resize: Literal["square", "smart"] = "smart"

@@ -23,7 +23,7 @@ _ANSWERERS = 4
 
 def deliver(settings: Settings, stop: threading.Event) -> None:
     """Send until *stop* is set."""
-    from echo_node.dicom.libraries import configure_libraries
+    from echo_node.dicom.library_settings import configure_libraries
     from echo_node.outgoing import encoder, senders
     from echo_node.pipeline.deliver import DeliverStage
     from echo_node.pipeline.form import FormStage
@@ -75,7 +75,7 @@ def deliver(settings: Settings, stop: threading.Event) -> None:
 
 def _askers(settings: Settings, storage: Any, identity: Identity) -> list[Any]:
     """Return the workers that ask for storage commitment: destinations, and the archive for modalities."""
-    from echo_node.dicom.commitment import CommitmentUser
+    from echo_node.dicom.scu.storage_commitment import CommitmentUser
     from echo_node.pipeline.commit import CommitStage
     from echo_node.storage.bell import COMMITMENTS, PROMISES
 
@@ -94,7 +94,7 @@ def _askers(settings: Settings, storage: Any, identity: Identity) -> list[Any]:
 
 def _answerers(settings: Settings, storage: Any, identity: Identity) -> list[Any]:
     """Return the workers that tell modalities what the archive has committed to."""
-    from echo_node.dicom.promise import Answerer
+    from echo_node.dicom.scp.storage_commitment import Answerer
     from echo_node.pipeline.answer import AnswerStage
     from echo_node.storage.bell import ANSWERS
 

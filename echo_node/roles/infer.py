@@ -34,7 +34,7 @@ def infer(settings: Settings, stop: threading.Event) -> None:
     Raises:
         ConfigError: the model cannot be loaded.
     """
-    from echo_node.dicom.libraries import configure_libraries
+    from echo_node.dicom.library_settings import configure_libraries
     from echo_node.outgoing import encoders
     from echo_node.pipeline.complete import CompletionSweep
     from echo_node.pipeline.draft import DraftStage
@@ -87,7 +87,7 @@ def infer(settings: Settings, stop: threading.Event) -> None:
 
 def _watch(delivery: DeliverySettings) -> ConflictFinder | None:
     """Return what sees that a draft must be withdrawn, if that is wanted."""
-    from echo_node.dicom.identity import IdentityWatch
+    from echo_node.dicom.selection.patient_identity import IdentityWatch
 
     if delivery.withdraw_on == "never":
         return None
@@ -95,8 +95,8 @@ def _watch(delivery: DeliverySettings) -> ConflictFinder | None:
 
 
 def _prior_search(settings: Settings, clock: Any) -> PriorSearch | None:
+    from echo_node.dicom.documents.subject import read_subject
     from echo_node.dicom.priors import prior_finder
-    from echo_node.dicom.subject import read_subject
     from echo_node.pipeline.priors import PriorSearch
 
     finder = prior_finder(settings.priors, settings.peers, settings.node.ae_title)

@@ -17,8 +17,8 @@ _RETENTION_EVERY_S = 60.0
 
 def receive(settings: Settings, stop: threading.Event) -> None:
     """Listen until *stop* is set."""
-    from echo_node.dicom.libraries import configure_libraries
-    from echo_node.dicom.scp import StorageProvider
+    from echo_node.dicom.library_settings import configure_libraries
+    from echo_node.dicom.scp.provider import StorageProvider
     from echo_node.pipeline.complete import CompletionSweep
     from echo_node.pipeline.maintenance import Sweep
     from echo_node.pipeline.receive import Intake

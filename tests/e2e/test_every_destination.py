@@ -11,7 +11,7 @@ from pydicom import dcmread
 from support.mllp import ReportingSystem
 from support.serving import ServedNode, eventually
 
-from echo_node.dicom.scu import send_files
+from echo_node.dicom.scu.c_store import send_files
 from echo_node.settings import DocumentKind, Peer
 from training.phantom.dicom_study import write_study
 

@@ -13,7 +13,7 @@ from support import postgresql, s3
 from support.parrot import write_parrot
 from support.serving import ServedNode, eventually
 
-from echo_node.dicom.scu import send_files
+from echo_node.dicom.scu.c_store import send_files
 from echo_node.settings import NodeSettings, Peer, Settings, StorageSettings
 from echo_node.storage import Storage, open_storage
 from echo_node.storage.backup import data_set_of

@@ -12,8 +12,8 @@ from pydicom import dcmread
 from support import archive
 from support.serving import ServedNode, eventually
 
-from echo_node.dicom.scu import send_files
-from echo_node.dicom.sr_text import read_sections
+from echo_node.dicom.documents.sr_reader import read_sections
+from echo_node.dicom.scu.c_store import send_files
 from echo_node.settings import Peer
 from training.phantom.dicom_study import write_study
 

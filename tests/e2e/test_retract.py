@@ -17,7 +17,7 @@ from support.mllp import ReportingSystem
 from support.parrot import write_parrot
 from support.serving import ServedNode, eventually
 
-from echo_node.dicom.scu import send_files
+from echo_node.dicom.scu.c_store import send_files
 from echo_node.settings import Peer
 from training.phantom.dicom_study import write_study
 

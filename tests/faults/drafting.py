@@ -13,10 +13,10 @@ from pathlib import Path
 from sqlalchemy import update
 from support.studies import SentInstance, store
 
-from echo_node.dicom.libraries import configure_libraries
-from echo_node.dicom.pixels import DisplayedPixels
-from echo_node.dicom.sr import StructuredReportEncoder
-from echo_node.dicom.views import ChestImageSelector
+from echo_node.dicom.documents.sr import StructuredReportEncoder
+from echo_node.dicom.image.pixels import DisplayedPixels
+from echo_node.dicom.library_settings import configure_libraries
+from echo_node.dicom.selection.selector import ChestImageSelector
 from echo_node.domain.intake import StoreOutcome
 from echo_node.domain.job import RetryPolicy
 from echo_node.domain.report import Generation, ModelIdentity, Report, Sentence

@@ -14,10 +14,10 @@ from pynetdicom.dsutils import encode
 from support.sinks import Sink
 
 from echo_node.bench.sending import association_request, store_request
-from echo_node.dicom.command import Command, read_command
-from echo_node.dicom.libraries import configure_libraries
+from echo_node.dicom.library_settings import configure_libraries
+from echo_node.dicom.scp.c_store import StoreContext, StoreOperation
+from echo_node.dicom.scp.command import Command, read_command
 from echo_node.dicom.statuses import Status
-from echo_node.dicom.store import StoreContext, StoreOperation
 from faults.receiving import receiver
 from faults.world import Modalities, Tally, audit, check, chest, encoded
 

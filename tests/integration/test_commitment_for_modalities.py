@@ -14,7 +14,7 @@ from support.modality import Modality
 from support.serving import eventually
 
 from echo_node import node
-from echo_node.dicom.scu import send_files
+from echo_node.dicom.scu.c_store import send_files
 from echo_node.domain.commitment import ReferencedInstance
 from echo_node.settings import DeliverySettings, IntakeSettings, NodeSettings, Peer, Role, Settings
 from echo_node.storage import open_storage
@@ -69,7 +69,7 @@ class Node:
         node.run_role(self.settings.model_copy(update={"node": own}), self._stop)
 
     def _answers_echo(self) -> bool:
-        from echo_node.dicom.scu import Sender
+        from echo_node.dicom.scu.c_store import Sender
         from echo_node.errors import TransientError
 
         try:

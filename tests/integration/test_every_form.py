@@ -18,9 +18,9 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from support import drafts
 
-from echo_node.dicom.destinations import Destinations
-from echo_node.dicom.encoders import dicom_encoder
-from echo_node.dicom.subject import read_subject
+from echo_node.dicom.documents.encoders import dicom_encoder
+from echo_node.dicom.documents.subject import read_subject
+from echo_node.dicom.scu.destinations import Destinations
 from echo_node.domain.draft import BANNER, Draft, compose
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.report import EncodedDocument

@@ -20,8 +20,8 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from support.radiographs import curve, lut, radiograph, ramp, write
 
-from echo_node.dicom.decoding import decoded
-from echo_node.dicom.greyscale import displayed_grey
+from echo_node.dicom.image.decoding import decoded
+from echo_node.dicom.image.greyscale import displayed_grey
 
 pytestmark = pytest.mark.external
 

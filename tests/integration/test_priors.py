@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 from support import archive
 
-from echo_node.dicom.libraries import configure_libraries
+from echo_node.dicom.library_settings import configure_libraries
 from echo_node.dicom.priors import ArchivePriors, prior_finder
 from echo_node.domain.comparison import Comparison, PriorStudy
 from echo_node.errors import PermanentError, TransientError

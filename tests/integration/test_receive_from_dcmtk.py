@@ -15,8 +15,8 @@ from pydicom.data import get_testdata_file
 from support.sinks import Sink
 
 from echo_node.dicom.header import instance_from_file
-from echo_node.dicom.pixels import DisplayedPixels
-from echo_node.dicom.scp import StorageProvider
+from echo_node.dicom.image.pixels import DisplayedPixels
+from echo_node.dicom.scp.provider import StorageProvider
 from echo_node.domain.intake import StoreOutcome
 from echo_node.domain.study import ReceivedInstance, SelectedImage
 from echo_node.settings import IntakeSettings, NodeSettings
@@ -177,7 +177,7 @@ def test_every_transfer_syntax_is_received_and_can_be_displayed(
 
 def test_jpeg_lossless_of_any_predictor_by_our_own_sender(port: int, spool: Spool, tmp_path: Path) -> None:
     """storescu proposes selection value 1 only."""
-    from echo_node.dicom.scu import send_files
+    from echo_node.dicom.scu.c_store import send_files
     from echo_node.settings import Peer
 
     sent = made(JPEG_LOSSLESS, tmp_path)

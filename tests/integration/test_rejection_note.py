@@ -12,9 +12,9 @@ from integration.orthanc import DICOMWEB, PROGRAM, Orthanc
 from pydicom import dcmread
 from support import drafts
 
-from echo_node.dicom.destinations import Destinations
-from echo_node.dicom.encoders import dicom_encoder
-from echo_node.dicom.rejection import SERIES_DESCRIPTION, RejectionNoteEncoder
+from echo_node.dicom.documents.encoders import dicom_encoder
+from echo_node.dicom.documents.rejection_note import SERIES_DESCRIPTION, RejectionNoteEncoder
+from echo_node.dicom.scu.destinations import Destinations
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.report import EncodedDocument
 from echo_node.domain.withdrawal import Rejected, RejectionReason

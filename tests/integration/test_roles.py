@@ -9,7 +9,7 @@ import pytest
 from integration.orthanc import free_port
 from support.serving import ServedNode, eventually
 
-from echo_node.dicom.scu import Sender
+from echo_node.dicom.scu.c_store import Sender
 from echo_node.processes import EXIT_CONFIGURATION
 from echo_node.settings import Peer
 

@@ -13,8 +13,8 @@ from integration.orthanc import AE_TITLE, PROGRAM, Orthanc
 from support.serving import ServedNode, eventually
 from support.sinks import Sink
 
-from echo_node.dicom.commitment import CommitmentUser
-from echo_node.dicom.scp import StorageProvider
+from echo_node.dicom.scp.provider import StorageProvider
+from echo_node.dicom.scu.storage_commitment import CommitmentUser
 from echo_node.domain.commitment import CommitmentJob, CommitmentReport, ReferencedInstance
 from echo_node.domain.job import Lease
 from echo_node.errors import PermanentError, TransientError

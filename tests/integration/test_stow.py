@@ -7,7 +7,7 @@ import pytest
 from integration.orthanc import DICOMWEB, PROGRAM, Orthanc
 from pydicom import dcmread
 
-from echo_node.dicom.destinations import Destinations
+from echo_node.dicom.scu.destinations import Destinations
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.report import EncodedDocument
 from echo_node.errors import PermanentError

@@ -14,11 +14,11 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from support import drafts
 
+from echo_node.dicom.documents.sr import StructuredReportEncoder
 from echo_node.dicom.header import instance_from_file
-from echo_node.dicom.pixels import read_file
-from echo_node.dicom.scu import Sender
-from echo_node.dicom.sr import StructuredReportEncoder
-from echo_node.dicom.views import ChestImageSelector
+from echo_node.dicom.image.pixels import read_file
+from echo_node.dicom.scu.c_store import Sender
+from echo_node.dicom.selection.selector import ChestImageSelector
 from echo_node.domain.comparison import Comparison
 from echo_node.domain.draft import Draft
 from echo_node.domain.ports import DeliveryOutcome

@@ -10,10 +10,10 @@ from pydicom import dcmread
 from support import drafts
 from support.studies import SentInstance, SetClock, store
 
-from echo_node.dicom import pdf as pdf_module
+from echo_node.dicom.documents import encapsulated_pdf as pdf_module
+from echo_node.dicom.documents.sr_reader import read_sections
 from echo_node.dicom.header import instance_from_file
-from echo_node.dicom.sr_text import read_sections
-from echo_node.dicom.views import ChestImageSelector
+from echo_node.dicom.selection.selector import ChestImageSelector
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.report import EncodedDocument, Report
 from echo_node.domain.study import GreyImage, SelectedImage

@@ -9,7 +9,7 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
 from echo_node.dicom.header import instance_from_file
-from echo_node.dicom.views import ChestImageSelector
+from echo_node.dicom.selection.selector import ChestImageSelector
 from echo_node.domain.comparison import Comparison, PriorStudy
 from echo_node.domain.draft import Draft
 from echo_node.domain.report import Generation, ModelIdentity, Report, Sentence

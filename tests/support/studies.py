@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from echo_node.dicom.file_meta import file_meta
+from echo_node.dicom.scp.file_meta import file_meta
 from echo_node.domain.identifiers import derived_uid
 from echo_node.domain.intake import InstanceFiles, InstanceSink, StoreOutcome
 from echo_node.domain.report import EncodedDocument, ModelIdentity

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from echo_node.dicom.destinations import Destinations
+from echo_node.dicom.scu.destinations import Destinations
 from echo_node.errors import ConfigError
 from echo_node.hl7.mllp import MllpSender
 from echo_node.outgoing import encoder, encoders, senders

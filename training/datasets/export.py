@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from echo_node.dicom.deidentify import Identity, read_identity
-from echo_node.dicom.views import EVERY_CHEST, ChestImageSelector
+from echo_node.dicom.selection.selector import EVERY_CHEST, ChestImageSelector
 from echo_node.errors import PermanentError
 from echo_node.storage.archive import Archive, KeptStudy, StudyChoice
 from training.datasets.example import Candidate, Found, Rejected

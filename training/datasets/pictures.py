@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from echo_node.dicom.libraries import configure_libraries
-from echo_node.dicom.pixels import read_file
-from echo_node.dicom.selection_rules import AP, FRONTAL, PA
-from echo_node.dicom.views import EVERY_CHEST
+from echo_node.dicom.image.pixels import read_file
+from echo_node.dicom.library_settings import configure_libraries
+from echo_node.dicom.selection.rules import AP, FRONTAL, PA
+from echo_node.dicom.selection.selector import EVERY_CHEST
 from echo_node.domain.study import GreyImage
 from echo_node.errors import NotEligible, PermanentError
 from echo_node.inference.image import read_picture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from echo_node.dicom.sr_text import ReportDocument, read_report
+from echo_node.dicom.documents.sr_reader import ReportDocument, read_report
 from echo_node.errors import ConfigError, PermanentError
 from training.datasets.sections import ReportSections, parse_report, section_of
 

@@ -6,7 +6,7 @@ import pytest
 
 from echo_node.dicom.conformance import tables, with_tables
 from echo_node.dicom.contexts import contexts
-from echo_node.dicom.draft_object import FIRST_SERIES_NUMBER
+from echo_node.dicom.documents.draft_object import FIRST_SERIES_NUMBER
 from echo_node.dicom.statuses import Verdict, classify
 from echo_node.domain.draft import BANNER
 from echo_node.settings import DocumentKind

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from echo_node.dicom.pixels import DisplayedPixels, KeptPixels
-from echo_node.dicom.views import ChestImageSelector
+from echo_node.dicom.image.pixels import DisplayedPixels, KeptPixels
+from echo_node.dicom.selection.selector import ChestImageSelector
 from echo_node.domain.appearance import Appearance
 from echo_node.domain.study import GreyImage, SelectedImage, Selection, StoredInstance
 from echo_node.errors import NotEligible, PermanentError

@@ -9,7 +9,7 @@ import pytest
 from support import drafts
 from support.mllp import unescaped
 
-from echo_node.dicom.subject import read_subject
+from echo_node.dicom.documents.subject import read_subject
 from echo_node.domain.draft import BANNER, compose
 from echo_node.domain.report import EncodedDocument
 from echo_node.domain.withdrawal import NoteKind, Rejected, RejectionReason

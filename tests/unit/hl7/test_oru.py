@@ -14,7 +14,7 @@ from hl7apy.validation import Validator
 from support import drafts
 from support.mllp import unescaped
 
-from echo_node.dicom.subject import read_subject
+from echo_node.dicom.documents.subject import read_subject
 from echo_node.domain.draft import BANNER, Draft, compose
 from echo_node.hl7.oru import OruEncoder
 

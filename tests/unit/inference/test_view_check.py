@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from pydicom.data import get_testdata_file
 
-from echo_node.dicom.pixels import DisplayedPixels
+from echo_node.dicom.image.pixels import DisplayedPixels
 from echo_node.domain.appearance import Appearance
 from echo_node.domain.study import (
     GreyImage,

@@ -7,9 +7,9 @@ from pydicom import dcmread
 from support.console import echo_node
 from support.studies import SentInstance, store
 
+from echo_node.dicom.documents.sr import StructuredReportEncoder
 from echo_node.dicom.header import instance_from_file, split
-from echo_node.dicom.sr import StructuredReportEncoder
-from echo_node.dicom.views import ChestImageSelector
+from echo_node.dicom.selection.selector import ChestImageSelector
 from echo_node.domain.draft import Draft
 from echo_node.domain.report import Generation, ModelIdentity, Report, Sentence
 from echo_node.errors import ConfigError, PermanentError

@@ -1,0 +1,1 @@
+"""DICOM objects of a draft: structured reports, PDF, Secondary Capture, rejection notes."""

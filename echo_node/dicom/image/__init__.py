@@ -1,0 +1,1 @@
+"""From stored pixel data to the grey values that a viewer displays."""

@@ -1,0 +1,200 @@
+"""Stored values to displayed grey values: PS3.3 C.11.1 (Modality LUT), C.11.2 (VOI LUT), C.7.6.3 (pixels).
+
+A grey value depends on the stored value alone. So what the Standard does to each pixel is done once for each
+value that a word can hold, in double precision, and an image is one look-up: exact, quick, and without a
+floating-point copy of the image. No files, no decoding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from echo_node.dicom.header import values as values_of
+from echo_node.dicom.image.decoding import StoredFrame
+from echo_node.dicom.image.lookup_table import LookupTable, lookup_table
+from echo_node.domain.study import Greyscale
+
+Values = NDArray[np.float64]
+
+_BLACK, _WHITE = 0, 255
+_LARGEST = 1e30
+"""Far beyond any unit; differences and quotients of such values are still numbers."""
+
+
+def displayed_grey(
+    frame: StoredFrame,
+    data_set: Dataset,
+    greyscale: Greyscale = Greyscale.WINDOW,
+    shown: StoredFrame | None = None,
+) -> NDArray[np.uint8]:
+    """Return 8-bit grey values, 0 black, of one monochrome frame.
+
+    Padding is black and does not influence the rest.
+
+    Args:
+        frame: the whole image, whose values set the contrast where no window does.
+        data_set: its attributes.
+        greyscale: the recipe.
+        shown: the part of it to return; all of it if not given.
+
+    Raises:
+        ValueError, TypeError, KeyError, IndexError, AttributeError: the attributes make no sense.
+    """
+    shown = shown or frame
+    with np.errstate(over="ignore"):  # a window that is next to nothing is a threshold
+        table = _RECIPES[greyscale](frame, shown, data_set)
+    return shown.looked_up(table)
+
+
+def is_inverted(data_set: Dataset) -> bool:
+    """Say whether low values are bright: either attribute says so, and both together say it once."""
+    return "MONOCHROME1" in values_of(data_set, "PhotometricInterpretation") or "INVERSE" in values_of(
+        data_set, "PresentationLUTShape"
+    )
+
+
+def _as_a_viewer(frame: StoredFrame, shown: StoredFrame, data_set: Dataset) -> NDArray[np.uint8]:
+    """Return the grey of each word: Modality LUT → VOI LUT or window → inverted once."""
+    values, counts = frame.values, _Counts(frame)
+    padding = _padding(values, data_set, counts)
+    grey = _voi(_modality(values, data_set, is_signed=frame.is_signed), data_set, padding, counts)
+    if is_inverted(data_set):
+        grey = 1.0 - grey
+    table = np.rint(grey * _WHITE).astype(np.uint8)
+    table[padding] = _BLACK
+    return table
+
+
+def _minmax_equalised(frame: StoredFrame, shown: StoredFrame, data_set: Dataset) -> NDArray[np.uint8]:
+    """Return the grey of each word as the published chest X-ray JPEGs were made (MIMIC-CXR-JPG).
+
+    From least to greatest value of the shown part, truncated to 8 bits, inverted once, then equalised by
+    histogram as OpenCV's equalizeHist does; no window. Padding takes no part.
+    """
+    values, counts = frame.values, _Counts(shown)
+    padding = _padding(values, data_set, counts)
+    modality = _modality(values, data_set, is_signed=frame.is_signed)
+    fraction = _between_extremes(modality, padding, counts)
+    if is_inverted(data_set):
+        fraction = 1.0 - fraction
+    scaled = np.floor(fraction * _WHITE + 1e-9).astype(np.int64)
+    wanted = np.where(padding, 0, counts.of_words)
+    histogram = np.bincount(scaled, weights=wanted, minlength=256).astype(np.int64)
+    table = _equalised(histogram)[scaled]
+    table[padding] = _BLACK
+    return table
+
+
+_RECIPES: dict[Greyscale, Callable[[StoredFrame, StoredFrame, Dataset], NDArray[np.uint8]]] = {
+    Greyscale.WINDOW: _as_a_viewer,
+    Greyscale.MINMAX_EQUALISED: _minmax_equalised,
+}
+
+
+def _equalised(histogram: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return the table of OpenCV's equalizeHist: the darkest grey that occurs becomes 0, the rest spread."""
+    darkest = int(np.flatnonzero(histogram)[0])
+    rest = histogram.sum() - histogram[darkest]
+    if rest == 0:
+        return np.full(256, darkest, dtype=np.uint8)
+    below = np.cumsum(histogram) - histogram[: darkest + 1].sum()
+    spread = np.rint(np.clip(below, 0, None).astype(np.float32) * np.float32(_WHITE / rest))
+    return np.asarray(np.clip(spread, 0, _WHITE), dtype=np.uint8)
+
+
+class _Counts:
+    """How often each word occurs, counted when it is first asked for."""
+
+    def __init__(self, frame: StoredFrame) -> None:
+        self._frame = frame
+
+    @cached_property
+    def of_words(self) -> NDArray[np.int64]:
+        return self._frame.counts()
+
+
+def _padding(values: NDArray[np.int64], data_set: Dataset, counts: _Counts) -> NDArray[np.bool_]:
+    """Return which values are Pixel Padding Value up to Pixel Padding Range Limit (PS3.3 C.7.5.1.1.2)."""
+    padding = np.zeros(len(values), dtype=bool)
+    value = data_set.get("PixelPaddingValue")
+    if value is None or value == "":
+        return padding
+    limit = data_set.get("PixelPaddingRangeLimit")
+    ends = [_as_stored(int(each), values) for each in (value, value if limit in (None, "") else limit)]
+    padding = (values >= min(ends)) & (values <= max(ends))
+    # A value that covers everything is a fault of the header, not an empty image.
+    return padding if counts.of_words[~padding].any() else np.zeros_like(padding)
+
+
+def _as_stored(number: int, values: NDArray[np.int64]) -> int:
+    """Return a value of ambiguous representation (US or SS) as one that can be stored, if it can."""
+    for each in (number, number - 0x10000, number + 0x10000):
+        if values.min() <= each <= values.max():
+            return each
+    return number
+
+
+def _modality(values: NDArray[np.int64], data_set: Dataset, *, is_signed: bool) -> Values:
+    if sequence := data_set.get("ModalityLUTSequence"):
+        return _table(sequence[0], data_set, is_signed=is_signed)(values)
+    slope, intercept = _number(data_set, "RescaleSlope"), _number(data_set, "RescaleIntercept")
+    if slope is None or slope == 0.0:
+        slope, intercept = 1.0, 0.0
+    rescaled = values * np.float64(slope) + np.float64(intercept or 0.0)
+    if not (np.abs(rescaled) < _LARGEST).all():
+        raise ValueError("the rescale leads out of all numbers")
+    return rescaled
+
+
+def _voi(values: Values, data_set: Dataset, padding: NDArray[np.bool_], counts: _Counts) -> Values:
+    """Return values in 0 to 1: by the VOI LUT, else by the first window, else from least to greatest."""
+    if sequence := data_set.get("VOILUTSequence"):
+        table = _table(sequence[0], data_set, is_signed=bool(values.min() < 0))
+        return np.asarray(table(values) / (2**table.bits - 1))
+    centre, width = _number(data_set, "WindowCenter"), _number(data_set, "WindowWidth")
+    if centre is not None and width is not None and width > 0:
+        function = values_of(data_set, "VOILUTFunction") or ["LINEAR"]
+        return _windowed(values, centre, width, function[0].upper())
+    return _between_extremes(values, padding, counts)
+
+
+def _windowed(values: Values, centre: float, width: float, function: str) -> Values:
+    """Apply a window (PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
+    if function == "SIGMOID":
+        return 1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - centre) / width, -80.0, 80.0)))
+    if function != "LINEAR_EXACT":
+        centre, width = centre - 0.5, width - 1.0
+    if width <= 0.0:
+        return (values > centre).astype(np.float64)
+    return np.clip((values - centre) / width + 0.5, 0.0, 1.0)
+
+
+def _between_extremes(values: Values, padding: NDArray[np.bool_], counts: _Counts) -> Values:
+    """Return 0 for the least value that occurs, 1 for the greatest; a flat image is black."""
+    occurring = values[(counts.of_words > 0) & ~padding]
+    if not len(occurring):
+        return np.zeros_like(values)
+    least, greatest = float(occurring.min()), float(occurring.max())
+    return np.clip((values - least) / max(greatest - least, 1e-6), 0.0, 1.0)
+
+
+def _table(item: Dataset, data_set: Dataset, *, is_signed: bool) -> LookupTable:
+    little_endian = data_set.original_encoding[1] in (True, None)
+    return lookup_table(item, is_signed=is_signed, little_endian=little_endian)
+
+
+def _number(data_set: Dataset, keyword: str) -> float | None:
+    """Return the first value of a decimal attribute; None if it is absent, empty or no number."""
+    value = data_set.get(keyword)
+    if value is not None and not isinstance(value, str | int | float):
+        value = value[0] if len(value) else None
+    try:
+        number = float(value) if value not in (None, "") else None
+    except ValueError:
+        return None
+    return number if number is not None and np.isfinite(number) else None

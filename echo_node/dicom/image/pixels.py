@@ -1,0 +1,149 @@
+"""A stored image as a radiologist sees it: decoded, windowed, cropped, upright, 8 bit.
+
+Runs in the drafting worker, never on the network thread. In the order of PS3.4 Annex N: decode →
+padding masked → Modality LUT → VOI LUT → invert once → crop to the collimator → square pixels → orientation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydicom.dataset import Dataset
+
+from echo_node.dicom.header import PARSE_ERRORS, instance_from_file, read_whole, values
+from echo_node.dicom.image.collimation import opening, shutter
+from echo_node.dicom.image.decoding import decoded
+from echo_node.dicom.image.greyscale import displayed_grey
+from echo_node.dicom.image.orientation import patient_orientation
+from echo_node.dicom.selection.selector import DEFAULTS, ChestImageSelector
+from echo_node.domain.ports import PixelReader
+from echo_node.domain.study import GreyImage, Greyscale, SelectedImage, Selection, StoredInstance
+from echo_node.errors import PermanentError
+from echo_node.settings import SelectionSettings
+
+_SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio")
+"""Each one is rows, then columns; the last counts where no physical spacing is given (PS3.3 C.7.6.3.1.7)."""
+_SQUARE_ENOUGH, _MOST_OBLONG = 1.01, 4.0
+
+
+class DisplayedPixels:
+    """Fulfils the PixelReader port."""
+
+    def __init__(self, greyscale: Greyscale = Greyscale.WINDOW) -> None:
+        self._greyscale = greyscale
+
+    def read(self, image: SelectedImage) -> GreyImage:
+        """Return the displayed image at full resolution.
+
+        Raises:
+            PermanentError: the pixel data cannot be decoded or shown.
+        """
+        data_set = read_whole(image.instance.path)
+        try:
+            grey = self._shown(data_set)
+        except MemoryError as error:
+            raise PermanentError("the image does not fit into memory") from error
+        height, width = grey.shape
+        return GreyImage(width, height, grey.tobytes())
+
+    def _shown(self, data_set: Dataset) -> NDArray[np.uint8]:
+        frame = decoded(data_set)
+        height, width = frame.words.shape
+        left = opening(data_set, height, width)
+        try:
+            shown = replace(frame, words=left.of(frame.words))
+            grey = displayed_grey(frame, data_set, self._greyscale, shown)
+        except PARSE_ERRORS as error:
+            raise PermanentError(
+                "the image cannot be shown: its window or look-up table makes no sense; send it again"
+            ) from error
+        if (covered := shutter(data_set, height, width)) is not None:
+            grey[left.of(covered)] = 0
+        grey = _square(grey, data_set)
+        orientation = patient_orientation(data_set)
+        if orientation is not None and orientation.is_frontal:
+            grey = orientation.as_displayed(grey)
+        return grey
+
+
+class KeptPixels:
+    """Fulfils the PixelReader port: an image that was looked at, and is then read, is decoded once.
+
+    Args:
+        reader: decodes it.
+    """
+
+    def __init__(self, reader: PixelReader) -> None:
+        self._reader = reader
+        self._kept: tuple[StoredInstance, GreyImage] | None = None
+
+    def read(self, image: SelectedImage) -> GreyImage:
+        """Return the displayed image, and keep it for one more time.
+
+        Raises:
+            PermanentError: the pixel data cannot be decoded or shown.
+        """
+        kept, self._kept = self._kept, None
+        if kept is not None and kept[0] == image.instance:
+            return kept[1]
+        shown = self._reader.read(image)
+        self._kept = (image.instance, shown)
+        return shown
+
+
+def select_file(path: Path, settings: SelectionSettings = DEFAULTS) -> Selection:
+    """Return the chest image in one DICOM file from anywhere, by the rules for a received study.
+
+    Args:
+        path: the file.
+        settings: what else may not be read.
+
+    Raises:
+        NotEligible: it is not an image to draft from; the message says why.
+        PermanentError: it is not a whole DICOM file.
+    """
+    return ChestImageSelector(settings).select([instance_from_file(path)])
+
+
+def read_file(
+    path: Path, settings: SelectionSettings = DEFAULTS, greyscale: Greyscale = Greyscale.WINDOW
+) -> tuple[Selection, GreyImage]:
+    """Return the chest image of one DICOM file from anywhere, and its selection for a report encoder.
+
+    Args:
+        path: the file.
+        settings: what else may not be read.
+        greyscale: how its grey values are made.
+
+    Raises:
+        NotEligible: it is not an image to draft from; the message says why.
+        PermanentError: it is not a whole DICOM file, or its pixel data cannot be decoded.
+    """
+    selection = select_file(path, settings)
+    return selection, DisplayedPixels(greyscale).read(selection.images[0])
+
+
+def _square(grey: NDArray[np.uint8], data_set: Dataset) -> NDArray[np.uint8]:
+    """Stretch pixels that are longer one way than the other; a ratio that no detector has is ignored."""
+    ratio = _row_to_column_spacing(data_set)
+    if not _SQUARE_ENOUGH < max(ratio, 1 / ratio) <= _MOST_OBLONG:
+        return grey
+    height, width = grey.shape
+    size = (width, round(height * ratio)) if ratio > 1 else (round(width / ratio), height)
+    return np.asarray(Image.fromarray(grey, "L").resize(size, Image.Resampling.BILINEAR))
+
+
+def _row_to_column_spacing(data_set: Dataset) -> float:
+    """Return the height of a pixel by its width; 1 where the header says nothing that makes sense."""
+    for keyword in _SPACINGS:
+        try:
+            rows, columns = (float(each) for each in values(data_set, keyword))
+        except ValueError:
+            continue
+        if 0 < rows < np.inf and 0 < columns < np.inf:
+            return rows / columns
+    return 1.0

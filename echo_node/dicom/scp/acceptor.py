@@ -1,0 +1,314 @@
+"""An association that a peer opened, served by one thread that waits for what comes.
+
+pynetdicom negotiates it, and keeps its state machine (PS3.8 9.2) and all messages but C-STORE. Not used are
+its two threads for each association, which look every millisecond whether there is something to do, and its
+way with data sets, which copies each several times over and holds it whole: as soon as the association is
+established its network thread ends, and its other thread reads from the connection itself.
+"""
+
+# ruff: noqa: SLF001 - stands in for parts of pynetdicom that are not public: look here when its version changes
+
+from __future__ import annotations
+
+import queue
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from typing import Any, cast
+
+import structlog
+from pynetdicom import evt
+from pynetdicom.association import Association
+from pynetdicom.fsm import InvalidEventError
+from pynetdicom.pdu_primitives import P_DATA
+
+from echo_node.dicom.header import PARSE_ERRORS
+from echo_node.dicom.pynetdicom_fixes import ClosingSocket
+from echo_node.dicom.scp.c_store import StoreContext, StoreOperation, StoreService
+from echo_node.dicom.scp.command import C_STORE_RQ, Command, store_response
+from echo_node.dicom.scp.messages import Message, Messages
+from echo_node.dicom.scp.pdu_stream import COMMAND, LAST, P_DATA_TF, SLACK_BYTES, InvalidPdu, PduStream
+from echo_node.domain.intake import Piece
+
+_log = structlog.get_logger()
+
+_ESTABLISHED, _CLOSED = "Sta6", "Sta1"
+_CONNECTION_CLOSED, _INVALID_PDU = "Evt17", "Evt19"
+_UNLIMITED = 2**32 - 1
+_LONGEST_WITHOUT_DATA = 64 * 1024
+_LONGEST_OTHER_BYTES = 16 * 1024 * 1024
+"""The data set of a message that is no C-STORE; a question about 10,000 instances has 2 MB."""
+_LOOK_EVERY_S = 0.05
+_PARTING_S = 1.0
+"""How long a peer is given to close the connection once all is said."""
+
+
+class Acceptor:
+    """Takes the place of what runs in an association's threads.
+
+    Args:
+        association: pynetdicom's, not started.
+        connection: its socket, with a time-out that bounds how long the peer may be silent.
+        service: takes the instances that the peer offers.
+    """
+
+    def __init__(self, association: Association, connection: ClosingSocket, service: StoreService) -> None:
+        self._association = cast("Any", association)
+        self._network = cast("Any", association.dul)
+        self._connection = connection
+        self._service = service
+        self._messages = Messages(self._begin)
+        self._acting = threading.RLock()
+        self._serves = False
+        self._negotiate = self._network.run
+        self._look_for_data = self._network._is_transport_event
+        self._run_as_before = self._association._run_reactor
+        self._abort_as_before = self._association._abort_blocking
+        self._network.run = self._run_network
+        self._network._is_transport_event = self._is_transport_event
+        self._association._run_reactor = self._serve
+        self._association._abort_blocking = self._abort
+
+    def _run_network(self) -> None:
+        """Be the network thread, which negotiates.
+
+        If it ends before the request has been understood, so does the association, at once: pynetdicom lets
+        it wait for the request for the whole of its patience, and a few senders of spoilt requests kept
+        everyone out.
+        """
+        try:
+            self._negotiate()
+        except InvalidEventError:
+            _log.info("association_broken", reason="what came does not fit the state of the association")
+            self._connection.close()
+        finally:
+            if self._association.requestor.primitive is None:
+                self._network.to_user_queue.put(None)
+
+    def _is_transport_event(self) -> bool:
+        """End the network thread once the association is established: what comes now is read elsewhere."""
+        if self._network.state_machine.current_state == _ESTABLISHED:
+            self._serves = True
+            self._network.kill_dul()
+            return False
+        return bool(self._look_for_data())
+
+    def _serve(self) -> None:
+        """Be the association's thread: do what the peer asks until one of both ends it."""
+        while self._network.is_alive() and self._network.state_machine.current_state != _CLOSED:
+            self._network.join(_LOOK_EVERY_S)
+        if not self._serves:
+            self._run_as_before()
+            return
+        association = self._association
+        self._network.send_pdu = self._send
+        with self._acting:
+            self._settle()  # what was to be sent meanwhile, such as an abort
+        longest = association.acceptor.maximum_length
+        connection: Any = self._connection.socket
+        stream = PduStream(connection, longest + SLACK_BYTES if longest else _UNLIMITED)
+        try:
+            while association.is_established and not association._kill:
+                self._take_pdu(stream)
+        finally:
+            try:
+                self._messages.abandon()
+            finally:
+                self._part(stream)
+                association.kill()
+
+    def _take_pdu(self, stream: PduStream) -> None:
+        try:
+            kind, length = stream.next()
+            if kind == P_DATA_TF:
+                for context_id, control, piece in stream.fragments(length):
+                    self._messages.take(context_id, control, piece)
+                    if not self._association.is_established:
+                        return
+            else:
+                self._take_without_data(kind, length, stream)
+        except TimeoutError:
+            _log.info("association_silent", peer=self._peer)
+            self._association.abort()
+        except OSError:
+            self._act(_CONNECTION_CLOSED)
+        except InvalidPdu as error:
+            _log.info("association_broken", peer=self._peer, reason=str(error))
+            self._act(_INVALID_PDU)
+
+    def _take_without_data(self, kind: int, length: int, stream: PduStream) -> None:
+        """Let pynetdicom act on a PDU that is no P-DATA-TF: a release, an abort, what should not come."""
+        if length > _LONGEST_WITHOUT_DATA:
+            raise InvalidPdu("a PDU without data is too long")
+        pdu = bytes([kind, 0]) + length.to_bytes(4, "big") + stream.read(length)
+        try:
+            decoded, event = self._network._decode_pdu(bytearray(pdu))
+        except (*PARSE_ERRORS, AssertionError) as error:
+            raise InvalidPdu("a PDU cannot be understood") from error
+        self._network._recv_pdu.put(decoded)
+        self._act(event)
+
+    def _begin(self, context_id: int, command: Command, encoded: bytes) -> Message:
+        context = self._association._accepted_cx.get(context_id)
+        if context is None:
+            raise InvalidPdu("a message came under a presentation context that was not accepted")
+        if command.field != C_STORE_RQ:
+            return _OtherMessage(lambda data_set: self._pass_on(context_id, encoded, data_set))
+        if not command.has_message_id:
+            raise InvalidPdu("a request without a Message ID cannot be answered")
+        longest = self._association.requestor.maximum_length or 0
+        under = StoreContext(str(context.abstract_syntax), str(context.transfer_syntax[0]), self._peer)
+        return _StoreMessage(
+            self._service.begin(command, under),
+            lambda status, comment: self._respond(
+                store_response(command, status, comment, context_id, longest)
+            ),
+            self._service.in_hand,
+        )
+
+    def _pass_on(self, context_id: int, command: bytes, data_set: bytes | None) -> None:
+        """Let pynetdicom serve a message that is no C-STORE."""
+        message: Any = P_DATA()
+        message.presentation_data_value_list = [[context_id, bytes([COMMAND | LAST]) + command]]
+        if data_set is not None:
+            message.presentation_data_value_list += [[context_id, bytes([LAST]) + data_set]]
+        dimse = self._association.dimse
+        try:
+            with self._acting:
+                dimse.receive_primitive(message)
+                self._settle()
+        except PARSE_ERRORS as error:
+            raise InvalidPdu("a message cannot be understood") from error
+        self._conclude()
+        _, request = dimse.get_msg(block=False)
+        if request is not None and self._association.is_established:
+            self._association._serve_request(request, context_id)
+
+    def _act(self, event: str) -> None:
+        """Let the state machine act on what happened."""
+        with self._acting:
+            self._network.event_queue.put(event)
+            self._settle()
+        self._conclude()
+
+    def _conclude(self) -> None:
+        """Release the association if the peer wants that, and see whether it was aborted."""
+        association = self._association
+        if association.acse.is_release_requested():
+            association.acse.send_release(is_response=True)
+            association.is_released = True
+            association.is_established = False
+            evt.trigger(association, evt.EVT_RELEASED, {})
+        elif association.acse.is_aborted():
+            self._network.receive_pdu(wait=False)
+            association.is_aborted = True
+            association.is_established = False
+            evt.trigger(association, evt.EVT_ABORTED, {})
+
+    def _send(self, primitive: Any) -> None:
+        """Send at once what pynetdicom would have queued for its network thread."""
+        with self._acting:
+            self._network.to_provider_queue.put(primitive)
+            self._settle()
+
+    def _respond(self, pdus: bytes) -> None:
+        with self._acting:
+            if self._association.is_established:
+                self._connection.send(pdus)
+                self._settle()
+        self._conclude()
+
+    def _settle(self) -> None:
+        """Let the state machine act until nothing is left to do."""
+        network = self._network
+        try:
+            while network._process_recv_primitive() or not network.event_queue.empty():
+                network.state_machine.do_action(network.event_queue.get_nowait())
+        except (InvalidEventError, queue.Empty, *PARSE_ERRORS):
+            # What came does not fit the state, or cannot be told to the association: it is over.
+            network.to_provider_queue.queue.clear()
+            self._association.is_established = False
+
+    def _abort(self, block: bool = True) -> None:
+        """Abort the association, from any thread."""
+        association = self._association
+        if not self._serves:
+            self._abort_as_before(block)
+            return
+        if association._sent_abort or association.is_released:
+            return
+        association._sent_abort = association._kill = True
+        is_heard = self._acting.acquire(timeout=_PARTING_S)  # else the peer does not read what it is sent
+        if is_heard:
+            try:
+                association.acse.send_abort(0x00)
+            finally:
+                self._acting.release()
+        association.is_aborted, association.is_established = True, False
+        evt.trigger(association, evt.EVT_ABORTED, {})
+        connection = self._connection.socket
+        if threading.current_thread() is association or connection is None:
+            return
+        with suppress(OSError):  # wakes the thread that waits for the peer
+            connection.shutdown(socket.SHUT_RD if is_heard else socket.SHUT_RDWR)
+        if block:
+            association.join(_PARTING_S)
+
+    def _part(self, stream: PduStream) -> None:
+        """Give the peer a moment to read what was sent last, then close the connection."""
+        connection = self._connection.socket
+        if self._network.state_machine.current_state == _CLOSED or connection is None:
+            return
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_WR)
+            stream.drain(_PARTING_S)
+        self._act(_CONNECTION_CLOSED)
+
+    @property
+    def _peer(self) -> str:
+        return str(self._association.requestor.ae_title).strip()
+
+
+class _StoreMessage:
+    """A C-STORE, and how it is answered."""
+
+    def __init__(
+        self,
+        operation: StoreOperation,
+        answer: Callable[[int, str], None],
+        in_hand: AbstractContextManager[None],
+    ) -> None:
+        self._operation = operation
+        self._answer = answer
+        self._in_hand = in_hand
+
+    def write(self, piece: Piece) -> None:
+        self._operation.write(piece)
+
+    def finish(self) -> None:
+        with self._in_hand:
+            self._answer(*self._operation.finish())
+
+    def abandon(self) -> None:
+        self._operation.abandon()
+
+
+class _OtherMessage:
+    """Any other message: gathered whole, then passed on."""
+
+    def __init__(self, pass_on: Callable[[bytes | None], None]) -> None:
+        self._pass_on = pass_on
+        self._data_set: bytearray | None = None
+
+    def write(self, piece: Piece) -> None:
+        self._data_set = self._data_set or bytearray()
+        self._data_set += piece
+        if len(self._data_set) > _LONGEST_OTHER_BYTES:
+            raise InvalidPdu("a message is too long")
+
+    def finish(self) -> None:
+        self._pass_on(None if self._data_set is None else bytes(self._data_set))
+
+    def abandon(self) -> None:
+        self._data_set = None

@@ -1,0 +1,167 @@
+"""One C-STORE, from its command to its status (PS3.4 Annex B).
+
+Its data set goes to the sink piece by piece. Whatever goes wrong on the way, the rest of the data set is let
+pass and the sender gets a status.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+
+import structlog
+
+from echo_node.dicom.contexts import contexts
+from echo_node.dicom.header import identity_of
+from echo_node.dicom.scp.command import Command
+from echo_node.dicom.scp.file_meta import file_meta
+from echo_node.dicom.statuses import Status
+from echo_node.domain.identifiers import is_valid_uid
+from echo_node.domain.intake import InstanceArrival, InstanceSink, Piece
+from echo_node.domain.study import InstanceIdentity, ReceivedInstance
+from echo_node.errors import InstanceRejected, TransientError
+
+_log = structlog.get_logger()
+
+_OUT_OF_SPACE = {errno.ENOSPC, errno.EDQUOT}
+
+
+@dataclass(frozen=True, slots=True)
+class StoreContext:
+    """Under what a C-STORE came.
+
+    Attributes:
+        abstract_syntax: the SOP class of the presentation context.
+        transfer_syntax: that data sets come in.
+        calling_ae_title: who sends.
+    """
+
+    abstract_syntax: str
+    transfer_syntax: str
+    calling_ae_title: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreService:
+    """Takes instances.
+
+    Attributes:
+        sink: where they go.
+        in_hand: entered while one is being made durable and answered.
+    """
+
+    sink: InstanceSink
+    in_hand: AbstractContextManager[None]
+
+    def begin(self, command: Command, context: StoreContext) -> StoreOperation:
+        """Begin to take the instance of a C-STORE request."""
+        return StoreOperation(command, context, self.sink)
+
+
+class StoreOperation:
+    """Takes one instance.
+
+    Args:
+        command: the request's command set.
+        context: under what it came.
+        sink: where the instance goes.
+    """
+
+    def __init__(self, command: Command, context: StoreContext, sink: InstanceSink) -> None:
+        self._command = command
+        self._context = context
+        self._sink = sink
+        self._arrival: InstanceArrival
+        self._begun = ExitStack()
+        self._answer: tuple[int, str] | None = None
+        self._attempt(self._begin)
+
+    def write(self, piece: Piece) -> None:
+        """Take the next bytes of the data set."""
+        self._attempt(lambda: self._arrival.write(piece))
+
+    def finish(self) -> tuple[int, str]:
+        """Store what has come, whole; return the status to answer, and a comment that says why.
+
+        What conflicts with a known instance is kept too, set aside: refused, its sender might try for ever.
+        """
+        self._attempt(self._store)
+        self.abandon()
+        return self._answer or (Status.SUCCESS, "")
+
+    def abandon(self) -> None:
+        """Let what was not stored go."""
+        self._begun.close()
+
+    def _begin(self) -> None:
+        command, context = self._command, self._context
+        if (
+            command.sop_class_uid != context.abstract_syntax
+            or contexts().storage_class(context.abstract_syntax) is None
+        ):
+            raise InstanceRejected(
+                Status.SOP_CLASS_NOT_SUPPORTED, "the SOP class is not that of the presentation context"
+            )
+        if not is_valid_uid(command.sop_instance_uid):
+            raise InstanceRejected(
+                Status.CANNOT_UNDERSTAND, "Affected SOP Instance UID is not a valid DICOM UID"
+            )
+        if not command.has_data_set:
+            raise InstanceRejected(Status.CANNOT_UNDERSTAND, "the request has no data set")
+        meta = file_meta(
+            command.sop_class_uid, command.sop_instance_uid, context.transfer_syntax, context.calling_ae_title
+        )
+        self._arrival = self._begun.enter_context(self._sink.begin(meta))
+
+    def _store(self) -> None:
+        identity = self._identity()
+        received = ReceivedInstance(identity, self._context.calling_ae_title, urgent=self._command.is_urgent)
+        self._arrival.store(received)
+
+    def _identity(self) -> InstanceIdentity:
+        try:
+            identity = identity_of(self._arrival.data_set(), self._context.transfer_syntax)
+        except ValueError as error:
+            raise InstanceRejected(Status.CANNOT_UNDERSTAND, str(error)) from error
+        if identity.sop_class_uid != self._command.sop_class_uid:
+            raise InstanceRejected(
+                Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, "the data set's SOP Class UID is not the request's"
+            )
+        if identity.sop_instance_uid != self._command.sop_instance_uid:
+            raise InstanceRejected(
+                Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS,
+                "the data set's SOP Instance UID is not the request's",
+            )
+        return identity
+
+    def _attempt(self, step: Callable[[], None]) -> None:
+        """Do a step unless one before it has failed already; if it fails, that is the answer."""
+        if self._answer is not None:
+            return
+        try:
+            step()
+        except InstanceRejected as refusal:
+            self._refuse(refusal.status, str(refusal))
+        except TransientError:
+            self._refuse(Status.PROCESSING_FAILURE, "cannot store now, send again later")
+        except OSError as error:
+            if error.errno in _OUT_OF_SPACE:
+                self._refuse(Status.OUT_OF_RESOURCES, "the disk is full")
+            else:
+                self._fail("the instance could not be written")
+        except Exception:
+            self._fail("internal error")
+
+    def _refuse(self, status: int, reason: str) -> None:
+        _log.warning(
+            "instance_refused", peer=self._context.calling_ae_title, status=f"0x{status:04X}", reason=reason
+        )
+        self._answer = status, reason
+        self.abandon()
+
+    def _fail(self, comment: str) -> None:
+        _log.exception("store_failed", peer=self._context.calling_ae_title)
+        self._answer = Status.PROCESSING_FAILURE, comment
+        self.abandon()

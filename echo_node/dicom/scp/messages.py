@@ -1,0 +1,101 @@
+"""DIMSE messages from their fragments: a command, then its data set if it has one (PS3.7 6.3, PS3.8 Annex E).
+
+A data set is handed on in pieces, never held as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from echo_node.dicom.scp.command import Command, read_command
+from echo_node.dicom.scp.pdu_stream import COMMAND, LAST, InvalidPdu
+from echo_node.domain.intake import Piece
+
+_LONGEST_COMMAND_BYTES = 64 * 1024
+_GATHERED_BYTES = 512 * 1024
+
+
+class Message(Protocol):
+    """A message whose command has come."""
+
+    def write(self, piece: Piece) -> None:
+        """Take the next bytes of its data set."""
+        ...
+
+    def finish(self) -> None:
+        """Do what it asks: it is here as a whole."""
+        ...
+
+    def abandon(self) -> None:
+        """Forget it: the rest will not come."""
+        ...
+
+
+class Messages:
+    """Puts one message after another together.
+
+    Args:
+        begin: makes a message of the id of its presentation context, its command, and that as it was encoded.
+            It may raise InvalidPdu, as it may ValueError for a command that cannot be used.
+    """
+
+    def __init__(self, begin: Callable[[int, Command, bytes], Message]) -> None:
+        self._begin = begin
+        self._command = bytearray()
+        self._message: Message | None = None
+        self._context_id = 0
+        self._gathered = memoryview(bytearray(_GATHERED_BYTES))
+        self._filled = 0
+
+    def take(self, context_id: int, control: int, piece: memoryview) -> None:
+        """Take what came of a fragment (see PduStream.fragments).
+
+        Raises:
+            InvalidPdu: it belongs to nothing.
+        """
+        if control & COMMAND:
+            self._take_command(context_id, piece, is_last=bool(control & LAST))
+        else:
+            self._take_data_set(context_id, piece, is_last=bool(control & LAST))
+
+    def abandon(self) -> None:
+        """Forget a message that has not come as a whole."""
+        if self._message is not None:
+            self._message.abandon()
+            self._message = None
+
+    def _take_command(self, context_id: int, piece: memoryview, *, is_last: bool) -> None:
+        if self._message is not None:
+            raise InvalidPdu("a command came in the middle of a data set")
+        self._command += piece
+        if len(self._command) > _LONGEST_COMMAND_BYTES:
+            raise InvalidPdu("a command is too long")
+        if not is_last:
+            return
+        encoded = bytes(self._command)
+        self._command.clear()
+        try:
+            command = read_command(encoded)
+            message = self._begin(context_id, command, encoded)
+            has_data_set = command.has_data_set
+        except ValueError as error:
+            raise InvalidPdu(str(error)) from error
+        if has_data_set:
+            self._message, self._context_id, self._filled = message, context_id, 0
+        else:
+            message.finish()
+
+    def _take_data_set(self, context_id: int, piece: memoryview, *, is_last: bool) -> None:
+        message = self._message
+        if message is None or self._command or context_id != self._context_id:
+            raise InvalidPdu("a data set came without its command")
+        if self._filled + len(piece) > len(self._gathered):
+            message.write(self._gathered[: self._filled])
+            self._filled = 0
+        self._gathered[self._filled : self._filled + len(piece)] = piece
+        self._filled += len(piece)
+        if is_last:
+            message.write(self._gathered[: self._filled])
+            self._message = None
+            message.finish()

@@ -1,0 +1,226 @@
+"""The front door: who may come in, C-ECHO, questions and reports of storage commitment (PS3.4 Annexes A, J).
+
+What comes by C-STORE goes through store.py. Whatever goes wrong inside, the peer gets a status.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import structlog
+from pynetdicom import evt
+from pynetdicom.ae import ApplicationEntity
+
+from echo_node.dicom.contexts import contexts
+from echo_node.dicom.scp.c_store import StoreService
+from echo_node.dicom.scp.listener import AssociationListener
+from echo_node.dicom.scp.storage_commitment import CommitmentProvider
+from echo_node.dicom.scu.storage_commitment import report_of
+from echo_node.dicom.statuses import Status
+from echo_node.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from echo_node.domain.commitment import CommitmentReport
+from echo_node.domain.intake import InstanceSink
+from echo_node.domain.ports import PromiseIntake
+from echo_node.errors import ConfigError, InstanceRejected, TransientError
+from echo_node.settings import IntakeSettings, NodeSettings, Peer
+
+_log = structlog.get_logger()
+
+_REJECTED_PERMANENT, _BY_SERVICE_USER, _CALLING_AE_TITLE_NOT_RECOGNISED = 0x01, 0x01, 0x03
+_GRACE_S = 5.0
+
+
+class StorageProvider:
+    """The node's service class provider.
+
+    Args:
+        node: AE title, address and port.
+        intake: who may send, limits and timeouts.
+        peers: known application entities by name; those with a host may only send from it.
+        sink: where instances go.
+        on_report: told what a peer (its AE title) says of a request for storage commitment, and says whether
+            it was open; without it no such report is taken.
+        promises: where peers' own requests for storage commitment go; without it none is taken.
+    """
+
+    def __init__(
+        self,
+        node: NodeSettings,
+        intake: IntakeSettings,
+        peers: Mapping[str, Peer],
+        sink: InstanceSink,
+        on_report: Callable[[CommitmentReport, str], bool] | None = None,
+        promises: PromiseIntake | None = None,
+    ) -> None:
+        self._node = node
+        self._intake = intake
+        self._peers = peers
+        self._sink = sink
+        self._on_report = on_report
+        self._commitment = CommitmentProvider(peers, promises) if promises is not None else None
+        self._in_hand = _Busy()
+        self._listener: AssociationListener | None = None
+        self._thread: threading.Thread | None = None
+        self._entity = self._application_entity()
+
+    def start(self) -> int:
+        """Listen, and return the port that was bound.
+
+        Raises:
+            ConfigError: the address or port cannot be had.
+        """
+        address = (self._node.bind_address, self._node.port)
+        try:
+            listener: Any = self._entity.make_server(
+                address,
+                evt_handlers=[
+                    (evt.EVT_REQUESTED, self._on_requested),
+                    (evt.EVT_REJECTED, _on_rejected),
+                    (evt.EVT_N_ACTION, self._on_action),
+                    (evt.EVT_N_EVENT_REPORT, self._on_event_report),
+                ],
+                server_class=AssociationListener,
+                patience_s=self._intake.acse_timeout_s,
+                silence_s=self._intake.network_timeout_s,
+                maximum_waiting=max(64, 4 * self._intake.maximum_associations),
+                shares_port=self._intake.processes > 1,
+                service=StoreService(self._sink, self._in_hand),
+            )
+        except OSError as error:
+            raise ConfigError(
+                f"cannot listen on {address[0]} port {address[1]}: {error.strerror or error}; "
+                "set node.bind_address and node.port to what is free"
+            ) from error
+        self._listener = cast("AssociationListener", listener)
+        self._thread = threading.Thread(target=self._listener.serve, name="dicom-listener", daemon=True)
+        self._thread.start()
+        return self._listener.port
+
+    def stop(self) -> None:
+        """Accept no more, let the C-STORE in hand finish, and abort what associations are left."""
+        if self._listener is None or self._thread is None:
+            return
+        self._listener.close()
+        self._thread.join()
+        self._in_hand.wait_until_idle(_GRACE_S)
+        for association in self._entity.active_associations:
+            association.abort()
+        self._listener = self._thread = None
+
+    def _application_entity(self) -> ApplicationEntity:
+        entity = ApplicationEntity(self._node.ae_title)
+        entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+        entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+        entity.require_called_aet = self._intake.require_called_ae_title
+        entity.require_calling_aet = list(self._intake.allowed_calling_ae_titles)
+        entity.maximum_associations = -(-self._intake.maximum_associations // self._intake.processes)
+        entity.maximum_pdu_size = self._intake.maximum_pdu_bytes
+        entity.acse_timeout = self._intake.acse_timeout_s
+        entity.dimse_timeout = self._intake.network_timeout_s
+        entity.network_timeout = self._intake.network_timeout_s
+        entity.supported_contexts = contexts().supported()
+        if self._on_report is not None or self._commitment is not None:
+            is_provider = self._commitment is not None
+            entity.supported_contexts += [contexts().commitment_context(is_provider=is_provider)]
+        return entity
+
+    def _on_requested(self, event: evt.Event) -> None:
+        """Turn away a known AE title that calls from another address than its own."""
+        association = event.assoc
+        request = association.requestor.primitive
+        calling = str(request.calling_ae_title).strip() if request else ""
+        hosts = [peer.host for peer in self._peers.values() if peer.ae_title == calling and peer.host]
+        if hosts and not any(_is_address_of(host, association.requestor.address) for host in hosts):
+            _log.warning("association_rejected", peer=calling, reason="not the address of this peer")
+            association.acse.send_reject(
+                _REJECTED_PERMANENT, _BY_SERVICE_USER, _CALLING_AE_TITLE_NOT_RECOGNISED
+            )
+            association.kill()
+
+    def _on_action(self, event: evt.Event) -> tuple[int, None]:
+        """Take a request for storage commitment; success says that it is durable, not what becomes of it."""
+        commitment = self._commitment
+        if commitment is None:
+            return Status.UNRECOGNISED_OPERATION, None
+        return self._recorded(event, lambda _: commitment.take(event), "request_refused", "ask again later")
+
+    def _on_event_report(self, event: evt.Event) -> tuple[int, None]:
+        """Take a report on storage commitment; one that nobody waits for any more is acknowledged too."""
+        on_report = self._on_report
+        if on_report is None:
+            return Status.PROCESSING_FAILURE, None
+
+        def take(peer: str) -> None:
+            if not on_report(report_of(event), peer):
+                _log.info("report_not_awaited", peer=peer)
+
+        return self._recorded(event, take, "report_refused", "send again later")
+
+    def _recorded(
+        self, event: evt.Event, take: Callable[[str], None], refused: str, advice: str
+    ) -> tuple[int, None]:
+        """Return the status of a message that *take* records, given who sent it; every failure has one."""
+        peer = str(event.assoc.requestor.ae_title).strip()
+        with self._in_hand:
+            try:
+                take(peer)
+            except InstanceRejected as refusal:
+                _log.warning(refused, peer=peer, status=f"0x{refusal.status:04X}", reason=str(refusal))
+                return refusal.status, None
+            except TransientError:
+                _log.warning(refused, peer=peer, reason=f"cannot record it now, {advice}")
+                return Status.PROCESSING_FAILURE, None
+            except Exception:
+                _log.exception(refused, peer=peer)
+                return Status.PROCESSING_FAILURE, None
+        return Status.SUCCESS, None
+
+
+def _on_rejected(event: evt.Event) -> None:
+    """Say who was turned away by the negotiation; why is in the limits and AE titles of the settings."""
+    requestor = event.assoc.requestor
+    _log.warning("association_rejected", peer=str(requestor.ae_title).strip(), reason="AE titles or limits")
+
+
+def _is_address_of(host: str, address: str) -> bool:
+    """Say whether *address* is one of those that *host* stands for now."""
+    try:
+        known = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
+    except OSError:
+        return False
+    return _plain(address) in {_plain(str(each)) for each in known}
+
+
+def _plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return mapped or parsed
+
+
+class _Busy:
+    """Counts what is in hand, so that stopping can wait for it."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._changed = threading.Condition()
+
+    def __enter__(self) -> None:
+        with self._changed:
+            self._count += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._count -= 1
+            self._changed.notify_all()
+
+    def wait_until_idle(self, timeout_s: float) -> bool:
+        deadline = time.monotonic() + timeout_s
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: self._count == 0, timeout=max(0.0, deadline - time.monotonic())
+            )

@@ -1,0 +1,1 @@
+"""The way out: requests to other DICOM nodes and web services."""

@@ -1,0 +1,213 @@
+"""Asking an archive what it has: C-FIND (PS3.4 Annex C, as user of the Study Root) or QIDO-RS (PS3.18 10.6).
+
+Both take the same identifier, a data set: what has a value must match, what is empty is to be told. What
+comes back is read whole here, so that nobody after this meets a broken element.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import Protocol, TypeAlias
+from urllib.parse import quote, urlencode
+
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
+from pynetdicom.association import Association
+
+from echo_node.dicom.contexts import contexts
+from echo_node.dicom.header import PARSE_ERRORS, text
+from echo_node.dicom.scu.associate import associated, name_of
+from echo_node.dicom.scu.http import exchange, may_pass
+from echo_node.dicom.statuses import Verdict, classify, describe
+from echo_node.domain.identifiers import checked_uid
+from echo_node.errors import PermanentError, TransientError
+from echo_node.settings import Peer
+
+STUDY, SERIES, IMAGE = "STUDY", "SERIES", "IMAGE"
+
+MOST_ANSWERS = 500
+"""Of one question; an archive that has more to say has not understood it."""
+
+_PENDING = {0xFF00, 0xFF01}  # PS3.4 C.4.1.1.4
+
+
+class Deadline:
+    """How long a conversation may still take."""
+
+    def __init__(self, seconds: float) -> None:
+        self._ends_at = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Return the seconds that are left.
+
+        Raises:
+            TransientError: there are none.
+        """
+        left = self._ends_at - time.monotonic()
+        if left <= 0:
+            raise TransientError("the archive took longer than priors.time_limit_s")
+        return left
+
+
+Ask: TypeAlias = Callable[[Dataset], Sequence[Dataset]]
+"""Asks for what matches an identifier; raises as Archive.opened says."""
+
+
+class Archive(Protocol):
+    """A way to ask."""
+
+    def opened(self, deadline: Deadline) -> AbstractContextManager[Ask]:
+        """Open a conversation.
+
+        Raises:
+            TransientError: no connection, no answer in time, or one that cannot be read; the questions, too.
+            PermanentError: the archive does not take questions, or not from us; the questions, too.
+        """
+        ...
+
+
+def identifier(level: str, **keys: str) -> Dataset:
+    """Return the identifier of a question (PS3.4 C.4.1.1.3); what is empty in it is to be told."""
+    question = Dataset()
+    question.QueryRetrieveLevel = level
+    for keyword, value in keys.items():
+        setattr(question, keyword, value)
+    if not all(value.isascii() for value in keys.values()):
+        question.SpecificCharacterSet = "ISO_IR 192"
+    return question
+
+
+def probe(archive: Archive, timeout_s: float) -> None:
+    """Ask for a study that nobody has, to see whether the archive answers.
+
+    Raises:
+        TransientError: it does not.
+        PermanentError: it refuses.
+    """
+    with archive.opened(Deadline(timeout_s)) as ask:
+        ask(identifier(STUDY, StudyInstanceUID=generate_uid(prefix=None)))
+
+
+class FindArchive:
+    """Is asked by C-FIND, all questions on one association.
+
+    Args:
+        peer: the archive.
+        calling_ae_title: who we say we are.
+    """
+
+    def __init__(self, peer: Peer, calling_ae_title: str) -> None:
+        self._peer = peer
+        self._calling_ae_title = calling_ae_title
+
+    @contextmanager
+    def opened(self, deadline: Deadline) -> Iterator[Ask]:
+        """Open a conversation; see Archive."""
+        proposed = [contexts().query_proposal()]
+        with associated(self._peer, self._calling_ae_title, proposed, deadline.left()) as association:
+            yield partial(self._ask, association, deadline)
+
+    def _ask(self, association: Association, deadline: Deadline, question: Dataset) -> list[Dataset]:
+        answers: list[Dataset] = []
+        who = name_of(self._peer)
+        association.dimse_timeout = deadline.left()
+        try:
+            for response, answer in association.send_c_find(question, contexts().query.uid):
+                if "Status" not in response:
+                    raise TransientError(f"{who} did not answer C-FIND, or ended the association")
+                if response.Status not in _PENDING:
+                    self._check(int(response.Status))
+                    break
+                if answer is None:
+                    raise TransientError(f"{who} answers C-FIND with what cannot be read")
+                answers.append(_read(answer))
+                _check_count(answers, who)
+                association.dimse_timeout = deadline.left()
+        except (*PARSE_ERRORS, RuntimeError) as error:
+            raise TransientError(f"{who}: C-FIND came to nothing ({type(error).__name__})") from error
+        return answers
+
+    def _check(self, status: int) -> None:
+        verdict = classify(status)
+        if verdict is Verdict.REFUSED:
+            raise PermanentError(f"{name_of(self._peer)} refuses C-FIND: {describe(status)}")
+        if verdict is not Verdict.STORED:
+            raise TransientError(f"{name_of(self._peer)} cannot answer C-FIND now: {describe(status)}")
+
+
+class QidoArchive:
+    """Is asked by QIDO-RS.
+
+    Args:
+        url: of the DICOMweb service.
+        token: a bearer token, or empty.
+        name: for messages.
+    """
+
+    def __init__(self, url: str, token: str, name: str) -> None:
+        self._url = url.rstrip("/")
+        self._token = token
+        self._name = name
+
+    @contextmanager
+    def opened(self, deadline: Deadline) -> Iterator[Ask]:
+        """Open a conversation, which needs no connection of its own; see Archive."""
+        yield partial(self._ask, deadline)
+
+    def _ask(self, deadline: Deadline, question: Dataset) -> list[Dataset]:
+        headers = {"Accept": "application/dicom+json"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        request = urllib.request.Request(self._url + _target(question), headers=headers)  # noqa: S310 - http(s) only
+        left = deadline.left()
+        code, body = exchange(request, self._name, left, left)
+        if code == 204 or (code == 200 and not body.strip()):
+            return []
+        if code != 200:
+            message = f"{self._name} answers QIDO-RS with HTTP {code}"
+            if may_pass(code):
+                raise TransientError(message)
+            raise PermanentError(f"{message}: check priors.qido_url and priors.qido_token")
+        try:
+            answers = [_read(Dataset.from_json(each)) for each in json.loads(body)]
+        except PARSE_ERRORS:
+            raise TransientError(f"{self._name} answers QIDO-RS with something that cannot be read") from None
+        _check_count(answers, self._name)
+        return answers
+
+
+def _target(question: Dataset) -> str:
+    """Return path and query of an identifier (PS3.18 10.6.1)."""
+    level = text(question, "QueryRetrieveLevel")
+    above = {SERIES: ["StudyInstanceUID"], IMAGE: ["StudyInstanceUID", "SeriesInstanceUID"]}.get(level, [])
+    path = "".join(
+        f"/{resource}/{checked_uid(text(question, keyword), keyword)}"
+        for resource, keyword in zip(("studies", "series"), above, strict=False)
+    )
+    path += {STUDY: "/studies", SERIES: "/series", IMAGE: "/instances"}[level]
+    parameters = []
+    for element in question:
+        if element.keyword in {"QueryRetrieveLevel", "SpecificCharacterSet", *above}:
+            continue
+        if value := text(question, element.keyword):
+            parameters.append((element.keyword, value))
+        else:
+            parameters.append(("includefield", f"{int(element.tag):08X}"))
+    return f"{path}?{urlencode(parameters, quote_via=quote, safe='/:@')}"
+
+
+def _read(answer: Dataset) -> Dataset:
+    """Return an answer of which every element has been decoded, in its own character set."""
+    for _ in answer.iterall():
+        pass
+    return answer
+
+
+def _check_count(answers: Sequence[Dataset], who: str) -> None:
+    if len(answers) > MOST_ANSWERS:
+        raise TransientError(f"{who} has more than {MOST_ANSWERS} answers to a question about one patient")

@@ -1,0 +1,146 @@
+"""Storage commitment, as user (PS3.4 Annex J): a peer is asked whether it answers for what it was sent.
+
+The question is an N-ACTION; the answer, an N-EVENT-REPORT, comes on the same association, or later on one
+that the destination opens to our AE title. The second is the form that everyone supports.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+from pynetdicom import evt
+
+from echo_node.dicom.contexts import contexts
+from echo_node.dicom.scu.associate import associated, name_of
+from echo_node.dicom.statuses import Status, Verdict, classify, describe
+from echo_node.domain.commitment import CommitmentJob, CommitmentReport, ReferencedInstance
+from echo_node.domain.identifiers import is_valid_uid
+from echo_node.errors import PermanentError, TransientError
+from echo_node.settings import Peer
+
+PUSH_MODEL_INSTANCE = "1.2.840.10008.1.20.1.1"
+"""The well-known SOP instance of the Storage Commitment Push Model."""
+
+REQUEST = 1
+"""The only action type of the class (PS3.4 J.3.2)."""
+
+_SAME_ASSOCIATION_S = 1.0
+
+
+class CommitmentUser:
+    """Fulfils the CommitmentRequester port.
+
+    Args:
+        calling_ae_title: who we say we are, and who will be answered.
+        peers: whom to ask, by configured name.
+        timeout_s: how long a peer may take to accept a connection, an association, a message.
+    """
+
+    def __init__(self, calling_ae_title: str, peers: Mapping[str, Peer], timeout_s: float) -> None:
+        self._calling_ae_title = calling_ae_title
+        self._peers = peers
+        self._timeout_s = timeout_s
+
+    def request(self, job: CommitmentJob) -> CommitmentReport | None:
+        """Ask, and return the answer if it comes at once on the same association.
+
+        Raises:
+            TransientError: no association, abort, time-out, or a status that may pass.
+            PermanentError: the peer does not offer storage commitment, or refused the request.
+        """
+        peer = self._peers.get(job.destination)
+        if peer is None:
+            raise PermanentError(
+                f"no peer is named '{job.destination}' any more; add it to peers.toml, then retry"
+            )
+        push_model = contexts().commitment.uid
+        proposed = [contexts().commitment_proposal(is_provider=False)]
+        answer = _Answer()
+        with associated(
+            peer,
+            self._calling_ae_title,
+            proposed,
+            self._timeout_s,
+            [(evt.EVT_N_EVENT_REPORT, answer.take)],
+        ) as association:
+            response, _ = association.send_n_action(_question(job), REQUEST, push_model, PUSH_MODEL_INSTANCE)
+            check_response(response, peer, "N-ACTION")
+            return answer.within(_SAME_ASSOCIATION_S)
+
+
+def report_of(event: evt.Event) -> CommitmentReport:
+    """Return what an N-EVENT-REPORT says.
+
+    Raises:
+        ValueError: it is not one of storage commitment, or says nothing that can be read.
+    """
+    information = event.event_information
+    transaction_uid = str(information.get("TransactionUID", ""))
+    if not is_valid_uid(transaction_uid):
+        raise ValueError("the report has no Transaction UID")
+    failed = {
+        str(item.ReferencedSOPInstanceUID): int(item.get("FailureReason") or Status.PROCESSING_FAILURE)
+        for item in information.get("FailedSOPSequence") or ()
+    }
+    committed = frozenset(
+        ReferencedInstance(str(item.ReferencedSOPClassUID), str(item.ReferencedSOPInstanceUID))
+        for item in information.get("ReferencedSOPSequence") or ()
+    )
+    return CommitmentReport(transaction_uid, committed, failed)
+
+
+def check_response(response: Dataset, peer: Peer, message: str) -> None:
+    """Return if a peer took our *message* of storage commitment.
+
+    Raises:
+        TransientError: it did not answer, or with a status that may pass.
+        PermanentError: it refused.
+    """
+    if "Status" not in response:
+        raise TransientError(f"{name_of(peer)} did not answer {message}, or ended the association")
+    status = int(response.Status)
+    verdict = classify(status)
+    if verdict is Verdict.TRY_AGAIN:
+        raise TransientError(f"{name_of(peer)} cannot take {message} now: {describe(status)}")
+    if verdict is Verdict.REFUSED:
+        raise PermanentError(f"{name_of(peer)} refused {message} of storage commitment: {describe(status)}")
+
+
+def item_of(instance: ReferencedInstance) -> Dataset:
+    """Return the item of a sequence that names an instance."""
+    item = Dataset()
+    item.ReferencedSOPClassUID = UID(instance.sop_class_uid)
+    item.ReferencedSOPInstanceUID = UID(instance.sop_instance_uid)
+    return item
+
+
+def _question(job: CommitmentJob) -> Dataset:
+    question = Dataset()
+    question.TransactionUID = UID(job.transaction_uid)
+    question.ReferencedSOPSequence = [item_of(each) for each in job.instances]
+    return question
+
+
+class _Answer:
+    """Takes the report that a peer may send on the association on which it was asked."""
+
+    def __init__(self) -> None:
+        self._report: CommitmentReport | None = None
+        self._came = threading.Event()
+
+    def take(self, event: evt.Event) -> tuple[int, None]:
+        """Handle EVT_N_EVENT_REPORT."""
+        try:
+            self._report = report_of(event)
+        except (ValueError, AttributeError):
+            return Status.PROCESSING_FAILURE, None
+        self._came.set()
+        return Status.SUCCESS, None
+
+    def within(self, seconds: float) -> CommitmentReport | None:
+        """Return the report if it comes in this time."""
+        self._came.wait(seconds)
+        return self._report

@@ -1,0 +1,94 @@
+"""Sending by STOW-RS (PS3.18 10.5): for a PACS that is reached over HTTP.
+
+The stored bytes go out as one part of a multipart request. What the answer says of our instance decides what
+becomes of the delivery, as a DIMSE status would: its failure and warning reasons are such statuses.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+from echo_node.dicom.scu.http import exchange, may_pass
+from echo_node.dicom.statuses import Status, outcome_of
+from echo_node.domain.ports import DeliveryOutcome
+from echo_node.domain.report import EncodedDocument
+from echo_node.errors import PermanentError, TransientError
+from echo_node.settings import Peer
+
+_FAILED, _STORED = "00081198", "00081199"
+_SOP_INSTANCE_UID, _FAILURE_REASON, _WARNING_REASON = "00081155", "00081197", "00081196"
+_HAS_AN_ANSWER = {200, 202, 409}
+
+
+class StowSender:
+    """Sends documents to peers that have a `stow_url`.
+
+    Args:
+        peers: where to send, by configured name.
+        timeout_s: how long a peer may take to accept a connection, to answer.
+    """
+
+    def __init__(self, peers: Mapping[str, Peer], timeout_s: float) -> None:
+        self._peers = peers
+        self._timeout_s = timeout_s
+
+    def send(self, document: EncodedDocument, destination: str) -> tuple[DeliveryOutcome, int]:
+        """Send the stored bytes; return the outcome and the DIMSE status that the answer stands for.
+
+        Raises:
+            TransientError: no connection, time-out, or an answer that may change.
+            PermanentError: an answer that will not.
+        """
+        request = _request(self._peers[destination], document)
+        code, body = exchange(request, destination, self._timeout_s)
+        if code in _HAS_AN_ANSWER:
+            return _outcome(destination, code, body, document.sop_instance_uid)
+        message = f"{destination} answers STOW-RS with HTTP {code}"
+        if may_pass(code):
+            raise TransientError(message)
+        raise PermanentError(f"{message}: check stow_url and stow_token of the peer")
+
+
+def _request(peer: Peer, document: EncodedDocument) -> urllib.request.Request:
+    boundary = secrets.token_hex(16)
+    head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n"
+    body = head.encode() + document.content + f"\r\n--{boundary}--\r\n".encode()
+    headers = {
+        "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
+        "Accept": "application/dicom+json",
+    }
+    if peer.stow_token:
+        headers["Authorization"] = f"Bearer {peer.stow_token}"
+    return urllib.request.Request(f"{peer.stow_url.rstrip('/')}/studies", body, headers, method="POST")  # noqa: S310
+
+
+def _outcome(destination: str, code: int, body: bytes, uid: str) -> tuple[DeliveryOutcome, int]:
+    """Return what the answer says of our instance."""
+    try:
+        answer = json.loads(body) if body.strip() else {}
+        failed, stored = _items(answer, _FAILED, uid), _items(answer, _STORED, uid)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise TransientError(f"{destination} answers STOW-RS with something that cannot be read") from None
+    if failed:
+        reason = _reason(failed[0], _FAILURE_REASON) or Status.PROCESSING_FAILURE
+        return outcome_of(reason, destination), reason
+    if code == 200 or stored:
+        warning = _reason(stored[0], _WARNING_REASON) if stored else 0
+        return (DeliveryOutcome.WARNING, warning) if warning else (DeliveryOutcome.SUCCESS, Status.SUCCESS)
+    raise TransientError(f"{destination} answers STOW-RS with HTTP {code} and says nothing of our object")
+
+
+def _items(answer: Any, sequence: str, uid: str) -> list[Any]:
+    """Return the items of a sequence (DICOM JSON model, PS3.18 F) that are about our instance."""
+    answer = answer[0] if isinstance(answer, list) else answer
+    items = answer.get(sequence, {}).get("Value", [])
+    return [item for item in items if item.get(_SOP_INSTANCE_UID, {}).get("Value") == [uid]]
+
+
+def _reason(item: Any, tag: str) -> int:
+    values = item.get(tag, {}).get("Value", [])
+    return int(values[0]) if values else 0

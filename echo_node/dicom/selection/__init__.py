@@ -1,0 +1,1 @@
+"""Choice of the image to read: view, body part, age, patient identity."""

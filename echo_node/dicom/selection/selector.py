@@ -1,0 +1,262 @@
+"""Which image of a study is read: the newest original frontal chest radiograph, PA before AP.
+
+Every other image is left unread with a reason that a radiologist reads in the draft; where none is left,
+the study is skipped with the reasons for the operator. Headers come first; the picture is asked only of the
+image that would be read, and may refuse it. No reason holds patient data.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from echo_node.dicom.contexts import contexts
+from echo_node.dicom.header import PARSE_ERRORS, read_header, text
+from echo_node.dicom.image.orientation import is_turned, patient_orientation
+from echo_node.dicom.selection.age import age_in_years
+from echo_node.dicom.selection.body_part import why_not_chest
+from echo_node.dicom.selection.patient_identity import patient_difference
+from echo_node.dicom.selection.rules import FRONTAL, PA
+from echo_node.dicom.selection.view import frontal_view
+from echo_node.domain.appearance import Appearance
+from echo_node.domain.ports import AppearanceCheck, PixelReader
+from echo_node.domain.study import SelectedImage, Selection, StoredInstance, UnreadImage
+from echo_node.errors import NotEligible, PermanentError
+from echo_node.settings import SelectionSettings
+
+_TIMES = (
+    ("AcquisitionDate", "AcquisitionTime"),
+    ("ContentDate", "ContentTime"),
+    ("SeriesDate", "SeriesTime"),
+    ("StudyDate", "StudyTime"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """An image that may be read as far as its header goes; `view` is None where that says none."""
+
+    instance: StoredInstance
+    header: Dataset
+    view: str | None
+
+    @property
+    def rank(self) -> tuple[object, ...]:
+        """Sorts the image to read last; an earlier instance number settles what is otherwise equal."""
+        return (
+            self.view is not None,
+            self.view == PA,
+            text(self.header, "ImageType").upper().startswith("ORIGINAL"),
+            _taken_at(self.header),
+            text(self.header, "LossyImageCompression") != "01",
+            -_number(self.header),
+            self.instance.identity.sop_instance_uid,
+        )
+
+
+EVERY_CHEST = SelectionSettings(minimum_age_years=0, burned_in_annotation="read")
+"""Lets every frontal chest image be read: for data sets, which have rules of their own."""
+
+DEFAULTS = SelectionSettings()
+
+_UNSTATED_VIEW = "the header does not say whether it is a frontal view"
+_TAKEN_FOR = {
+    Appearance.MIRRORED: "a mirrored one",
+    Appearance.UPSIDE_DOWN: "one that is upside down",
+    Appearance.SIDEWAYS: "one that lies on its side",
+    Appearance.INVERTED: "one with black and white exchanged",
+    Appearance.LATERAL: "a lateral one",
+    Appearance.NO_CHEST: "no chest",
+}
+"""What stands in the way of reading, in words."""
+
+
+class ChestImageSelector:
+    """Fulfils the ImageSelector port.
+
+    Args:
+        settings: what else may not be read.
+        reader: shows an image to *check*.
+        check: says what the picture looks like; without it headers alone decide.
+    """
+
+    def __init__(
+        self,
+        settings: SelectionSettings = DEFAULTS,
+        reader: PixelReader | None = None,
+        check: AppearanceCheck | None = None,
+    ) -> None:
+        self._settings = settings
+        self._look = None
+        if reader is not None and check is not None and settings.view_check != "off":
+            self._look = lambda image: check.look(reader.read(image))
+
+    def select(self, instances: Sequence[StoredInstance]) -> Selection:
+        """Return the one image to read and why each other is not.
+
+        Raises:
+            NotEligible: none may be read; the message is the reason.
+            PermanentError: the image to read cannot be decoded.
+        """
+        unread: list[UnreadImage] = []
+        headers: list[tuple[StoredInstance, Dataset]] = []
+        for instance in instances:
+            try:
+                headers.append((instance, _header_of(instance)))
+            except PermanentError as error:
+                unread.append(UnreadImage(instance.identity, str(error)))
+        _check_one_patient([header for _, header in headers])
+        candidates: list[_Candidate] = []
+        for instance, header in headers:
+            try:
+                candidates.append(_Candidate(instance, header, self._readable_view(instance, header)))
+            except NotEligible as reason:
+                unread.append(UnreadImage(instance.identity, str(reason)))
+            except PARSE_ERRORS:
+                unread.append(UnreadImage(instance.identity, "the header cannot be parsed"))
+        others = sorted(candidates, key=lambda each: each.rank)
+        while others:
+            chosen = others.pop()
+            try:
+                image = self._seen(chosen)
+            except NotEligible as reason:
+                unread.append(UnreadImage(chosen.instance.identity, str(reason)))
+                continue
+            unread += [UnreadImage(each.instance.identity, _why_passed_over(each, chosen)) for each in others]
+            return Selection((image,), tuple(unread))
+        raise NotEligible(_summary(unread))
+
+    def _seen(self, candidate: _Candidate) -> SelectedImage:
+        """Return the image to read, if its picture does not speak against it.
+
+        Raises:
+            NotEligible: it does, or the header does not say the view and the picture is not clearly frontal.
+            PermanentError: the header says the view, and the image cannot be decoded.
+        """
+        instance, view = candidate.instance, candidate.view
+        image = SelectedImage(instance, view or FRONTAL, is_view_stated=view is not None)
+        if self._look is None:
+            return image
+        try:
+            looks = self._look(image)
+        except PermanentError as error:
+            if view is None:
+                raise NotEligible(str(error)) from error
+            raise
+        if view is None:
+            if looks is not Appearance.FRONTAL:
+                taken_for = _TAKEN_FOR.get(looks)
+                found = f"takes the image for {taken_for}" if taken_for else "is not sure that it is one"
+                raise NotEligible(f"{_UNSTATED_VIEW}, and the view check {found}")
+            return image
+        if looks in _TAKEN_FOR and looks is not Appearance.MIRRORED:
+            raise NotEligible(
+                f"the header says a frontal chest, but the view check takes the image for {_TAKEN_FOR[looks]}"
+            )
+        return replace(image, looks_mirrored=looks is Appearance.MIRRORED)
+
+    def _readable_view(self, instance: StoredInstance, header: Dataset) -> str | None:
+        """Return the view of an image that may be read; None where the picture is to tell it.
+
+        Raises:
+            NotEligible: it may not; the message is the reason.
+        """
+        _check_kind(instance, header)
+        if reason := why_not_chest(header):
+            raise NotEligible(reason)
+        view = frontal_view(header)
+        if view is None and (self._look is None or self._settings.view_check != "read"):
+            raise NotEligible(_UNSTATED_VIEW)
+        _check_sides(header)
+        if self._settings.burned_in_annotation == "skip" and text(header, "BurnedInAnnotation") == "YES":
+            raise NotEligible("the header says that there is text in the image")
+        age, least = age_in_years(header), self._settings.minimum_age_years
+        if age is not None and age < least:
+            raise NotEligible(f"the patient is younger than {least} years")
+        return view
+
+
+def _header_of(instance: StoredInstance) -> Dataset:
+    """Return the header of a stored instance.
+
+    Raises:
+        PermanentError: the file cannot be read, or is damaged: pydicom returns what is left of such a one.
+    """
+    header = read_header(instance.path)
+    if text(header, "SOPInstanceUID") != instance.identity.sop_instance_uid:
+        raise PermanentError("the file is damaged: it is not the instance that was received")
+    return header
+
+
+def _check_kind(instance: StoredInstance, header: Dataset) -> None:
+    storage_class = contexts().storage_class(instance.identity.sop_class_uid)
+    if storage_class is None:
+        known = UID(instance.identity.sop_class_uid)
+        raise NotEligible(f"not a radiograph but {known.name if known.is_private is False else 'private'}")
+    if not storage_class.drafted:
+        raise NotEligible(storage_class.unread_reason)
+    if text(header, "NumberOfFrames") not in {"", "1"}:
+        raise NotEligible("a multi-frame image")
+    is_grey = text(header, "PhotometricInterpretation").startswith("MONOCHROME")
+    if text(header, "SamplesPerPixel") != "1" or not is_grey:
+        raise NotEligible("a colour image, or one without pixels")
+
+
+def _check_sides(header: Dataset) -> None:
+    """Refuse an image of one side, and one that may be mirrored without anybody's knowing."""
+    sides = {
+        side for side in (text(header, each).upper() for each in ("Laterality", "ImageLaterality")) if side
+    }
+    if len(sides) > 1:
+        raise NotEligible("the header contradicts itself about the laterality")
+    if sides & {"L", "R"}:
+        raise NotEligible("the header's laterality names one side of a frontal chest image")
+    if is_turned(header) and patient_orientation(header) is None:
+        raise NotEligible("the image was turned or mirrored, and the header does not say how it lies now")
+
+
+def _check_one_patient(headers: Sequence[Dataset]) -> None:
+    if name := patient_difference(headers):
+        raise NotEligible(f"{name} differs between the images of the study: it may mix two patients")
+
+
+def _why_passed_over(other: _Candidate, chosen: _Candidate) -> str:
+    if other.view is None and chosen.view is not None:
+        return _UNSTATED_VIEW
+    reasons = ("the PA view", "an original image", "a newer image", "an image without lossy compression")
+    for reason, mine, theirs in zip(reasons, other.rank[1:], chosen.rank[1:], strict=False):
+        if mine != theirs:
+            return f"{reason} of the study was read"
+    return "another image of the same time was read"
+
+
+def _summary(unread: Sequence[UnreadImage]) -> str:
+    if not unread:
+        return "the study has no images"
+    if len(unread) == 1:
+        return unread[0].reason
+    counted = Counter(each.reason for each in unread)
+    reasons = (f"{reason} ({count} images)" if count > 1 else reason for reason, count in counted.items())
+    return "no image can be read: " + "; ".join(reasons)
+
+
+def _taken_at(header: Dataset) -> str:
+    if moment := re.sub(r"[^0-9]", "", text(header, "AcquisitionDateTime").partition(".")[0])[:14]:
+        return moment.ljust(14, "0")
+    for date, time in _TIMES:
+        day = re.sub(r"[^0-9]", "", text(header, date))
+        if len(day) == 8:
+            return day + re.sub(r"[^0-9]", "", text(header, time).partition(".")[0])[:6].ljust(6, "0")
+    return ""
+
+
+def _number(header: Dataset) -> int:
+    try:
+        return int(text(header, "InstanceNumber"))
+    except ValueError:
+        return 0
