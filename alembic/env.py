@@ -1,8 +1,8 @@
-"""Runs the migrations on the connection that echo_node.storage.migrate hands over, in its transaction."""
+"""Runs the migrations on the connection that echo_node.storage.database.migrate hands over, in its transaction."""
 
 from alembic import context
 
-from echo_node.storage.tables import Base
+from echo_node.storage.database.tables import Base
 
 connection = context.config.attributes.get("connection")
 if connection is None:

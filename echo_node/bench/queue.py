@@ -13,11 +13,11 @@ from sqlalchemy import delete, insert, select
 from echo_node.domain.job import JobState, RetryPolicy
 from echo_node.domain.lifecycle import StudyState
 from echo_node.errors import PermanentError
-from echo_node.storage import migrate
-from echo_node.storage.engine import Database
-from echo_node.storage.facade import SystemClock
-from echo_node.storage.jobs import JobQueue
-from echo_node.storage.tables import Job, Study
+from echo_node.storage.database import migrate
+from echo_node.storage.database.engine import Database
+from echo_node.storage.database.tables import Job, Study
+from echo_node.storage.open import SystemClock
+from echo_node.storage.queues.jobs import JobQueue
 
 _AT_ONCE = 10_000
 _SENDERS = 8

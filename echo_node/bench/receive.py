@@ -22,8 +22,8 @@ from typing import Any
 
 from echo_node.bench.receivers import AE_TITLE, DCMTK_NAME, Memory, Receiver, receivers, running
 from echo_node.bench.sending import send_side_by_side
+from echo_node.durable_files import write_durably
 from echo_node.errors import PermanentError
-from echo_node.storage.durable import write_durably
 
 CEILING = "the disk alone"
 """Write, fsync, rename, fsync of the folder, by as many writers as there are associations."""

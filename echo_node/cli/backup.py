@@ -34,7 +34,7 @@ def backup(
       echo-node restore /mnt/backup/echo-node --data-dir /srv/echo-node
     """
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
-    from echo_node.storage.backup import back_up
+    from echo_node.storage.operations.backup import back_up
 
     with existing_storage(settings) as storage, _bar("copying") as progress:
         made = back_up(storage.database, storage.objects, settings.node.data_dir, target, progress)
@@ -82,9 +82,9 @@ def restore(
       echo-node restore /mnt/backup/echo-node --take-over 7d0a0f0e-3c0e-4b52-9a3f-0d6a3c9a2b11
     """
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
-    from echo_node.storage.backup import backed_up_node
-    from echo_node.storage.backup import restore as bring_back
-    from echo_node.storage.facade import open_storage
+    from echo_node.storage.open import open_storage
+    from echo_node.storage.operations.backup import backed_up_node
+    from echo_node.storage.operations.backup import restore as bring_back
 
     with open_storage(settings) as storage, _bar("copying") as progress:
         done = bring_back(source, storage.database, storage.objects, progress, take_over)

@@ -21,8 +21,8 @@ def upgrade(
 ) -> None:
     """Create the database or bring it to this program's version; `serve` does the same when it starts."""
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
-    from echo_node.storage import migrate
-    from echo_node.storage.engine import Database
+    from echo_node.storage.database import migrate
+    from echo_node.storage.database.engine import Database
 
     database = Database(settings.database_url)
     try:
@@ -45,8 +45,8 @@ def current(
 ) -> None:
     """Print the version of the schema, and the one that this program needs."""
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
-    from echo_node.storage import migrate
-    from echo_node.storage.engine import Database
+    from echo_node.storage.database import migrate
+    from echo_node.storage.database.engine import Database
 
     here, needed, usable = None, migrate.latest(), False
     if not is_absent(settings):

@@ -26,7 +26,7 @@ from echo_node.settings import Peer, Role, Settings
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from echo_node.storage.facade import Storage
+    from echo_node.storage.open import Storage
 
 _ADDRESS = "127.0.0.1"
 _START_S, _DRAFT_S, _STOP_S = 60.0, 240.0, 90.0
@@ -195,7 +195,7 @@ def _push_and_show(node: _Node, seed: int, folder: Path, out: Console) -> None:
         PermanentError: it ended otherwise than with a draft.
     """
     from echo_node.dicom.scu.c_store import send_files
-    from echo_node.storage.facade import open_storage
+    from echo_node.storage.open import open_storage
     from training.phantom.dicom_study import study_truth, views_of, write_study
 
     peer = Peer(ae_title=node.settings.node.ae_title, host=_ADDRESS, port=node.settings.node.port)

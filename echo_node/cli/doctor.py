@@ -103,7 +103,7 @@ def _examine(load: Callable[[], LoadedSettings]) -> Iterator[Finding]:
 
 
 def _disk(folder: Path, setting: str, needed: int) -> Finding:
-    from echo_node.storage.durable import nearest_existing
+    from echo_node.durable_files import nearest_existing
 
     folder = folder.resolve()
     there = nearest_existing(folder)
@@ -127,7 +127,7 @@ def _storage(settings: Settings) -> Iterator[Finding]:
     if settings.storage.folder is not None:
         yield _disk(settings.storage.folder, "storage.url", settings.intake.minimum_free_bytes)
     elif settings.storage.is_remote:
-        from echo_node.storage.facade import open_objects
+        from echo_node.storage.open import open_objects
 
         try:
             open_objects(settings).ping()
@@ -139,8 +139,8 @@ def _storage(settings: Settings) -> Iterator[Finding]:
 
 
 def _database(settings: Settings) -> Finding:
-    from echo_node.storage import migrate
-    from echo_node.storage.engine import Database
+    from echo_node.storage.database import migrate
+    from echo_node.storage.database.engine import Database
 
     if is_absent(settings):
         return Finding("database", Verdict.NOTE, "not made yet", "`serve` or `db upgrade` makes it")
@@ -165,10 +165,11 @@ def _database(settings: Settings) -> Finding:
 
 def _owner(settings: Settings) -> Iterator[Finding]:
     """Tell which node this is, and whether images and drafts are its own."""
-    from echo_node.storage import migrate, open_storage
-    from echo_node.storage.facade import open_objects
-    from echo_node.storage.objects import OWNER, SPOOL
-    from echo_node.storage.ownership import Standing, decoded
+    from echo_node.storage import open_storage
+    from echo_node.storage.database import migrate
+    from echo_node.storage.objects.ownership import Standing, decoded
+    from echo_node.storage.objects.store import OWNER, SPOOL
+    from echo_node.storage.open import open_objects
 
     folder = settings.storage.folder or settings.node.data_dir
     if not (settings.storage.is_remote or (folder / SPOOL).is_dir()):

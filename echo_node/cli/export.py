@@ -72,7 +72,7 @@ def export(
     from rich.progress import Progress
 
     from echo_node.dicom.library_settings import configure_libraries
-    from echo_node.storage.archive import StudyChoice
+    from echo_node.storage.operations.export import StudyChoice
     from training.datasets.build import BuildOptions, build
     from training.datasets.card import write_card
     from training.datasets.export import Export

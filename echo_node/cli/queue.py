@@ -21,7 +21,7 @@ from echo_node.domain.withdrawal import WithdrawalState
 from echo_node.errors import PermanentError
 
 if TYPE_CHECKING:
-    from echo_node.storage.facade import Storage
+    from echo_node.storage.open import Storage
 
 group = typer.Typer(no_args_is_help=True)
 

@@ -11,7 +11,7 @@ from echo_node.cli.output import console, print_json
 from echo_node.cli.stored import existing_storage
 
 if TYPE_CHECKING:
-    from echo_node.storage.ownership import Examination
+    from echo_node.storage.objects.ownership import Examination
 
 group = typer.Typer(no_args_is_help=True)
 
@@ -29,7 +29,7 @@ def show(
     Exit code 1 if `serve` would refuse to start.
     """
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
-    from echo_node.storage.ownership import Standing
+    from echo_node.storage.objects.ownership import Standing
 
     with existing_storage(settings) as storage:
         found = storage.ownership.examine()
@@ -85,7 +85,7 @@ def adopt(
       echo-node storage adopt --from 7d0a0f0e-3c0e-4b52-9a3f-0d6a3c9a2b11
     """
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
-    from echo_node.storage.ownership import Standing
+    from echo_node.storage.objects.ownership import Standing
 
     with existing_storage(settings) as storage:
         found = storage.ownership.examine()

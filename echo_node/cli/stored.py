@@ -12,7 +12,7 @@ from echo_node.errors import ConfigError
 from echo_node.settings import Settings
 
 if TYPE_CHECKING:
-    from echo_node.storage.facade import Storage
+    from echo_node.storage.open import Storage
 
 _SQLITE = "sqlite:///"
 
@@ -37,8 +37,8 @@ def existing_storage(settings: Settings) -> Iterator[Storage]:
             f"there is no database {url.removeprefix(_SQLITE)}: `echo-node serve` makes it; "
             "a node that runs with --data-dir, --config or --database-url needs the same flags here"
         )
-    from echo_node.storage import migrate
-    from echo_node.storage.facade import open_storage
+    from echo_node.storage.database import migrate
+    from echo_node.storage.open import open_storage
 
     with open_storage(settings) as storage:
         if not migrate.is_usable(storage.database):

@@ -65,7 +65,7 @@ class InstanceSink(Protocol):
 
 
 class UnfinishedFile(Protocol):
-    """An instance's file that is being written (fulfilled by storage/instances.py)."""
+    """An instance's file that is being written (fulfilled by storage/objects/spool.py)."""
 
     def write(self, piece: Piece) -> None:
         """Append.
@@ -90,7 +90,7 @@ class UnfinishedFile(Protocol):
 
 
 class InstanceFiles(Protocol):
-    """The spool (fulfilled by storage/instances.py)."""
+    """The spool (fulfilled by storage/objects/spool.py)."""
 
     def begin(self) -> AbstractContextManager[UnfinishedFile]:
         """Begin a file; what is not kept by the end of the block is removed.
@@ -106,7 +106,7 @@ class InstanceFiles(Protocol):
 
 
 class IntakeLedger(Protocol):
-    """What is known of received instances (fulfilled by storage/studies.py)."""
+    """What is known of received instances (fulfilled by storage/ledgers/studies.py)."""
 
     def note_resend(self, received: ReceivedInstance, digest: str) -> bool:
         """Say whether the instance is there already; if so its study, if still receiving, is given more time.

@@ -32,7 +32,7 @@ class Clock(Protocol):
 
 
 class CompletionLedger(Protocol):
-    """Studies that may be complete (fulfilled by storage/studies.py)."""
+    """Studies that may be complete (fulfilled by storage/ledgers/studies.py)."""
 
     def complete_due(self) -> Sequence[int]:
         """Complete every study whose time has come and enqueue its job; return the studies' ids."""
@@ -52,7 +52,7 @@ Work = TypeVar("Work", bound=Leased)
 
 
 class WorkQueue(Protocol[Work]):
-    """Work to claim and what became of it (fulfilled by storage/jobs.py and storage/deliveries.py).
+    """Work to claim and what became of it (fulfilled by storage/queues/jobs.py and storage/queues/deliveries.py).
 
     Every method but `claim` raises LeaseLost when the work is no longer the caller's, and any may
     raise TransientError when the database cannot be reached.
@@ -84,7 +84,7 @@ class WorkQueue(Protocol[Work]):
 
 
 class DraftLedger(Protocol):
-    """A drafting job's study and where its draft is kept (fulfilled by storage/documents.py)."""
+    """A drafting job's study and where its draft is kept (fulfilled by storage/ledgers/documents.py)."""
 
     def instances(self, job: DraftJob) -> AbstractContextManager[Sequence[StoredInstance]]:
         """Yield the study's instances in order of arrival, their files to be read while the block lasts.
@@ -145,7 +145,7 @@ class DraftLedger(Protocol):
 
 
 class FormLedger(Protocol):
-    """Forms that could not be made with the others (fulfilled by storage/forms.py)."""
+    """Forms that could not be made with the others (fulfilled by storage/ledgers/forms.py)."""
 
     def unmade(self, job: DeliveryJob) -> AbstractContextManager[UnmadeForm | None]:
         """Yield what the delivery's document is to be made from, files at hand; None if it is made.
@@ -166,7 +166,7 @@ class FormLedger(Protocol):
 
 
 class CommitmentLedger(Protocol):
-    """Questions and their answers (fulfilled by storage/commitments.py and storage/promises.py)."""
+    """Questions and their answers (fulfilled by storage/queues/commitments.py and storage/queues/commitment_requests.py)."""
 
     def asked(self, job: CommitmentJob) -> None:
         """Record that the peer took the question; its answer may have come before.
@@ -199,7 +199,7 @@ class CommitmentRequester(Protocol):
 
 
 class PromiseIntake(Protocol):
-    """Where modalities' requests for storage commitment go (fulfilled by storage/promises.py)."""
+    """Where modalities' requests for storage commitment go (fulfilled by storage/queues/commitment_requests.py)."""
 
     def accept(self, request: CommitmentRequest) -> bool:
         """Make the request durable; when this returns true, the peer may be told 0x0000.
@@ -214,7 +214,7 @@ class PromiseIntake(Protocol):
 
 
 class AnswerLedger(Protocol):
-    """Answers to modalities and their end (fulfilled by storage/promises.py)."""
+    """Answers to modalities and their end (fulfilled by storage/queues/commitment_requests.py)."""
 
     def answered(self, job: AnswerJob) -> None:
         """Record that the modality has its answer.
@@ -239,7 +239,7 @@ class ModalityAnswerer(Protocol):
 
 
 class DeliveryLedger(Protocol):
-    """Deliveries and their end (fulfilled by storage/deliveries.py)."""
+    """Deliveries and their end (fulfilled by storage/queues/deliveries.py)."""
 
     def document(self, job: DeliveryJob) -> EncodedDocument:
         """Return what is to be sent, byte for byte as it was stored.
@@ -260,7 +260,7 @@ class DeliveryLedger(Protocol):
 
 
 class WithdrawalLedger(Protocol):
-    """Withdrawals and their notes (fulfilled by storage/withdrawals.py)."""
+    """Withdrawals and their notes (fulfilled by storage/queues/withdrawals.py)."""
 
     def rejected(self, job: WithdrawalJob) -> Sequence[Rejected]:
         """Return what there is to be notes about: nothing if no destination can have a draft.

@@ -28,7 +28,7 @@ def deliver(settings: Settings, stop: threading.Event) -> None:
     from echo_node.pipeline.deliver import DeliverStage
     from echo_node.pipeline.form import FormStage
     from echo_node.pipeline.maintenance import Sweep
-    from echo_node.storage.bell import DELIVERIES
+    from echo_node.storage.database.notifications import DELIVERIES
 
     configure_libraries()
     delivery = settings.delivery
@@ -77,7 +77,7 @@ def _askers(settings: Settings, storage: Any, identity: Identity) -> list[Any]:
     """Return the workers that ask for storage commitment: destinations, and the archive for modalities."""
     from echo_node.dicom.scu.storage_commitment import CommitmentUser
     from echo_node.pipeline.commit import CommitStage
-    from echo_node.storage.bell import COMMITMENTS, PROMISES
+    from echo_node.storage.database.notifications import COMMITMENTS, PROMISES
 
     user = CommitmentUser(settings.node.ae_title, settings.peers, settings.delivery.timeout_s)
 
@@ -96,7 +96,7 @@ def _answerers(settings: Settings, storage: Any, identity: Identity) -> list[Any
     """Return the workers that tell modalities what the archive has committed to."""
     from echo_node.dicom.scp.storage_commitment import Answerer
     from echo_node.pipeline.answer import AnswerStage
-    from echo_node.storage.bell import ANSWERS
+    from echo_node.storage.database.notifications import ANSWERS
 
     stage = AnswerStage(storage.answers, Answerer(settings.peers, settings.delivery.timeout_s))
     return [
@@ -109,7 +109,7 @@ def _withdrawer(settings: Settings, storage: Any, identity: Identity) -> Any:
     """Return the worker that makes the notes of withdrawals; senders deliver them."""
     from echo_node.outgoing import note_encoders
     from echo_node.pipeline.withdraw import WithdrawStage
-    from echo_node.storage.bell import WITHDRAWALS
+    from echo_node.storage.database.notifications import WITHDRAWALS
 
     stage = WithdrawStage(storage.withdrawals, *note_encoders())
     return _sender("withdrawal", storage.withdrawals, stage, settings, identity, storage.ear(WITHDRAWALS))
@@ -120,7 +120,7 @@ def _sender(
 ) -> Any:
     """Return a worker of the way out, by the settings of delivery."""
     from echo_node.pipeline.worker import Worker
-    from echo_node.storage.facade import SystemClock, retry_policy
+    from echo_node.storage.open import SystemClock, retry_policy
 
     delivery = settings.delivery
     return Worker(

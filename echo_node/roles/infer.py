@@ -41,8 +41,8 @@ def infer(settings: Settings, stop: threading.Event) -> None:
     from echo_node.pipeline.maintenance import Sweep
     from echo_node.pipeline.worker import Worker
     from echo_node.reading import chest_images
-    from echo_node.storage.bell import JOBS
-    from echo_node.storage.facade import SystemClock, retry_policy
+    from echo_node.storage.database.notifications import JOBS
+    from echo_node.storage.open import SystemClock, retry_policy
 
     configure_libraries()
     queue_settings, clock = settings.queue, SystemClock()

@@ -1,6 +1,6 @@
 """Storage as a role opens it: with the schema that this program needs, and its database's own.
 
-An object store belongs to one database (storage/ownership.py); a role that finds it another one's does not
+An object store belongs to one database (storage/objects/ownership.py); a role that finds it another one's does not
 start, and one that loses it ends.
 """
 

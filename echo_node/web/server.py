@@ -71,7 +71,7 @@ class Overview(Protocol):
 
 
 class Queries(Protocol):
-    """What the pages show (fulfilled by storage/queries.py)."""
+    """What the pages show (fulfilled by storage/operations/queries.py)."""
 
     def ping(self) -> None:
         """Ask the database for something trivial; TransientError if it does not answer."""

@@ -7,7 +7,7 @@ from support.house import House
 
 from echo_node.bench.queue import bench_queue
 from echo_node.errors import PermanentError
-from echo_node.storage.engine import Database
+from echo_node.storage.database.engine import Database
 
 
 def test_every_load_gets_a_row(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from sqlalchemy import make_url, text
 from support import postgresql, s3
 
 from echo_node.settings import IntakeSettings, NodeSettings, Settings, StorageSettings
-from echo_node.storage import migrate
-from echo_node.storage.engine import Database
+from echo_node.storage.database import migrate
+from echo_node.storage.database.engine import Database
 
 _numbers = itertools.count()
 

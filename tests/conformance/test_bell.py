@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from support.house import House
 
-from echo_node.storage.bell import DELIVERIES, JOBS, Bell, LocalBell, ring
-from echo_node.storage.engine import Database
+from echo_node.storage.database.engine import Database
+from echo_node.storage.database.notifications import DELIVERIES, JOBS, Bell, LocalBell, ring
 
 _LONG_S = 60.0
 

@@ -14,11 +14,11 @@ from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.errors import LeaseLost, PermanentError
 from echo_node.settings import RetentionSettings
-from echo_node.storage.commitments import CommitmentQueue
-from echo_node.storage.deliveries import DeliveryQueue
-from echo_node.storage.engine import Database
-from echo_node.storage.instances import Spool
-from echo_node.storage.retention import Retention
+from echo_node.storage.database.engine import Database
+from echo_node.storage.objects.spool import Spool
+from echo_node.storage.operations.retention import Retention
+from echo_node.storage.queues.commitments import CommitmentQueue
+from echo_node.storage.queues.deliveries import DeliveryQueue
 
 PATIENCE_S, LONGEST_DELAY_S = 1000.0, 100.0
 DRAFT = ReferencedInstance("1.2.840.10008.5.1.4.1.1.88.11", "1.2.3.1.77.1")

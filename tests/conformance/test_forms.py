@@ -13,7 +13,7 @@ from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.report import EncodedDocument
 from echo_node.errors import LeaseLost, TransientError
-from echo_node.storage.engine import Database
+from echo_node.storage.database.engine import Database
 
 TEXT, PDF, ORU = "basic-text-sr", "encapsulated-pdf", "oru-r01"
 DESTINATIONS = {"PACS": (TEXT, PDF), "RIS": (ORU,), "VIEWER": (PDF,)}

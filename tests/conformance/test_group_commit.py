@@ -12,10 +12,10 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from echo_node.errors import TransientError
-from echo_node.storage.engine import Database
-from echo_node.storage.group_commit import GroupCommit
-from echo_node.storage.rows import insert_if_absent
-from echo_node.storage.tables import Pause
+from echo_node.storage.database.engine import Database
+from echo_node.storage.database.group_commit import GroupCommit
+from echo_node.storage.database.rows import insert_if_absent
+from echo_node.storage.database.tables import Pause
 
 
 def _add(what: str) -> Callable[[Session], bool]:

@@ -15,14 +15,14 @@ from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.errors import PermanentError, TransientError
 from echo_node.settings import RetentionSettings
-from echo_node.storage import migrate
-from echo_node.storage.archive import Archive, StudyChoice
-from echo_node.storage.backup import MANIFEST, ROWS, back_up, read_manifest, restore
-from echo_node.storage.engine import Database
-from echo_node.storage.instances import Spool
-from echo_node.storage.local_objects import LocalObjects
-from echo_node.storage.retention import Retention, keeping_files
-from echo_node.storage.tables import Base, NodeIdentity
+from echo_node.storage.database import migrate
+from echo_node.storage.database.engine import Database
+from echo_node.storage.database.tables import Base, NodeIdentity
+from echo_node.storage.objects.local import LocalObjects
+from echo_node.storage.objects.spool import Spool
+from echo_node.storage.operations.backup import MANIFEST, ROWS, back_up, read_manifest, restore
+from echo_node.storage.operations.export import Archive, StudyChoice
+from echo_node.storage.operations.retention import Retention, keeping_files
 
 DAY_S = 86_400.0
 _NOON = {"noon": "2026-01-01 12:00:00.000000"}

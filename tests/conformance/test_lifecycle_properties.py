@@ -18,7 +18,7 @@ from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.withdrawal import RejectionReason
 from echo_node.errors import LeaseLost, PermanentError
-from echo_node.storage.engine import Database
+from echo_node.storage.database.engine import Database
 
 _STUDIES = st.integers(1, 2)
 

@@ -13,14 +13,14 @@ from support.studies import MODEL, SentInstance, SetClock, document, put, receiv
 
 from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import DeliveryOutcome
+from echo_node.durable_files import temporary_file
 from echo_node.errors import PermanentError
 from echo_node.pipeline.receive import Intake
 from echo_node.settings import RetentionSettings, Settings
 from echo_node.storage import Storage, open_storage
-from echo_node.storage.backup import back_up, data_set_of, restore
-from echo_node.storage.durable import temporary_file
-from echo_node.storage.facade import open_objects
-from echo_node.storage.objects import ObjectStore
+from echo_node.storage.objects.store import ObjectStore
+from echo_node.storage.open import open_objects
+from echo_node.storage.operations.backup import back_up, data_set_of, restore
 
 SettingsOf = Callable[[Path], Settings]
 NAMES = ("spool/ab/ab01.dcm", "spool/cd/cd02.dcm", "outbox/1.2.3-04.dcm")

@@ -10,8 +10,8 @@ from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.pausable import Pausable
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.errors import PermanentError
-from echo_node.storage.engine import Database
-from echo_node.storage.pauses import Pauses
+from echo_node.storage.database.engine import Database
+from echo_node.storage.queues.pauses import Pauses
 
 
 @pytest.fixture

@@ -18,11 +18,12 @@ from echo_node.domain.ports import DeliveryOutcome
 from echo_node.errors import ConfigError, PermanentError
 from echo_node.roles import opened
 from echo_node.settings import DatabaseSettings, RetentionSettings, Settings
-from echo_node.storage import Storage, migrate, open_storage
-from echo_node.storage.backup import back_up, restore
-from echo_node.storage.engine import Database
-from echo_node.storage.objects import OWNER
-from echo_node.storage.ownership import NOBODY, UNREADABLE, Standing
+from echo_node.storage import Storage, open_storage
+from echo_node.storage.database import migrate
+from echo_node.storage.database.engine import Database
+from echo_node.storage.objects.ownership import NOBODY, UNREADABLE, Standing
+from echo_node.storage.objects.store import OWNER
+from echo_node.storage.operations.backup import back_up, restore
 
 SettingsOf = Callable[[Path], Settings]
 Opener = Callable[..., Storage]

@@ -28,15 +28,15 @@ from echo_node.domain.pausable import Pausable
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.errors import LeaseLost, PermanentError
 from echo_node.settings import RetentionSettings
-from echo_node.storage.backup import back_up, restore
-from echo_node.storage.bell import ANSWERS, PROMISES
-from echo_node.storage.engine import Database
-from echo_node.storage.instances import Spool
-from echo_node.storage.local_objects import LocalObjects
-from echo_node.storage.pauses import Pauses
-from echo_node.storage.promises import AnswerQueue, PromiseQueue
-from echo_node.storage.retention import Retention
-from echo_node.storage.tables import Promise, PromisedInstance
+from echo_node.storage.database.engine import Database
+from echo_node.storage.database.notifications import ANSWERS, PROMISES
+from echo_node.storage.database.tables import Promise, PromisedInstance
+from echo_node.storage.objects.local import LocalObjects
+from echo_node.storage.objects.spool import Spool
+from echo_node.storage.operations.backup import back_up, restore
+from echo_node.storage.operations.retention import Retention
+from echo_node.storage.queues.commitment_requests import AnswerQueue, PromiseQueue
+from echo_node.storage.queues.pauses import Pauses
 
 PATIENCE_S, LONGEST_DELAY_S, DAY_S = 1000.0, 100.0, 86_400.0
 DX = "1.2.840.10008.5.1.4.1.1.1.1"

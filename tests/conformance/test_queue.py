@@ -17,8 +17,8 @@ from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.errors import LeaseLost, PermanentError
 from echo_node.logs import ALLOWED_KEYS
-from echo_node.storage.engine import Database
-from echo_node.storage.tables import Instance, Job, Study
+from echo_node.storage.database.engine import Database
+from echo_node.storage.database.tables import Instance, Job, Study
 
 
 @pytest.fixture
@@ -525,14 +525,14 @@ def test_the_schema_is_what_the_tables_say(new_database: Callable[[], Database])
     from alembic.autogenerate import compare_metadata
     from alembic.runtime.migration import MigrationContext
 
-    from echo_node.storage.tables import Base
+    from echo_node.storage.database.tables import Base
 
     with new_database().engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 
 def test_upgrading_twice_changes_nothing(database: Database) -> None:
-    from echo_node.storage import migrate
+    from echo_node.storage.database import migrate
 
     assert migrate.current(database) == migrate.latest() == migrate.upgrade(database)
 

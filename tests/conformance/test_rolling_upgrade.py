@@ -10,8 +10,8 @@ from support.house import House
 
 from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import DeliveryOutcome
-from echo_node.storage import migrate
-from echo_node.storage.engine import Database
+from echo_node.storage.database import migrate
+from echo_node.storage.database.engine import Database
 
 
 def _versions() -> list[str]:

@@ -35,13 +35,13 @@ from echo_node.errors import PermanentError, TransientError
 from echo_node.pipeline.deliver import DeliverStage
 from echo_node.pipeline.draft import DraftStage
 from echo_node.pipeline.form import FormStage
-from echo_node.storage import kept_drafts
-from echo_node.storage.backup import back_up, restore
-from echo_node.storage.engine import Database
-from echo_node.storage.forms import Forms
-from echo_node.storage.instances import Spool
-from echo_node.storage.local_objects import LocalObjects
-from echo_node.storage.outbox import Outbox
+from echo_node.storage.database.engine import Database
+from echo_node.storage.ledgers import pending_drafts
+from echo_node.storage.ledgers.forms import Forms
+from echo_node.storage.objects.local import LocalObjects
+from echo_node.storage.objects.outbox import Outbox
+from echo_node.storage.objects.spool import Spool
+from echo_node.storage.operations.backup import back_up, restore
 
 TEXT, PDF, PICTURE, ORU = "basic-text-sr", "encapsulated-pdf", "secondary-capture", "oru-r01"
 DESTINATIONS = {"PACS": (TEXT, PDF), "RIS": (ORU,), "VIEWER": (PDF, PICTURE)}
@@ -404,13 +404,13 @@ def test_a_draft_is_kept_to_the_letter(
     at = datetime(2026, 1, 2, tzinfo=UTC)
     draft = Draft(report, Selection(images, unread), "1.2.3.1", 2, at, comparison)
     at_hand = {each.instance.identity.sop_instance_uid: each.instance for each in chosen.images}
-    assert kept_drafts.decoded(kept_drafts.encoded(draft), at_hand) == draft
+    assert pending_drafts.decoded(pending_drafts.encoded(draft), at_hand) == draft
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"format": 1}', b'{"format": 2}'])
 def test_what_is_no_kept_draft_is_refused(content: bytes) -> None:
     with pytest.raises(PermanentError):
-        kept_drafts.decoded(content, {})
+        pending_drafts.decoded(content, {})
 
 
 def test_forms_need_no_objects_of_their_own(node: Node) -> None:

@@ -16,8 +16,8 @@ from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.report import EncodedDocument
 from echo_node.domain.withdrawal import Conflict, NoteKind, RejectionReason
 from echo_node.errors import LeaseLost, PermanentError, TransientError
-from echo_node.storage.commitments import CommitmentQueue
-from echo_node.storage.engine import Database
+from echo_node.storage.database.engine import Database
+from echo_node.storage.queues.commitments import CommitmentQueue
 
 TEXT, PDF, ORU = "basic-text-sr", "encapsulated-pdf", "oru-r01"
 DESTINATIONS = {"PACS": (TEXT, PDF), "RIS": (ORU,), "VIEWER": (TEXT,)}

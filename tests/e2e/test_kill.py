@@ -17,7 +17,7 @@ from support.parrot import write_parrot
 from support.proxy import AnswerSwallower
 from support.serving import ServedNode, eventually
 
-from echo_node.storage.backup import data_set_of
+from echo_node.storage.operations.backup import data_set_of
 from training.phantom.dicom_study import write_study
 
 pytestmark = [

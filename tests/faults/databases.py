@@ -13,9 +13,9 @@ from support import postgresql
 
 from echo_node.domain.job import DraftJob, JobState, RetryPolicy
 from echo_node.errors import LeaseLost
-from echo_node.storage.facade import SystemClock
-from echo_node.storage.jobs import JobQueue
-from echo_node.storage.tables import Document
+from echo_node.storage.database.tables import Document
+from echo_node.storage.open import SystemClock
+from echo_node.storage.queues.jobs import JobQueue
 from faults.drafting import complete_now, receive, worker
 from faults.receiving import receiver
 from faults.world import Modalities, Tally, audit, check, storage_of

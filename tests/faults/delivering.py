@@ -12,7 +12,7 @@ from support.serving import ServedNode, eventually
 from echo_node.domain.job import DeliveryState, JobState
 from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.withdrawal import RejectionReason
-from echo_node.storage.tables import Delivery, Document, Job, Study
+from echo_node.storage.database.tables import Delivery, Document, Job, Study
 from faults.drafting import complete_now, draft_everything, receive, worker
 from faults.world import ScriptedPacs, Tally, audit, audit_notes, audit_pacs, check, storage_of
 

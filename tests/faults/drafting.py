@@ -25,8 +25,8 @@ from echo_node.pipeline.draft import DraftStage
 from echo_node.pipeline.receive import Intake
 from echo_node.pipeline.worker import Worker
 from echo_node.storage import Storage
-from echo_node.storage.facade import SystemClock
-from echo_node.storage.tables import Study
+from echo_node.storage.database.tables import Study
+from echo_node.storage.open import SystemClock
 from faults.world import Broken, chest, digest, encoded, storage_of
 
 MODEL = ModelIdentity("fixed words", "1", "f0" * 32, demonstration=True)

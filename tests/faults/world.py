@@ -22,8 +22,8 @@ from sqlalchemy import select
 from echo_node.domain.withdrawal import NoteKind
 from echo_node.settings import NodeSettings, Settings
 from echo_node.storage import Storage, open_storage
-from echo_node.storage.backup import data_set_of
-from echo_node.storage.tables import Conflict, Delivery, Document, Instance, Job
+from echo_node.storage.database.tables import Conflict, Delivery, Document, Instance, Job
+from echo_node.storage.operations.backup import data_set_of
 
 BASIC_TEXT_SR = "1.2.840.10008.5.1.4.1.1.88.11"
 KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"

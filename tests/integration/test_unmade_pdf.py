@@ -24,8 +24,8 @@ from echo_node.pipeline.draft import DraftStage
 from echo_node.pipeline.form import FormStage
 from echo_node.pipeline.receive import Intake
 from echo_node.settings import DeliverySettings, DocumentKind, IntakeSettings, NodeSettings, Peer, Settings
-from echo_node.storage.backup import data_set_of
-from echo_node.storage.facade import Storage, open_storage
+from echo_node.storage.open import Storage, open_storage
+from echo_node.storage.operations.backup import data_set_of
 
 PACS = Peer(ae_title="PACS", host="127.0.0.1", kinds=("basic-text-sr", "encapsulated-pdf"))
 

@@ -21,18 +21,18 @@ from echo_node.domain.intake import StoreOutcome
 from echo_node.domain.job import DeliveryJob, DraftJob, RetryPolicy
 from echo_node.domain.lifecycle import StudyState
 from echo_node.pipeline.withdraw import WithdrawStage
-from echo_node.storage.deliveries import DeliveryQueue
-from echo_node.storage.documents import Drafts
-from echo_node.storage.engine import Database
-from echo_node.storage.forms import Forms
-from echo_node.storage.jobs import JobQueue
-from echo_node.storage.local_objects import LocalObjects
-from echo_node.storage.outbox import Outbox
-from echo_node.storage.ownership import Ownership
-from echo_node.storage.queries import Queries
-from echo_node.storage.studies import Studies
-from echo_node.storage.tables import Study
-from echo_node.storage.withdrawals import WithdrawalQueue
+from echo_node.storage.database.engine import Database
+from echo_node.storage.database.tables import Study
+from echo_node.storage.ledgers.documents import Drafts
+from echo_node.storage.ledgers.forms import Forms
+from echo_node.storage.ledgers.studies import Studies
+from echo_node.storage.objects.local import LocalObjects
+from echo_node.storage.objects.outbox import Outbox
+from echo_node.storage.objects.ownership import Ownership
+from echo_node.storage.operations.queries import Queries
+from echo_node.storage.queues.deliveries import DeliveryQueue
+from echo_node.storage.queues.jobs import JobQueue
+from echo_node.storage.queues.withdrawals import WithdrawalQueue
 
 IDLE_S, FORCED_S, LEASE_S, TRIES = 60.0, 300.0, 100.0, 3
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from echo_node.durable_files import write_durably
 from echo_node.errors import PermanentError
-from echo_node.storage.durable import write_durably
 from training.datasets.example import SPLITS, Example
 from training.datasets.pictures import as_picture, decode_png
 from training.datasets.shards import Dataset

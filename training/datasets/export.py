@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from echo_node.dicom.deidentify import Identity, read_identity
 from echo_node.dicom.selection.selector import EVERY_CHEST, ChestImageSelector
 from echo_node.errors import PermanentError
-from echo_node.storage.archive import Archive, KeptStudy, StudyChoice
+from echo_node.storage.operations.export import Archive, KeptStudy, StudyChoice
 from training.datasets.example import Candidate, Found, Rejected
 from training.datasets.pseudonyms import Pseudonyms
 from training.datasets.reports import ReportFolder

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from echo_node.durable_files import clear_leftovers, make_folder_durably, write_durably
 from echo_node.errors import ConfigError, PermanentError
-from echo_node.storage.durable import clear_leftovers, make_folder_durably, write_durably
 from training.datasets.example import Example
 
 try:

@@ -15,9 +15,9 @@ from echo_node.domain.job import JobState, RetryPolicy
 from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.report import Generation, Report, Sentence
-from echo_node.storage import migrate
-from echo_node.storage.engine import Database
-from echo_node.storage.promises import AnswerQueue, PromiseQueue
+from echo_node.storage.database import migrate
+from echo_node.storage.database.engine import Database
+from echo_node.storage.queues.commitment_requests import AnswerQueue, PromiseQueue
 
 
 class Console:

@@ -9,8 +9,8 @@ from support.console import echo_node
 from support.house import House
 
 from echo_node.domain.ports import DeliveryOutcome
-from echo_node.storage import migrate
-from echo_node.storage.engine import Database
+from echo_node.storage.database import migrate
+from echo_node.storage.database.engine import Database
 
 
 class Console:

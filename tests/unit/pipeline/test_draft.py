@@ -19,13 +19,13 @@ from echo_node.pipeline.deliver import DeliverStage
 from echo_node.pipeline.draft import DraftStage
 from echo_node.pipeline.priors import PriorSearch
 from echo_node.pipeline.worker import Worker
-from echo_node.storage import migrate
-from echo_node.storage.deliveries import DeliveryQueue
-from echo_node.storage.documents import Drafts
-from echo_node.storage.engine import Database
-from echo_node.storage.objects import ObjectStore
-from echo_node.storage.outbox import Outbox
-from echo_node.storage.remote_objects import RemoteObjects
+from echo_node.storage.database import migrate
+from echo_node.storage.database.engine import Database
+from echo_node.storage.ledgers.documents import Drafts
+from echo_node.storage.objects.outbox import Outbox
+from echo_node.storage.objects.remote import RemoteObjects
+from echo_node.storage.objects.store import ObjectStore
+from echo_node.storage.queues.deliveries import DeliveryQueue
 
 SUBJECT = Subject(
     "", "4711", "", "19600229", "", "", "20260601", "", "", (Order(),), zone=None, is_oriented=True

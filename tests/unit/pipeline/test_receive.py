@@ -10,7 +10,7 @@ from echo_node.errors import InstanceRejected, TransientError
 from echo_node.pipeline.receive import PROCESSING_FAILURE, Intake
 from echo_node.settings import IntakeSettings, NodeSettings, Settings
 from echo_node.storage import Storage, open_storage
-from echo_node.storage.instances import SpoolFile
+from echo_node.storage.objects.spool import SpoolFile
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from support.studies import received
 from echo_node.domain.withdrawal import RejectionReason
 from echo_node.errors import ConfigError
 from echo_node.settings import WebSettings
-from echo_node.storage import migrate
-from echo_node.storage.engine import Database
+from echo_node.storage.database import migrate
+from echo_node.storage.database.engine import Database
 from echo_node.web.server import serve
 
 

@@ -15,8 +15,8 @@ from echo_node.domain.report import Generation, ModelIdentity, Report, Sentence
 from echo_node.errors import ConfigError, PermanentError
 from echo_node.pipeline.receive import Intake
 from echo_node.settings import Settings
-from echo_node.storage.archive import StudyChoice
-from echo_node.storage.facade import Storage, open_storage
+from echo_node.storage.open import Storage, open_storage
+from echo_node.storage.operations.export import StudyChoice
 from training.datasets.build import REJECTED_FILE, BuildOptions, build
 from training.datasets.export import Export
 from training.datasets.pseudonyms import Pseudonyms

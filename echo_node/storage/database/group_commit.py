@@ -1,0 +1,136 @@
+"""Group commit: who wants to commit while another commits goes into the next commit together with all others.
+
+A commit waits for the disk, and a database that many senders write to would make them wait one after another.
+Whoever comes first leads: it does the work of all that came meanwhile in one transaction. What one of them
+raises undoes its own work alone. There is no thread and no delay: a
+sender that is alone commits alone.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from echo_node.storage.database.engine import Database
+
+Result = TypeVar("Result")
+
+_MOST = 64
+"""Pieces of work of one transaction."""
+
+
+@dataclass(slots=True)
+class _Work(Generic[Result]):
+    """What a thread wants to have committed.
+
+    Attributes:
+        key: decides the order in a transaction, so that two processes lock rows in the same order.
+        do: the work.
+        turn: set when it is done, or when its thread shall lead.
+    """
+
+    key: str
+    do: Callable[[Session], Result]
+    turn: threading.Event = field(default_factory=threading.Event)
+    is_done: bool = False
+    result: Any = None
+    error: BaseException | None = None
+
+
+class GroupCommit:
+    """Commits the work of several threads together."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._waiting: list[_Work[Any]] = []
+        self._is_led = False
+
+    def run(self, key: str, do: Callable[[Session], Result]) -> Result:
+        """Do something in a transaction, which has committed when this returns.
+
+        Args:
+            key: names what is locked first, such as a study.
+            do: is given the session; what it raises is raised here, and nothing that it did stays. It may be
+                done twice, the first time in a transaction that is rolled back.
+
+        Raises:
+            TransientError: the database cannot be reached, or is full.
+        """
+        work = _Work(key, do)
+        with self._lock:
+            self._waiting.append(work)
+            leads, self._is_led = not self._is_led, True
+        if not leads:
+            work.turn.wait()
+        if not work.is_done:
+            self._lead(work)
+        if work.error is not None:
+            raise work.error
+        result: Result = work.result
+        return result
+
+    def _lead(self, own: _Work[Any]) -> None:
+        """Commit the waiting work, this thread's among it; then let another thread lead, if there is one."""
+        with self._lock:
+            self._waiting.remove(own)
+            batch = sorted([own, *self._waiting[: _MOST - 1]], key=lambda work: work.key)
+            del self._waiting[: _MOST - 1]
+        try:
+            self._commit(batch)
+        except BaseException as error:
+            for work in batch:
+                work.error = error
+        with self._lock:
+            next_leader = self._waiting[0] if self._waiting else None
+            self._is_led = next_leader is not None
+        for work in batch:
+            work.is_done = True
+            work.turn.set()
+        if next_leader is not None:
+            next_leader.turn.set()
+
+    def _commit(self, batch: list[_Work[Any]]) -> None:
+        """Do all work in one transaction; if some of it raises, once more, each in a savepoint of its own."""
+        try:
+            with self._database.write() as session:
+                for work in batch:
+                    work.result = _done(work, session)
+        except _WorkRaisedError as raised:  # and nothing else: what raises later may have committed
+            if len(batch) == 1:
+                raise raised.error from None
+            self._commit_what_can_be(batch)
+
+    def _commit_what_can_be(self, batch: list[_Work[Any]]) -> None:
+        with self._database.write() as session:
+            for work in batch:
+                try:
+                    with session.begin_nested():
+                        work.result = _done(work, session)
+                except _WorkRaisedError as raised:
+                    work.error = raised.error
+
+
+class _WorkRaisedError(Exception):
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+def _done(work: _Work[Any], session: Session) -> Any:
+    """Do a piece of work.
+
+    Raises:
+        _WorkRaisedError: it raised something that is not the database's own.
+    """
+    try:
+        return work.do(session)
+    except SQLAlchemyError:
+        raise  # nobody's work is committed
+    except Exception as error:
+        raise _WorkRaisedError(error) from error

@@ -1,0 +1,358 @@
+"""The tables: studies, instances, conflicts, jobs, documents, deliveries, withdrawals, commitments, promises.
+
+Nothing here holds patient data but the UIDs that name DICOM objects; rows refer to one another by
+surrogate ids, and only those reach logs. Paths are relative to the data folder.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    UniqueConstraint,
+    false,
+    func,
+    text,
+)
+from sqlalchemy.ext.hybrid import hybrid_property
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+from echo_node.domain.commitment import CommitmentState, PromiseState
+from echo_node.domain.job import DeliveryState, JobState
+from echo_node.domain.lifecycle import StudyState
+from echo_node.domain.withdrawal import RejectionReason, WithdrawalState
+
+_UID = String(64)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware moment in UTC: `timestamptz` on PostgreSQL, UTC without a zone on SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return *value* in UTC; a naive one is a defect in the node."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without a time zone")
+        in_utc = value.astimezone(UTC)
+        return in_utc.replace(tzinfo=None) if dialect.name == "sqlite" else in_utc
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        """Return *value* aware."""
+        if not isinstance(value, datetime):
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class _State(TypeDecorator[StrEnum]):
+    """A StrEnum kept as its text, so that rows are readable and new states need no migration."""
+
+    impl = String(32)
+    cache_ok = True
+
+    def __init__(self, states: type[StrEnum]) -> None:
+        super().__init__(32)
+        self._states = states
+
+    def process_bind_param(self, value: StrEnum | None, dialect: Dialect) -> str | None:
+        """Return the text of a state; a text that is none is a defect in the node."""
+        return None if value is None else str(self._states(value))
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> StrEnum | None:
+        """Return the state of a text."""
+        return None if value is None else self._states(value)
+
+
+class Base(DeclarativeBase):
+    """The root of the tables."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: UtcDateTime(),
+        StudyState: _State(StudyState),
+        JobState: _State(JobState),
+        DeliveryState: _State(DeliveryState),
+        CommitmentState: _State(CommitmentState),
+        PromiseState: _State(PromiseState),
+        RejectionReason: _State(RejectionReason),
+        WithdrawalState: _State(WithdrawalState),
+        list[str]: JSON(),
+    }
+
+
+class Study(Base):
+    """A study; `revision` counts the times that images came after it had been complete."""
+
+    __tablename__ = "studies"
+    __table_args__ = (Index(None, "state", "due_at"), Index(None, "state", "force_at"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(_UID, unique=True)
+    state: Mapped[StudyState]
+    revision: Mapped[int]
+    reason: Mapped[str | None]
+    calling_ae_title: Mapped[str] = mapped_column(String(16))
+    due_at: Mapped[datetime]
+    force_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+    urgent: Mapped[bool] = mapped_column(server_default=false(), default=False)
+
+
+class Instance(Base):
+    """One SOP instance, as it came first; its file is whole and durable until it is removed (retention)."""
+
+    __tablename__ = "instances"
+    __table_args__ = (
+        Index(
+            "ix_instances_kept",
+            "study_id",
+            sqlite_where=text("removed_at IS NULL"),
+            postgresql_where=text("removed_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey(Study.id), index=True)
+    revision: Mapped[int]
+    series_instance_uid: Mapped[str] = mapped_column(_UID)
+    sop_instance_uid: Mapped[str] = mapped_column(_UID, unique=True)
+    sop_class_uid: Mapped[str] = mapped_column(_UID)
+    transfer_syntax_uid: Mapped[str] = mapped_column(_UID)
+    data_set_sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    path: Mapped[str] = mapped_column(String(255), unique=True)
+    calling_ae_title: Mapped[str] = mapped_column(String(16))
+    received_at: Mapped[datetime]
+    removed_at: Mapped[datetime | None]
+
+
+class Conflict(Base):
+    """Other content under the SOP Instance UID of an instance that is kept: set aside for the operator."""
+
+    __tablename__ = "conflicts"
+    __table_args__ = (UniqueConstraint("instance_id", "data_set_sha256"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    instance_id: Mapped[int] = mapped_column(ForeignKey(Instance.id), index=True)
+    study_instance_uid: Mapped[str] = mapped_column(_UID)
+    data_set_sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    path: Mapped[str] = mapped_column(String(255), unique=True)
+    calling_ae_title: Mapped[str] = mapped_column(String(16))
+    received_at: Mapped[datetime]
+
+
+class Claimable:
+    """The columns of work that is claimed: see domain.job.Lease."""
+
+    if TYPE_CHECKING:  # each table has states of its own
+        __tablename__: str
+        state: Mapped[Any]
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    attempt: Mapped[int] = mapped_column(default=0)
+    tries: Mapped[int] = mapped_column(default=0)
+    holder: Mapped[str | None] = mapped_column(String(128))
+    lease_expires_at: Mapped[datetime | None]
+    available_at: Mapped[datetime]
+    reason: Mapped[str | None]
+    created_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+
+
+class Job(Claimable, Base):
+    """The drafting of one revision of a study.
+
+    Jobs are claimed by `precedence` (0 urgent, 1 routine), then by `turn`, which lets senders take turns;
+    `losses` counts the workers that died with it.
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        UniqueConstraint("study_id", "revision"),
+        Index(None, "state", "available_at"),
+        Index(None, "state", "precedence", "turn"),
+        Index(None, "state", "calling_ae_title", "turn"),
+        Index(None, "turn"),
+    )
+
+    study_id: Mapped[int] = mapped_column(ForeignKey(Study.id))
+    revision: Mapped[int]
+    state: Mapped[JobState]
+    precedence: Mapped[int] = mapped_column(server_default="1", default=1)
+    turn: Mapped[int] = mapped_column(BigInteger, server_default="0", default=0)
+    calling_ae_title: Mapped[str] = mapped_column(String(16), server_default="", default="")
+    losses: Mapped[int] = mapped_column(server_default="0", default=0)
+
+
+class Document(Base):
+    """An encoded draft, or a note of a withdrawal; its file never changes: every send is the same object.
+
+    One that could not be made with the draft's other forms has no `path` and `sha256` yet (empty), but those
+    of the draft that it can be made from (`kept_path`); see storage/ledgers/forms.py.
+    A note has the revision of its withdrawal and, for want of a model, this program and a digest of its UID.
+    """
+
+    __tablename__ = "documents"
+    __table_args__ = (UniqueConstraint("study_id", "revision", "model_digest", "kind"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey(Study.id))
+    revision: Mapped[int]
+    model_name: Mapped[str] = mapped_column(String(128))
+    model_version: Mapped[str] = mapped_column(String(64))
+    model_digest: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(64))
+    sop_instance_uid: Mapped[str] = mapped_column(_UID, unique=True)
+    sop_class_uid: Mapped[str] = mapped_column(_UID)
+    transfer_syntax_uid: Mapped[str] = mapped_column(_UID)
+    sha256: Mapped[str] = mapped_column(String(64))
+    path: Mapped[str] = mapped_column(String(255), index=True)
+    selection_sha256: Mapped[str] = mapped_column(String(64))
+    input_sop_instance_uids: Mapped[list[str]]
+    created_at: Mapped[datetime]
+    kept_path: Mapped[str | None] = mapped_column(String(255), index=True)
+    kept_sha256: Mapped[str | None] = mapped_column(String(64))
+
+    @hybrid_property
+    def object_path(self) -> str:
+        """The path of the object that is there for it now: its own, or the kept draft's."""
+        return self.kept_path or self.path
+
+    @object_path.inplace.expression
+    @classmethod
+    def _object_path(cls) -> ColumnElement[str]:
+        return func.coalesce(cls.kept_path, cls.path)
+
+
+class Delivery(Claimable, Base):
+    """A document on its way to one destination (a peer's configured name)."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (UniqueConstraint("document_id", "destination"), Index(None, "state", "available_at"))
+
+    document_id: Mapped[int] = mapped_column(ForeignKey(Document.id))
+    destination: Mapped[str] = mapped_column(String(128))
+    state: Mapped[DeliveryState]
+    status: Mapped[int | None]
+
+
+class Withdrawal(Claimable, Base):
+    """The drafts of a study up to a revision are withdrawn: by whom, when (`created_at`) and why.
+
+    `asked_by` is an operator as the console knows him, or empty where the node itself saw a conflict.
+    """
+
+    __tablename__ = "withdrawals"
+    __table_args__ = (UniqueConstraint("study_id", "revision"), Index(None, "state", "available_at"))
+
+    study_id: Mapped[int] = mapped_column(ForeignKey(Study.id))
+    revision: Mapped[int]
+    state: Mapped[WithdrawalState]
+    rejection: Mapped[RejectionReason]
+    explanation: Mapped[str]
+    asked_by: Mapped[str] = mapped_column(String(128))
+
+
+class Asked(Claimable):
+    """The columns of a question of storage commitment; `transaction_uid` names it since it was last asked."""
+
+    transaction_uid: Mapped[str | None] = mapped_column(_UID, unique=True)
+
+
+class Commitment(Asked, Base):
+    """The question whether a destination answers for a document that it was sent (PS3.4 Annex J)."""
+
+    __tablename__ = "commitments"
+    __table_args__ = (Index(None, "state", "available_at"),)
+
+    delivery_id: Mapped[int] = mapped_column(ForeignKey(Delivery.id), unique=True)
+    state: Mapped[CommitmentState]
+
+
+class Promise(Asked, Base):
+    """A modality's request for storage commitment (PS3.4 Annex J), for which the archive is asked.
+
+    `request_uid` is the Transaction UID that the modality gave it, and `transaction_uid` that of our question
+    to the archive; `archive` is the peer that was asked last.
+    """
+
+    __tablename__ = "promises"
+    __table_args__ = (
+        UniqueConstraint("calling_ae_title", "request_uid"),
+        Index(None, "state", "available_at"),
+    )
+
+    state: Mapped[PromiseState]
+    calling_ae_title: Mapped[str] = mapped_column(String(16))
+    called_ae_title: Mapped[str] = mapped_column(String(16))
+    request_uid: Mapped[str] = mapped_column(_UID)
+    archive: Mapped[str | None] = mapped_column(String(128))
+
+
+class PromisedInstance(Base):
+    """An instance that a modality asks about: the node need not have it.
+
+    `status` is None until it is known, 0 where the archive answers for it, else the failure reason
+    (domain.commitment).
+    """
+
+    __tablename__ = "promised_instances"
+    __table_args__ = (UniqueConstraint("promise_id", "sop_instance_uid", "sop_class_uid"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    promise_id: Mapped[int] = mapped_column(ForeignKey(Promise.id))
+    sop_class_uid: Mapped[str] = mapped_column(_UID)
+    sop_instance_uid: Mapped[str] = mapped_column(_UID, index=True)
+    status: Mapped[int | None]
+
+
+class SchemaSupport(Base):
+    """The oldest schema version whose program can still work with this schema: one row."""
+
+    __tablename__ = "schema_support"
+
+    oldest: Mapped[str] = mapped_column(String(32), primary_key=True)
+
+
+class NodeIdentity(Base):
+    """The id of the node whose database this is: one row. It is in no backup (storage/objects/ownership.py)."""
+
+    __tablename__ = "node_identity"
+
+    one: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    node: Mapped[str] = mapped_column(String(36))
+    made_at: Mapped[datetime]
+
+
+class Pause(Base):
+    """Work that an operator has stopped for a while."""
+
+    __tablename__ = "pauses"
+
+    what: Mapped[str] = mapped_column(String(32), primary_key=True)
+    reason: Mapped[str]
+    since: Mapped[datetime]

@@ -1,0 +1,1 @@
+"""Records of studies, instances, drafts and documents, with the transactions that change them."""

@@ -1,0 +1,213 @@
+"""What an arriving instance writes: its own row, and what it does to its study.
+
+Every image does this, so it goes without objects that are loaded, tracked and flushed, and without statements
+that are built anew: both took longer than the database does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Literal, cast
+
+from sqlalchemy import Row, Table, bindparam, select, update
+from sqlalchemy.orm import Session
+
+from echo_node.domain.intake import StoreOutcome
+from echo_node.domain.lifecycle import StudyEvent, StudyState, next_state
+from echo_node.domain.study import InstanceFile, InstanceIdentity, ReceivedInstance
+from echo_node.storage.database.rows import insert_if_absent, supersede_jobs
+from echo_node.storage.database.tables import Conflict, Instance, Study
+from echo_node.storage.ledgers.withdrawn import WITHDRAWN
+
+_STUDIES = cast("Table", Study.__table__)
+_INSTANCES = cast("Table", Instance.__table__)
+
+_STUDY_BY_UID = select(_STUDIES).where(_STUDIES.c.study_instance_uid == bindparam("uid")).with_for_update()
+_KEPT_BY_UID = (
+    select(
+        _INSTANCES.c.id,
+        _INSTANCES.c.study_id,
+        _INSTANCES.c.revision,
+        _INSTANCES.c.path,
+        _INSTANCES.c.data_set_sha256,
+        _INSTANCES.c.transfer_syntax_uid,
+        _STUDIES.c.study_instance_uid,
+    )
+    .join_from(_INSTANCES, _STUDIES)
+    .where(_INSTANCES.c.sop_instance_uid == bindparam("uid"))
+)
+_CHANGED = (
+    "state", "revision", "reason", "calling_ae_title", "due_at", "force_at", "received_at", "changed_at",
+    "urgent",
+)  # fmt: skip
+_CHANGE_STUDY = (
+    update(_STUDIES)
+    .where(_STUDIES.c.id == bindparam("study_id"))
+    .values({column: bindparam(f"new_{column}") for column in _CHANGED})
+)
+
+
+class Overtaken(Exception):
+    """Another transaction wrote this instance first: nothing of this one may stay."""
+
+
+class Arrivals:
+    """Writes what comes.
+
+    Args:
+        idle_s: how long a study from this calling AE title must be idle to be complete.
+        forced: how long after a revision's first instance it is complete, whatever arrives.
+        is_urgent: whether studies from this calling AE title are.
+    """
+
+    def __init__(
+        self, idle_s: Callable[[str], float], forced: timedelta, is_urgent: Callable[[str], bool]
+    ) -> None:
+        self._idle_s = idle_s
+        self._forced = forced
+        self._is_urgent = is_urgent
+
+    def add(
+        self, session: Session, received: ReceivedInstance, file: InstanceFile, now: datetime
+    ) -> tuple[StoreOutcome, int, int]:
+        """Write what the instance is to the node; return it, and the study's id and revision.
+
+        Raises:
+            Overtaken: the transaction must be rolled back and done again.
+        """
+        database = session.connection()
+        kept = database.execute(_KEPT_BY_UID, {"uid": received.identity.sop_instance_uid}).one_or_none()
+        if kept is None:
+            study_id, revision = self._enter(session, received, now)
+            _insert_instance(session, study_id, revision, received, file, now)
+            return StoreOutcome.STORED, study_id, revision
+        if kept.path == str(file.path):  # this very work was done before, and its answer was lost
+            return StoreOutcome.STORED, kept.study_id, kept.revision
+        outcome = _compare(session, kept, received.identity, file.data_set_sha256)
+        if outcome is StoreOutcome.CONFLICT:
+            _set_aside(session, kept.id, received, file, now)
+        else:
+            self.note_resend(session, received, now)
+        return outcome, kept.study_id, kept.revision
+
+    def is_resend(self, session: Session, received: ReceivedInstance, digest: str) -> bool:
+        """Say whether the instance is there already, so that nothing of it is to be kept."""
+        kept = (
+            session.connection()
+            .execute(_KEPT_BY_UID, {"uid": received.identity.sop_instance_uid})
+            .one_or_none()
+        )
+        if kept is None:
+            return False
+        return _compare(session, kept, received.identity, digest) is StoreOutcome.DUPLICATE
+
+    def _enter(self, session: Session, received: ReceivedInstance, now: datetime) -> tuple[int, int]:
+        """Let a new instance arrive in its study, made if it is the first; return id and revision."""
+        database, uid = session.connection(), {"uid": received.identity.study_instance_uid}
+        study = database.execute(_STUDY_BY_UID, uid).one_or_none()
+        if study is None:
+            self._make_study(session, received, now)
+            study = database.execute(_STUDY_BY_UID, uid).one()
+        state = next_state(study.state, StudyEvent.INSTANCE_ARRIVED)
+        changed = {**study._asdict(), "state": state, "received_at": now, "changed_at": now}
+        if study.state not in WITHDRAWN:  # a withdrawn study keeps the rest, and waits for an operator
+            if study.state is not StudyState.RECEIVING:
+                changed |= {"revision": study.revision + 1, "force_at": now + self._forced, "due_at": now}
+                supersede_jobs(session, study.id, now)
+            calling = received.calling_ae_title
+            changed["due_at"] = max(changed["due_at"], now + timedelta(seconds=self._idle_s(calling)))
+            changed["urgent"] = study.urgent or received.urgent or self._is_urgent(calling)
+            changed |= {"calling_ae_title": calling, "reason": None}
+        values = {f"new_{column}": changed[column] for column in _CHANGED}
+        database.execute(_CHANGE_STUDY, {"study_id": study.id, **values})
+        return study.id, changed["revision"]
+
+    def _make_study(self, session: Session, received: ReceivedInstance, now: datetime) -> None:
+        insert_if_absent(
+            session,
+            Study,
+            study_instance_uid=received.identity.study_instance_uid,
+            state=StudyState.RECEIVING,
+            revision=1,
+            calling_ae_title=received.calling_ae_title,
+            due_at=now,
+            force_at=now + self._forced,
+            received_at=now,
+            changed_at=now,
+            urgent=False,
+        )
+
+    def note_resend(self, session: Session, received: ReceivedInstance, now: datetime) -> None:
+        """Give the instance's study, if it is still receiving, the time that a new instance gives."""
+        due_at = now + timedelta(seconds=self._idle_s(received.calling_ae_title))
+        session.execute(
+            update(Study)
+            .where(
+                Study.study_instance_uid == received.identity.study_instance_uid,
+                Study.state == StudyState.RECEIVING,
+                Study.due_at < due_at,
+            )
+            .values(due_at=due_at)
+        )
+
+
+def _compare(
+    session: Session, kept: Row[Any, Any, Any, Any, Any, Any, Any], identity: InstanceIdentity, digest: str
+) -> Literal[StoreOutcome.DUPLICATE, StoreOutcome.CONFLICT]:
+    """Say what an instance is beside the one that is kept under its SOP Instance UID."""
+    if kept.data_set_sha256 == digest:
+        return StoreOutcome.DUPLICATE
+    same_study = kept.study_instance_uid == identity.study_instance_uid
+    if same_study and kept.transfer_syntax_uid != identity.transfer_syntax_uid:
+        return StoreOutcome.DUPLICATE  # the same image, encoded otherwise: the first is kept
+    aside = select(Conflict.id).where(Conflict.instance_id == kept.id, Conflict.data_set_sha256 == digest)
+    return StoreOutcome.CONFLICT if session.scalar(aside) is None else StoreOutcome.DUPLICATE
+
+
+def _insert_instance(
+    session: Session,
+    study_id: int,
+    revision: int,
+    received: ReceivedInstance,
+    file: InstanceFile,
+    now: datetime,
+) -> None:
+    added = insert_if_absent(
+        session,
+        Instance,
+        study_id=study_id,
+        revision=revision,
+        series_instance_uid=received.identity.series_instance_uid,
+        sop_instance_uid=received.identity.sop_instance_uid,
+        sop_class_uid=received.identity.sop_class_uid,
+        transfer_syntax_uid=received.identity.transfer_syntax_uid,
+        **_kept(received, file, now),
+    )
+    if not added:
+        raise Overtaken
+
+
+def _set_aside(
+    session: Session, instance_id: int, received: ReceivedInstance, file: InstanceFile, now: datetime
+) -> None:
+    added = insert_if_absent(
+        session,
+        Conflict,
+        instance_id=instance_id,
+        study_instance_uid=received.identity.study_instance_uid,
+        **_kept(received, file, now),
+    )
+    if not added:
+        raise Overtaken
+
+
+def _kept(received: ReceivedInstance, file: InstanceFile, now: datetime) -> dict[str, Any]:
+    """Return the columns that tell of a file, from whom and when it came."""
+    return {
+        "data_set_sha256": file.data_set_sha256,
+        "size_bytes": file.size_bytes,
+        "path": str(file.path),
+        "calling_ae_title": received.calling_ae_title,
+        "received_at": now,
+    }

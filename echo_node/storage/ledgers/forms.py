@@ -1,0 +1,113 @@
+"""Forms that could not be made with the others: what they are made from, and the transaction that stores one.
+
+Such a document has its row, with the UID that it will have, and its deliveries are dead letters. The row
+names the kept draft instead of a file of its own until it is made; then it never changes again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import select, update
+
+from echo_node.domain.draft import UnmadeForm
+from echo_node.domain.job import DeliveryJob
+from echo_node.domain.report import EncodedDocument
+from echo_node.errors import PermanentError, TransientError
+from echo_node.storage.database.engine import Database
+from echo_node.storage.database.rows import lock_study
+from echo_node.storage.database.tables import Document, Instance, Study
+from echo_node.storage.ledgers import pending_drafts
+from echo_node.storage.ledgers.documents import predecessor_of
+from echo_node.storage.objects.outbox import Outbox
+from echo_node.storage.objects.spool import stored_instance
+from echo_node.storage.objects.store import ObjectStore
+
+
+class Forms:
+    """Fulfils domain.ports.FormLedger.
+
+    Args:
+        database: where rows are kept.
+        objects: where instances are kept.
+        outbox: where documents and kept drafts are.
+    """
+
+    def __init__(self, database: Database, objects: ObjectStore, outbox: Outbox) -> None:
+        self._database = database
+        self._objects = objects
+        self._outbox = outbox
+
+    @contextmanager
+    def unmade(self, job: DeliveryJob) -> Iterator[UnmadeForm | None]:
+        """Yield what the delivery's document is to be made from; None if it is made."""
+        with self._database.read() as session:
+            row = session.get_one(Document, job.document_id)
+            session.expunge_all()
+        if row.kept_path is None or row.kept_sha256 is None:
+            yield None
+            return
+        with self._database.read() as session:
+            uid = session.get_one(Study, row.study_id).study_instance_uid
+            images = session.scalars(
+                select(Instance).where(
+                    Instance.study_id == row.study_id,
+                    Instance.sop_instance_uid.in_(row.input_sop_instance_uids),
+                    Instance.removed_at.is_(None),
+                )
+            ).all()
+            session.expunge_all()
+        content = self._outbox.read(row.kept_path, row.kept_sha256)
+        if len(images) < len(row.input_sop_instance_uids):
+            raise PermanentError(f"{row.kind} cannot be made any more: the images that were read are removed")
+        predecessor = predecessor_of(
+            self._database, self._outbox, row.study_id, uid, revision=row.revision, kind=row.kind
+        )
+        with self._objects.at_hand([image.path for image in images]) as paths:
+            at_hand = {
+                image.sop_instance_uid: stored_instance(image, uid, path)
+                for image, path in zip(images, paths, strict=True)
+            }
+            yield UnmadeForm(row.kind, pending_drafts.decoded(content, at_hand), predecessor)
+
+    def store(self, job: DeliveryJob, document: EncodedDocument) -> None:
+        """Make the document durable; if another worker was faster, that one's stays."""
+        path = self._outbox.put(document)
+        try:
+            is_first, needless = self._record(job, document, str(path))
+        except TransientError:
+            raise  # whether it was committed is not known: the file stays
+        except Exception:
+            self._outbox.discard(path)
+            raise
+        if not is_first:
+            self._outbox.discard(path)
+        if needless is not None:
+            self._outbox.discard(needless)
+
+    def _record(self, job: DeliveryJob, document: EncodedDocument, path: str) -> tuple[bool, str | None]:
+        """Return whether the row took it, and the kept draft if no other row needs that any more."""
+        with self._database.write() as session:
+            lock_study(session, job.study_id)
+            row = session.get_one(Document, job.document_id, populate_existing=True)
+            if row.kept_path is None:
+                return False, None
+            if (row.kind, row.sop_instance_uid) != (document.kind, document.sop_instance_uid):
+                raise PermanentError(f"what was made is not document {row.id}: it stays unmade")
+            kept = row.kept_path
+            session.execute(
+                update(Document)
+                .where(Document.id == row.id)
+                .values(
+                    sop_class_uid=document.sop_class_uid,
+                    transfer_syntax_uid=document.transfer_syntax_uid,
+                    sha256=hashlib.sha256(document.content).hexdigest(),
+                    path=path,
+                    kept_path=None,
+                    kept_sha256=None,
+                )
+            )
+            others = session.scalar(select(Document.id).where(Document.kept_path == kept).limit(1))
+            return True, None if others else kept

@@ -1,0 +1,119 @@
+"""Studies: instances are recorded, studies become complete, and every state changes by the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import or_, select
+
+from echo_node.domain.intake import StoreOutcome
+from echo_node.domain.lifecycle import StudyEvent, StudyState
+from echo_node.domain.ports import Clock
+from echo_node.domain.study import InstanceFile, ReceivedInstance
+from echo_node.errors import TransientError
+from echo_node.storage.database.engine import Database
+from echo_node.storage.database.group_commit import GroupCommit
+from echo_node.storage.database.notifications import JOBS, ring
+from echo_node.storage.database.rows import enqueue, move
+from echo_node.storage.database.tables import Conflict, Instance, Study
+from echo_node.storage.ledgers.arrivals import Arrivals, Overtaken
+
+log = structlog.get_logger()
+
+_BATCH = 100
+_ROUNDS = 4  # absent → stored → set aside: what is known of an instance changes at most twice
+
+
+class Studies:
+    """The ledger of studies and instances (domain.ports.IntakeLedger and CompletionLedger).
+
+    Args:
+        database: where it is kept.
+        clock: the time.
+        idle_s: how long a study from this calling AE title must be idle to be complete.
+        forced_s: how long after a revision's first instance it is complete, whatever arrives.
+        is_urgent: whether studies from this calling AE title are.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        idle_s: Callable[[str], float],
+        forced_s: float,
+        is_urgent: Callable[[str], bool] = lambda calling: False,
+    ) -> None:
+        self._database = database
+        self._commits = GroupCommit(database)
+        self._clock = clock
+        self._arrivals = Arrivals(idle_s, timedelta(seconds=forced_s), is_urgent)
+
+    def note_resend(self, received: ReceivedInstance, digest: str) -> bool:
+        """Say whether an instance is there already, and note that it came again (see domain.intake)."""
+        with self._database.read() as session:
+            if not self._arrivals.is_resend(session, received, digest):
+                return False
+        with self._database.write() as session:
+            self._arrivals.note_resend(session, received, self._clock.now())
+        return True
+
+    def record(self, received: ReceivedInstance, file: InstanceFile) -> StoreOutcome:
+        """Commit what the instance is to the node, and move its study (see domain.intake.IntakeLedger)."""
+        for _ in range(_ROUNDS):
+            with suppress(Overtaken):
+                return self._record(received, file)
+        raise TransientError("too many senders of one instance at the same time")
+
+    def _record(self, received: ReceivedInstance, file: InstanceFile) -> StoreOutcome:
+        now = self._clock.now()
+        outcome, study_id, revision = self._commits.run(
+            received.identity.study_instance_uid,
+            lambda session: self._arrivals.add(session, received, file, now),
+        )
+        if outcome is StoreOutcome.CONFLICT:
+            log.warning(
+                "instance_set_aside",
+                study_id=study_id,
+                revision=revision,
+                peer=received.calling_ae_title,
+                reason="other content under a known SOP Instance UID",
+            )
+        elif outcome is StoreOutcome.STORED:
+            log.info("instance_recorded", study_id=study_id, revision=revision)
+        return outcome
+
+    def refers_to(self, file: InstanceFile) -> bool:
+        """Say whether a row names this file."""
+        with self._database.read() as session:
+            path = str(file.path)
+            instance = session.scalar(select(Instance.id).where(Instance.path == path))
+            conflict = session.scalar(select(Conflict.id).where(Conflict.path == path))
+            return instance is not None or conflict is not None
+
+    def complete_due(self) -> Sequence[int]:
+        """Complete every study whose time has come and enqueue its job in the same transaction."""
+        completed: list[int] = []
+        while batch := self._complete_batch(self._clock.now()):
+            completed += batch
+        return completed
+
+    def _complete_batch(self, now: datetime) -> list[int]:
+        is_due = (Study.state == StudyState.RECEIVING, or_(Study.due_at <= now, Study.force_at <= now))
+        with self._database.read() as session:
+            if session.scalar(select(Study.id).where(*is_due).limit(1)) is None:
+                return []
+        with self._database.write() as session:
+            due = select(Study).where(*is_due).order_by(Study.due_at).limit(_BATCH)
+            studies = session.scalars(due.with_for_update(skip_locked=True)).all()
+            for study in studies:
+                move(study, StudyEvent.COMPLETED, now)
+                enqueue(session, study, now)
+            ring(session, JOBS)
+            completed = [(study.id, study.revision) for study in studies]
+        for study_id, revision in completed:
+            log.info("study_complete", study_id=study_id, revision=revision)
+        return [study_id for study_id, _ in completed]

@@ -1,0 +1,142 @@
+"""What is withdrawn: the rules that drafts, deliveries and commitments keep, and the one step that withdraws.
+
+A withdrawal takes back every draft of its study up to its own revision. Drafting anew begins another one, so
+that a withdrawn draft is told from a new one by its revision alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, ScalarSelect, Select, delete, func, select, update
+from sqlalchemy.orm import Session
+
+from echo_node.domain.commitment import CommitmentState
+from echo_node.domain.job import DeliveryState
+from echo_node.domain.lifecycle import StudyEvent, StudyState
+from echo_node.domain.withdrawal import NoteKind, RejectionReason, WithdrawalState
+from echo_node.storage.database.notifications import WITHDRAWALS, ring
+from echo_node.storage.database.rows import move, supersede_jobs
+from echo_node.storage.database.tables import Commitment, Delivery, Document, Study, Withdrawal
+
+WITHDRAWN = (StudyState.WITHDRAWING, StudyState.WITHDRAWN)
+
+NOTES = tuple(kind.value for kind in NoteKind)
+
+is_note: ColumnElement[bool] = Document.kind.in_(NOTES)
+"""The condition that a document is no draft, but tells that drafts are withdrawn."""
+
+
+def withdrawn_up_to(study_id: object, below: int | None = None) -> ScalarSelect[int]:
+    """Return the query for the latest revision that was withdrawn, of those before *below*; else 0."""
+    query = select(func.coalesce(func.max(Withdrawal.revision), 0)).where(Withdrawal.study_id == study_id)
+    return (query if below is None else query.where(Withdrawal.revision < below)).scalar_subquery()
+
+
+def standing_drafts(study_id: object) -> Select[Document]:
+    """Return the query for a study's documents that have not been withdrawn, and are no notes."""
+    return select(Document).where(
+        Document.study_id == study_id, ~is_note, Document.revision > withdrawn_up_to(study_id)
+    )
+
+
+def is_withdrawn(session: Session, document_id: int) -> bool:
+    """Say whether a document is a draft that was withdrawn."""
+    query = select(Document.id).where(
+        Document.id == document_id, ~is_note, Document.revision <= withdrawn_up_to(Document.study_id)
+    )
+    return session.scalar(query) is not None
+
+
+def withdraw(
+    session: Session,
+    study: Study,
+    now: datetime,
+    rejection: RejectionReason,
+    explanation: str,
+    asked_by: str = "",
+) -> bool:
+    """Withdraw a locked study's drafts, unless that has been done: nothing of them is sent any more.
+
+    Deliveries in hand end first; whoever was sent a draft, or may have been, is told of it by a note.
+
+    Returns:
+        Whether it was done now.
+    """
+    if study.state in WITHDRAWN:
+        return False
+    drafts = session.scalars(standing_drafts(study.id).with_only_columns(Document.id)).all()
+    supersede_jobs(session, study.id, now)
+    session.execute(
+        update(Delivery)
+        .where(
+            Delivery.document_id.in_(drafts), Delivery.state.in_((DeliveryState.PENDING, DeliveryState.DEAD))
+        )
+        .values(state=DeliveryState.STOPPED, reason="the draft was withdrawn", changed_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    _ask_no_more(session, drafts)
+    # Whatever a worker claimed meanwhile is seen here: a draft that was ever tried may have arrived.
+    was_tried = select(Delivery.id).where(Delivery.document_id.in_(drafts), Delivery.attempt > 0).limit(1)
+    is_known_of = session.scalar(was_tried) is not None
+    withdrawal = Withdrawal(
+        study_id=study.id,
+        revision=study.revision,
+        state=WithdrawalState.PENDING if is_known_of else WithdrawalState.PREPARED,
+        rejection=rejection,
+        explanation=explanation,
+        asked_by=asked_by,
+        available_at=now,
+        created_at=now,
+        changed_at=now,
+    )
+    session.add(withdrawal)
+    move(study, StudyEvent.TAKEN_BACK, now, said_of(withdrawal))
+    if not is_known_of:
+        settle_withdrawal(session, study, now)
+    ring(session, WITHDRAWALS)
+    return True
+
+
+def settle_withdrawal(session: Session, study: Study, now: datetime) -> None:
+    """Move a study that is being withdrawn (locked) on, if its notes have reached, or failed, every peer."""
+    withdrawals = _withdrawals(session, study.id)
+    if any(each.state is not WithdrawalState.PREPARED for each in withdrawals):
+        return
+    notes = select(Document.id).where(Document.study_id == study.id, is_note)
+    states = set(session.scalars(select(Delivery.state).where(Delivery.document_id.in_(notes)).distinct()))
+    if states & {DeliveryState.PENDING, DeliveryState.SENDING}:
+        return
+    if DeliveryState.DEAD in states:
+        reason = f"a destination did not take the note; {said_of(withdrawals[-1])}"
+        move(study, StudyEvent.NOTE_GAVE_UP, now, reason)
+    else:
+        move(study, StudyEvent.ALL_CORRECTED, now, said_of(withdrawals[-1]))
+
+
+def reopen_withdrawal(session: Session, study: Study, event: StudyEvent, now: datetime) -> None:
+    """Move a withdrawn study (locked) back, because a note of it is to be delivered again."""
+    move(study, event, now, said_of(_withdrawals(session, study.id)[-1]))
+
+
+def said_of(withdrawal: Withdrawal) -> str:
+    """Return why a study is withdrawn, and who wanted it so, for its row."""
+    by = f" by {withdrawal.asked_by}" if withdrawal.asked_by else ""
+    explanation = f": {withdrawal.explanation}" if withdrawal.explanation else ""
+    return f"withdrawn ({withdrawal.rejection}){by}{explanation}"
+
+
+def _withdrawals(session: Session, study_id: int) -> Sequence[Withdrawal]:
+    query = select(Withdrawal).where(Withdrawal.study_id == study_id).order_by(Withdrawal.revision)
+    return session.scalars(query.execution_options(populate_existing=True)).all()
+
+
+def _ask_no_more(session: Session, documents: Sequence[int]) -> None:
+    """Forget open questions whether anybody answers for these documents: nobody is to keep them."""
+    deliveries = select(Delivery.id).where(Delivery.document_id.in_(documents))
+    session.execute(
+        delete(Commitment)
+        .where(Commitment.delivery_id.in_(deliveries), Commitment.state != CommitmentState.COMMITTED)
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,1 @@
+"""Files: the object store, the spool of received images, the outbox of documents."""

@@ -1,0 +1,367 @@
+"""Whose the objects are: a store belongs to one database, and says so in an object of its own.
+
+What no row names is removed as an orphan. On a store that is another database's that would be everything:
+images that were acknowledged, and exist nowhere else. So each database has a random id, its node, made once;
+the store keeps the id of the node that it belongs to (`owner.json`), and a role starts, and something is
+removed, only after the two were compared. A store that has an owner is taken by nobody, unless an operator
+says so.
+
+Beside the id stands the place of the database, which a copy of it does not share: the numbers of server and
+database on PostgreSQL, that of the file on SQLite. A copy of a whole machine, or of a server with all its
+files, cannot be told from the original.
+
+Of two that claim a store at once one wins: a hard link, or If-None-Match on S3. Where a store knows neither,
+the last one wins, and the other learns it when it looks again, as every role does once a minute. Taking a
+store over (`adopt`) is not atomic either: whoever had it notices within that minute.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import structlog
+from sqlalchemy import delete, inspect, select
+
+from echo_node.errors import ConfigError, PermanentError
+from echo_node.storage.database.engine import Database
+from echo_node.storage.database.rows import insert_if_absent
+from echo_node.storage.database.tables import Document, Instance, NodeIdentity
+from echo_node.storage.objects.store import OWNER, ObjectStore
+
+log = structlog.get_logger()
+
+NOBODY = "nobody"
+"""What stands for the node of a store that nobody has claimed."""
+
+UNREADABLE = "unreadable"
+_INSIDE = "inside"
+"""The place of a database in the store's own folder: it goes wherever its objects go."""
+_UNKNOWN = "-"
+_LOOKED_FOR = 10
+_FORMAT = 1
+_NOTE = "Says which node these objects belong to. Do not remove, change or copy it: see docs/operations.md."
+
+
+class Standing(StrEnum):
+    """How a database stands to a store."""
+
+    OURS = "ours"
+    FREE = "free"
+    FOREIGN = "foreign"
+    COPY = "copy"
+    RESTORING = "restoring"
+    UNCLAIMED = "unclaimed"
+    ELSEWHERE = "elsewhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """What a store says of whose it is.
+
+    Attributes:
+        node: the id in the database that it belongs to.
+        place: where that database is.
+        claimed_at: when it was claimed, in UTC, for people.
+        restoring: the digest of the backup that is being restored into it.
+        spared_before: objects from before this moment of the store's clock are no orphans, whatever rows say:
+            they came before the store was taken over.
+    """
+
+    node: str
+    place: str
+    claimed_at: str
+    restoring: str | None = None
+    spared_before: float | None = None
+
+    def encoded(self) -> bytes:
+        """Return the object's content."""
+        return json.dumps({"note": _NOTE, "format": _FORMAT} | asdict(self), indent=2).encode() + b"\n"
+
+
+def decoded(content: bytes) -> Owner:
+    """Return what an owner's object says; of one that makes no sense the node is UNREADABLE."""
+    try:
+        stored: dict[str, Any] = json.loads(content)
+        known: dict[str, Any] = {name: stored.get(name) for name in Owner.__dataclass_fields__}
+        if stored["format"] == _FORMAT and all(isinstance(known[name], str) for name in ("node", "place")):
+            return Owner(**known)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass
+    return Owner(UNREADABLE, _UNKNOWN, _UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """How a database stands to a store, and what to tell the operator of it.
+
+    Attributes:
+        standing: how.
+        node: the database's id; None if it has none yet.
+        owner: what the store says.
+        where: where it says so.
+    """
+
+    standing: Standing
+    node: str | None
+    owner: Owner | None
+    where: str
+
+    @property
+    def holder(self) -> str:
+        """The node that the store belongs to, or NOBODY."""
+        return NOBODY if self.owner is None else self.owner.node
+
+    @property
+    def refusal(self) -> str:
+        """What happened, what would be lost, and what to do."""
+        own = f"this database is node {self.node}" if self.node else "this database has no id yet"
+        since = f"since {self.owner.claimed_at}" if self.owner else ""
+        what = {
+            Standing.FOREIGN: (
+                f"the images and drafts there belong to another database, of node {self.holder} ({since}); "
+                f"{own}. Two databases on one store remove each other's images. Give this node another "
+                "storage.url or node.data_dir"
+            ),
+            Standing.COPY: (
+                f"this database has the id of its owner, node {self.holder} ({since}), and is not where that "
+                "one was: it is a copy, or was moved. Two databases on one store remove each other's images. "
+                "Give a copy another storage.url, and images of its own by backup and restore"
+            ),
+            Standing.RESTORING: (
+                f"a backup is being restored into this store ({since}), or that was not finished. "
+                "Finish it: run the same `echo-node restore` again, into an empty database"
+            ),
+            Standing.UNCLAIMED: (
+                "there are images or drafts that this database does not name, and nobody has claimed them: "
+                f"they are another node's, perhaps one that was not upgraded yet; {own}, and would remove "
+                "them. Give this node another storage.url or node.data_dir, or, if its database was lost, "
+                "restore that"
+            ),
+            Standing.ELSEWHERE: (
+                f"there is none of the images and drafts that this database ({own}) names: is the folder "
+                "mounted, and storage.url or node.data_dir the one that the node has written to"
+            ),
+        }.get(self.standing, "the store is this node's")
+        adopt = "`echo-node storage adopt` takes the store over, once whoever has it is stopped for good"
+        end = "?" if self.standing is Standing.ELSEWHERE else "."
+        return f"{self.where}: {what}{end} {adopt}; docs/operations.md tells more"
+
+
+class Ownership:
+    """Compares a database with a store, and claims the one for the other.
+
+    Args:
+        database: where rows are kept.
+        objects: where images and drafts are kept.
+    """
+
+    def __init__(self, database: Database, objects: ObjectStore) -> None:
+        self._database = database
+        self._objects = objects
+
+    def claim(self) -> Owner:
+        """Make sure that the store is this database's; one that is nobody's becomes its own if that is safe.
+
+        It is safe where nothing could be lost: this database names no object and the store is empty, or it
+        names objects that are there. To be asked for before anything is removed.
+
+        Raises:
+            ConfigError: it is another's, or may be.
+            TransientError: database or store cannot be reached.
+        """
+        node = self._node() or self._make_node()
+        found = self.examine()
+        if found.standing is Standing.FREE:
+            self._objects.write_owner(self._new_owner(node).encoded(), replacing=False)
+            found = self.examine()
+            if found.standing is Standing.OURS:
+                log.info("store_claimed", node=node)
+        if found.owner is None or found.standing is not Standing.OURS:
+            raise ConfigError(found.refusal)
+        if found.owner.restoring is None:
+            return found.owner
+        owner = replace(found.owner, restoring=None)
+        self._objects.write_owner(owner.encoded(), replacing=True)
+        return owner
+
+    def refuse_foreign(self) -> str | None:
+        """Refuse a store that is another's, changing nothing; return this database's id if it has one.
+
+        Raises:
+            ConfigError: it is another's.
+            TransientError: database or store cannot be reached.
+        """
+        node, owner = self._node(), self._owner()
+        if owner is not None:
+            found = self._compare(node, owner)
+            if found.standing is not Standing.OURS:
+                raise ConfigError(found.refusal)
+        return node
+
+    def examine(self) -> Examination:
+        """Return how the database stands to the store; nothing is changed.
+
+        Raises:
+            TransientError: database or store cannot be reached.
+        """
+        node, owner = self._node(), self._owner()
+        if owner is not None:
+            return self._compare(node, owner)
+        named = self._named()
+        if not named:
+            standing = Standing.FREE if self._objects.is_empty() else Standing.UNCLAIMED
+        elif any(map(self._objects.contains, named)):
+            standing = Standing.FREE
+        else:
+            standing = Standing.ELSEWHERE if self._objects.is_empty() else Standing.UNCLAIMED
+        return Examination(standing, node, None, self._where)
+
+    def adopt(self, holder: str) -> Owner:
+        """Take the store over from another, on purpose; what is there already is spared by the sweeps.
+
+        The database gets a new id, so that a copy of it is not let in any more. One that has the store
+        already may adopt it again: it was brought back to an earlier state, and lacks what came later.
+
+        Args:
+            holder: the node that the store is taken from, or NOBODY, as the operator was told.
+
+        Raises:
+            ConfigError: another one takes it over at this moment.
+            PermanentError: it belongs to yet another one.
+            TransientError: database or store cannot be reached.
+        """
+        found = self.examine()
+        if found.standing is Standing.FREE:
+            return self.claim()
+        if found.holder != holder:
+            raise PermanentError(f"{self._where}: the store belongs to {found.holder}, not to {holder}")
+        spared_before = self._objects.now()
+        owner = self._new_owner(_new_id(), spared_before=spared_before)
+        self._name_anew(owner.node)
+        self._objects.write_owner(owner.encoded(), replacing=True)
+        log.warning("store_adopted", node=owner.node)
+        return self.claim()
+
+    def begin_restore(self, backup: str, taken_from: str | None) -> Owner:
+        """Claim the store for a database that a backup is about to be restored into.
+
+        Args:
+            backup: the backup's digest: who began with it may begin again.
+            taken_from: the node that the store may be taken from; None takes it from nobody.
+
+        Raises:
+            ConfigError: it is another's.
+            TransientError: database or store cannot be reached.
+        """
+        found = self.examine()
+        before = found.owner
+        if found.standing in (Standing.FREE, Standing.OURS) or _may_go_on(before, backup):
+            spared_before = before.spared_before if before else None
+        elif taken_from == found.holder:
+            spared_before = self._objects.now()
+        else:
+            raise ConfigError(
+                f"{found.refusal}. If the node that has it is gone for good, "
+                f"`echo-node restore … --take-over {found.holder}` restores into it"
+            )
+        owner = self._new_owner(_new_id(), restoring=backup, spared_before=spared_before)
+        self._objects.write_owner(owner.encoded(), replacing=before is not None)
+        self._expect(owner)
+        return owner
+
+    def finish_restore(self, owner: Owner) -> Owner:
+        """Give the restored database the id with which the restoring was begun: from now on it is the owner.
+
+        Raises:
+            ConfigError: another one has taken the store meanwhile.
+            TransientError: database or store cannot be reached.
+        """
+        self._expect(owner)
+        self._name_anew(owner.node)
+        return self.claim()
+
+    def _expect(self, owner: Owner) -> None:
+        found = self._owner()
+        if found != owner:
+            raise ConfigError(
+                f"{self._where}: another node or restore took the store at the same moment "
+                f"({found.node if found else NOBODY}); see which one it shall be, and stop the other"
+            )
+
+    def _compare(self, node: str | None, owner: Owner) -> Examination:
+        standing = Standing.OURS
+        if owner.node != node:
+            standing = Standing.FOREIGN if owner.restoring is None else Standing.RESTORING
+        elif not _is_same(owner.place, self._place()):
+            standing = Standing.COPY
+        return Examination(standing, node, owner, self._where)
+
+    def _owner(self) -> Owner | None:
+        content = self._objects.read_owner()
+        return None if content is None else decoded(content)
+
+    def _new_owner(self, node: str, **more: Any) -> Owner:
+        return Owner(node, self._place(), datetime.now(UTC).isoformat(timespec="seconds"), **more)
+
+    def _node(self) -> str | None:
+        with self._database.read() as session:
+            if not inspect(session.connection()).has_table(NodeIdentity.__tablename__):
+                return None
+            return session.scalar(select(NodeIdentity.node))
+
+    def _make_node(self) -> str:
+        """Give the database an id unless it has one; return which it has."""
+        with self._database.write() as session:
+            insert_if_absent(session, NodeIdentity, one=1, node=_new_id(), made_at=datetime.now(UTC))
+            return session.scalars(select(NodeIdentity.node)).one()
+
+    def _name_anew(self, node: str) -> None:
+        with self._database.write() as session:
+            session.execute(delete(NodeIdentity))
+            session.add(NodeIdentity(one=1, node=node, made_at=datetime.now(UTC)))
+
+    def _named(self) -> Sequence[str]:
+        """Return the names of some objects that must be there, the latest ones."""
+        kept = select(Instance.path).where(Instance.removed_at.is_(None)).order_by(Instance.id.desc())
+        drafts = select(Document.object_path).order_by(Document.id.desc())
+        with self._database.read() as session:
+            if not inspect(session.connection()).has_table(Instance.__tablename__):
+                return []
+            return [path for query in (kept, drafts) for path in session.scalars(query.limit(_LOOKED_FOR))]
+
+    def _place(self) -> str:
+        file = self._database.file
+        if file is None:
+            return self._database.server_place()
+        return _INSIDE if self._objects.holds(file) else f"sqlite:{file.stat().st_ino}"
+
+    @property
+    def _where(self) -> str:
+        return self._objects.location(OWNER)
+
+
+def _may_go_on(owner: Owner | None, backup: str) -> bool:
+    """Say whether a restore may begin where another one ended: with the same backup, or nothing to lose."""
+    return (
+        owner is not None
+        and owner.restoring is not None
+        and (owner.restoring == backup or owner.spared_before is None)
+    )
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
+
+
+def _is_same(place: str, other: str) -> bool:
+    """Compare two places, of which some parts may not be known."""
+    parts, others = place.split(":"), other.split(":")
+    return len(parts) == len(others) and all(
+        one == another or _UNKNOWN in (one, another) for one, another in zip(parts, others, strict=True)
+    )

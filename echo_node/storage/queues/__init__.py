@@ -1,0 +1,1 @@
+"""Work queues on database rows, one module for each kind of work."""

@@ -1,0 +1,249 @@
+"""Withdrawals: drafts are taken back, and the notes that say so are made and stored.
+
+    pending → preparing (a worker makes the notes) → prepared (they are documents, with deliveries)
+
+A note is made when no draft of its study is being sent any more, so that it never overtakes one. What a
+destination confirmed is in one note; what it may or may not have got, its answer lost, has a note each, since
+an archive may refuse the whole of a note that names something unknown.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session, aliased
+
+from echo_node import __version__
+from echo_node.domain.draft import MANUFACTURER
+from echo_node.domain.job import DeliveryState, RetryPolicy
+from echo_node.domain.lifecycle import StudyEvent
+from echo_node.domain.ports import Clock
+from echo_node.domain.report import EncodedDocument
+from echo_node.domain.withdrawal import Rejected, RejectionReason, WithdrawalJob, WithdrawalState
+from echo_node.errors import PermanentError, TransientError
+from echo_node.storage.database.claims import Claims, lease_of
+from echo_node.storage.database.engine import Database
+from echo_node.storage.database.notifications import JOBS, WITHDRAWALS, ring
+from echo_node.storage.database.rows import enqueue, lock_study, move
+from echo_node.storage.database.tables import Delivery, Document, Study, Withdrawal
+from echo_node.storage.ledgers.documents import add_delivery, encoded_document
+from echo_node.storage.ledgers.withdrawn import (
+    NOTES,
+    WITHDRAWN,
+    is_note,
+    settle_withdrawal,
+    withdraw,
+    withdrawn_up_to,
+)
+from echo_node.storage.objects.outbox import Outbox
+from echo_node.storage.queues.work_queue import RowQueue
+
+log = structlog.get_logger()
+
+_CONFIRMED = (DeliveryState.DELIVERED, DeliveryState.DELIVERED_WITH_WARNING)
+
+
+class WithdrawalQueue(RowQueue[Withdrawal]):
+    """Withdrawals of drafts (domain.ports.WorkQueue and WithdrawalLedger).
+
+    Args:
+        database: where rows are kept.
+        outbox: where documents are kept.
+        clock: the time.
+        policy: when the making of notes is given up.
+        lease_s: how long a claim lasts unless it is renewed.
+        randomness: for jitter.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        clock: Clock,
+        policy: RetryPolicy,
+        lease_s: float,
+        randomness: random.Random,
+    ) -> None:
+        super().__init__(
+            database,
+            clock,
+            policy,
+            Claims(Withdrawal, WithdrawalState.PENDING, WithdrawalState.PREPARING, lease_s),
+            dead=WithdrawalState.DEAD,
+            kind="withdrawal",
+            topic=WITHDRAWALS,
+            randomness=randomness,
+        )
+        self._outbox = outbox
+
+    def withdraw(self, study_id: int, rejection: RejectionReason, asked_by: str) -> bool:
+        """Withdraw a study's drafts, and make none until `redraft`; false if that is so already.
+
+        Raises:
+            PermanentError: there is no such study.
+        """
+        now = self._clock.now()
+        with self._database.write() as session:
+            done = withdraw(session, _locked(session, study_id), now, rejection, "", asked_by)
+        if done:
+            log.info("study_withdrawn", study_id=study_id, reason=rejection.value)
+        return done
+
+    def redraft(self, study_id: int) -> int:
+        """Let a withdrawn study be drafted anew, as another revision; return which.
+
+        Raises:
+            PermanentError: there is no such study, or it is not withdrawn.
+        """
+        now = self._clock.now()
+        with self._database.write() as session:
+            study = _locked(session, study_id)
+            if study.state not in WITHDRAWN:
+                raise PermanentError(
+                    f"study {study_id} is {study.state}: only a withdrawn one is drafted anew"
+                )
+            study.revision += 1
+            move(study, StudyEvent.REDRAFT, now)
+            enqueue(session, study, now)
+            ring(session, JOBS)
+            revision = study.revision
+        log.info("study_redrafted", study_id=study_id, revision=revision)
+        return revision
+
+    def claim(self, holder: str) -> WithdrawalJob | None:
+        """Take the withdrawal that has waited longest, of those whose drafts nobody is sending."""
+        with self._claimed(holder) as claimed:
+            if claimed is None:
+                return None
+            _, row = claimed
+            return WithdrawalJob(lease_of(row), row.study_id, row.revision, row.rejection, row.created_at)
+
+    def rejected(self, job: WithdrawalJob) -> Sequence[Rejected]:
+        """Return what there is to be notes about: nothing if no destination can have a draft."""
+        with self._database.read() as session:
+            uid = session.scalars(select(Study.study_instance_uid).where(Study.id == job.study_id)).one()
+            groups = _groups(session, job)
+            session.expunge_all()
+        return [
+            Rejected(
+                tuple(
+                    encoded_document(row, uid, self._outbox.read(row.path, row.sha256)) for row in documents
+                ),
+                tuple(destinations),
+                job.reason,
+                job.at,
+            )
+            for documents, destinations in groups
+        ]
+
+    def store(self, job: WithdrawalJob, notes: Sequence[tuple[Rejected, EncodedDocument]]) -> None:
+        """Make the notes durable; then end the withdrawal's making and create the deliveries."""
+        written: list[tuple[Rejected, EncodedDocument, Path]] = []
+        try:
+            for rejected, note in notes:
+                written.append((rejected, note, self._outbox.put(note)))
+            self._record(job, written)
+        except TransientError:
+            if len(written) < len(notes):
+                self._discard(written)
+            raise  # whether it was committed is not known: the files stay
+        except Exception:
+            self._discard(written)
+            raise
+        log.info("withdrawal_prepared", study_id=job.study_id, revision=job.revision, count=len(notes))
+
+    def _record(self, job: WithdrawalJob, written: Sequence[tuple[Rejected, EncodedDocument, Path]]) -> None:
+        now = self._clock.now()
+        with self._database.write() as session:
+            study = lock_study(session, job.study_id)
+            self.claims.end(session, job.lease, now, state=WithdrawalState.PREPARED)
+            for rejected, note, path in written:
+                row = _note(job, rejected, note, path, now)
+                session.add(row)
+                session.flush()
+                for destination in rejected.destinations:
+                    add_delivery(session, row.id, destination, now)
+            if study.state in WITHDRAWN:
+                settle_withdrawal(session, study, now)
+
+    def _discard(self, written: Sequence[tuple[Rejected, EncodedDocument, Path]]) -> None:
+        for _, _, path in written:
+            self._outbox.discard(path)
+
+    def _due(self, now: datetime) -> Select[int]:
+        draft, sending = aliased(Document), aliased(Delivery)
+        in_hand = (
+            select(sending.id)
+            .join(draft, draft.id == sending.document_id)
+            .where(
+                draft.study_id == Withdrawal.study_id,
+                draft.revision <= Withdrawal.revision,
+                draft.kind.not_in(NOTES),
+                sending.state == DeliveryState.SENDING,
+            )
+        )
+        return super()._due(now).where(~in_hand.exists())
+
+
+def _locked(session: Session, study_id: int) -> Study:
+    if session.scalar(select(Study.id).where(Study.id == study_id)) is None:
+        raise PermanentError(f"there is no study {study_id}")
+    return lock_study(session, study_id)
+
+
+def _groups(session: Session, job: WithdrawalJob) -> list[tuple[list[Document], list[str]]]:
+    """Return the documents of each note, the latest last, with the destinations that get it."""
+    query = (
+        select(Document, Delivery)
+        .join(Delivery, Delivery.document_id == Document.id)
+        .where(
+            Document.study_id == job.study_id,
+            ~is_note,
+            Document.revision <= job.revision,
+            Document.revision > withdrawn_up_to(job.study_id, below=job.revision),
+            Document.kept_path.is_(None),  # a form that was never made was never sent
+            Delivery.attempt > 0,
+        )
+        .order_by(Document.revision, Document.id)
+    )
+    objects: dict[str, list[Document]] = {}
+    alone: list[tuple[Document, str]] = []
+    for document, delivery in session.execute(query):
+        if document.sop_class_uid and delivery.state in _CONFIRMED:
+            objects.setdefault(delivery.destination, []).append(document)
+        else:
+            alone.append((document, delivery.destination))
+    groups: dict[tuple[int, ...], tuple[list[Document], list[str]]] = {}
+    each = [([document], destination) for document, destination in alone]
+    for documents, destination in [*((found, name) for name, found in objects.items()), *each]:
+        key = tuple(document.id for document in documents)
+        groups.setdefault(key, (documents, []))[1].append(destination)
+    return list(groups.values())
+
+
+def _note(
+    job: WithdrawalJob, rejected: Rejected, note: EncodedDocument, path: Path, now: datetime
+) -> Document:
+    uids = [document.sop_instance_uid for document in rejected.documents]
+    return Document(
+        study_id=job.study_id,
+        revision=job.revision,
+        model_name=MANUFACTURER,
+        model_version=__version__,
+        model_digest=hashlib.sha256(note.sop_instance_uid.encode()).hexdigest(),
+        kind=note.kind,
+        sop_instance_uid=note.sop_instance_uid,
+        sop_class_uid=note.sop_class_uid,
+        transfer_syntax_uid=note.transfer_syntax_uid,
+        sha256=hashlib.sha256(note.content).hexdigest(),
+        path=str(path),
+        selection_sha256=hashlib.sha256("\n".join(uids).encode()).hexdigest(),
+        input_sop_instance_uids=uids,
+        created_at=now,
+    )
