@@ -20,9 +20,9 @@ from echo_node.model.canvas import DecodeSettings
 from echo_node.model.checkpoint import Checkpoint
 from echo_node.model.decode import settings_of
 from echo_node.settings import ModelSettings
-from training.calibrate import expected_calibration_error, judge, reliability
-from training.cases import PhantomCases
-from training.drafting import draft
+from training.evaluation.calibrate import expected_calibration_error, judge, reliability
+from training.evaluation.cases import PhantomCases
+from training.evaluation.drafting import draft
 
 _IMAGES = Path(__file__).resolve().parent / "images"
 _COUNT, _SEED = 512, 9

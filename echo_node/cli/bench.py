@@ -124,7 +124,7 @@ def rad(
       echo-node bench rad
       echo-node bench rad --prompt 74 --response 54 --batch 8 --json
     """
-    from training import bench_rad as measuring
+    from echo_node.bench import rad as measuring
 
     if size not in measuring.SIZES:
         raise typer.BadParameter(f"one of {', '.join(measuring.SIZES)}", param_hint="--size")

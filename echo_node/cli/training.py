@@ -66,7 +66,7 @@ def train(
       echo-node train dcd --recipe small-dcd --set optimiser.steps=50
       echo-node train rad --recipe 7b-lora-rad --dry-run
     """
-    from training import run
+    from training.loop import run
 
     if dry_run:
         _print_needs(stage, recipe, overrides or [])
@@ -108,8 +108,8 @@ def evaluate(
       echo-node evaluate --data studies.jsonl --scorer chexbert=weights/chexbert --report out
     """
     settings = options.load_settings(config, model=model).settings.model
-    from training import commands
-    from training.report_page.write import prepare_folder, write_report
+    from training.evaluation import commands
+    from training.evaluation.page.write import prepare_folder, write_report
 
     if report is not None:
         prepare_folder(report)
@@ -157,8 +157,8 @@ def calibrate(
       echo-node calibrate --model runs/mine
     """
     settings = options.load_settings(config, model=model).settings.model
-    from training import commands
-    from training.calibrate import expected_calibration_error
+    from training.evaluation import commands
+    from training.evaluation.calibrate import expected_calibration_error
 
     rows = commands.calibrate(data, seed, settings)
     error = expected_calibration_error(rows)
@@ -174,8 +174,8 @@ def calibrate(
 
 
 def _print_needs(stage: Stage, recipe: str, overrides: list[str]) -> None:
-    from training.estimate import estimate
-    from training.run import plan_of
+    from training.loop.estimate import estimate
+    from training.loop.run import plan_of
 
     plan = plan_of(stage.value, recipe, overrides)
     by_size = {n: estimate(plan, n) for n in (1, 8)}

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from support.console import echo_node
 
+from echo_node.bench.rad import Case, bench_rad
 from echo_node.errors import PermanentError
-from training.bench_rad import Case, bench_rad
 
 
 def test_both_layouts_give_the_same_loss_and_the_figures_agree(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from support import tiny_recipes
 from support.small_checkpoint import write_checkpoint
 from support.training_runs import finish, kill_after, start
 
-from training.record import figures_of
+from training.loop.record import figures_of
 
 
 @pytest.mark.slow

@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
-from training.collate import Batch
-from training.noise import Noise
-from training.objective import Objective, total
+from training.examples.collate import Batch
+from training.objectives.noise import Noise
+from training.objectives.objective import Objective, total
 
 
 def loss_and_figures(

@@ -10,9 +10,9 @@ from support.small_checkpoint import TEXTS, write_checkpoint
 from echo_node.inference.image import ImagePreparation
 from echo_node.model import checkpoint
 from echo_node.model.checkpoint import ModelFacts
-from training.collate import collate
-from training.noise import Noise
-from training.rad import RadObjective
+from training.examples.collate import collate
+from training.objectives.noise import Noise
+from training.objectives.rad import RadObjective
 from training.recipe import RadRecipe
 
 _MOST_UPDATES, _LEARNT = 1000, 0.05

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import BertConfig, BertForTokenClassification, BertModel, BertTokenizerFast
 
-from training.metrics.chexbert import CheXbert
+from training.evaluation.metrics.chexbert import CheXbert
 
 WORDS = [
     *("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", ",", ":", "findings", "impression", "the", "heart"),

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from echo_node.inference.image import ImagePreparation
 from echo_node.model.checkpoint import ModelFacts
-from training.new_model import new_model
 from training.recipe import NewModelRecipe
-from training.tokenizer import train_tokenizer
+from training.start.new_model import new_model
+from training.start.tokenizer import train_tokenizer
 
 TEXTS = [
     "Findings: The lungs are clear. The heart is normal. Impression: No acute abnormality.",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from support.console import ENVIRONMENT
 
-from training.record import figures_of
+from training.loop.record import figures_of
 
 ALONE = (sys.executable,)
 TWO_PROCESSES = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")

@@ -14,7 +14,7 @@ from training.ablations.measure import CasesFor, Measurements, phantoms
 from training.ablations.plan import AblationPlan
 from training.ablations.results import Failure, Measured, markdown
 from training.ablations.runs import Changes, Runs, TrainingRun, in_order
-from training.kept import write_whole
+from training.file_cache import write_whole
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ from echo_node.model import checkpoint
 from echo_node.model.canvas import DecodeSettings
 from training.ablations.plan import AblationPlan
 from training.ablations.runs import CASES_SEED, TrainingRun
-from training.cases import Cases
-from training.drafting import draft
-from training.evaluate import Plan, result_of
-from training.kept import write_whole
-from training.open_cases import open_cases
+from training.evaluation.cases import Cases
+from training.evaluation.drafting import draft
+from training.evaluation.evaluate import Plan, result_of
+from training.evaluation.open_cases import open_cases
+from training.file_cache import write_whole
 
 Row: TypeAlias = dict[str, Any]
 CasesFor: TypeAlias = Callable[[ImagePreparation], Cases]

@@ -16,8 +16,8 @@ from typing import Literal
 from echo_node.errors import ConfigError
 from echo_node.model import checkpoint
 from training.ablations.plan import AblationPlan, Variant
+from training.loop.run import is_written, train
 from training.recipe import Recipe, load_recipe
-from training.run import is_written, train
 
 CASES_SEED = 7
 """Of the phantoms that everything is measured on."""

@@ -9,15 +9,15 @@ import numpy as np
 
 from echo_node.errors import ConfigError
 from echo_node.inference.image import ImagePreparation
-from training.data import Images
 from training.datasets.pictures import decode_png
 from training.datasets.shards import Dataset
+from training.examples.examples import Images
 
 
 class FolderExamples:
     """The rows of one split, by number; images are read when they are asked for.
 
-    Fulfils training.data.Examples. The order is that of the shards, the same in every run, so that an
+    Fulfils training.examples.examples.Examples. The order is that of the shards, the same in every run, so that an
     interrupted training goes on with the example that it would have seen.
     """
 

@@ -13,7 +13,7 @@ from echo_node.errors import CheckpointError
 from echo_node.inference.confidence import FILE_NAME, Calibration, likelihoods
 from echo_node.inference.sections import split_sections
 from echo_node.model.checkpoint import find
-from training.tokenizer import train_tokenizer
+from training.start.tokenizer import train_tokenizer
 
 _CHINESE = "\u6240\u89c1\uff1a\u53cc\u80ba\u6e05\u6670\u3002\u5fc3\u810f\u6b63\u5e38\u3002"
 

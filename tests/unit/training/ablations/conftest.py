@@ -10,7 +10,7 @@ from support import tiny_recipes
 
 from training.ablations.harness import Harness, Order
 from training.ablations.plan import AblationPlan, load_plan
-from training.cases import ReportCases
+from training.evaluation.cases import ReportCases
 
 PLAN = """
 max_new_tokens = 16

@@ -7,9 +7,9 @@ from echo_node.model.canvas import Decoded, Ending
 from training.ablations.measure import FIGURES
 from training.ablations.plan import AblationPlan
 from training.ablations.results import Failure, Measured, Spread, markdown, spreads_of
-from training.cases import ReportCases
-from training.drafting import Measured as Drafts
-from training.evaluate import Plan, result_of
+from training.evaluation.cases import ReportCases
+from training.evaluation.drafting import Measured as Drafts
+from training.evaluation.evaluate import Plan, result_of
 
 
 def _measured(variant: str, seed: int, coherent: float | None) -> Measured:

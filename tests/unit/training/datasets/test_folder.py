@@ -8,8 +8,8 @@ from support.small_checkpoint import write_checkpoint
 from echo_node.errors import ConfigError
 from echo_node.inference.image import ImagePreparation, read_picture
 from echo_node.model import checkpoint
-from training import run
 from training.datasets.folder import FolderExamples
+from training.loop import run
 from training.recipe import load_recipe
 
 SQUARE = ImagePreparation(resize="square", side=56)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.metrics.bootstrap import interval, resamples
-from training.metrics.findings import ClassScore, Labels, finding_scores
+from training.evaluation.metrics.bootstrap import interval, resamples
+from training.evaluation.metrics.findings import ClassScore, Labels, finding_scores
 
 NAMES = ("effusion", "opacity", "pneumothorax")
 STATUSES: tuple[Literal["positive", "negative", "uncertain"] | None, ...] = (

@@ -8,10 +8,10 @@ import torch
 from support.scorer_weights import write_chexbert, write_radgraph, write_ratescore
 
 from echo_node.errors import CheckpointError, ConfigError
-from training.metrics.chexbert import OBSERVATIONS, CheXbert, _f1
-from training.metrics.radgraph import Graph, RadGraph, graph_f1
-from training.metrics.ratescore import Entities, RaTEScore, pair_score, spans
-from training.metrics.scorers import load_scorers
+from training.evaluation.metrics.chexbert import OBSERVATIONS, CheXbert, _f1
+from training.evaluation.metrics.radgraph import Graph, RadGraph, graph_f1
+from training.evaluation.metrics.ratescore import Entities, RaTEScore, pair_score, spans
+from training.evaluation.metrics.scorers import load_scorers
 
 DRAFTS = ["Findings: The heart is normal. No effusion.", "Findings: The lungs are clear."]
 REFERENCES = ["Findings: The heart is enlarged. Small left effusion.", "Findings: No pneumothorax."]

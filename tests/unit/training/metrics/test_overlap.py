@@ -4,11 +4,11 @@ import sys
 
 import pytest
 
-from training.metrics import meteor as meteor_module
-from training.metrics.cider import cider
-from training.metrics.meteor import meteor, why_not
-from training.metrics.overlap import overlap
-from training.metrics.words import words
+from training.evaluation.metrics import meteor as meteor_module
+from training.evaluation.metrics.cider import cider
+from training.evaluation.metrics.meteor import meteor, why_not
+from training.evaluation.metrics.overlap import overlap
+from training.evaluation.metrics.words import words
 from training.phantom.dataset import PhantomDataset
 
 NOTED: list[str] = []
@@ -76,7 +76,7 @@ def test_meteor_is_1_for_equal_texts_and_less_for_others():
 def test_what_is_not_installed_is_left_out_with_a_line(monkeypatch: pytest.MonkeyPatch):
     for module in ("sacrebleu", "rouge_score"):
         monkeypatch.setitem(sys.modules, module, None)
-    monkeypatch.setattr("training.metrics.overlap.find_spec", lambda name: None)
+    monkeypatch.setattr("training.evaluation.metrics.overlap.find_spec", lambda name: None)
     noted: list[str] = []
     assert set(overlap(_reports(1), _reports(2), noted.append)) == {"cider"}
     assert noted == [

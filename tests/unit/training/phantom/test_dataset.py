@@ -42,7 +42,7 @@ def test_it_is_a_sequence() -> None:
 
 
 def test_torch_is_not_needed() -> None:
-    modules = "training.phantom.dicom_study, training.phantom.sheet, training.phantom.vocabulary"
+    modules = "training.phantom.dicom_study, training.phantom.sheet, training.evaluation.vocabulary"
     subprocess.run(
         [sys.executable, "-c", f"import sys, {modules}; sys.exit('torch' in sys.modules)"], check=True
     )

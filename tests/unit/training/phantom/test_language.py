@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from echo_node.inference.sections import split_sections
-from training.metrics.words import words
+from training.evaluation.metrics.words import words
+from training.evaluation.vocabulary import vocabulary
 from training.phantom.findings import FACTS, REGIONS, Findings, Patient, labels
 from training.phantom.grammar import BOOKS, MAX_PHRASES, fill_frame, named_topics, write_report
 from training.phantom.parser import (
@@ -25,7 +26,6 @@ from training.phantom.parser import (
 )
 from training.phantom.phrasebook import MERGED, TOPICS, Language, NounPhrase, Phrasebook, statements
 from training.phantom.prevalence import sample_findings
-from training.phantom.vocabulary import vocabulary
 
 LANGUAGES: list[Language] = ["en", "zh"]
 STOPS = {"en": ".", "zh": "\u3002"}

@@ -1,0 +1,194 @@
+"""What a model is evaluated on: images, references, and what can be known of a draft of each.
+
+Phantoms know the whole truth; reports of real studies know what a labeller reads in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+import numpy as np
+
+from echo_node.inference.sections import split_sections
+from training.evaluation.drafting import Picture
+from training.evaluation.metrics.findings import Labels
+from training.evaluation.metrics.garble import faults_of_sentence
+from training.evaluation.metrics.words import words
+from training.evaluation.vocabulary import vocabulary
+from training.examples.examples import PhantomExamples
+from training.phantom.dataset import PhantomDataset
+from training.phantom.findings import Findings, Kind, labels
+from training.phantom.grammar import write_report
+from training.phantom.parser import is_true_finding, is_true_impression, parse_report, score
+
+Verdict: TypeAlias = Literal["right", "wrong", "incoherent", "garbled", "unknown"]
+
+_NORMAL_REPORT = (
+    "Findings: The lungs are clear. There is no pleural effusion or pneumothorax. The heart is normal in "
+    "size. No acute osseous abnormality is seen. Impression: No acute cardiopulmonary abnormality."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedSentence:
+    """A sentence of a draft and what is known of it.
+
+    Attributes:
+        section: `findings`, `impression`, or `outside` of both.
+        text: the sentence.
+        verdict: `wrong` is coherent but not so; `unknown` is one whose truth cannot be told.
+    """
+
+    section: str
+    text: str
+    verdict: Verdict
+
+
+class Cases(Protocol):
+    """Held-out studies.
+
+    Attributes:
+        name: what they are, for the report.
+        pictures: their images, in the size that the model gets.
+        references: their reports as they were written.
+        normalised: the same in the wording of training; None where there is only one wording.
+        labels: what is present in each.
+        vocabulary: every word that a draft may use, in lower case.
+        with_truth: whether coherence and facts can be told.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - see the attributes above
+    @property
+    def pictures(self) -> Sequence[Picture]: ...  # noqa: D102
+    @property
+    def references(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def normalised(self) -> Sequence[str] | None: ...  # noqa: D102
+    @property
+    def labels(self) -> Sequence[Labels]: ...  # noqa: D102
+    @property
+    def vocabulary(self) -> frozenset[str]: ...  # noqa: D102
+    @property
+    def with_truth(self) -> bool: ...  # noqa: D102
+
+    def labels_of(self, draft: str) -> Labels:
+        """Return what a draft says is present."""
+        ...
+
+    def truth_of(self, drafts: Sequence[str]) -> dict[str, float | None]:
+        """Return `coherent_sentences`, `facts` and `contradictions` (per draft); None where unknown."""
+        ...
+
+    def mark(self, index: int, draft: str) -> list[MarkedSentence]:
+        """Return the sentences of a draft of case *index*, each with what is known of it."""
+        ...
+
+    def always_normal(self) -> list[str]:
+        """Return for each case the draft of one who never looks and finds nothing."""
+        ...
+
+
+class PhantomCases:
+    """Phantoms: every fact is known."""
+
+    normalised = None
+    with_truth = True
+
+    def __init__(self, count: int, seed: int, side: int) -> None:
+        """Render *count* phantoms of *side* pixels."""
+        self.name = f"phantom:{count}"
+        examples = PhantomExamples(PhantomDataset(count, seed, side))
+        self.truths: Sequence[Findings] = examples.truths
+        self.pictures: Sequence[Picture] = list(examples.images(range(count)))
+        self.references: Sequence[str] = [examples.report(index, 0) for index in range(count)]
+        self.labels: Sequence[Labels] = [_stated(labels(truth)) for truth in self.truths]
+        self.vocabulary = vocabulary()
+
+    def labels_of(self, draft: str) -> Labels:
+        """Return what the coherent sentences of a draft's findings say is present."""
+        return _stated(parse_report(draft).labels())
+
+    def truth_of(self, drafts: Sequence[str]) -> dict[str, float | None]:
+        """Return the share of coherent sentences and of right facts, and the contradictions per draft."""
+        scores = [score(draft, truth) for draft, truth in zip(drafts, self.truths, strict=True)]
+        return {
+            "coherent_sentences": sum(s.coherent for s in scores) / max(1, sum(s.sentences for s in scores)),
+            "facts": sum(s.facts_right for s in scores) / sum(s.facts for s in scores),
+            "contradictions": sum(s.contradictions for s in scores) / len(scores),
+        }
+
+    def mark(self, index: int, draft: str) -> list[MarkedSentence]:
+        """Return the sentences of a draft: right, wrong or incoherent."""
+        truth, report = self.truths[index], parse_report(draft)
+        marked = [MarkedSentence("outside", sentence.text, "incoherent") for sentence in report.outside]
+        for section, sentences, is_true in (
+            ("findings", report.findings, is_true_finding),
+            ("impression", report.impression, is_true_impression),
+        ):
+            for sentence in sentences:
+                right: Verdict = "right" if is_true(sentence.text, truth, report.language) else "wrong"
+                verdict: Verdict = right if sentence.coherent else "incoherent"
+                marked.append(MarkedSentence(section, sentence.text, verdict))
+        return marked
+
+    def always_normal(self) -> list[str]:
+        """Return a normal report for each, its wording drawn anew."""
+        normal = Findings.normal()
+        return [write_report(normal, np.random.default_rng(i)).text for i in range(len(self.truths))]
+
+
+def _stated(shown: Mapping[Kind, bool]) -> Labels:
+    return {kind: "positive" if there else "negative" for kind, there in shown.items()}
+
+
+class ReportCases:
+    """Studies with reports in free text: what is present is what the labeller reads."""
+
+    with_truth = False
+
+    def __init__(
+        self,
+        name: str,
+        pictures: Sequence[Picture],
+        references: Sequence[str],
+        normalised: Sequence[str] | None = None,
+        labels: Sequence[Labels] | None = None,
+    ) -> None:
+        """Take studies; *labels* are read from the references where none are given."""
+        from training.labeller import label
+
+        self.name, self.pictures = name, pictures
+        self.references, self.normalised = references, normalised
+        self._label = label
+        self.labels: Sequence[Labels] = labels or [label(reference) for reference in references]
+        self.vocabulary = frozenset(
+            word for text in (*references, *(normalised or ()), _NORMAL_REPORT) for word in words(text)
+        )
+
+    def labels_of(self, draft: str) -> Labels:
+        """Return what the labeller reads in a draft."""
+        return self._label(draft)
+
+    def truth_of(self, drafts: Sequence[str]) -> dict[str, float | None]:
+        """Return None for each: without a grammar neither coherence nor facts can be told."""
+        return dict.fromkeys(("coherent_sentences", "facts", "contradictions"))
+
+    def mark(self, index: int, draft: str) -> list[MarkedSentence]:
+        """Return the sentences of a draft: garbled ones, and those whose truth is not known."""
+        sections = split_sections(draft)
+        return [
+            MarkedSentence(
+                section,
+                span.text,
+                "garbled" if any(faults_of_sentence(span.text, self.vocabulary).values()) else "unknown",
+            )
+            for section, spans in (("findings", sections.findings), ("impression", sections.impression))
+            for span in spans
+        ]
+
+    def always_normal(self) -> list[str]:
+        """Return one normal report for all."""
+        return [_NORMAL_REPORT] * len(self.references)

@@ -1,0 +1,228 @@
+"""How good is a model? Its drafts on held-out studies, beside the controls that it must beat.
+
+Coherent: the sentence is one that the grammar can produce for its section. Fact: one of the phantom's
+findings, right if the draft's coherent sentences state it and nothing else about it. Both need phantoms;
+everything else is measured on reports in free text too. The controls, shuffled images and an answer that is
+always normal, tell fluent blindness from sight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+
+from echo_node.errors import CheckpointError
+from echo_node.inference.confidence import Calibration
+from echo_node.inference.image import ImagePreparation
+from echo_node.model import checkpoint
+from echo_node.model.canvas import DecodeSettings
+from echo_node.model.checkpoint import Checkpoint
+from echo_node.model.decode import settings_of
+from training.evaluation.calibrate import judge, reliability
+from training.evaluation.cases import Cases, PhantomCases
+from training.evaluation.drafting import Measured, draft
+from training.evaluation.metrics.findings import FindingScores, finding_scores
+from training.evaluation.metrics.garble import Garble, garble
+from training.evaluation.metrics.overlap import overlap
+from training.evaluation.metrics.scorers import Scorer
+
+Row: TypeAlias = dict[str, object]
+_MAX_NEW_TOKENS = 160
+_TEACHER_THRESHOLD = 0.85
+_NOT_NORMALISED = ""
+_NORMALISED = "_normalised"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to measure, and how.
+
+    Attributes:
+        seed: of the order of shuffled images and of the confidence intervals.
+        threshold: the adaptive decoder's confidence threshold.
+        scorers: learned metrics and those that take long, by name.
+    """
+
+    seed: int
+    threshold: float
+    scorers: tuple[Scorer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One decoder or control: its drafts and its figures."""
+
+    row: Row
+    measured: Measured
+    findings: FindingScores
+    garble: Garble
+
+    @property
+    def name(self) -> str:
+        """The decoder's name."""
+        return str(self.row["decoder"])
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A model measured on studies.
+
+    Attributes:
+        model: name and version, as the checkpoint gives them.
+        digest: of the checkpoint.
+        cases: what it was measured on.
+        plan: how.
+        results: decoders first, then the controls.
+        of_references: garble of the references themselves: what a perfect writer would get.
+        reliability: mean confidence, share of right sentences and their number, by bins of confidence; empty
+            where the model is not calibrated or the truth is not known.
+        left_out: what was not measured, and why.
+    """
+
+    model: str
+    digest: str
+    cases: Cases
+    plan: Plan
+    results: tuple[Result, ...]
+    of_references: Garble
+    reliability: tuple[tuple[float, float, int], ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def rows(self) -> list[Row]:
+        """One row of figures for each decoder and control."""
+        return [result.row for result in self.results]
+
+
+def evaluate(
+    student: Checkpoint,
+    cases: Cases,
+    plan: Plan,
+    progress: Callable[[str], None],
+    note: Callable[[str], None],
+) -> Evaluation:
+    """Measure a model, its teacher if it names one, and the controls.
+
+    Args:
+        student: the model.
+        cases: studies that it was not trained on.
+        plan: how to measure.
+        progress: told what is being measured.
+        note: told what is left out, and why.
+    """
+    left_out: dict[str, None] = {}
+
+    def leave_out(line: str) -> None:
+        if line not in left_out:
+            left_out[line] = None
+            note(line)
+
+    results = []
+    for name, measured in _drafts(student, cases, plan, progress, leave_out):
+        progress(f"{name}: metrics")
+        results.append(result_of(name, measured, cases, plan, leave_out))
+    marked = next((r.measured for r in results if r.name == "adaptive_mark"), None)
+    return Evaluation(
+        model=f"{student.facts.name} {student.facts.version}",
+        digest=student.digest,
+        cases=cases,
+        plan=plan,
+        results=tuple(results),
+        of_references=garble(cases.references, cases.vocabulary),
+        reliability=_reliability(student, cases, marked),
+        left_out=tuple(left_out),
+    )
+
+
+def _drafts(
+    student: Checkpoint,
+    cases: Cases,
+    plan: Plan,
+    progress: Callable[[str], None],
+    leave_out: Callable[[str], None],
+) -> Iterator[tuple[str, Measured]]:
+    """Yield the drafts of each decoder and control."""
+    preparation = ImagePreparation.load(student.folder)
+    one_step = settings_of("one_step", plan.threshold, _MAX_NEW_TOKENS)
+    adaptive = settings_of("adaptive", plan.threshold, _MAX_NEW_TOKENS)
+    multi_step = settings_of("multi_step", _TEACHER_THRESHOLD, _MAX_NEW_TOKENS)
+
+    def write(name: str, model: Checkpoint, settings: DecodeSettings) -> tuple[str, Measured]:
+        progress(name)
+        return name, draft(model, preparation, cases.pictures, settings)
+
+    yield write("one_step", student, one_step)
+    yield write("adaptive", student, adaptive)
+    yield write("adaptive_mark", student, replace(adaptive, check="mark"))
+    yield write("adaptive_repair", student, replace(adaptive, check="repair"))
+    yield write("multi_step", student, multi_step)
+    if student.facts.teacher:
+        try:
+            teacher = checkpoint.load(student.facts.teacher)
+        except CheckpointError as error:
+            leave_out(f"the teacher is not measured: {error}")
+        else:
+            yield write("teacher_multi_step", teacher, multi_step)
+            yield write("teacher_one_step", teacher, one_step)
+    progress("one_step_shuffled_images")
+    order = np.random.default_rng(plan.seed).permutation(len(cases.pictures))
+    shuffled = [cases.pictures[index] for index in order]
+    yield "one_step_shuffled_images", draft(student, preparation, shuffled, one_step)
+    yield "always_normal", Measured(tuple(cases.always_normal()))
+
+
+def result_of(
+    name: str, measured: Measured, cases: Cases, plan: Plan, leave_out: Callable[[str], None]
+) -> Result:
+    """Return the figures of a decoder's drafts."""
+    drafts = measured.texts
+    findings = finding_scores([cases.labels_of(text) for text in drafts], cases.labels, plan.seed)
+    faults = garble(drafts, cases.vocabulary)
+    row: Row = {
+        "decoder": name,
+        **cases.truth_of(drafts),
+        "tokens_per_forward": measured.tokens_per_forward,
+        "ended": measured.ended,
+        "eos_accuracy": float((measured.each_ended & faults.whole).mean()),
+        "seconds": measured.seconds,
+        "garbled": faults.garbled,
+        "garble_per_100_words": faults.per_100_words,
+        "words": float(faults.words_N.mean()),
+        "f1_micro": findings.micro.f1.as_dict()["point"],
+        "f1_macro": findings.macro.f1.as_dict()["point"],
+        **_against(drafts, cases.references, plan.scorers, _NOT_NORMALISED, leave_out),
+    }
+    if cases.normalised is not None:
+        row |= _against(drafts, cases.normalised, plan.scorers, _NORMALISED, leave_out)
+    row["findings"] = findings.as_dict()
+    row["garble"] = {
+        kind: {"per_100_words": per_100, "drafts": share}
+        for kind, (per_100, share) in faults.by_kind().items()
+    }
+    return Result(row, measured, findings, faults)
+
+
+def _against(
+    drafts: Sequence[str],
+    references: Sequence[str],
+    scorers: Sequence[Scorer],
+    suffix: str,
+    leave_out: Callable[[str], None],
+) -> dict[str, float]:
+    """Return what is measured against one wording of the references; the suffix keeps the wordings apart."""
+    figures = overlap(drafts, references, leave_out)
+    for scorer in scorers:
+        figures |= scorer(drafts, references)
+    return {f"{name}{suffix}": figure for name, figure in figures.items()}
+
+
+def _reliability(
+    student: Checkpoint, cases: Cases, marked: Measured | None
+) -> tuple[tuple[float, float, int], ...]:
+    calibration = Calibration.load(student.folder)
+    if calibration is None or marked is None or not isinstance(cases, PhantomCases):
+        return ()
+    return tuple(reliability(judge(marked.decoded, cases.truths, student.tokenizer), calibration))

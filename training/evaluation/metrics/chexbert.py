@@ -1,0 +1,106 @@
+"""CheXbert F1 (Smit et al., EMNLP 2020) and SembScore (Yu et al., Patterns 2023), from one local checkpoint.
+
+CheXbert reads 14 observations in a report; its F1 compares what it reads in draft and reference, what it
+holds possible counting as present. SembScore is the cosine of its embeddings of the two. The folder holds
+`chexbert.pth` as published (or the same tensors as model.safetensors), and beside it config.json and the
+tokeniser of bert-base-uncased. Proven on random weights in that layout, not yet against the published ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import AutoTokenizer, BertConfig, BertModel
+
+from echo_node.errors import CheckpointError
+from training.evaluation.metrics.weights import SAFE, from_transformers, read_state, require
+
+OBSERVATIONS = (
+    "Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Opacity", "Lung Lesion", "Edema", "Consolidation",
+    "Pneumonia", "Atelectasis", "Pneumothorax", "Pleural Effusion", "Pleural Other", "Fracture",
+    "Support Devices", "No Finding",
+)  # fmt: skip
+FIVE = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
+
+_PICKLED = "chexbert.pth"
+_BLANK, _POSITIVE, _NEGATIVE, _UNCERTAIN = range(4)
+_BATCH = 32
+_LONGEST = 512
+_NAME = "chexbert"
+
+_Flags = NDArray[np.bool_]
+
+
+class CheXbert(nn.Module):
+    """The labeller: BERT, and a linear head for each observation on its first token."""
+
+    def __init__(self, config: BertConfig, tokenizer: Any) -> None:
+        super().__init__()
+        self.bert = BertModel(config)
+        width = config.hidden_size
+        heads = [nn.Linear(width, 4) for _ in OBSERVATIONS[:-1]]
+        self.linear_heads = nn.ModuleList([*heads, nn.Linear(width, 2)])
+        self._tokenizer = tokenizer
+
+    @classmethod
+    def load(cls, folder: Path) -> CheXbert:
+        """Load the labeller from a folder.
+
+        Raises:
+            CheckpointError: a file or tensor is missing, or of another kind.
+        """
+        require(folder, _NAME, (SAFE, _PICKLED), ("config.json",), ("vocab.txt", "tokenizer.json"))
+        config = from_transformers(BertConfig.from_pretrained, folder, _NAME)
+        tokenizer = from_transformers(AutoTokenizer.from_pretrained, folder, _NAME)
+        labeller = cls(config, tokenizer)
+        state = read_state(folder, _NAME, _PICKLED)
+        named = {name.removeprefix("module."): tensor for name, tensor in state.items()}
+        named.pop("bert.embeddings.position_ids", None)  # kept by older versions of transformers
+        try:
+            labeller.load_state_dict(named)
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"{_NAME}: {folder} holds other tensors than CheXbert's: {error}"
+            ) from error
+        return labeller.train(mode=False)
+
+    @torch.inference_mode()
+    def read(self, texts: Sequence[str]) -> tuple[_Flags, Tensor]:
+        """Return which observations are present in each text (N, 14), and its embedding (N, width)."""
+        present, embeddings = [], []
+        for at in range(0, len(texts), _BATCH):
+            batch = [" ".join(text.split()) for text in texts[at : at + _BATCH]]
+            inputs = self._tokenizer(
+                batch, padding=True, truncation=True, max_length=_LONGEST, return_tensors="pt"
+            )
+            hidden = self.bert(inputs["input_ids"], attention_mask=inputs["attention_mask"])[0][:, 0]
+            chosen = torch.stack([head(hidden).argmax(-1) for head in self.linear_heads], dim=1)
+            present.append(((chosen == _POSITIVE) | (chosen == _UNCERTAIN)).numpy())
+            embeddings.append(hidden)
+        return np.concatenate(present), torch.cat(embeddings)
+
+    def __call__(self, drafts: Sequence[str], references: Sequence[str]) -> dict[str, float]:
+        """Return F1 over 14 and over 5 observations, micro and macro, and SembScore, the mean cosine."""
+        drafted, draft_embeddings = self.read(drafts)
+        present, reference_embeddings = self.read(references)
+        five = [OBSERVATIONS.index(name) for name in FIVE]
+        figures: dict[str, float] = {}
+        for name, columns in (("14", list(range(len(OBSERVATIONS)))), ("5", five)):
+            micro, macro = _f1(drafted[:, columns], present[:, columns])
+            figures |= {f"chexbert_f1_micro_{name}": micro, f"chexbert_f1_macro_{name}": macro}
+        cosine = nn.functional.cosine_similarity(draft_embeddings, reference_embeddings)
+        return figures | {"semb_score": float(cosine.mean())}
+
+
+def _f1(drafted_NC: _Flags, present_NC: _Flags) -> tuple[float, float]:
+    """Return micro and macro F1; as published, an observation that nobody names counts as 0 in macro."""
+    right_C = (drafted_NC & present_NC).sum(0)
+    stated_C = drafted_NC.sum(0) + present_NC.sum(0)
+    micro = 2 * right_C.sum() / max(1, stated_C.sum())
+    return float(micro), float((2 * right_C / np.maximum(1, stated_C)).mean())

@@ -1,0 +1,130 @@
+"""Which findings do drafts get right? Precision, recall and F1 by class, each with a confidence interval.
+
+What is held to be possible counts as present, as in CheXbert's F1 for generated reports.
+
+Shapes: N studies, C classes, R resamples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.evaluation.metrics.bootstrap import Interval, interval, resamples
+
+Labels: TypeAlias = Mapping[str, Literal["positive", "negative", "uncertain"] | None]
+"""What a report says of each class; None where it says nothing."""
+
+_PRESENT = ("positive", "uncertain")
+_Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScore:
+    """One class, or all of them together.
+
+    Attributes:
+        name: of the class; `micro` and `macro` are of all.
+        support: references in which it is present.
+        drafted: drafts in which it is present.
+        precision: the share of drafted ones that the reference has; 0 if a present class is never drafted.
+        recall: the share of the references' ones that the draft has; 0 if an absent class is drafted.
+        f1: the harmonic mean of the two. A class that is in no draft and no reference has no figures.
+    """
+
+    name: str
+    support: int
+    drafted: int
+    precision: Interval
+    recall: Interval
+    f1: Interval
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the figures for JSON."""
+        figures = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
+        return {"support": self.support, "drafted": self.drafted} | {
+            name: figure.as_dict() for name, figure in figures.items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class FindingScores:
+    """The classes in their own order; `micro` pools all decisions, `macro` is the mean over classes."""
+
+    classes: tuple[ClassScore, ...]
+    micro: ClassScore
+    macro: ClassScore
+
+    @property
+    def all(self) -> tuple[ClassScore, ...]:
+        """Every class, then `micro` and `macro`."""
+        return (*self.classes, self.micro, self.macro)
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the figures of every class, of `micro` and of `macro`, by name."""
+        return {score.name: score.as_dict() for score in self.all}
+
+
+def finding_scores(drafts: Sequence[Labels], references: Sequence[Labels], seed: int) -> FindingScores:
+    """Score the findings of drafts against those of the references of the same studies.
+
+    Raises:
+        ValueError: there are no studies, or not as many drafts as references.
+    """
+    if not drafts or len(drafts) != len(references):
+        raise ValueError(f"{len(drafts)} drafts cannot be scored against {len(references)} references")
+    names = list(dict.fromkeys(name for labels in (*references, *drafts) for name in labels))
+    drafted_NC, present_NC = _present(drafts, names), _present(references, names)
+    right_NC = drafted_NC & present_NC
+    once_1N = np.ones((1, len(drafts)), dtype=np.int64)
+    weights_RN = np.concatenate(
+        [once_1N, resamples(len(drafts), seed)]
+    )  # the first row: the data as they are
+    right_RC, drafted_RC, present_RC = (
+        weights_RN.astype(np.float64) @ flags_NC.astype(np.float64)
+        for flags_NC in (right_NC, drafted_NC, present_NC)
+    )
+    precision_RC, recall_RC, f1_RC = _ratios(right_RC, drafted_RC, present_RC)
+    pooled = _ratios(*(count_RC.sum(1, keepdims=True) for count_RC in (right_RC, drafted_RC, present_RC)))
+    support_C, stated_C = present_NC.sum(0), drafted_NC.sum(0)
+    classes = tuple(
+        _score(name, support_C[c], stated_C[c], (precision_RC[:, c], recall_RC[:, c], f1_RC[:, c]))
+        for c, name in enumerate(names)
+    )
+    totals = (support_C.sum(), stated_C.sum())
+    micro = _score("micro", *totals, tuple(figure_R1[:, 0] for figure_R1 in pooled))
+    macro = _score("macro", *totals, tuple(_mean(f) for f in (precision_RC, recall_RC, f1_RC)))
+    return FindingScores(classes, micro, macro)
+
+
+def _present(labels: Sequence[Labels], names: Sequence[str]) -> NDArray[np.bool_]:
+    return np.array([[of_study.get(name) in _PRESENT for name in names] for of_study in labels], dtype=bool)
+
+
+def _ratios(right: _Floats, drafted: _Floats, present: _Floats) -> tuple[_Floats, _Floats, _Floats]:
+    """Return precision, recall and F1 of counts; NaN where nothing is drafted and nothing is present."""
+    nothing = drafted + present == 0
+    ratios = (
+        right / np.maximum(drafted, 1),
+        right / np.maximum(present, 1),
+        2 * right / np.maximum(drafted + present, 1),
+    )
+    precision, recall, f1 = (np.where(nothing, np.nan, ratio) for ratio in ratios)
+    return precision, recall, f1
+
+
+def _mean(figure_RC: _Floats) -> _Floats:
+    """Return the mean over the classes that have a figure, (R,)."""
+    defined_RC = ~np.isnan(figure_RC)
+    count_R = defined_RC.sum(1)
+    total_R = np.where(defined_RC, figure_RC, 0.0).sum(1)
+    return np.where(count_R > 0, total_R / np.maximum(count_R, 1), np.nan)
+
+
+def _score(name: str, support: int, drafted: int, figures: tuple[_Floats, ...]) -> ClassScore:
+    precision, recall, f1 = (interval(float(figure_R[0]), figure_R[1:]) for figure_R in figures)
+    return ClassScore(name, int(support), int(drafted), precision, recall, f1)

@@ -1,0 +1,155 @@
+"""How often is a text garbled? Faults that no reader would write, counted without knowing what is true.
+
+One-step decoding breaks text in its own ways: words said twice, words that do not exist, sections that are
+not there. Metrics of clinical content hardly see it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from itertools import pairwise
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from echo_node.inference.sections import headings, split_sections
+from training.evaluation.metrics.words import words
+
+KINDS = MappingProxyType(
+    {
+        "repeated_words": "a word, and the same word again",
+        "repeated_phrases": "two to six words, and the same ones again",
+        "broken_words": "a word outside the vocabulary of the references",
+        "repeated_sentences": "a sentence that its section has already",
+        "unparsable_sections": "a section missing, empty or begun twice, or text outside both",
+        "unfinished": "the last sentence does not end",
+    }
+)
+"""The kinds of garble, in the order of the counts."""
+
+_IN_A_SENTENCE = 3  # the first kinds can be told from a sentence alone
+_SECTIONS = ("findings", "impression")
+_LONGEST_PHRASE = 6
+_OF_THE_END = ("unparsable_sections", "unfinished")
+_PAUSE = re.compile(r"[,;:()]")
+_ENDS = tuple(".!?。！？")  # noqa: RUF001 - full stops of Chinese reports
+
+
+@dataclass(frozen=True, slots=True)
+class Garble:
+    """Faults of a set of drafts.
+
+    Attributes:
+        counts_NK: of each draft and each kind of `KINDS`.
+        words_N: the number of words of each draft.
+    """
+
+    counts_NK: NDArray[np.int64]
+    words_N: NDArray[np.int64]
+
+    @property
+    def garbled(self) -> float:
+        """The share of drafts with any fault: the garble rate."""
+        return float((self.counts_NK.sum(1) > 0).mean())
+
+    @property
+    def per_100_words(self) -> float:
+        """Faults of all kinds per 100 words."""
+        return float(100 * self.counts_NK.sum() / max(1, self.words_N.sum()))
+
+    @property
+    def whole(self) -> NDArray[np.bool_]:
+        """Which drafts have both sections and a last sentence that ends: they may end where they do."""
+        places = [list(KINDS).index(kind) for kind in _OF_THE_END]
+        whole: NDArray[np.bool_] = self.counts_NK[:, places].sum(1) == 0
+        return whole
+
+    def by_kind(self) -> dict[str, tuple[float, float]]:
+        """Return faults per 100 words and the share of drafts that have any, for each kind."""
+        per_100_K = 100 * self.counts_NK.sum(0) / max(1, self.words_N.sum())
+        share_K = (self.counts_NK > 0).mean(0)
+        return {
+            kind: (float(per_100), float(share))
+            for kind, per_100, share in zip(KINDS, per_100_K, share_K, strict=True)
+        }
+
+
+def garble(drafts: Sequence[str], vocabulary: Set[str]) -> Garble:
+    """Count the faults of drafts.
+
+    Args:
+        drafts: texts.
+        vocabulary: every word that is a word, in lower case; an empty one makes no word broken.
+    """
+    counts = [list(faults(draft, vocabulary).values()) for draft in drafts]
+    return Garble(
+        np.array(counts, dtype=np.int64).reshape(-1, len(KINDS)),
+        np.array([len(words(draft)) for draft in drafts], dtype=np.int64),
+    )
+
+
+def faults(text: str, vocabulary: Set[str]) -> dict[str, int]:
+    """Return how many faults of each kind a draft has."""
+    found = dict.fromkeys(KINDS, 0)
+    sections = split_sections(text)
+    for spans in (sections.findings, sections.impression):
+        for span in spans:
+            for kind, count in faults_of_sentence(span.text, vocabulary).items():
+                found[kind] += count
+        said = {" ".join(words(span.text)) for span in spans}
+        found["repeated_sentences"] += len(spans) - len(said)
+    found["unparsable_sections"] = _unparsable(text)
+    found["unfinished"] = int(not text.rstrip().endswith(_ENDS))
+    return found
+
+
+def faults_of_sentence(sentence: str, vocabulary: Set[str]) -> dict[str, int]:
+    """Return the faults that one sentence has by itself: repetitions and broken words."""
+    parts = [words(part) for part in _PAUSE.split(sentence)]  # "on the right, right lower lobe" is no fault
+    counts = (
+        sum(_repeated_words(said) for said in parts),
+        sum(_repeated_phrases(said) for said in parts),
+        sum(_broken(said, vocabulary) for said in parts),
+    )
+    return dict(zip(list(KINDS)[:_IN_A_SENTENCE], counts, strict=True))
+
+
+def _repeated_words(said: Sequence[str]) -> int:
+    return sum(first == second for first, second in pairwise(said))
+
+
+def _repeated_phrases(said: Sequence[str]) -> int:
+    count = at = 0
+    while at < len(said):
+        length = _repeated_here(said, at)
+        count += length > 0
+        at += max(1, length)
+    return count
+
+
+def _repeated_here(said: Sequence[str], at: int) -> int:
+    """Return the length of the longest phrase that begins here and is said again at once; 0 if none is."""
+    for length in range(_LONGEST_PHRASE, 1, -1):
+        phrase = said[at : at + length]
+        if phrase == said[at + length : at + 2 * length] and len(set(phrase)) > 1:
+            return length
+    return 0
+
+
+def _broken(said: Sequence[str], vocabulary: Set[str]) -> int:
+    if not vocabulary:
+        return 0
+    return sum(word not in vocabulary for word in said if not any(letter.isdigit() for letter in word))
+
+
+def _unparsable(text: str) -> int:
+    found = headings(text)
+    names = [heading.name for heading in found]
+    outside = text[: found[0].start] if found else text
+    sections = split_sections(text)
+    empty = sum(not getattr(sections, name) for name in _SECTIONS if name in names)
+    missing = sum(name not in names for name in _SECTIONS)
+    return missing + empty + len(names) - len(set(names)) + int(bool(outside.strip()) and bool(found))

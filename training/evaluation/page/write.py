@@ -1,0 +1,181 @@
+"""Writes an evaluation's page: report.md with its plots and images beside it, and report.html, all in one."""
+
+from __future__ import annotations
+
+import math
+import re
+from base64 import b64encode
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
+
+from echo_node.errors import ConfigError
+from training.evaluation.cases import MarkedSentence
+from training.evaluation.drafting import Picture
+from training.evaluation.evaluate import Evaluation, Row
+from training.evaluation.metrics.bootstrap import Interval
+from training.evaluation.metrics.garble import KINDS
+from training.evaluation.page.plots import plots
+
+_EXAMPLES = 6
+_SHOWN = ("one_step", "adaptive_repair")
+_MAIN = {
+    "coherent_sentences": "coherent sentences",
+    "facts": "facts right",
+    "contradictions": "contradictions a draft",
+    "f1_micro": "F1 micro",
+    "f1_macro": "F1 macro",
+    "garbled": "garbled drafts",
+    "garble_per_100_words": "faults per 100 words",
+    "tokens_per_forward": "tokens a forward",
+    "ended": "ended by itself",
+    "seconds": "seconds a draft",
+    "words": "words a draft",
+}
+_NOT_FIGURES = ("decoder", "findings", "garble")
+_NORMALISED = "_normalised"
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+!|~-])")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Figures of every decoder and control: names of columns, and rows of text."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One study: its image as PNG, its reference, and its drafts with what is known of each sentence."""
+
+    number: int
+    png: bytes
+    reference: str
+    drafts: tuple[tuple[str, tuple[MarkedSentence, ...]], ...]
+
+    @property
+    def data_url(self) -> str:
+        """The image as the address of an HTML image."""
+        return f"data:image/png;base64,{b64encode(self.png).decode()}"
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the folder of a report, before the measuring begins.
+
+    Raises:
+        ConfigError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--report {folder}: the folder cannot be made ({type(error).__name__})") from error
+
+
+def write_report(evaluation: Evaluation, folder: Path, date: str) -> None:
+    """Write report.md and report.html, the plots as SVG and the images of the examples as PNG.
+
+    Args:
+        evaluation: what was measured.
+        folder: where to; files of these names are replaced.
+        date: of the measurement, as it shall stand there.
+    """
+    drawn, examples = plots(evaluation), _examples(evaluation)
+    context = {
+        "evaluation": evaluation,
+        "date": date,
+        "count": len(evaluation.cases.references),
+        "main": _table(evaluation.rows, tuple(_MAIN)),
+        "raw": _table(evaluation.rows, _reference_columns(evaluation.rows, normalised=False)),
+        "normalised": _table(evaluation.rows, _reference_columns(evaluation.rows, normalised=True)),
+        "plots": {name: (caption, Markup(svg)) for name, (caption, svg) in drawn.items()},  # noqa: S704 - ours
+        "examples": examples,
+        "kinds": KINDS,
+        "shown": [result for result in evaluation.results if result.name in _SHOWN],
+    }
+    for name, (_, svg) in drawn.items():
+        (folder / f"{name}.svg").write_text(svg + "\n", encoding="utf-8")
+    for example in examples:
+        (folder / f"case-{example.number}.png").write_bytes(example.png)
+    loader = PackageLoader("training.evaluation.page", "templates")
+    for name, escaped in (("report.md", False), ("report.html", True)):
+        environment = Environment(
+            loader=loader,
+            autoescape=escaped,  # noqa: S701 - Markdown has an escape of its own, the filter `md`
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.filters |= {"md": escape_markdown, "interval": _interval_text, "plain": _plain}
+        page = environment.get_template(f"{name}.jinja").render(context)
+        (folder / name).write_text(page + "\n", encoding="utf-8")
+
+
+def escape_markdown(text: str) -> str:
+    """Return text that Markdown shows as it is, on one line."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(text.split())).replace("&", "&amp;")
+
+
+def _reference_columns(rows: list[Row], *, normalised: bool) -> tuple[str, ...]:
+    """Return the columns that are measured against one wording of the references."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return tuple(
+        name
+        for name in names
+        if name not in _MAIN and name not in _NOT_FIGURES and name.endswith(_NORMALISED) == normalised
+    )
+
+
+def _table(rows: list[Row], columns: tuple[str, ...]) -> Table | None:
+    """Return the columns in which any row has a figure; None where none has."""
+    filled = tuple(name for name in columns if any(row.get(name) is not None for row in rows))
+    if not filled:
+        return None
+    heads = tuple(_MAIN.get(name, name.removesuffix(_NORMALISED).replace("_", " ")) for name in filled)
+    texts = (
+        (_plain(str(row["decoder"])), *(_figure(name, row.get(name)) for name in filled)) for row in rows
+    )
+    return Table(("decoder", *heads), tuple(texts))
+
+
+def _figure(name: str, value: object) -> str:
+    if not isinstance(value, float):
+        return "–"  # noqa: RUF001 - a dash: no figure
+    return f"{value:.1f}" if name == "words" else f"{value:.3f}"
+
+
+def _interval_text(interval: Interval) -> str:
+    if math.isnan(interval.point):
+        return "–"  # noqa: RUF001 - a dash: no figure
+    return f"{interval.point:.2f} ({interval.low:.2f} to {interval.high:.2f})"
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _examples(evaluation: Evaluation) -> list[Example]:
+    """Return the first studies, which nobody chose."""
+    cases = evaluation.cases
+    shown = [result for result in evaluation.results if result.name in _SHOWN]
+    return [
+        Example(
+            number=index + 1,
+            png=_png(cases.pictures[index]),
+            reference=cases.references[index],
+            drafts=tuple(
+                (result.name, tuple(cases.mark(index, result.measured.texts[index]))) for result in shown
+            ),
+        )
+        for index in range(min(_EXAMPLES, len(cases.references)))
+    ]
+
+
+def _png(picture: Picture) -> bytes:
+    buffer = BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

@@ -1,0 +1,17 @@
+"""The words of the English reports; Chinese is written without spaces between words."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from training.evaluation.metrics.words import words
+from training.phantom.english import ENGLISH
+from training.phantom.parser import finding_sentences, impression_sentences
+
+
+@cache
+def vocabulary() -> frozenset[str]:
+    """Return every word that an English report can hold, in lower case."""
+    headers = (ENGLISH.findings_header, ENGLISH.impression_header)
+    texts = (*headers, *finding_sentences("en"), *impression_sentences("en"))
+    return frozenset(word for text in texts for word in words(text))

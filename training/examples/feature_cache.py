@@ -1,0 +1,81 @@
+"""What a frozen vision tower makes of each picture, computed once and kept.
+
+Shapes: N images, T tokens of an image, D width.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from echo_node.model.vlm import EchoForReportGeneration
+from training.examples.collate import Batch
+from training.file_cache import keep
+
+_MADE_AT_ONCE = 64
+
+
+def tower_digest(model: EchoForReportGeneration) -> str:
+    """Return a digest of a vision tower's weights, whatever floating type they are kept in."""
+    total = hashlib.sha256()
+    for name, tensor in model.model.visual.state_dict().items():
+        numbers = tensor.detach().cpu().bfloat16().contiguous()
+        total.update(name.encode() + numbers.view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
+
+
+class KeptFeatures:
+    """The features of examples, by their number; in memory, and on disk where a folder is given."""
+
+    def __init__(self, model: EchoForReportGeneration, belongs_to: str, folder: Path | None) -> None:
+        """Begin with what is on disk.
+
+        Args:
+            model: whose tower it is.
+            belongs_to: what else decides the features: data and preparation.
+            folder: where to keep them; none keeps them in memory only.
+        """
+        self._model = model
+        self._kept: dict[int, Tensor] = {}
+        self._folder: Path | None = None
+        if folder is not None:
+            digest = hashlib.sha256((tower_digest(model) + belongs_to).encode()).hexdigest()[:16]
+            self._folder = folder / digest
+            self._folder.mkdir(parents=True, exist_ok=True)
+
+    def add_to(self, batch: Batch, indices: list[int]) -> Batch:
+        """Return the batch with the features (N * T, D) of its images, those of *indices*."""
+        missing = [row for row, index in enumerate(indices) if not self._has(index)]
+        if missing:
+            self._make(batch, indices, missing)
+        return batch.with_features(torch.cat([self._kept[index] for index in indices]))
+
+    def _has(self, index: int) -> bool:
+        if index not in self._kept and self._folder is not None:
+            path = self._folder / f"{index}.pt"
+            if path.is_file():
+                self._kept[index] = torch.load(path, weights_only=True)
+        return index in self._kept
+
+    @torch.no_grad()
+    def _make(self, batch: Batch, indices: list[int], rows: list[int]) -> None:
+        device = self._model.lm_head.weight.device
+        patches_N = batch.grid_thw.prod(1).tolist()
+        pixels = torch.split(batch.patches(), patches_N)
+        for at in range(0, len(rows), _MADE_AT_ONCE):
+            part = rows[at : at + _MADE_AT_ONCE]
+            made = self._model.get_image_features(
+                torch.cat([pixels[row] for row in part]).to(device), batch.grid_thw[part].to(device)
+            ).pooler_output
+            for row, features_TD in zip(part, made, strict=True):
+                self._keep(indices[row], features_TD.cpu().clone())
+
+    def _keep(self, index: int, features_TD: Tensor) -> None:
+        self._kept[index] = features_TD
+        if self._folder is None:
+            return
+        advice = "free some space and run the same command again, or take hardware.keep_vision = 'memory'"
+        keep(features_TD, self._folder / f"{index}.pt", advice)

@@ -1,0 +1,100 @@
+"""The batches of a run: which examples an update sees, and what the model gets of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from echo_node.errors import ConfigError
+from training.distributed import World
+from training.examples.collate import Batch, collate
+from training.examples.examples import Examples, Images, batch_indices, jitter
+from training.examples.feature_cache import KeptFeatures
+from training.loop.validation import HeldOut
+from training.objectives.noise import Noise
+from training.recipe import Recipe
+from training.start.start import Start, examples_key, examples_of
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """The examples of every update.
+
+    Attributes:
+        plan: decides order and jitter.
+        examples: all of them.
+        started: gives tokeniser and preparation.
+        features: what a frozen vision tower made of the images, if that is kept.
+    """
+
+    plan: Recipe
+    examples: Examples
+    started: Start
+    features: KeptFeatures | None = None
+
+    def __call__(self, step: int, rows: range) -> Batch:
+        """Return *rows* of the batch of update *step*."""
+        seed = self.plan.optimiser.seed
+        drawn, epoch = batch_indices(len(self.examples), self.plan.optimiser.batch, step, seed)
+        indices = self._shortest_first(drawn, epoch)[rows.start : rows.stop]
+        images = self.examples.images(indices)
+        if self.plan.data.jitter:
+            images = jitter(images, [(seed, step, place) for place in rows])
+        batch = _collated(self.plan, self.examples, self.started, indices, images, epoch)
+        return batch if self.features is None else self.features.add_to(batch, indices)
+
+    def _shortest_first(self, indices: list[int], epoch: int) -> list[int]:
+        """Return examples by the length of their reports, so that those of one forward are about as long."""
+        return sorted(indices, key=lambda index: len(self.examples.report(index, epoch)))
+
+
+def features_of(plan: Recipe, started: Start, folder: Path) -> KeptFeatures | None:
+    """Return where a recipe keeps the features of images; none if it keeps none."""
+    if plan.hardware.keep_vision == "no":
+        return None
+    on_disk = plan.hardware.keep_vision == "disk"
+    return KeptFeatures(
+        started.model,
+        examples_key(plan, started),
+        Path(plan.hardware.kept_in or folder) / "features" if on_disk else None,
+    )
+
+
+def held_out(plan: Recipe, started: Start, world: World) -> HeldOut | None:
+    """Return this process's part of the held-out examples; none if the recipe wants none.
+
+    Raises:
+        ConfigError: they cannot be dealt out evenly.
+    """
+    recipe = plan.validation
+    if recipe is None:
+        return None
+    if recipe.count % world.size:
+        raise ConfigError(f"validation.count of {recipe.count} cannot be dealt out to {world.size} processes")
+    held_out_data = plan.data.model_copy(
+        update={"count": recipe.count, "seed": recipe.seed, "split": recipe.split}
+    )
+    examples = examples_of(held_out_data, started.preparation, keep=plan.hardware.kept_in)
+    share = recipe.count // world.size
+    mine = range(world.rank * share, (world.rank + 1) * share)
+    size = plan.hardware.micro_batch or -(-plan.optimiser.batch // world.size)
+    batches = []
+    for at in range(0, len(mine), size):
+        indices = list(mine[at : at + size])
+        batch = _collated(plan, examples, started, indices, examples.images(indices), 0)
+        batches.append(batch.to(world.device))
+    return HeldOut(batches, world, Noise(plan.optimiser.seed, first=mine.start))
+
+
+def _collated(
+    plan: Recipe, examples: Examples, started: Start, indices: Sequence[int], images: Images, epoch: int
+) -> Batch:
+    reports = [examples.report(index, epoch) for index in indices]
+    findings = [examples.findings(index) for index in indices]
+    batch = collate(
+        images, reports, findings, started.preparation, started.tokenizer, plan.model.block_length
+    )
+    return replace(batch, index_N=torch.tensor(indices))

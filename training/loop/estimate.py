@@ -1,0 +1,109 @@
+"""What a run will need, before it starts: parameters, tokens, memory. Nothing is loaded but a configuration.
+
+The memory is counted, not measured: weights, gradients and moments exactly; inner values of the forward by
+what each layer keeps for its backward; nothing for fragmentation or what a framework needs for itself.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from echo_node.errors import CheckpointError
+from echo_node.model import checkpoint
+from echo_node.model.config import EchoConfig
+from echo_node.model.vlm import EchoForReportGeneration
+from training.loop.sharding import needs_whole_network
+from training.recipe import Recipe
+from training.start.lora import adapt
+from training.start.start import start, teacher_of
+
+PROMPT_WORDS = 45
+"""Tokens of a prompt beside its image, about."""
+RESPONSE = 160
+"""Tokens of a report, about, where the recipe does not say how long one may be."""
+_PIXELS_OF_A_TOKEN = 28
+_FLOAT, _HALF = 4, 2
+
+
+def estimate(plan: Recipe, processes: int) -> dict[str, float]:
+    """Return what a recipe needs.
+
+    Args:
+        plan: the recipe.
+        processes: how many there are; each holds a shard, or a copy where the recipe needs it.
+
+    Returns:
+        `parameters`, `trained_parameters`, `tokens_of_an_update`; and in bytes for one process `weights`,
+        `gradients_and_moments`, `teacher`, `inner_values`, and `memory`, all of them together.
+
+    Raises:
+        CheckpointError: the model to start from is absent, or its configuration is another model's.
+        ConfigError: the recipe names nothing to start from.
+    """
+    model = _outline(plan)
+    is_half = plan.hardware.precision == "bfloat16"
+    everything = sum(p.numel() for p in model.parameters())
+    if plan.lora is not None:
+        adapt(model, plan.lora)
+    model.model.visual.requires_grad_(plan.optimiser.train_vision)
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    total = sum(p.numel() for p in model.parameters())
+    frozen_bytes = _HALF if plan.lora is not None and is_half else _FLOAT
+    shards = 1 if needs_whole_network(plan) else processes
+    weights = (trained * _FLOAT + (total - trained) * frozen_bytes) / shards
+    moments = trained * 3 * _FLOAT / shards
+    teacher = everything * (_HALF if is_half else _FLOAT) if plan.stage == "dcd" else 0
+    inner = _inner_values(plan, model.config, processes)
+    return {
+        "parameters": everything,
+        "trained_parameters": trained,
+        "tokens_of_an_update": plan.optimiser.batch * tokens_of_an_example(plan),
+        "weights": weights,
+        "gradients_and_moments": moments,
+        "teacher": teacher,
+        "inner_values": inner,
+        "memory": weights + moments + teacher + inner,
+    }
+
+
+def tokens_of_an_example(plan: Recipe) -> int:
+    """Return how many tokens the language model reads for one example."""
+    prompt = (plan.data.side // _PIXELS_OF_A_TOKEN) ** 2 + PROMPT_WORDS
+    response = plan.dcd.max_new_tokens if plan.stage == "dcd" else RESPONSE
+    of_dcd = 3 if plan.dcd.rad_weight else 2
+    streams = {"vision": 0, "ar": 1, "rad": 2, "dcd": of_dcd}[plan.stage]
+    return prompt + streams * response
+
+
+def _outline(plan: Recipe) -> EchoForReportGeneration:
+    """Return the network without its weights."""
+    if not plan.model.start:
+        outline: EchoForReportGeneration = start(plan).model.to("meta")  # type: ignore[arg-type]
+        return outline
+    folder = checkpoint.find(plan.model.start)
+    try:
+        config = EchoConfig.from_pretrained(folder)
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{folder / 'config.json'} is not a configuration of Qwen2.5-VL") from error
+    if plan.stage == "dcd":
+        checkpoint.find(teacher_of(plan))
+    with torch.device("meta"):
+        return EchoForReportGeneration(config)
+
+
+def _inner_values(plan: Recipe, config: EchoConfig, processes: int) -> int:
+    """Return the bytes that one forward keeps for its backward."""
+    text, size = config.text, _HALF if plan.hardware.precision == "bfloat16" else _FLOAT
+    examples = plan.hardware.micro_batch or max(1, plan.optimiser.batch // processes)
+    tokens = examples * tokens_of_an_example(plan)
+    width, inner = text.hidden_size, text.intermediate_size
+    heads = text.num_key_value_heads / text.num_attention_heads
+    of_a_layer = int(tokens * (6 * width + 2 * heads * width + 3 * inner)) * size
+    layers = text.num_hidden_layers
+    kept: int = (
+        tokens * width * size * layers + of_a_layer
+        if plan.hardware.gradient_checkpointing
+        else of_a_layer * layers
+    )
+    logits: int = 0 if plan.stage == "vision" else examples * RESPONSE * text.vocab_size * 3 * _FLOAT
+    return kept + logits

@@ -1,0 +1,233 @@
+"""One stage from its recipe to its checkpoint: what `echo-node train` does."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from safetensors import SafetensorError
+from torch import Tensor
+
+from echo_node.errors import ConfigError, TransientError
+from echo_node.model.checkpoint import FACTS_FILE, ModelFacts
+from echo_node.model.vlm import EchoForReportGeneration
+from training.distributed import World, joined, settled
+from training.loop import loss_curve, snapshot
+from training.loop.batches import Batches, features_of, held_out
+from training.loop.model_card import FILE_NAME as CARD
+from training.loop.model_card import model_card
+from training.loop.optimiser import optimisers
+from training.loop.record import Record, figures_of
+from training.loop.sharding import needs_whole_network, shard
+from training.loop.state import StateFolder
+from training.loop.train import Run
+from training.loop.train import train as run_loop
+from training.objectives.choose import objective_of
+from training.objectives.objective import Learner
+from training.recipe import Recipe, load_recipe
+from training.start.lora import adapt, merge
+from training.start.start import Start, examples_of, first_teacher_of, start
+
+_RECIPE = "recipe.json"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def train(stage: str, recipe: str, out: Path | None = None, overrides: Sequence[str] = ()) -> Path:
+    """Run one stage and write its checkpoint; an interrupted run in its folder goes on, a finished one stays.
+
+    Under torchrun every process calls this.
+
+    Args:
+        stage: `vision`, `ar`, `rad` or `dcd`; must be the recipe's own.
+        recipe: a shipped recipe's name or a file.
+        out: the folder of the checkpoint and the run's records; `runs/<recipe>` by default.
+        overrides: `section.key=value` each.
+
+    Returns:
+        The checkpoint's folder.
+
+    Raises:
+        ConfigError: the recipe is wrong, of another stage, or takes a vision tower of other dimensions; or
+            the folder has a checkpoint of another recipe.
+        CheckpointError: the model to start from cannot be loaded.
+        TransientError: the disk is full; what was saved before is kept.
+    """
+    plan = plan_of(stage, recipe, overrides)
+    folder = out or Path("runs") / Path(recipe).stem
+    folder.mkdir(parents=True, exist_ok=True)
+    with joined(plan.hardware.device) as world:
+        console = Console(stderr=True, quiet=not world.leads, markup=False)
+        if _is_finished(plan, folder):
+            console.print(f"{folder} is finished: it has the checkpoint of this recipe")
+            return folder
+        try:
+            _train(settled(plan, world.device), folder, world, console)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            raise TransientError(
+                f"{folder} cannot be written ({error.strerror}); what was saved before is kept: free some "
+                "space and run the same command again"
+            ) from error
+    return folder
+
+
+def plan_of(stage: str, recipe: str, overrides: Sequence[str]) -> Recipe:
+    """Read the recipe of a stage.
+
+    Raises:
+        ConfigError: it is wrong, or of another stage.
+    """
+    plan = load_recipe(recipe, list(overrides))
+    if plan.stage != stage:
+        raise ConfigError(f"recipe '{recipe}' is for the stage '{plan.stage}', not '{stage}'")
+    return plan
+
+
+def is_written(folder: Path) -> bool:
+    """Tell whether a folder has the checkpoint of a run; model.json is written last."""
+    return all((folder / name).is_file() for name in (_RECIPE, "model.safetensors", FACTS_FILE))
+
+
+def _is_finished(plan: Recipe, folder: Path) -> bool:
+    """Tell whether a folder has the whole checkpoint of a recipe.
+
+    Raises:
+        ConfigError: it has a whole one of another recipe, which would be overwritten.
+    """
+    if not is_written(folder) or StateFolder.left_in(folder):
+        return False
+    try:
+        made_by = Recipe.model_validate_json((folder / _RECIPE).read_bytes())
+    except (OSError, ValueError):  # of an earlier version, or no run's at all
+        made_by = None
+    if made_by is None or _digest(made_by) != _digest(plan):
+        raise ConfigError(
+            f"{folder} has a checkpoint of another recipe; take another --out, or remove the folder to begin "
+            "anew"
+        )
+    return True
+
+
+def _train(plan: Recipe, folder: Path, world: World, console: Console) -> None:
+    if world.leads:
+        (folder / _RECIPE).write_text(plan.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    started = start(plan)
+    model = started.model
+    prepare(model, plan)
+    model.to(world.device)  # type: ignore[arg-type]
+    torch.manual_seed(plan.optimiser.seed)
+    objective = objective_of(plan, started, world, folder)
+    learner = Learner(model, objective).to(world.device)
+    is_sharded = world.size > 1 and not needs_whole_network(plan)
+    if is_sharded:
+        shard(learner, plan, world)
+    with (
+        world.in_turn(waits=bool(plan.hardware.kept_in)),
+        Progress(console=console, transient=True) as progress,
+    ):
+        bar = progress.add_task("phantoms", total=plan.data.count)
+        examples = examples_of(
+            plan.data, started.preparation, partial(progress.advance, bar), plan.hardware.kept_in
+        )
+    parameters = sum(p.numel() for p in model.parameters())
+    console.print(
+        f"{plan.stage}: {parameters / 1e6:.2f} M parameters, "
+        f"{len(examples)} images, {plan.optimiser.steps} updates of {plan.optimiser.batch}"
+    )
+    states = StateFolder(folder, _digest(plan), console.print)
+    run = Run(
+        plan,
+        world,
+        learner,
+        objective,
+        optimisers(learner, plan.optimiser, world),
+        Batches(plan, examples, started, features_of(plan, started, folder)),
+        states,
+        held_out(plan, started, world),
+    )
+
+    def record_from(first: int) -> Record | None:
+        if not world.leads:
+            return None
+        return Record(folder, first, plan.optimiser.steps, console=console)
+
+    run_loop(run, record_from)
+    learnt = snapshot.weights_of(learner) if is_sharded else {}
+    if world.leads:
+        _write(plan, _gathered(plan, learnt) if learnt else started, folder)
+        card = model_card(plan, parameters, figures_of(folder)[-1])
+        (folder / CARD).write_text(card, encoding="utf-8")
+        loss_curve.draw(folder, f"{plan.model.name} {plan.model.version}, {plan.stage}", console.print)
+        states.clear()
+        console.print(f"wrote {folder}")
+    world.wait()
+
+
+def prepare(model: EchoForReportGeneration, plan: Recipe) -> None:
+    """Freeze what is not trained, add adapters, and save memory as the recipe says."""
+    hardware = plan.hardware
+    if plan.lora is not None:
+        if hardware.precision == "bfloat16":
+            model.to(torch.bfloat16)  # type: ignore[arg-type]
+        adapt(model, plan.lora)
+    model.model.visual.requires_grad_(plan.optimiser.train_vision)
+    if hardware.gradient_checkpointing:
+        renamed: Any = getattr(model, "activation_checkpointing_enable", None)  # in transformers 5.24
+        enable = renamed or model.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
+
+
+def _gathered(plan: Recipe, learnt: dict[str, Tensor]) -> Start:
+    """Return the whole network that several processes have trained."""
+    whole = start(plan)
+    own = {name.removeprefix("model."): value for name, value in learnt.items() if name.startswith("model.")}
+    whole.model.load_state_dict(own, strict=False)
+    return whole
+
+
+def _digest(plan: Recipe) -> str:
+    """Return what a state must belong to: the recipe, but not the machine that it runs on."""
+    return hashlib.sha256(plan.model_dump_json(exclude={"hardware"}).encode()).hexdigest()
+
+
+@torch.no_grad()
+def _mix_in_start(model: EchoForReportGeneration, plan: Recipe) -> None:
+    """Average the weights with those that the run started from, by `model.start_share`."""
+    origin = dict(start(plan).model.named_parameters())
+    for name, weight in model.named_parameters():
+        weight.lerp_(origin[name].to(weight), plan.model.start_share)
+
+
+def _write(plan: Recipe, started: Start, folder: Path) -> None:
+    """Write the checkpoint, its weights in 16 bits to halve its size.
+
+    Raises:
+        TransientError: the disk is full.
+    """
+    model: EchoForReportGeneration = started.model
+    if plan.stage == "ar":  # not a model that writes blocks: whoever adapts it says of which length
+        model.config.block_length = 0
+    if plan.lora is not None:
+        merge(model)
+    if plan.model.start_share:
+        _mix_in_start(model, plan)
+    stored: torch.dtype = getattr(torch, plan.model.stored)
+    try:
+        model.train(mode=False).to(stored).save_pretrained(folder)
+    except SafetensorError as error:
+        raise TransientError(
+            f"the weights could not be written to {folder}; the last state is kept: free some space and "
+            "run the same command again"
+        ) from error
+    started.tokenizer.save_pretrained(folder)
+    started.preparation.save(folder)
+    teacher = first_teacher_of(plan) if plan.stage == "dcd" else ""
+    ModelFacts(plan.model.name, plan.model.version, plan.model.demonstration, "en", teacher).save(folder)

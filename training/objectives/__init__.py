@@ -1,0 +1,1 @@
+"""Training objectives: what a run minimises, and how its inputs are prepared."""

@@ -1,0 +1,90 @@
+"""What DCD fits the student to: the tokens that a teacher committed and how probable it found what.
+
+Shapes: N examples, R response, M trained tokens of the batch, V vocabulary, K tokens of which a probability
+is kept.
+
+Of a large vocabulary only the most probable tokens are kept; all others then count as one. A divergence over
+these K + 1 outcomes is never more than the one over all V, and zero where the distributions are equal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
+from torch import Tensor
+
+from training.objectives.teacher import Rollout
+from training.recipe import Divergence
+
+_LEAST_LOG = -1e4  # the mask token has probability 0: 0 * log 0 is 0
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """A batch of rollouts without what no student is fitted to.
+
+    Attributes:
+        prefix_NR: the text; what stands in it before a block is what the teacher went by in that block.
+        response_NR: the tokens that the teacher committed.
+        step_NR: at which step of its block each was committed.
+        trained_NR: what the student is fitted to.
+        looped_N: which rollouts were dropped because they repeat themselves.
+        log_prob_MK: the teacher's log probabilities, of the whole vocabulary or of its most probable tokens.
+        token_MK: which tokens these are; none if they are the whole vocabulary.
+    """
+
+    prefix_NR: Tensor
+    response_NR: Tensor
+    step_NR: Tensor
+    trained_NR: Tensor
+    looped_N: Tensor
+    log_prob_MK: Tensor
+    token_MK: Tensor | None
+
+
+def targets_of(rollout: Rollout, top_k: int) -> Targets:
+    """Return the targets in a rollout; *top_k* of 0 keeps the probability of every token."""
+    trained_NR = rollout.trained_NR
+    log_prob_MK, token_MK = rollout.log_prob_NRV[trained_NR], None
+    if 0 < top_k < log_prob_MK.shape[1]:
+        log_prob_MK, token_MK = log_prob_MK.topk(top_k, -1)
+    return Targets(
+        rollout.prefix_NR,
+        rollout.response_NR,
+        rollout.step_NR,
+        trained_NR,
+        rollout.looped_N,
+        log_prob_MK,
+        token_MK,
+    )
+
+
+def divergence(kind: Divergence, logits_MV: Tensor, targets: Targets) -> Tensor:
+    """Return, for each trained token, how far the student is from the teacher.
+
+    Args:
+        kind: forward KL(teacher | student), reverse KL(student | teacher), or the cross-entropy of the
+            token that the teacher committed.
+        logits_MV: the student's.
+        targets: the teacher's.
+    """
+    if kind == "cross_entropy":
+        label_M = targets.response_NR[targets.trained_NR]
+        return F.cross_entropy(logits_MV, label_M, reduction="none")
+    student_MK = F.log_softmax(logits_MV, -1)
+    teacher_MK = targets.log_prob_MK
+    if targets.token_MK is not None:
+        student_MK = _with_the_rest(student_MK.gather(1, targets.token_MK))
+        teacher_MK = _with_the_rest(teacher_MK)
+    student_MK, teacher_MK = student_MK.clamp(min=_LEAST_LOG), teacher_MK.clamp(min=_LEAST_LOG)
+    if kind == "reverse_kl":
+        return (student_MK.exp() * (student_MK - teacher_MK)).sum(-1)
+    return (teacher_MK.exp() * (teacher_MK - student_MK)).sum(-1)
+
+
+def _with_the_rest(log_prob_MK: Tensor) -> Tensor:
+    """Append the log probability of all other tokens together."""
+    rest_M1 = -torch.expm1(log_prob_MK.logsumexp(-1, keepdim=True))
+    return torch.cat([log_prob_MK, rest_M1.clamp(min=1e-7).log()], -1)

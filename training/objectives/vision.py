@@ -1,0 +1,57 @@
+"""Teaching a new network's vision tower to see, before a language model learns to write from it.
+
+Networks that start from a pretrained model (Qwen2.5-VL) have no use for this stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from echo_node.model.block_mask import block_causal
+from echo_node.model.vlm import EchoForReportGeneration
+from training.examples.collate import Batch
+from training.objectives.objective import Figures, Part, Share
+from training.objectives.probes import HalfwayReadOut, PlacesReadOut, reading_sum
+
+
+class VisionObjective:
+    """Cross-entropy of the findings, read from the image's tokens and halfway up the language model."""
+
+    def __init__(self, model: EchoForReportGeneration, tokens: int, values: Sequence[int]) -> None:
+        """Prepare the read-outs.
+
+        Args:
+            model: the network.
+            tokens: tokens of an image.
+            values: how many values each kind of finding has.
+        """
+        self._model = model
+        self._places = PlacesReadOut(tokens, model.config.text.hidden_size, values)
+        self._halfway = HalfwayReadOut(model, values)
+        self.own = nn.ModuleDict({"places": self._places, "halfway": self._halfway})
+
+    def shares(self, parts: Sequence[Part]) -> list[Share]:
+        """Return the sum of both read-outs' losses on each part; there is no noise in it."""
+        return [
+            Share(
+                {"findings": float(len(batch.prompt_NP))}, batch.prompt_NP.numel(), partial(self._sums, batch)
+            )
+            for batch, _ in parts
+        ]
+
+    def _sums(self, batch: Batch) -> tuple[dict[str, Tensor], Figures]:
+        prompt = batch.embed(self._model)
+        positions_P = torch.arange(prompt.length, device=batch.prompt_NP.device)
+        mask_PP = block_causal(prompt.length, self._model.config.block_length, positions_P.device)
+        self._model.hidden_states(prompt.embeds_NPD, prompt.position_ids(positions_P), mask_PP)
+        is_image_NP = batch.prompt_NP == self._model.config.image_token_id
+        image_NTD = prompt.embeds_NPD[is_image_NP].reshape(
+            len(batch.prompt_NP), -1, prompt.embeds_NPD.shape[2]
+        )
+        seen, seen_right = reading_sum(self._places(image_NTD), batch.findings_NF)
+        found, found_right = reading_sum(self._halfway(prompt.length), batch.findings_NF)
+        return {"findings": seen + found}, {"places_accuracy": seen_right, "halfway_accuracy": found_right}

@@ -1,0 +1,46 @@
+"""Reading the findings beside any other objective, so that a small network writes of what it sees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from torch import Tensor, nn
+
+from echo_node.model.vlm import EchoForReportGeneration
+from training.examples.collate import Batch
+from training.objectives.objective import Figures, Objective, Part, Share
+from training.objectives.probes import HalfwayReadOut, reading_sum
+
+
+class WithReading:
+    """An objective, and the cross-entropy of the findings as they are read halfway up the language model."""
+
+    def __init__(
+        self, objective: Objective, model: EchoForReportGeneration, values: Sequence[int], weight: float
+    ) -> None:
+        """Add the reading of findings to *objective*.
+
+        Args:
+            objective: runs prompts, one a row, through *model*.
+            model: the network.
+            values: how many values each kind of finding has.
+            weight: how much the reading counts.
+        """
+        self._objective, self._weight = objective, weight
+        self._halfway = HalfwayReadOut(model, values)
+        self.own = nn.ModuleDict({**objective.own, "halfway": self._halfway})
+
+    def shares(self, parts: Sequence[Part]) -> list[Share]:
+        """Return the objective's shares with the findings' term."""
+        inner = self._objective.shares(parts)
+        return [self._with_reading(share, batch) for share, (batch, _) in zip(inner, parts, strict=True)]
+
+    def _with_reading(self, inner: Share, batch: Batch) -> Share:
+        def sums() -> tuple[dict[str, Tensor], Figures]:
+            terms, figures = inner.sums()
+            logits = self._halfway(batch.prompt_NP.shape[1])
+            found, figures["halfway_accuracy"] = reading_sum(logits, batch.findings_NF)
+            return {**terms, "findings": self._weight * found}, figures
+
+        return replace(inner, counts={**inner.counts, "findings": float(len(batch.prompt_NP))}, sums=sums)

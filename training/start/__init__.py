@@ -1,0 +1,1 @@
+"""Start of a run: a new model or a checkpoint, its tokenizer, its adapters."""

@@ -1,0 +1,132 @@
+"""What a run starts from: a network with its tokeniser and preparation, the teacher, the examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from echo_node.errors import ConfigError
+from echo_node.inference.image import ImagePreparation
+from echo_node.model import checkpoint
+from echo_node.model.vlm import EchoForReportGeneration
+from training.examples.examples import Examples, PhantomExamples
+from training.phantom.dataset import PhantomDataset
+from training.recipe import DataRecipe, Recipe
+from training.start.new_model import new_model
+from training.start.tokenizer import train_tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A network before its first update."""
+
+    model: EchoForReportGeneration
+    tokenizer: Any
+    preparation: ImagePreparation
+
+
+def start(plan: Recipe) -> Start:
+    """Load or make the network that a recipe starts from.
+
+    Raises:
+        ConfigError: the recipe names nothing to start from, or takes what does not fit.
+        CheckpointError: the model to start from cannot be loaded.
+    """
+    if plan.model.start:
+        started = checkpoint.load(plan.model.start, adopt_block_length=plan.model.block_length)
+        own = started.model.config.block_length
+        if plan.stage == "dcd" and own != plan.model.block_length:
+            raise ConfigError(
+                f"model.block_length is {plan.model.block_length}, but {plan.model.start} has {own}: "
+                "stage rad teaches a model blocks of another length"
+            )
+        started.model.config.block_length = plan.model.block_length
+        return Start(started.model, started.tokenizer, _prepared(started.folder, plan.data.side))
+    if plan.model.new is None:
+        raise ConfigError("a recipe needs model.start or a section model.new")
+    preparation = ImagePreparation(resize="square", side=plan.data.side)
+    tokenizer = train_tokenizer(_words(plan.data, preparation), plan.model.new.vocabulary)
+    model = new_model(plan.model.new, tokenizer, plan.model.block_length, plan.optimiser.seed)
+    if plan.model.start_vision:
+        _take_vision_tower(model, plan.model.start_vision)
+    return Start(model, tokenizer, preparation)
+
+
+def _prepared(folder: Path, side: int) -> ImagePreparation:
+    """Return a checkpoint's preparation, in squares of the recipe's side: images of one size for a batch."""
+    return replace(ImagePreparation.load(folder), resize="square", side=side)
+
+
+def _words(recipe: DataRecipe, preparation: ImagePreparation) -> Iterator[str]:
+    """Yield reports for a tokeniser to be trained on."""
+    if recipe.source == "folder":
+        folder = examples_of(recipe, preparation)
+        yield from (folder.report(index, epoch=0) for index in range(len(folder)))
+        return
+    phantoms = PhantomDataset(4000, recipe.seed)
+    yield from (phantoms.truth(index)[1].text for index in range(len(phantoms)))
+
+
+def _take_vision_tower(model: EchoForReportGeneration, origin: str) -> None:
+    tower = checkpoint.load(origin).model.model.visual.state_dict()
+    try:
+        model.model.visual.load_state_dict(tower)
+    except RuntimeError as error:
+        raise ConfigError(f"the vision tower of {origin} has other dimensions than model.new") from error
+
+
+def examples_key(plan: Recipe, started: Start) -> str:
+    """Return what decides an example, by its number: what is kept about it holds for no other key.
+
+    How many examples there are does not: number 7 is the same one in any set.
+    """
+    return plan.data.model_dump_json(exclude={"count"}) + repr(started.preparation)
+
+
+def teacher_of(plan: Recipe) -> str:
+    """Return the name or folder of the teacher of a `dcd` recipe.
+
+    Raises:
+        ConfigError: the recipe has none.
+    """
+    if not (plan.dcd.teacher or plan.model.start):
+        raise ConfigError("dcd needs model.start: the teacher to distil")
+    return plan.dcd.teacher or plan.model.start
+
+
+def first_teacher_of(plan: Recipe) -> str:
+    """Return the teacher that a chain of `dcd` recipes began with, which the last model is measured beside.
+
+    Raises:
+        ConfigError: the recipe has none.
+        CheckpointError: it cannot be found.
+    """
+    teacher = teacher_of(plan)
+    return checkpoint.facts_of(checkpoint.find(teacher)).teacher or teacher
+
+
+def examples_of(
+    recipe: DataRecipe,
+    preparation: ImagePreparation,
+    advance: Callable[[int], None] | None = None,
+    keep: str = "",
+) -> Examples:
+    """Return the examples that a recipe names.
+
+    Args:
+        recipe: names them.
+        preparation: brings images on disk to the size that the model gets.
+        advance: told how many phantoms have been added.
+        keep: the folder that keeps the pictures of phantoms; empty: none does.
+
+    Raises:
+        ConfigError: the folder is no whole data set, or has none.
+    """
+    if recipe.source == "folder":
+        from training.datasets.folder import FolderExamples
+
+        return FolderExamples(Path(recipe.path), recipe.split, preparation, recipe.count)
+    phantoms = PhantomDataset(recipe.count, recipe.seed, recipe.side)
+    return PhantomExamples(phantoms, advance, Path(keep) / "phantoms" if keep else None)
