@@ -24,7 +24,7 @@ from training.datasets.splits import HELD_OUT_SHARE, drawn
 from training.examples.examples import one_thread_each, world_digest
 from training.phantom.dataset import PhantomDataset
 from training.phantom.findings import CLASSES, labels
-from training.phantom.phrasebook import Language
+from training.phantom.language.phrasebook import Language
 
 if TYPE_CHECKING:
     from training.datasets.shards import Facts

@@ -14,7 +14,7 @@ from echo_node.inference.confidence import Calibration, likelihoods
 from echo_node.inference.sections import split_sections
 from echo_node.model.canvas import Decoded
 from training.phantom.findings import Findings
-from training.phantom.parser import is_true_finding, is_true_impression, parse_report
+from training.phantom.language.parser import is_true_finding, is_true_impression, parse_report
 
 _SMALLEST_BIN = 12
 _GROWTH = 1.4

@@ -20,8 +20,8 @@ from training.evaluation.vocabulary import vocabulary
 from training.examples.examples import PhantomExamples
 from training.phantom.dataset import PhantomDataset
 from training.phantom.findings import Findings, Kind, labels
-from training.phantom.grammar import write_report
-from training.phantom.parser import is_true_finding, is_true_impression, parse_report, score
+from training.phantom.language.grammar import write_report
+from training.phantom.language.parser import is_true_finding, is_true_impression, parse_report, score
 
 Verdict: TypeAlias = Literal["right", "wrong", "incoherent", "garbled", "unknown"]
 

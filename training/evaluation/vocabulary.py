@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 
 from training.evaluation.metrics.words import words
-from training.phantom.english import ENGLISH
-from training.phantom.parser import finding_sentences, impression_sentences
+from training.phantom.language.english import ENGLISH
+from training.phantom.language.parser import finding_sentences, impression_sentences
 
 
 @cache

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from training import phantom as world
 from training.phantom.dataset import PhantomDataset
 from training.phantom.findings import FACTS, Findings
-from training.phantom.grammar import write_report
+from training.phantom.language.grammar import write_report
 
 Images = NDArray[np.uint8]
 

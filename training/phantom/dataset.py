@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.phantom.findings import Findings, View
-from training.phantom.grammar import Report, write_report
-from training.phantom.phrasebook import Language
+from training.phantom.language.grammar import Report, write_report
+from training.phantom.language.phrasebook import Language
 from training.phantom.prevalence import sample_findings
-from training.phantom.radiograph import render
+from training.phantom.rendering.radiograph import render
 
 
 @dataclass(frozen=True, slots=True)

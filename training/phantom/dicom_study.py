@@ -26,10 +26,10 @@ from pydicom.uid import (
 
 from training.phantom.dataset import case_generators
 from training.phantom.findings import Findings, Patient, View
-from training.phantom.grammar import Report, write_report
-from training.phantom.phrasebook import Language
+from training.phantom.language.grammar import Report, write_report
+from training.phantom.language.phrasebook import Language
 from training.phantom.prevalence import sample_findings
-from training.phantom.radiograph import project
+from training.phantom.rendering.radiograph import project
 
 Modality = Literal["CR", "DX"]
 Photometric = Literal["MONOCHROME1", "MONOCHROME2"]

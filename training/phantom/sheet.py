@@ -12,10 +12,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from training.phantom.dataset import case_generators
 from training.phantom.findings import Finding, Findings, Kind, View, labels
-from training.phantom.grammar import Report, write_report
-from training.phantom.phrasebook import Language
+from training.phantom.language.grammar import Report, write_report
+from training.phantom.language.phrasebook import Language
 from training.phantom.prevalence import sample_findings
-from training.phantom.radiograph import render
+from training.phantom.rendering.radiograph import render
 
 _LINES = 5
 _MARGIN = 3

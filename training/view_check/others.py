@@ -2,7 +2,7 @@
 
 The parts are tissue in centimetres, developed as the phantom chests are, so that no grain or grey gives them
 away. Analytic shapes, drawn with ImageDraw's default font; no file is read. Shape suffixes as in
-`training.phantom.camera`.
+`training.phantom.rendering.camera`.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from training.phantom.camera import Array
-from training.phantom.detector import Exposure, develop, smooth_noise
 from training.phantom.prevalence import sample_findings
-from training.phantom.radiograph import render
+from training.phantom.rendering.camera import Array
+from training.phantom.rendering.detector import Exposure, develop, smooth_noise
+from training.phantom.rendering.radiograph import render
 
 Rng: TypeAlias = np.random.Generator
 Picture: TypeAlias = NDArray[np.uint8]
 Point: TypeAlias = tuple[float, float]
 
 _BONE = 2.6
-"""How much more bone absorbs than soft tissue, as in training.phantom.radiograph."""
+"""How much more bone absorbs than soft tissue, as in training.phantom.rendering.radiograph."""
 
 
 class _Field:

@@ -2,7 +2,7 @@ import pytest
 
 from training.labeller import CLASSES, is_abnormal, label, positives, sentences
 from training.phantom.findings import FACTS, REGIONS, kind_of
-from training.phantom.parser import REST, finding_sentences
+from training.phantom.language.parser import REST, finding_sentences
 
 SHORT = {
     "ecm": "Enlarged Cardiomediastinum",

@@ -7,7 +7,7 @@ from echo_node.model.canvas import Decoded
 from echo_node.model.checkpoint import load
 from training.evaluation.calibrate import Judged, expected_calibration_error, fit, judge, reliability
 from training.phantom.findings import Findings
-from training.phantom.grammar import write_report
+from training.phantom.language.grammar import write_report
 
 
 def _sentences(seed: int, count: int = 4000) -> Judged:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from training.phantom.dataset import PhantomDataset
-from training.phantom.parser import parse_report
+from training.phantom.language.parser import parse_report
 
 
 def test_a_case_is_the_same_whoever_makes_it() -> None:

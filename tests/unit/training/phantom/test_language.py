@@ -12,8 +12,8 @@ from echo_node.inference.sections import split_sections
 from training.evaluation.metrics.words import words
 from training.evaluation.vocabulary import vocabulary
 from training.phantom.findings import FACTS, REGIONS, Findings, Patient, labels
-from training.phantom.grammar import BOOKS, MAX_PHRASES, fill_frame, named_topics, write_report
-from training.phantom.parser import (
+from training.phantom.language.grammar import BOOKS, MAX_PHRASES, fill_frame, named_topics, write_report
+from training.phantom.language.parser import (
     REST,
     finding_sentences,
     impression_sentences,
@@ -24,7 +24,7 @@ from training.phantom.parser import (
     read_impression,
     score,
 )
-from training.phantom.phrasebook import MERGED, TOPICS, Language, NounPhrase, Phrasebook, statements
+from training.phantom.language.phrasebook import MERGED, TOPICS, Language, NounPhrase, Phrasebook, statements
 from training.phantom.prevalence import sample_findings
 
 LANGUAGES: list[Language] = ["en", "zh"]

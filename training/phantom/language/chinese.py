@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from itertools import product
 from types import MappingProxyType
 
-from training.phantom.chinese_names import (
+from training.phantom.findings import FACTS, SIDES
+from training.phantom.language.chinese_names import (
     ALARMS,
     AMOUNT,
     COLLAPSES,
@@ -20,8 +21,7 @@ from training.phantom.chinese_names import (
     phrases,
     site_name,
 )
-from training.phantom.findings import FACTS, SIDES
-from training.phantom.phrasebook import Phrasebook, Values, Wordings, one_sided
+from training.phantom.language.phrasebook import Phrasebook, Values, Wordings, one_sided
 
 
 def _filled(frames: Iterable[str], **words: str) -> tuple[str, ...]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.phantom.anatomy import Anatomy
-from training.phantom.camera import Array, Camera
-from training.phantom.solids import Ellipsoid, ramp, union
-from training.phantom.tubes import Tube, sweep
+from training.phantom.rendering.anatomy import Anatomy
+from training.phantom.rendering.camera import Array, Camera
+from training.phantom.rendering.solids import Ellipsoid, ramp, union
+from training.phantom.rendering.tubes import Tube, sweep
 
 CARINA_Z = 3.0
 _SLAB_BACK, _SLAB_FRONT = 4.5, -3.5

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from itertools import product
 from types import MappingProxyType
 
-from training.phantom.english_names import ALARMS, COLLAPSES, SIZES, lobe_name, merged, phrases
 from training.phantom.findings import FACTS, SIDES
-from training.phantom.phrasebook import Phrasebook, Values, Wordings, one_sided
+from training.phantom.language.english_names import ALARMS, COLLAPSES, SIZES, lobe_name, merged, phrases
+from training.phantom.language.phrasebook import Phrasebook, Values, Wordings, one_sided
 
 
 def _filled(frames: Iterable[str], **words: str) -> tuple[str, ...]:

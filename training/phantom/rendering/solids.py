@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.phantom.camera import Array, Camera
+from training.phantom.rendering.camera import Array, Camera
 
 
 @dataclass(frozen=True, slots=True)

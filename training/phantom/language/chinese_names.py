@@ -6,7 +6,7 @@ from __future__ import annotations
 from itertools import product
 
 from training.phantom.findings import FACTS, SIDES
-from training.phantom.phrasebook import NounPhrase, Statement, Values, one_sided
+from training.phantom.language.phrasebook import NounPhrase, Statement, Values, one_sided
 
 SIDE = {"right": "右", "left": "左"}
 LOBE = {"upper": "上叶", "middle": "中叶", "lower": "下叶", "lingula": "舌段"}

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.phantom.anatomy import Anatomy
-from training.phantom.camera import Array, Camera
 from training.phantom.findings import Findings
-from training.phantom.mediastinum import CARINA_Z, hila
-from training.phantom.solids import Ellipsoid, chords, ramp
-from training.phantom.tubes import Tube, sweep
+from training.phantom.rendering.anatomy import Anatomy
+from training.phantom.rendering.camera import Array, Camera
+from training.phantom.rendering.mediastinum import CARINA_Z, hila
+from training.phantom.rendering.solids import Ellipsoid, chords, ramp
+from training.phantom.rendering.tubes import Tube, sweep
 
 _MONITORED_SHARE = 0.6
 _CURVE_STEPS = 6

@@ -15,10 +15,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from training.phantom.chinese import CHINESE
-from training.phantom.english import ENGLISH
 from training.phantom.findings import MALPOSITIONS, REGIONS, Findings
-from training.phantom.phrasebook import (
+from training.phantom.language.chinese import CHINESE
+from training.phantom.language.english import ENGLISH
+from training.phantom.language.phrasebook import (
     IMPORTANCE,
     MERGED,
     TOPICS,

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.phantom.anatomy import Anatomy
-from training.phantom.camera import Array, Camera
 from training.phantom.findings import SIDES, Findings
-from training.phantom.solids import Ellipsoid, chords, ramp
-from training.phantom.tubes import Tube, sweep
+from training.phantom.rendering.anatomy import Anatomy
+from training.phantom.rendering.camera import Array, Camera
+from training.phantom.rendering.solids import Ellipsoid, chords, ramp
+from training.phantom.rendering.tubes import Tube, sweep
 
 _RIBS = 11
 _RIB_SPACING = 2.25

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from training.phantom.camera import Array, Camera
+from training.phantom.rendering.camera import Array, Camera
 
 _STEP_PX = 0.7
 _MOST_OBLIQUE = 1.8

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 from training.phantom.findings import FACTS, SIDES
-from training.phantom.phrasebook import NounPhrase, Statement, Values, one_sided
+from training.phantom.language.phrasebook import NounPhrase, Statement, Values, one_sided
 
 SIZES = ("small", "moderate", "large")
 

@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 
-from training.phantom.camera import Array
+from training.phantom.rendering.camera import Array
 
 SOFT_TISSUE_PER_CM = 0.165
 """Effective linear attenuation of water-like tissue in a filtered, hardened chest beam."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.phantom.anatomy import Anatomy
-from training.phantom.camera import Array, Camera
 from training.phantom.findings import SIDES, Findings
-from training.phantom.solids import ramp
+from training.phantom.rendering.anatomy import Anatomy
+from training.phantom.rendering.camera import Array, Camera
+from training.phantom.rendering.solids import ramp
 
 _MENISCUS_CM = {"small": 1.5, "moderate": 2.2, "large": 2.4}
 _RISE_CM = {"small": 3.4, "moderate": 6.5, "large": 7.0}

@@ -16,8 +16,8 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from training.phantom.findings import CLASSES, FACTS, REGIONS, Findings, Kind, kind_of
-from training.phantom.grammar import BOOKS, fill_frame
-from training.phantom.phrasebook import Language, Statement, statements
+from training.phantom.language.grammar import BOOKS, fill_frame
+from training.phantom.language.phrasebook import Language, Statement, statements
 
 Statements: TypeAlias = tuple[Statement, ...]
 

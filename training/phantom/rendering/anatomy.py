@@ -11,9 +11,9 @@ from typing import Self
 
 import numpy as np
 
-from training.phantom.camera import Array
 from training.phantom.findings import Findings
-from training.phantom.solids import Ellipsoid
+from training.phantom.rendering.camera import Array
+from training.phantom.rendering.solids import Ellipsoid
 
 CARDIOTHORACIC_RATIOS = {
     "normal": (0.41, 0.48),

@@ -10,17 +10,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from training.phantom import opacities
-from training.phantom.anatomy import Anatomy
-from training.phantom.camera import Array, Camera
-from training.phantom.detector import Exposure, develop, smooth_noise
-from training.phantom.devices import devices
 from training.phantom.findings import Findings, View
-from training.phantom.lungs import lungs
-from training.phantom.mediastinum import airways, soft_centre
-from training.phantom.skeleton import skeleton
-from training.phantom.solids import Ellipsoid, chords
-from training.phantom.vessels import vessels
+from training.phantom.rendering import opacities
+from training.phantom.rendering.anatomy import Anatomy
+from training.phantom.rendering.camera import Array, Camera
+from training.phantom.rendering.detector import Exposure, develop, smooth_noise
+from training.phantom.rendering.devices import devices
+from training.phantom.rendering.lungs import lungs
+from training.phantom.rendering.mediastinum import airways, soft_centre
+from training.phantom.rendering.skeleton import skeleton
+from training.phantom.rendering.solids import Ellipsoid, chords
+from training.phantom.rendering.vessels import vessels
 
 MIN_SIZE = 128
 _BONE_OVER_TISSUE = 2.6

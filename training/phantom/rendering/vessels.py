@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.phantom.anatomy import Anatomy
-from training.phantom.camera import Array, Camera
 from training.phantom.findings import SIDES
-from training.phantom.mediastinum import hila
-from training.phantom.tubes import Tube, sweep
+from training.phantom.rendering.anatomy import Anatomy
+from training.phantom.rendering.camera import Array, Camera
+from training.phantom.rendering.mediastinum import hila
+from training.phantom.rendering.tubes import Tube, sweep
 
 _PRIMARIES = 13
 _CHILDREN = 5

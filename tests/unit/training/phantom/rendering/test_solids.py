@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from training.phantom.camera import Camera
 from training.phantom.findings import View
-from training.phantom.solids import Ellipsoid, chords, ramp, union
-from training.phantom.tubes import Tube, sweep
+from training.phantom.rendering.camera import Camera
+from training.phantom.rendering.solids import Ellipsoid, chords, ramp, union
+from training.phantom.rendering.tubes import Tube, sweep
 
 VIEWS: list[View] = ["PA", "AP", "LATERAL"]
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from training.phantom.findings import FACTS, Findings, Patient, View
-from training.phantom.radiograph import MIN_SIZE, project, render
+from training.phantom.rendering.radiograph import MIN_SIZE, project, render
 
 ABNORMAL = [(fact, value) for fact, values in FACTS.items() for value in values[1:]]
 SIDED = [(fact, value) for fact, value in ABNORMAL if fact.endswith(("_right", "_left")) or fact == "nodule"]

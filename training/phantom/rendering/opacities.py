@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.phantom.anatomy import Anatomy
-from training.phantom.camera import Array, Camera
 from training.phantom.findings import Findings
-from training.phantom.lungs import Lungs
-from training.phantom.mediastinum import hila
-from training.phantom.solids import Ellipsoid, chords, ramp
-from training.phantom.tubes import Tube, sweep
+from training.phantom.rendering.anatomy import Anatomy
+from training.phantom.rendering.camera import Array, Camera
+from training.phantom.rendering.lungs import Lungs
+from training.phantom.rendering.mediastinum import hila
+from training.phantom.rendering.solids import Ellipsoid, chords, ramp
+from training.phantom.rendering.tubes import Tube, sweep
 
 _LOBES: dict[tuple[str, str], tuple[tuple[float, float, float], tuple[float, float, float]]] = {
     ("right", "upper"): ((-7.2, -0.6, 6.4), (4.8, 5.4, 4.2)),

@@ -1,0 +1,1 @@
+"""Reports of phantom chests, written and parsed, in English and Chinese."""

@@ -1,0 +1,1 @@
+"""Rendering of phantom chests as radiographs."""
