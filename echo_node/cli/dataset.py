@@ -66,7 +66,7 @@ def build(
     from training.datasets.build import BuildOptions
     from training.datasets.build import build as run_build
     from training.datasets.card import write_card
-    from training.datasets.pseudonyms import PUBLIC, load_key
+    from training.datasets.deidentification.pseudonyms import PUBLIC, load_key
     from training.datasets.sources import READERS, detect
 
     name = detect(source) if layout is Layout.AUTO else layout.value
@@ -179,8 +179,8 @@ def normalise(
     from rich.progress import Progress
 
     from training.datasets.card import write_card
-    from training.datasets.endpoint import KEY_VARIABLE, Endpoint
-    from training.datasets.normalise import normalise as run_normalise
+    from training.datasets.normalisation.endpoint import KEY_VARIABLE, Endpoint
+    from training.datasets.normalisation.normalise import normalise as run_normalise
     from training.datasets.shards import load_facts
 
     rows = load_facts(folder).rows

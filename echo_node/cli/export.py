@@ -75,8 +75,8 @@ def export(
     from echo_node.storage.operations.export import StudyChoice
     from training.datasets.build import BuildOptions, build
     from training.datasets.card import write_card
+    from training.datasets.deidentification.pseudonyms import load_key
     from training.datasets.export import Export
-    from training.datasets.pseudonyms import load_key
     from training.datasets.reports import ReportFolder
 
     configure_libraries()

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from echo_node.errors import ConfigError, PermanentError
+from training.datasets.deidentification.pseudonyms import PUBLIC, Pseudonyms
 from training.datasets.duplicates import SeenImages
 from training.datasets.example import Candidate, Example, Found, Rejected, example_id_of, language_of
 from training.datasets.pictures import decode_png, encode_png, frontal, image_hash, read_image
-from training.datasets.pseudonyms import PUBLIC, Pseudonyms
 from training.datasets.shards import Facts, Writer, counted
 from training.datasets.splits import Splits
 from training.label_phrases import NO_FINDING

@@ -14,10 +14,10 @@ from echo_node.dicom.deidentify import Identity, read_identity
 from echo_node.dicom.selection.selector import EVERY_CHEST, ChestImageSelector
 from echo_node.errors import PermanentError
 from echo_node.storage.operations.export import Archive, KeptStudy, StudyChoice
+from training.datasets.deidentification.pseudonyms import Pseudonyms
+from training.datasets.deidentification.scrub import scrub
 from training.datasets.example import Candidate, Found, Rejected
-from training.datasets.pseudonyms import Pseudonyms
 from training.datasets.reports import ReportFolder
-from training.datasets.scrub import scrub
 from training.datasets.sections import ReportSections
 
 

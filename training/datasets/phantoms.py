@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from echo_node.errors import ConfigError
+from training.datasets.deidentification.pseudonyms import PUBLIC
 from training.datasets.example import SPLITS, Candidate, example_id_of
-from training.datasets.pseudonyms import PUBLIC
 from training.datasets.splits import HELD_OUT_SHARE, drawn
 from training.examples.examples import one_thread_each, world_digest
 from training.phantom.dataset import PhantomDataset

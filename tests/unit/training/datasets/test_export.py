@@ -18,8 +18,8 @@ from echo_node.settings import Settings
 from echo_node.storage.open import Storage, open_storage
 from echo_node.storage.operations.export import StudyChoice
 from training.datasets.build import REJECTED_FILE, BuildOptions, build
+from training.datasets.deidentification.pseudonyms import Pseudonyms
 from training.datasets.export import Export
-from training.datasets.pseudonyms import Pseudonyms
 from training.datasets.reports import ReportFolder
 from training.datasets.shards import Dataset
 from training.phantom.dicom_study import write_study

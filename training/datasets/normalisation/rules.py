@@ -6,8 +6,8 @@ sentences about it, or else a fixed normal sentence, unless something in the rep
 
 from __future__ import annotations
 
-from training.datasets.faithful import difference
-from training.datasets.regions import REGIONS, Region
+from training.datasets.normalisation.faithful import difference
+from training.datasets.normalisation.regions import REGIONS, Region
 from training.label_phrases import SUPPORT_DEVICES
 from training.labeller import is_abnormal, positives, sentences
 

@@ -10,11 +10,11 @@ from support.console import echo_node
 from support.datasets import build_manifest, manifest_rows
 
 from echo_node.errors import ConfigError, PermanentError, TransientError
-from training.datasets.endpoint import KEY_VARIABLE, Endpoint
-from training.datasets.faithful import difference
-from training.datasets.normalise import FALLBACKS_FILE, normalise
-from training.datasets.regions import REGIONS
-from training.datasets.rules import by_rules, region_of, silent_regions
+from training.datasets.normalisation.endpoint import KEY_VARIABLE, Endpoint
+from training.datasets.normalisation.faithful import difference
+from training.datasets.normalisation.normalise import FALLBACKS_FILE, normalise
+from training.datasets.normalisation.regions import REGIONS
+from training.datasets.normalisation.rules import by_rules, region_of, silent_regions
 from training.datasets.shards import Dataset
 from training.labeller import positives
 

@@ -3,8 +3,8 @@ from datetime import date
 import pytest
 
 from echo_node.dicom.deidentify import Identity
-from training.datasets.pseudonyms import Pseudonyms
-from training.datasets.scrub import scrub
+from training.datasets.deidentification.pseudonyms import Pseudonyms
+from training.datasets.deidentification.scrub import scrub
 
 IDENTITY = Identity(
     patient_id="\0MRN123",

@@ -17,10 +17,10 @@ from itertools import islice
 from pathlib import Path
 
 from echo_node.errors import ConfigError, PermanentError
-from training.datasets.endpoint import Endpoint
 from training.datasets.example import Example
-from training.datasets.faithful import difference
-from training.datasets.rules import by_rules
+from training.datasets.normalisation.endpoint import Endpoint
+from training.datasets.normalisation.faithful import difference
+from training.datasets.normalisation.rules import by_rules
 from training.datasets.shards import Dataset, Facts, Writer
 
 FALLBACKS_FILE = "fallbacks.jsonl"

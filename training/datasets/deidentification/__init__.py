@@ -1,0 +1,1 @@
+"""De-identification of report texts and pseudonyms for identifiers."""
