@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from echo_node.errors import CheckpointError
-from echo_node.inference.sections import Span
+from echo_node.report_text.draft_sections import Span
 
 FILE_NAME = "calibration.json"
 

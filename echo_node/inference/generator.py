@@ -13,12 +13,12 @@ from echo_node.errors import PermanentError, TransientError
 from echo_node.inference.confidence import Calibration, likelihoods
 from echo_node.inference.image import ImagePreparation
 from echo_node.inference.processor import EchoProcessor
-from echo_node.inference.sections import Span, split_sections
-from echo_node.inference.soundness import why_unsound
 from echo_node.model import checkpoint
 from echo_node.model.canvas import Decoded
 from echo_node.model.checkpoint import Checkpoint
 from echo_node.model.decode import Decoder, settings_of
+from echo_node.report_text.draft_sections import Span, split_sections
+from echo_node.report_text.soundness import why_unsound
 from echo_node.settings import ModelSettings
 
 
@@ -81,7 +81,7 @@ class EchoGenerator:
         """Return the draft for one frontal chest image.
 
         Raises:
-            PermanentError: the text did not end, or is not sound (inference/soundness.py).
+            PermanentError: the text did not end, or is not sound (report_text/soundness.py).
             TransientError: the device is out of memory.
         """
         started = time.perf_counter()

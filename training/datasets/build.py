@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from echo_node.errors import ConfigError, PermanentError
+from echo_node.report_text.labeller import label
+from echo_node.report_text.phrases import NO_FINDING
 from training.datasets.deidentification.pseudonyms import PUBLIC, Pseudonyms
 from training.datasets.duplicates import SeenImages
 from training.datasets.example import Candidate, Example, Found, Rejected, example_id_of, language_of
 from training.datasets.pictures import decode_png, encode_png, frontal, image_hash, read_image
 from training.datasets.shards import Facts, Writer, counted
 from training.datasets.splits import Splits
-from training.label_phrases import NO_FINDING
-from training.labeller import label
 
 REJECTED_FILE = "rejected.jsonl"
 KEY_FILE = "key-fingerprint.txt"

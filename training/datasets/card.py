@@ -12,10 +12,10 @@ from PIL import Image
 
 from echo_node.durable_files import write_durably
 from echo_node.errors import PermanentError
+from echo_node.report_text.labeller import CLASSES
 from training.datasets.example import SPLITS, Example
 from training.datasets.pictures import as_picture, decode_png
 from training.datasets.shards import Dataset
-from training.labeller import CLASSES
 
 CARD_FILE = "README.md"
 PICTURES_FILE = "pictures.png"

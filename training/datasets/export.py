@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from echo_node.dicom.deidentify import Identity, read_identity
 from echo_node.dicom.selection.selector import EVERY_CHEST, ChestImageSelector
 from echo_node.errors import PermanentError
+from echo_node.report_text.report_sections import ReportSections
 from echo_node.storage.operations.export import Archive, KeptStudy, StudyChoice
 from training.datasets.deidentification.pseudonyms import Pseudonyms
 from training.datasets.deidentification.scrub import scrub
 from training.datasets.example import Candidate, Found, Rejected
 from training.datasets.reports import ReportFolder
-from training.datasets.sections import ReportSections
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from echo_node.dicom.documents.sr_reader import ReportDocument, read_report
 from echo_node.errors import ConfigError, PermanentError
-from training.datasets.sections import ReportSections, parse_report, section_of
+from echo_node.report_text.report_sections import ReportSections, parse_report, section_of
 
 _TEXT_SUFFIXES = {".txt", ".text"}
 _ENCODINGS = ("utf-8-sig", "gb18030")

@@ -11,11 +11,11 @@ from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
-from echo_node.inference.sections import split_sections
+from echo_node.report_text.draft_sections import split_sections
+from echo_node.report_text.garble import faults_of_sentence
+from echo_node.report_text.words import words
 from training.evaluation.drafting import Picture
 from training.evaluation.metrics.findings import Labels
-from training.evaluation.metrics.garble import faults_of_sentence
-from training.evaluation.metrics.words import words
 from training.evaluation.vocabulary import vocabulary
 from training.examples.examples import PhantomExamples
 from training.phantom.dataset import PhantomDataset
@@ -158,7 +158,7 @@ class ReportCases:
         labels: Sequence[Labels] | None = None,
     ) -> None:
         """Take studies; *labels* are read from the references where none are given."""
-        from training.labeller import label
+        from echo_node.report_text.labeller import label
 
         self.name, self.pictures = name, pictures
         self.references, self.normalised = references, normalised

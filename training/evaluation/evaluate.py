@@ -21,11 +21,11 @@ from echo_node.model import checkpoint
 from echo_node.model.canvas import DecodeSettings
 from echo_node.model.checkpoint import Checkpoint
 from echo_node.model.decode import settings_of
+from echo_node.report_text.garble import Garble, garble
 from training.evaluation.calibrate import judge, reliability
 from training.evaluation.cases import Cases, PhantomCases
 from training.evaluation.drafting import Measured, draft
 from training.evaluation.metrics.findings import FindingScores, finding_scores
-from training.evaluation.metrics.garble import Garble, garble
 from training.evaluation.metrics.overlap import overlap
 from training.evaluation.metrics.scorers import Scorer
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from training.evaluation.metrics.words import words
+from echo_node.report_text.words import words
 from training.phantom.language.english import ENGLISH
 from training.phantom.language.parser import finding_sentences, impression_sentences
 

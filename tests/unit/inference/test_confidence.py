@@ -11,8 +11,8 @@ from transformers import AutoTokenizer
 
 from echo_node.errors import CheckpointError
 from echo_node.inference.confidence import FILE_NAME, Calibration, likelihoods
-from echo_node.inference.sections import split_sections
 from echo_node.model.checkpoint import find
+from echo_node.report_text.draft_sections import split_sections
 from training.start.tokenizer import train_tokenizer
 
 _CHINESE = "\u6240\u89c1\uff1a\u53cc\u80ba\u6e05\u6670\u3002\u5fc3\u810f\u6b63\u5e38\u3002"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from training.labeller import is_abnormal, label, sentences
+from echo_node.report_text.labeller import is_abnormal, label, sentences
 
 _SIDES = {
     "left": re.compile(r"\bleft\b", re.IGNORECASE),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from training.label_phrases import FINDINGS, SUPPORT_DEVICES
+from echo_node.report_text.phrases import FINDINGS, SUPPORT_DEVICES
 
 
 @dataclass(frozen=True, slots=True)

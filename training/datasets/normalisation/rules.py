@@ -6,10 +6,10 @@ sentences about it, or else a fixed normal sentence, unless something in the rep
 
 from __future__ import annotations
 
+from echo_node.report_text.labeller import is_abnormal, positives, sentences
+from echo_node.report_text.phrases import SUPPORT_DEVICES
 from training.datasets.normalisation.faithful import difference
 from training.datasets.normalisation.regions import REGIONS, Region
-from training.label_phrases import SUPPORT_DEVICES
-from training.labeller import is_abnormal, positives, sentences
 
 
 def by_rules(findings: str, impression: str) -> str:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from echo_node.report_text.report_sections import ReportSections, parse_report
 from training.datasets.example import Candidate, Found, Rejected
 from training.datasets.readers.tables import Row, read_table
-from training.datasets.sections import ReportSections, parse_report
 
 SUFFIXES = (".csv", ".csv.gz", ".jsonl")
 

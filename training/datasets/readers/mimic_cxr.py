@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from echo_node.errors import PermanentError
+from echo_node.report_text.report_sections import ReportSections, parse_report
 from training.datasets.example import Candidate, Found, Rejected
 from training.datasets.readers.tables import Row, existing_file, find_file, read_table
-from training.datasets.sections import ReportSections, parse_report
 
 Value = TypeVar("Value")
 

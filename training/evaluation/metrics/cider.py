@@ -1,7 +1,7 @@
 """CIDEr-D (Vedantam, Zitnick and Parikh, CVPR 2015): shared n-grams, the rarer the better.
 
 Written here because the package that others take it from carries Java archives under the GPL. The numbers are
-that package's, but words are those of `training.evaluation.metrics.words` in place of Stanford's tokeniser.
+that package's, but words are those of `echo_node.report_text.words` in place of Stanford's tokeniser.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from training.evaluation.metrics.words import words
+from echo_node.report_text.words import words
 
 _LONGEST = 4
 _SIGMA = 6.0

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from echo_node.errors import ConfigError, PermanentError
-from training.evaluation.metrics.words import words
+from echo_node.report_text.words import words
 
 _JAR = Path("meteor") / "meteor-1.5.jar"
 

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModel, AutoModelForTokenClassification, AutoTokenizer
 
-from echo_node.inference.sections import split_sections
+from echo_node.report_text.draft_sections import split_sections
 from training.evaluation.metrics.weights import SAFE, from_transformers, require
 
 _NAME = "ratescore"

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from echo_node.report_text.garble import KINDS, Garble
+from echo_node.report_text.words import words
 from training.evaluation.evaluate import Evaluation, Result
-from training.evaluation.metrics.garble import KINDS, Garble
-from training.evaluation.metrics.words import words
 from training.evaluation.page.chart import GREY, INK, PALETTE, Chart
 
 _TENTHS = tuple(tick / 10 for tick in range(0, 11, 2))

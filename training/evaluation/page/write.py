@@ -14,11 +14,11 @@ from markupsafe import Markup
 from PIL import Image
 
 from echo_node.errors import ConfigError
+from echo_node.report_text.garble import KINDS
 from training.evaluation.cases import MarkedSentence
 from training.evaluation.drafting import Picture
 from training.evaluation.evaluate import Evaluation, Row
 from training.evaluation.metrics.bootstrap import Interval
-from training.evaluation.metrics.garble import KINDS
 from training.evaluation.page.plots import plots
 
 _EXAMPLES = 6

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.evaluation.metrics.garble import KINDS, faults, faults_of_sentence, garble
-from training.evaluation.metrics.words import words
+from echo_node.report_text.garble import KINDS, faults, faults_of_sentence, garble
+from echo_node.report_text.words import words
 from training.phantom.dataset import PhantomDataset
 
 CLEAN = "Findings: The lungs are clear. The heart is normal. Impression: No acute abnormality."

@@ -4,11 +4,11 @@ import sys
 
 import pytest
 
+from echo_node.report_text.words import words
 from training.evaluation.metrics import meteor as meteor_module
 from training.evaluation.metrics.cider import cider
 from training.evaluation.metrics.meteor import meteor, why_not
 from training.evaluation.metrics.overlap import overlap
-from training.evaluation.metrics.words import words
 from training.phantom.dataset import PhantomDataset
 
 NOTED: list[str] = []

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from echo_node.inference.sections import split_sections
-from training.evaluation.metrics.words import words
+from echo_node.report_text.draft_sections import split_sections
+from echo_node.report_text.words import words
 from training.evaluation.vocabulary import vocabulary
 from training.phantom.findings import FACTS, REGIONS, Findings, Patient, labels
 from training.phantom.language.grammar import BOOKS, MAX_PHRASES, fill_frame, named_topics, write_report

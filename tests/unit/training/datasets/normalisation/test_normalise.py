@@ -10,13 +10,13 @@ from support.console import echo_node
 from support.datasets import build_manifest, manifest_rows
 
 from echo_node.errors import ConfigError, PermanentError, TransientError
+from echo_node.report_text.labeller import positives
 from training.datasets.normalisation.endpoint import KEY_VARIABLE, Endpoint
 from training.datasets.normalisation.faithful import difference
 from training.datasets.normalisation.normalise import FALLBACKS_FILE, normalise
 from training.datasets.normalisation.regions import REGIONS
 from training.datasets.normalisation.rules import by_rules, region_of, silent_regions
 from training.datasets.shards import Dataset
-from training.labeller import positives
 
 GOOD = (
     "The lungs are clear. A small left pleural effusion is present. The heart is normal. "

@@ -1,7 +1,7 @@
 import pytest
 
+from echo_node.report_text.report_sections import parse_report, section_of
 from training.datasets.example import language_of, report_text
-from training.datasets.sections import parse_report, section_of
 
 HOSPITAL = """
                                  FINAL REPORT

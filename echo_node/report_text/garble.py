@@ -15,8 +15,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from echo_node.inference.sections import headings, split_sections
-from training.evaluation.metrics.words import words
+from echo_node.report_text.draft_sections import headings, split_sections
+from echo_node.report_text.words import words
 
 KINDS = MappingProxyType(
     {

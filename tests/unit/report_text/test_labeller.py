@@ -1,6 +1,6 @@
 import pytest
 
-from training.labeller import CLASSES, is_abnormal, label, positives, sentences
+from echo_node.report_text.labeller import CLASSES, is_abnormal, label, positives, sentences
 from training.phantom.findings import FACTS, REGIONS, kind_of
 from training.phantom.language.parser import REST, finding_sentences
 

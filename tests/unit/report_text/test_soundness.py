@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echo_node.inference.sections import split_sections
-from echo_node.inference.soundness import why_unsound
+from echo_node.report_text.draft_sections import split_sections
+from echo_node.report_text.soundness import why_unsound
 
 ENGLISH = "Findings: The lungs are clear. The heart measures 1.5 cm more. Impression: Cardiomegaly."
 CHINESE = "影像所见：双肺清晰；心影增大。诊断意见：心脏增大。"

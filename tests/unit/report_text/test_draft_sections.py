@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echo_node.inference.sections import headings, split_sections
-from echo_node.inference.soundness import why_unsound
+from echo_node.report_text.draft_sections import headings, split_sections
+from echo_node.report_text.soundness import why_unsound
 
 
 def _texts(text: str) -> tuple[list[str], list[str]]:

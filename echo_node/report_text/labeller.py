@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from training.label_phrases import (
+from echo_node.report_text.phrases import (
     FINDINGS,
     HARMLESS_NEGATIONS,
     HEDGES_AFTER,

@@ -1,0 +1,1 @@
+"""Report text: words, sections, labels, soundness and garble, for service and training alike."""
