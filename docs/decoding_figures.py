@@ -16,9 +16,9 @@ from matplotlib import pyplot as plt
 from echo_node.inference.confidence import Calibration
 from echo_node.inference.image import ImagePreparation
 from echo_node.model import checkpoint
-from echo_node.model.canvas import DecodeSettings
 from echo_node.model.checkpoint import Checkpoint
-from echo_node.model.decode import settings_of
+from echo_node.model.decoding.canvas import DecodeSettings
+from echo_node.model.decoding.decoder import settings_of
 from echo_node.settings import ModelSettings
 from training.evaluation.calibrate import expected_calibration_error, judge, reliability
 from training.evaluation.cases import PhantomCases

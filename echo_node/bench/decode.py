@@ -17,8 +17,8 @@ import torch
 from transformers import GenerationMixin
 
 from echo_node.bench.inputs import Inputs
-from echo_node.model.canvas import Decoded, DecodeSettings
-from echo_node.model.decode import Decoder, settings_of
+from echo_node.model.decoding.canvas import Decoded, DecodeSettings
+from echo_node.model.decoding.decoder import Decoder, settings_of
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
 
 Row = dict[str, object]

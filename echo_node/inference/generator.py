@@ -14,9 +14,9 @@ from echo_node.inference.confidence import Calibration, likelihoods
 from echo_node.inference.image import ImagePreparation
 from echo_node.inference.processor import EchoProcessor
 from echo_node.model import checkpoint
-from echo_node.model.canvas import Decoded
 from echo_node.model.checkpoint import Checkpoint
-from echo_node.model.decode import Decoder, settings_of
+from echo_node.model.decoding.canvas import Decoded
+from echo_node.model.decoding.decoder import Decoder, settings_of
 from echo_node.report_text.draft_sections import Span, split_sections
 from echo_node.report_text.soundness import why_unsound
 from echo_node.settings import ModelSettings

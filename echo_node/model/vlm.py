@@ -137,8 +137,8 @@ class EchoForReportGeneration(Qwen2_5_VLForConditionalGeneration):  # type: igno
                 checkpoint's own by default.
             changes: single values of the same.
         """
-        from echo_node.model.canvas import DecodeSettings
-        from echo_node.model.decode import decode
+        from echo_node.model.decoding.canvas import DecodeSettings
+        from echo_node.model.decoding.decoder import decode
 
         given = {**_GENERATION, **vars(generation_config or self.generation_config), **changes}
         longest = given["max_new_tokens"] or _GENERATION["max_new_tokens"]

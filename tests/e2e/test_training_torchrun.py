@@ -13,7 +13,7 @@ from support.training_runs import ALONE, TWO_PROCESSES, finish, kill_after, star
 
 from echo_node.inference.image import ImagePreparation
 from echo_node.model import checkpoint
-from echo_node.model.decode import decode, settings_of
+from echo_node.model.decoding.decoder import decode, settings_of
 from training.examples.collate import prepare_prompts
 from training.loop.record import figures_of
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from echo_node.inference.image import ImagePreparation
 from echo_node.model import checkpoint
-from echo_node.model.canvas import DecodeSettings
+from echo_node.model.decoding.canvas import DecodeSettings
 from training.ablations.plan import AblationPlan
 from training.ablations.runs import CASES_SEED, TrainingRun
 from training.evaluation.cases import Cases

@@ -10,8 +10,8 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from echo_node.errors import ConfigError
-from echo_node.model.canvas import DecodeSettings
-from echo_node.model.decode import settings_of
+from echo_node.model.decoding.canvas import DecodeSettings
+from echo_node.model.decoding.decoder import settings_of
 from echo_node.settings import ModelSettings
 
 PAPER = Path(__file__).resolve().parent / "paper.toml"

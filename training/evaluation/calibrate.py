@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from echo_node.inference.confidence import Calibration, likelihoods
-from echo_node.model.canvas import Decoded
+from echo_node.model.decoding.canvas import Decoded
 from echo_node.report_text.draft_sections import split_sections
 from training.phantom.findings import Findings
 from training.phantom.language.parser import is_true_finding, is_true_impression, parse_report

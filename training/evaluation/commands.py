@@ -7,7 +7,7 @@ from rich.console import Console
 from echo_node.errors import ConfigError
 from echo_node.inference.image import ImagePreparation
 from echo_node.model import checkpoint
-from echo_node.model.decode import settings_of
+from echo_node.model.decoding.decoder import settings_of
 from echo_node.settings import ModelSettings
 from training.evaluation.calibrate import fit, judge, reliability
 from training.evaluation.drafting import draft

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from echo_node.inference.image import ImagePreparation
-from echo_node.model.canvas import Decoded, DecodeSettings
 from echo_node.model.checkpoint import Checkpoint
-from echo_node.model.decode import Decoder
+from echo_node.model.decoding.canvas import Decoded, DecodeSettings
+from echo_node.model.decoding.decoder import Decoder
 from training.examples.collate import prepare_prompts
 
 _BATCH = 32

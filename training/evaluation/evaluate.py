@@ -18,9 +18,9 @@ from echo_node.errors import CheckpointError
 from echo_node.inference.confidence import Calibration
 from echo_node.inference.image import ImagePreparation
 from echo_node.model import checkpoint
-from echo_node.model.canvas import DecodeSettings
 from echo_node.model.checkpoint import Checkpoint
-from echo_node.model.decode import settings_of
+from echo_node.model.decoding.canvas import DecodeSettings
+from echo_node.model.decoding.decoder import settings_of
 from echo_node.report_text.garble import Garble, garble
 from training.evaluation.calibrate import judge, reliability
 from training.evaluation.cases import Cases, PhantomCases

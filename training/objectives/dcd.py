@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch import Tensor, nn
 
 from echo_node.model.block_mask import rad_length
-from echo_node.model.decode import decode, settings_of
+from echo_node.model.decoding.decoder import decode, settings_of
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
 from training.examples.collate import Batch, pad_responses
 from training.examples.feature_cache import tower_digest

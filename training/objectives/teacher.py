@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch import Tensor
 
-from echo_node.model.block_writer import BlockWriter
-from echo_node.model.canvas import Decoded, Step, most_probable, reached_by_block
-from echo_node.model.decode import Decoder, settings_of
+from echo_node.model.decoding.block_writer import BlockWriter
+from echo_node.model.decoding.canvas import Decoded, Step, most_probable, reached_by_block
+from echo_node.model.decoding.decoder import Decoder, settings_of
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
 
 

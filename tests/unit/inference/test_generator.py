@@ -12,7 +12,7 @@ from echo_node.domain.study import GreyImage, Greyscale
 from echo_node.errors import PermanentError
 from echo_node.inference.generator import EchoGenerator, load_generator
 from echo_node.inference.image import ImagePreparation
-from echo_node.model.canvas import Decoded
+from echo_node.model.decoding.canvas import Decoded
 from echo_node.settings import ModelSettings
 from training.phantom.dataset import PhantomDataset
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from echo_node.model.canvas import Decoded, Ending
+from echo_node.model.decoding.canvas import Decoded, Ending
 from training.ablations.measure import FIGURES
 from training.ablations.plan import AblationPlan
 from training.ablations.results import Failure, Measured, Spread, markdown, spreads_of

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from echo_node.model.canvas import Decoded
 from echo_node.model.checkpoint import load
+from echo_node.model.decoding.canvas import Decoded
 from training.evaluation.calibrate import Judged, expected_calibration_error, fit, judge, reliability
 from training.phantom.findings import Findings
 from training.phantom.language.grammar import write_report

@@ -114,7 +114,7 @@ def test_pictures_of_many_sizes_are_drafted_in_their_order(tmp_path: Path):
     rng = np.random.default_rng(0)
     pictures = [rng.integers(0, 255, (56, width), dtype=np.uint8) for width in (56, 84, 56, 112)]
     settings = Plan(0, 0.9)
-    from echo_node.model.decode import settings_of
+    from echo_node.model.decoding.decoder import settings_of
 
     one_step = settings_of("one_step", settings.threshold, 16)
     together = draft(loaded, preparation, pictures, one_step).texts

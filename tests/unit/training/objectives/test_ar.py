@@ -10,9 +10,9 @@ from support.small_model import EOS, make_model, prompt_inputs
 
 from echo_node.errors import CheckpointError
 from echo_node.model import checkpoint
-from echo_node.model.canvas import DecodeSettings
 from echo_node.model.config import MASK_TOKEN
-from echo_node.model.decode import decode
+from echo_node.model.decoding.canvas import DecodeSettings
+from echo_node.model.decoding.decoder import decode
 from training.examples.collate import Batch, pad_responses
 from training.objectives.ar import ArObjective, up_to_the_end
 

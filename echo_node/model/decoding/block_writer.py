@@ -22,9 +22,9 @@ import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch import Tensor
 
 from echo_node.model.block_mask import block_causal
-from echo_node.model.canvas import Canvas, DecodeSettings, Step
-from echo_node.model.halves import COPIES, half_masked, probability_of, where_masked
-from echo_node.model.step_graph import CudaGraph, Graph, recorded
+from echo_node.model.decoding.canvas import Canvas, DecodeSettings, Step
+from echo_node.model.decoding.cuda_graph import CudaGraph, Graph, recorded
+from echo_node.model.decoding.half_masked import COPIES, half_masked, probability_of, where_masked
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
 
 _ROOM = 256  # the room for prompts grows by so many tokens

@@ -9,8 +9,8 @@ from torch import Tensor
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from echo_node.model.block_mask import block_causal
-from echo_node.model.canvas import Check, Decoded, DecodeSettings, Step
-from echo_node.model.decode import Decoder, decode
+from echo_node.model.decoding.canvas import Check, Decoded, DecodeSettings, Step
+from echo_node.model.decoding.decoder import Decoder, decode
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
 
 TAILS = [0, 1, 3, 6]  # text tokens behind six others: P mod B takes many values

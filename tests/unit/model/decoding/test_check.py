@@ -7,10 +7,10 @@ import torch
 from support.small_model import EOS, MASK, make_model, make_prompt
 
 from echo_node.model.block_mask import rad_layout
-from echo_node.model.block_writer import BlockWriter
-from echo_node.model.canvas import DecodeSettings
-from echo_node.model.check import check, repair
-from echo_node.model.decode import decode
+from echo_node.model.decoding.block_writer import BlockWriter
+from echo_node.model.decoding.canvas import DecodeSettings
+from echo_node.model.decoding.check import check, repair
+from echo_node.model.decoding.decoder import decode
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
 
 

@@ -12,9 +12,9 @@ from typing import Literal
 
 import torch
 
-from echo_node.model.block_writer import BlockWriter
-from echo_node.model.canvas import Check, Decoded, DecodeSettings, Step
-from echo_node.model.check import check, repair
+from echo_node.model.decoding.block_writer import BlockWriter
+from echo_node.model.decoding.canvas import Check, Decoded, DecodeSettings, Step
+from echo_node.model.decoding.check import check, repair
 from echo_node.model.vlm import EchoForReportGeneration, Prompt
 
 DecoderName = Literal["one_step", "adaptive", "multi_step"]

@@ -7,11 +7,11 @@ import torch
 from support.recorder import RecordedGraph
 from support.small_model import make_model, make_prompt
 
-from echo_node.model.block_writer import BlockWriter
-from echo_node.model.canvas import DecodeSettings
-from echo_node.model.check import check
-from echo_node.model.decode import decode
-from echo_node.model.step_graph import recorded
+from echo_node.model.decoding.block_writer import BlockWriter
+from echo_node.model.decoding.canvas import DecodeSettings
+from echo_node.model.decoding.check import check
+from echo_node.model.decoding.cuda_graph import recorded
+from echo_node.model.decoding.decoder import decode
 
 WAYS = {
     "one step": DecodeSettings(0.0, 1, 40),

@@ -17,9 +17,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from echo_node.model.block_writer import BlockWriter
-from echo_node.model.canvas import DecodeSettings, most_probable, reached_by_block
-from echo_node.model.halves import half_masked, probability_of, where_masked
+from echo_node.model.decoding.block_writer import BlockWriter
+from echo_node.model.decoding.canvas import DecodeSettings, most_probable, reached_by_block
+from echo_node.model.decoding.half_masked import half_masked, probability_of, where_masked
 
 _LEAST = 1e-9  # a token that is less probable counts as this
 
