@@ -24,7 +24,7 @@ from pydicom.data import get_testdata_files
 from echo_node.cli import report
 from echo_node.dicom.image.pixels import DisplayedPixels
 from echo_node.dicom.library_settings import configure_libraries
-from echo_node.domain.study import InstanceIdentity, SelectedImage, StoredInstance
+from echo_node.domain.studies.study import InstanceIdentity, SelectedImage, StoredInstance
 from echo_node.errors import PermanentError
 
 PAGE = Path(__file__).resolve().parent / "compatibility.md"

@@ -19,8 +19,8 @@ from echo_node.dicom.documents.encoders import dicom_encoder
 from echo_node.dicom.header import instance_from_file
 from echo_node.dicom.library_settings import configure_libraries
 from echo_node.dicom.selection.selector import ChestImageSelector
-from echo_node.domain.draft import Draft
-from echo_node.domain.report import Generation, ModelIdentity, Report, Sentence
+from echo_node.domain.drafts.draft import Draft
+from echo_node.domain.drafts.report import Generation, ModelIdentity, Report, Sentence
 from echo_node.settings import DocumentKind
 from training.phantom.dicom_study import write_study
 

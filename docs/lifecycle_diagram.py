@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from echo_node.domain.lifecycle import mermaid
+from echo_node.domain.work.lifecycle import mermaid
 
 PAGE = Path(__file__).resolve().parent / "architecture.md"
-BEGIN = "<!-- lifecycle: generated from echo_node/domain/lifecycle.py by `make diagram` -->\n"
+BEGIN = "<!-- lifecycle: generated from echo_node/domain/work/lifecycle.py by `make diagram` -->\n"
 END = "<!-- end of lifecycle -->\n"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from echo_node.domain.ports import ImageSelector, PixelReader
-from echo_node.domain.study import Greyscale
+from echo_node.domain.studies.study import Greyscale
 from echo_node.settings import SelectionSettings
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from echo_node.domain.study import GreyImage
+from echo_node.domain.studies.study import GreyImage
 from echo_node.inference.image import ImagePreparation
 from echo_node.inference.processor import EchoProcessor
 from echo_node.model.checkpoint import Checkpoint

@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select
 
-from echo_node.domain.job import JobState, RetryPolicy
-from echo_node.domain.lifecycle import StudyState
+from echo_node.domain.work.job import JobState, RetryPolicy
+from echo_node.domain.work.lifecycle import StudyState
 from echo_node.errors import PermanentError
 from echo_node.storage.database import migrate
 from echo_node.storage.database.engine import Database

@@ -19,7 +19,7 @@ import typer
 
 from echo_node.cli import options
 from echo_node.cli.output import console, styled_state
-from echo_node.domain.lifecycle import StudyState
+from echo_node.domain.work.lifecycle import StudyState
 from echo_node.errors import EchoNodeError, PermanentError, TransientError
 from echo_node.settings import Peer, Role, Settings
 

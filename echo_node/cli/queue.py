@@ -14,10 +14,10 @@ from echo_node.cli import options
 from echo_node.cli.output import print_json
 from echo_node.cli.stored import existing_storage
 from echo_node.cli.told import Record, print_promise, print_study, print_work
-from echo_node.domain.commitment import CommitmentState, PromiseState
-from echo_node.domain.job import DeliveryState, JobState, WorkKind
-from echo_node.domain.pausable import Pausable
-from echo_node.domain.withdrawal import WithdrawalState
+from echo_node.domain.work.commitment import CommitmentState, PromiseState
+from echo_node.domain.work.job import DeliveryState, JobState, WorkKind
+from echo_node.domain.work.pausable import Pausable
+from echo_node.domain.work.withdrawal import WithdrawalState
 from echo_node.errors import PermanentError
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ import typer
 
 from echo_node.cli import options
 from echo_node.cli.output import complain, console, print_json
-from echo_node.domain.draft import remarks_on
-from echo_node.domain.study import GreyImage, Selection
+from echo_node.domain.drafts.draft import remarks_on
+from echo_node.domain.studies.study import GreyImage, Selection
 from echo_node.errors import EchoNodeError, NotEligible, PermanentError
 from echo_node.settings import DocumentKind, Settings
 
 if TYPE_CHECKING:
-    from echo_node.domain.report import Report, Sentence
+    from echo_node.domain.drafts.report import Report, Sentence
     from echo_node.inference.generator import EchoGenerator
     from echo_node.reading import ChestImages
 
@@ -137,7 +137,7 @@ class _Reader:
         return self._images.reader(self.generator.greyscale).read(selection.images[0])
 
     def _write(self, report: Report, selection: Selection, target: Path) -> None:
-        from echo_node.domain.draft import Draft
+        from echo_node.domain.drafts.draft import Draft
         from echo_node.outgoing import encoder
 
         study_instance_uid = selection.images[0].instance.identity.study_instance_uid

@@ -16,9 +16,9 @@ from echo_node.cli import options
 from echo_node.cli.output import console, escape, print_json, print_table, styled_state
 from echo_node.cli.queue import Id, study_of
 from echo_node.cli.stored import existing_storage
-from echo_node.domain.job import DeliveryState
-from echo_node.domain.lifecycle import StudyState
-from echo_node.domain.withdrawal import RejectionReason
+from echo_node.domain.work.job import DeliveryState
+from echo_node.domain.work.lifecycle import StudyState
+from echo_node.domain.work.withdrawal import RejectionReason
 from echo_node.errors import PermanentError
 
 Record = dict[str, Any]

@@ -12,10 +12,10 @@ from echo_node.cli.output import console, escape, print_json, print_table, style
 from echo_node.cli.stored import existing_storage
 from echo_node.cli.told import moment
 from echo_node.config.values import mask_url
-from echo_node.domain.commitment import CommitmentState, PromiseState
-from echo_node.domain.job import DeliveryState, JobState
-from echo_node.domain.lifecycle import StudyState
-from echo_node.domain.withdrawal import WithdrawalState
+from echo_node.domain.work.commitment import CommitmentState, PromiseState
+from echo_node.domain.work.job import DeliveryState, JobState
+from echo_node.domain.work.lifecycle import StudyState
+from echo_node.domain.work.withdrawal import WithdrawalState
 
 
 def status(

@@ -25,7 +25,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from echo_node.domain.identifiers import checked_uid
-from echo_node.domain.study import InstanceIdentity, StoredInstance
+from echo_node.domain.studies.study import InstanceIdentity, StoredInstance
 from echo_node.errors import PermanentError
 
 MAXIMUM_FILE_BYTES = 256 * 1024 * 1024

@@ -8,19 +8,19 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from echo_node.domain.appearance import Appearance
-from echo_node.domain.commitment import AnswerJob, CommitmentJob, CommitmentReport, CommitmentRequest
-from echo_node.domain.comparison import Comparison
-from echo_node.domain.draft import Draft, Subject, Unmade, UnmadeForm
-from echo_node.domain.job import DeliveryJob, DraftJob, Lease
-from echo_node.domain.report import EncodedDocument, ModelIdentity, Report
-from echo_node.domain.study import (
+from echo_node.domain.drafts.comparison import Comparison
+from echo_node.domain.drafts.draft import Draft, Subject, Unmade, UnmadeForm
+from echo_node.domain.drafts.report import EncodedDocument, ModelIdentity, Report
+from echo_node.domain.studies.appearance import Appearance
+from echo_node.domain.studies.study import (
     GreyImage,
     SelectedImage,
     Selection,
     StoredInstance,
 )
-from echo_node.domain.withdrawal import Conflict, Rejected, Standing, WithdrawalJob
+from echo_node.domain.work.commitment import AnswerJob, CommitmentJob, CommitmentReport, CommitmentRequest
+from echo_node.domain.work.job import DeliveryJob, DraftJob, Lease
+from echo_node.domain.work.withdrawal import Conflict, Rejected, Standing, WithdrawalJob
 
 
 class Clock(Protocol):

@@ -13,9 +13,9 @@ import hashlib
 from datetime import tzinfo
 
 from echo_node import codes
+from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.identifiers import derived_uid
-from echo_node.domain.report import EncodedDocument
-from echo_node.domain.withdrawal import NoteKind, Rejected, RejectionReason
+from echo_node.domain.work.withdrawal import NoteKind, Rejected, RejectionReason
 from echo_node.errors import PermanentError
 from echo_node.hl7.message import escaped, message, parsed, segment, timestamp
 

@@ -13,8 +13,8 @@ import time
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
+from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.ports import DeliveryOutcome
-from echo_node.domain.report import EncodedDocument
 from echo_node.errors import PermanentError, TransientError
 from echo_node.settings import Peer
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from datetime import datetime, tzinfo
 
 from echo_node import __version__, codes
-from echo_node.domain.draft import (
+from echo_node.domain.drafts.draft import (
     BANNER,
     MANUFACTURER,
     Code,
@@ -25,9 +25,9 @@ from echo_node.domain.draft import (
     Subject,
     compose,
 )
+from echo_node.domain.drafts.report import EncodedDocument, ModelIdentity
 from echo_node.domain.identifiers import document_uid
 from echo_node.domain.ports import SubjectReader
-from echo_node.domain.report import EncodedDocument, ModelIdentity
 from echo_node.hl7.message import (
     ENCODING_CHARACTERS,
     REPETITION,

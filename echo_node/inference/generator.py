@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import torch
 
-from echo_node.domain.report import Generation, ModelIdentity, Report, Sentence
-from echo_node.domain.study import GreyImage, Greyscale
+from echo_node.domain.drafts.report import Generation, ModelIdentity, Report, Sentence
+from echo_node.domain.studies.study import GreyImage, Greyscale
 from echo_node.errors import PermanentError, TransientError
 from echo_node.inference.confidence import Calibration, likelihoods
 from echo_node.inference.image import ImagePreparation

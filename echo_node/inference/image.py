@@ -17,7 +17,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from echo_node.domain.study import GreyImage, Greyscale
+from echo_node.domain.studies.study import GreyImage, Greyscale
 from echo_node.errors import CheckpointError, PermanentError
 
 FILE_NAME = "preprocessor_config.json"

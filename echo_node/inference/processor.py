@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from transformers import AutoProcessor, AutoTokenizer, BatchFeature
 
-from echo_node.domain.study import GreyImage
+from echo_node.domain.studies.study import GreyImage
 from echo_node.inference.image import ImagePreparation
 from echo_node.inference.prompt import prompt_ids
 from echo_node.model.config import EchoConfig

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 
-from echo_node.domain.appearance import Appearance
-from echo_node.domain.study import GreyImage
+from echo_node.domain.studies.appearance import Appearance
+from echo_node.domain.studies.study import GreyImage
 from echo_node.errors import CheckpointError
 
 SIDE = 64

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import structlog
 
-from echo_node.domain.commitment import COMMITTED, AnswerJob
 from echo_node.domain.ports import AnswerLedger, ModalityAnswerer
+from echo_node.domain.work.commitment import COMMITTED, AnswerJob
 
 log = structlog.get_logger()
 

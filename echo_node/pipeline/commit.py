@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import structlog
 
-from echo_node.domain.commitment import CommitmentJob
 from echo_node.domain.ports import CommitmentLedger, CommitmentRequester
+from echo_node.domain.work.commitment import CommitmentJob
 
 log = structlog.get_logger()
 

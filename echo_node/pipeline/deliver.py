@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import structlog
 
-from echo_node.domain.job import DeliveryJob
 from echo_node.domain.ports import DeliveryLedger, DocumentSender
+from echo_node.domain.work.job import DeliveryJob
 
 log = structlog.get_logger()
 

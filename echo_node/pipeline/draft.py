@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import structlog
 
-from echo_node.domain.draft import Draft, Unmade
-from echo_node.domain.job import DraftJob
+from echo_node.domain.drafts.draft import Draft, Unmade
+from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.ports import (
     Clock,
     ConflictFinder,
@@ -23,9 +23,9 @@ from echo_node.domain.ports import (
     ReportEncoder,
     ReportGenerator,
 )
-from echo_node.domain.report import EncodedDocument
-from echo_node.domain.study import StoredInstance
-from echo_node.domain.withdrawal import Conflict
+from echo_node.domain.studies.study import StoredInstance
+from echo_node.domain.work.job import DraftJob
+from echo_node.domain.work.withdrawal import Conflict
 from echo_node.errors import PermanentError
 from echo_node.pipeline.priors import PriorSearch
 

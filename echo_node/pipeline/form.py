@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import structlog
 
-from echo_node.domain.job import DeliveryJob
 from echo_node.domain.ports import FormLedger, ReportEncoder
+from echo_node.domain.work.job import DeliveryJob
 from echo_node.errors import ConfigError, PermanentError
 
 log = structlog.get_logger()

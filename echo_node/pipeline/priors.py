@@ -14,12 +14,12 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from echo_node.domain.comparison import Comparison
-from echo_node.domain.draft import Subject
-from echo_node.domain.job import DraftJob
+from echo_node.domain.drafts.comparison import Comparison
+from echo_node.domain.drafts.draft import Subject
+from echo_node.domain.drafts.prior import why_not_asked
 from echo_node.domain.ports import Clock, PriorFinder, SubjectReader
-from echo_node.domain.prior import why_not_asked
-from echo_node.domain.study import Selection
+from echo_node.domain.studies.study import Selection
+from echo_node.domain.work.job import DraftJob
 from echo_node.errors import EchoNodeError
 
 log = structlog.get_logger()

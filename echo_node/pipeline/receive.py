@@ -13,8 +13,8 @@ from typing import BinaryIO
 
 import structlog
 
-from echo_node.domain.intake import InstanceFiles, IntakeLedger, Piece, StoreOutcome, UnfinishedFile
-from echo_node.domain.study import InstanceFile, ReceivedInstance
+from echo_node.domain.studies.intake import InstanceFiles, IntakeLedger, Piece, StoreOutcome, UnfinishedFile
+from echo_node.domain.studies.study import InstanceFile, ReceivedInstance
 from echo_node.errors import InstanceRejected, TransientError
 
 log = structlog.get_logger()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import structlog
 
 from echo_node.domain.ports import NoteEncoder, WithdrawalLedger
-from echo_node.domain.withdrawal import Rejected, WithdrawalJob
+from echo_node.domain.work.withdrawal import Rejected, WithdrawalJob
 
 log = structlog.get_logger()
 

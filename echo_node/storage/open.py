@@ -13,9 +13,9 @@ from typing import Self, TypeVar
 import structlog
 from sqlalchemy import select
 
-from echo_node.domain.commitment import CommitmentReport
-from echo_node.domain.job import RetryPolicy, WorkKind
 from echo_node.domain.ports import Clock
+from echo_node.domain.work.commitment import CommitmentReport
+from echo_node.domain.work.job import RetryPolicy, WorkKind
 from echo_node.errors import ConfigError
 from echo_node.settings import DeliverySettings, QueueSettings, Settings
 from echo_node.storage.database import migrate

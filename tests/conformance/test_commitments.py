@@ -8,10 +8,10 @@ import pytest
 from support.house import LEASE_S, TRIES, House
 from support.studies import received
 
-from echo_node.domain.commitment import CommitmentJob, CommitmentReport, ReferencedInstance
-from echo_node.domain.job import RetryPolicy
-from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import DeliveryOutcome
+from echo_node.domain.work.commitment import CommitmentJob, CommitmentReport, ReferencedInstance
+from echo_node.domain.work.job import RetryPolicy
+from echo_node.domain.work.lifecycle import StudyState
 from echo_node.errors import LeaseLost, PermanentError
 from echo_node.settings import RetentionSettings
 from echo_node.storage.database.engine import Database

@@ -8,10 +8,10 @@ import pytest
 from support.house import House
 from support.studies import MODEL, document, received, selection
 
-from echo_node.domain.job import DeliveryJob
-from echo_node.domain.lifecycle import StudyState
+from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.ports import DeliveryOutcome
-from echo_node.domain.report import EncodedDocument
+from echo_node.domain.work.job import DeliveryJob
+from echo_node.domain.work.lifecycle import StudyState
 from echo_node.errors import LeaseLost, TransientError
 from echo_node.storage.database.engine import Database
 

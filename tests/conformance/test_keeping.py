@@ -10,9 +10,9 @@ from sqlalchemy import select, text
 from support.house import House
 from support.studies import put, received
 
-from echo_node.domain.intake import StoreOutcome
-from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import DeliveryOutcome
+from echo_node.domain.studies.intake import StoreOutcome
+from echo_node.domain.work.lifecycle import StudyState
 from echo_node.errors import PermanentError, TransientError
 from echo_node.settings import RetentionSettings
 from echo_node.storage.database import migrate

@@ -13,10 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from support.house import LEASE_S, House
 from support.studies import received
 
-from echo_node.domain.job import DeliveryJob, DraftJob
-from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import DeliveryOutcome
-from echo_node.domain.withdrawal import RejectionReason
+from echo_node.domain.work.job import DeliveryJob, DraftJob
+from echo_node.domain.work.lifecycle import StudyState
+from echo_node.domain.work.withdrawal import RejectionReason
 from echo_node.errors import LeaseLost, PermanentError
 from echo_node.storage.database.engine import Database
 

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.studies import MODEL, SentInstance, SetClock, document, put, received, selection, store
 
-from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import DeliveryOutcome
+from echo_node.domain.work.lifecycle import StudyState
 from echo_node.durable_files import temporary_file
 from echo_node.errors import PermanentError
 from echo_node.pipeline.receive import Intake

@@ -6,9 +6,9 @@ import pytest
 from support.house import IDLE_S, LEASE_S, House
 from support.studies import received
 
-from echo_node.domain.lifecycle import StudyState
-from echo_node.domain.pausable import Pausable
 from echo_node.domain.ports import DeliveryOutcome
+from echo_node.domain.work.lifecycle import StudyState
+from echo_node.domain.work.pausable import Pausable
 from echo_node.errors import PermanentError
 from echo_node.storage.database.engine import Database
 from echo_node.storage.queues.pauses import Pauses

@@ -13,8 +13,8 @@ from alembic import command
 from sqlalchemy import make_url, text
 from support.studies import MODEL, SetClock, document, put, received, selection
 
-from echo_node.domain.intake import StoreOutcome
 from echo_node.domain.ports import DeliveryOutcome
+from echo_node.domain.studies.intake import StoreOutcome
 from echo_node.errors import ConfigError, PermanentError
 from echo_node.roles import opened
 from echo_node.settings import DatabaseSettings, RetentionSettings, Settings

@@ -13,7 +13,8 @@ from sqlalchemy import select
 from support.house import LEASE_S, TRIES, House
 from support.studies import CR, received
 
-from echo_node.domain.commitment import (
+from echo_node.domain.ports import DeliveryOutcome
+from echo_node.domain.work.commitment import (
     COMMITTED,
     AnswerJob,
     CommitmentJob,
@@ -23,9 +24,8 @@ from echo_node.domain.commitment import (
     PromiseState,
     ReferencedInstance,
 )
-from echo_node.domain.job import RetryPolicy
-from echo_node.domain.pausable import Pausable
-from echo_node.domain.ports import DeliveryOutcome
+from echo_node.domain.work.job import RetryPolicy
+from echo_node.domain.work.pausable import Pausable
 from echo_node.errors import LeaseLost, PermanentError
 from echo_node.settings import RetentionSettings
 from echo_node.storage.database.engine import Database

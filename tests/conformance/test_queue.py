@@ -11,10 +11,10 @@ from structlog.testing import capture_logs
 from support.house import FORCED_S, IDLE_S, LEASE_S, House
 from support.studies import JPEG_2000, MODEL, digest, document, received, selection, stored_file
 
-from echo_node.domain.intake import StoreOutcome
-from echo_node.domain.job import DeliveryState, JobState
-from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import DeliveryOutcome
+from echo_node.domain.studies.intake import StoreOutcome
+from echo_node.domain.work.job import DeliveryState, JobState
+from echo_node.domain.work.lifecycle import StudyState
 from echo_node.errors import LeaseLost, PermanentError
 from echo_node.logs import ALLOWED_KEYS
 from echo_node.storage.database.engine import Database

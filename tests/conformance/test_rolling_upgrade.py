@@ -8,8 +8,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Inspector, inspect, text
 from support.house import House
 
-from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import DeliveryOutcome
+from echo_node.domain.work.lifecycle import StudyState
 from echo_node.storage.database import migrate
 from echo_node.storage.database.engine import Database
 

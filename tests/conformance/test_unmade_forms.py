@@ -15,22 +15,22 @@ from sqlalchemy import text
 from support.house import House
 from support.studies import EXPLICIT_LITTLE_ENDIAN, MODEL, put, received, selection
 
-from echo_node.domain.comparison import Comparison, PriorStudy
-from echo_node.domain.draft import Draft
+from echo_node.domain.drafts.comparison import Comparison, PriorStudy
+from echo_node.domain.drafts.draft import Draft
+from echo_node.domain.drafts.report import EncodedDocument, Generation, Report, Sentence
 from echo_node.domain.identifiers import document_uid
-from echo_node.domain.intake import StoreOutcome
-from echo_node.domain.job import DeliveryJob, DeliveryState, JobState
-from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import DeliveryOutcome
-from echo_node.domain.report import EncodedDocument, Generation, Report, Sentence
-from echo_node.domain.study import (
+from echo_node.domain.studies.intake import StoreOutcome
+from echo_node.domain.studies.study import (
     GreyImage,
     SelectedImage,
     Selection,
     StoredInstance,
     UnreadImage,
 )
-from echo_node.domain.withdrawal import RejectionReason
+from echo_node.domain.work.job import DeliveryJob, DeliveryState, JobState
+from echo_node.domain.work.lifecycle import StudyState
+from echo_node.domain.work.withdrawal import RejectionReason
 from echo_node.errors import PermanentError, TransientError
 from echo_node.pipeline.deliver import DeliverStage
 from echo_node.pipeline.draft import DraftStage

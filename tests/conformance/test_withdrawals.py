@@ -9,12 +9,12 @@ import pytest
 from support.house import LEASE_S, House
 from support.studies import MODEL, document, received, selection
 
-from echo_node.domain.commitment import CommitmentReport
-from echo_node.domain.job import DeliveryJob
-from echo_node.domain.lifecycle import StudyState
+from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.ports import DeliveryOutcome
-from echo_node.domain.report import EncodedDocument
-from echo_node.domain.withdrawal import Conflict, NoteKind, RejectionReason
+from echo_node.domain.work.commitment import CommitmentReport
+from echo_node.domain.work.job import DeliveryJob
+from echo_node.domain.work.lifecycle import StudyState
+from echo_node.domain.work.withdrawal import Conflict, NoteKind, RejectionReason
 from echo_node.errors import LeaseLost, PermanentError, TransientError
 from echo_node.storage.database.engine import Database
 from echo_node.storage.queues.commitments import CommitmentQueue

@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import func, select
 from support import postgresql
 
-from echo_node.domain.job import DraftJob, JobState, RetryPolicy
+from echo_node.domain.work.job import DraftJob, JobState, RetryPolicy
 from echo_node.errors import LeaseLost
 from echo_node.storage.database.tables import Document
 from echo_node.storage.open import SystemClock

@@ -9,9 +9,9 @@ from pathlib import Path
 from sqlalchemy import func, select
 from support.serving import ServedNode, eventually
 
-from echo_node.domain.job import DeliveryState, JobState
-from echo_node.domain.lifecycle import StudyState
-from echo_node.domain.withdrawal import RejectionReason
+from echo_node.domain.work.job import DeliveryState, JobState
+from echo_node.domain.work.lifecycle import StudyState
+from echo_node.domain.work.withdrawal import RejectionReason
 from echo_node.storage.database.tables import Delivery, Document, Job, Study
 from faults.drafting import complete_now, draft_everything, receive, worker
 from faults.world import ScriptedPacs, Tally, audit, audit_notes, audit_pacs, check, storage_of

@@ -17,10 +17,10 @@ from echo_node.dicom.documents.sr import StructuredReportEncoder
 from echo_node.dicom.image.pixels import DisplayedPixels
 from echo_node.dicom.library_settings import configure_libraries
 from echo_node.dicom.selection.selector import ChestImageSelector
-from echo_node.domain.intake import StoreOutcome
-from echo_node.domain.job import RetryPolicy
-from echo_node.domain.report import Generation, ModelIdentity, Report, Sentence
-from echo_node.domain.study import GreyImage, InstanceIdentity
+from echo_node.domain.drafts.report import Generation, ModelIdentity, Report, Sentence
+from echo_node.domain.studies.intake import StoreOutcome
+from echo_node.domain.studies.study import GreyImage, InstanceIdentity
+from echo_node.domain.work.job import RetryPolicy
 from echo_node.pipeline.draft import DraftStage
 from echo_node.pipeline.receive import Intake
 from echo_node.pipeline.worker import Worker

@@ -19,7 +19,7 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.dsutils import encode
 from sqlalchemy import select
 
-from echo_node.domain.withdrawal import NoteKind
+from echo_node.domain.work.withdrawal import NoteKind
 from echo_node.settings import NodeSettings, Settings
 from echo_node.storage import Storage, open_storage
 from echo_node.storage.database.tables import Conflict, Delivery, Document, Instance, Job

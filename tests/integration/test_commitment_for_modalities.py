@@ -15,7 +15,7 @@ from support.serving import eventually
 
 from echo_node import node
 from echo_node.dicom.scu.c_store import send_files
-from echo_node.domain.commitment import ReferencedInstance
+from echo_node.domain.work.commitment import ReferencedInstance
 from echo_node.settings import DeliverySettings, IntakeSettings, NodeSettings, Peer, Role, Settings
 from echo_node.storage import open_storage
 from training.phantom.dicom_study import write_study

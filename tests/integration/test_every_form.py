@@ -21,9 +21,9 @@ from support import drafts
 from echo_node.dicom.documents.encoders import dicom_encoder
 from echo_node.dicom.documents.subject import read_subject
 from echo_node.dicom.scu.destinations import Destinations
-from echo_node.domain.draft import BANNER, Draft, compose
+from echo_node.domain.drafts.draft import BANNER, Draft, compose
+from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.ports import DeliveryOutcome
-from echo_node.domain.report import EncodedDocument
 from echo_node.settings import DocumentKind
 
 pytestmark = [pytest.mark.external, pytest.mark.slow]

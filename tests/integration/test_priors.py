@@ -18,7 +18,7 @@ from support import archive
 
 from echo_node.dicom.library_settings import configure_libraries
 from echo_node.dicom.priors import ArchivePriors, prior_finder
-from echo_node.domain.comparison import Comparison, PriorStudy
+from echo_node.domain.drafts.comparison import Comparison, PriorStudy
 from echo_node.errors import PermanentError, TransientError
 from echo_node.settings import Peer, PriorsSettings
 

@@ -17,8 +17,8 @@ from support.sinks import Sink
 from echo_node.dicom.header import instance_from_file
 from echo_node.dicom.image.pixels import DisplayedPixels
 from echo_node.dicom.scp.provider import StorageProvider
-from echo_node.domain.intake import StoreOutcome
-from echo_node.domain.study import ReceivedInstance, SelectedImage
+from echo_node.domain.studies.intake import StoreOutcome
+from echo_node.domain.studies.study import ReceivedInstance, SelectedImage
 from echo_node.settings import IntakeSettings, NodeSettings
 
 pytestmark = pytest.mark.external

@@ -15,9 +15,9 @@ from support import drafts
 from echo_node.dicom.documents.encoders import dicom_encoder
 from echo_node.dicom.documents.rejection_note import SERIES_DESCRIPTION, RejectionNoteEncoder
 from echo_node.dicom.scu.destinations import Destinations
+from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.ports import DeliveryOutcome
-from echo_node.domain.report import EncodedDocument
-from echo_node.domain.withdrawal import Rejected, RejectionReason
+from echo_node.domain.work.withdrawal import Rejected, RejectionReason
 from echo_node.settings import DocumentKind, Peer
 
 pytestmark = [pytest.mark.external, pytest.mark.slow]

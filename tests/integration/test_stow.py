@@ -8,8 +8,8 @@ from integration.orthanc import DICOMWEB, PROGRAM, Orthanc
 from pydicom import dcmread
 
 from echo_node.dicom.scu.destinations import Destinations
+from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.ports import DeliveryOutcome
-from echo_node.domain.report import EncodedDocument
 from echo_node.errors import PermanentError
 from echo_node.settings import Peer
 from training.phantom.dicom_study import write_study

@@ -19,10 +19,10 @@ from echo_node.dicom.header import instance_from_file
 from echo_node.dicom.image.pixels import read_file
 from echo_node.dicom.scu.c_store import Sender
 from echo_node.dicom.selection.selector import ChestImageSelector
-from echo_node.domain.comparison import Comparison
-from echo_node.domain.draft import Draft
+from echo_node.domain.drafts.comparison import Comparison
+from echo_node.domain.drafts.draft import Draft
+from echo_node.domain.drafts.report import EncodedDocument, Generation, ModelIdentity, Report, Sentence
 from echo_node.domain.ports import DeliveryOutcome
-from echo_node.domain.report import EncodedDocument, Generation, ModelIdentity, Report, Sentence
 from echo_node.errors import TransientError
 from training.phantom.dicom_study import Modality, Photometric, write_study
 

@@ -14,9 +14,9 @@ from echo_node.dicom.documents import encapsulated_pdf as pdf_module
 from echo_node.dicom.documents.sr_reader import read_sections
 from echo_node.dicom.header import instance_from_file
 from echo_node.dicom.selection.selector import ChestImageSelector
+from echo_node.domain.drafts.report import EncodedDocument, Report
 from echo_node.domain.ports import DeliveryOutcome
-from echo_node.domain.report import EncodedDocument, Report
-from echo_node.domain.study import GreyImage, SelectedImage
+from echo_node.domain.studies.study import GreyImage, SelectedImage
 from echo_node.errors import PermanentError
 from echo_node.outgoing import encoder, encoders
 from echo_node.pipeline.deliver import DeliverStage

@@ -6,7 +6,7 @@ from pydicom.dataset import Dataset
 from support.radiographs import PLAIN, radiograph, ramp
 
 from echo_node.dicom.documents.subject import subject_of
-from echo_node.domain.draft import Subject
+from echo_node.domain.drafts.draft import Subject
 
 OURS = "1.2.826.0.1.3680043.9.4"
 """The study that is being drafted."""

@@ -10,9 +10,9 @@ from pydicom.dataset import Dataset
 
 from echo_node.dicom.header import instance_from_file
 from echo_node.dicom.selection.selector import ChestImageSelector
-from echo_node.domain.comparison import Comparison, PriorStudy
-from echo_node.domain.draft import Draft
-from echo_node.domain.report import Generation, ModelIdentity, Report, Sentence
+from echo_node.domain.drafts.comparison import Comparison, PriorStudy
+from echo_node.domain.drafts.draft import Draft
+from echo_node.domain.drafts.report import Generation, ModelIdentity, Report, Sentence
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 MODEL = ModelIdentity("echo-demo", "3", "5a" * 32, demonstration=True)

@@ -17,9 +17,9 @@ from support.studies import (
     stored_file,
 )
 
-from echo_node.domain.intake import StoreOutcome
-from echo_node.domain.job import DeliveryJob, DraftJob, RetryPolicy
-from echo_node.domain.lifecycle import StudyState
+from echo_node.domain.studies.intake import StoreOutcome
+from echo_node.domain.work.job import DeliveryJob, DraftJob, RetryPolicy
+from echo_node.domain.work.lifecycle import StudyState
 from echo_node.pipeline.withdraw import WithdrawStage
 from echo_node.storage.database.engine import Database
 from echo_node.storage.database.tables import Study

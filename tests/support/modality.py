@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.events import Event
 
-from echo_node.domain.commitment import ReferencedInstance
+from echo_node.domain.work.commitment import ReferencedInstance
 from echo_node.settings import Peer
 
 PUSH_MODEL = "1.2.840.10008.1.20.1"

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 
-from echo_node.domain.intake import Piece, StoreOutcome
-from echo_node.domain.study import ReceivedInstance
+from echo_node.domain.studies.intake import Piece, StoreOutcome
+from echo_node.domain.studies.study import ReceivedInstance
 
 
 class Sink:

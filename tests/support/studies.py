@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from echo_node.dicom.scp.file_meta import file_meta
+from echo_node.domain.drafts.report import EncodedDocument, ModelIdentity
 from echo_node.domain.identifiers import derived_uid
-from echo_node.domain.intake import InstanceFiles, InstanceSink, StoreOutcome
-from echo_node.domain.report import EncodedDocument, ModelIdentity
-from echo_node.domain.study import (
+from echo_node.domain.studies.intake import InstanceFiles, InstanceSink, StoreOutcome
+from echo_node.domain.studies.study import (
     InstanceFile,
     InstanceIdentity,
     ReceivedInstance,
@@ -17,7 +17,7 @@ from echo_node.domain.study import (
     Selection,
     StoredInstance,
 )
-from echo_node.domain.withdrawal import NoteKind, Rejected
+from echo_node.domain.work.withdrawal import NoteKind, Rejected
 
 CR = "1.2.840.10008.5.1.4.1.1.1"
 EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"

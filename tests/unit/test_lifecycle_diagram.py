@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from echo_node.domain.lifecycle import mermaid
+from echo_node.domain.work.lifecycle import mermaid
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "architecture.md"
 

@@ -16,7 +16,7 @@ from echo_node.dicom.image.pixels import read_file
 from echo_node.dicom.library_settings import configure_libraries
 from echo_node.dicom.selection.rules import AP, FRONTAL, PA
 from echo_node.dicom.selection.selector import EVERY_CHEST
-from echo_node.domain.study import GreyImage
+from echo_node.domain.studies.study import GreyImage
 from echo_node.errors import NotEligible, PermanentError
 from echo_node.inference.image import read_picture
 

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from echo_node.domain.appearance import Appearance
+from echo_node.domain.studies.appearance import Appearance
 from echo_node.errors import ConfigError, EchoNodeError
 from echo_node.inference.view_check import KNOWN, SHIPPED, ViewCheck
 from training.view_check.card import card, sheet

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from echo_node.domain.appearance import Appearance
+from echo_node.domain.studies.appearance import Appearance
 from echo_node.inference.view_check import KNOWN, evened
 from training.view_check.pictures import Pictures
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from echo_node.domain.appearance import Appearance
+from echo_node.domain.studies.appearance import Appearance
 from echo_node.inference.view_check import KNOWN, ViewCheck
 from training.view_check.jitter import laid
 from training.view_check.pictures import Pictures, kind_of

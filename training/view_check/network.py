@@ -11,7 +11,7 @@ import torch
 from safetensors.numpy import save_file
 from torch import Tensor, nn
 
-from echo_node.domain.appearance import Appearance
+from echo_node.domain.studies.appearance import Appearance
 from echo_node.inference.view_check import KNOWN, SIDE
 
 _CHANNELS = (1, 16, 32, 48, 64)

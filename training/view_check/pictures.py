@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from echo_node.domain.study import GreyImage
+from echo_node.domain.studies.study import GreyImage
 from echo_node.inference.view_check import SIDE, shrunk
 from training.phantom.dataset import PhantomDataset
 from training.view_check.others import KINDS

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from echo_node.domain.appearance import Appearance
+from echo_node.domain.studies.appearance import Appearance
 from training.view_check.jitter import drawn
 from training.view_check.network import ViewNetwork
 from training.view_check.pictures import Pictures

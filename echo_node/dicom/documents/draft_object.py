@@ -18,9 +18,16 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from echo_node import __version__, codes
 from echo_node.dicom.attributes import take_over, zone_of
 from echo_node.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, series_uid
-from echo_node.domain.draft import BANNER, DEMONSTRATION_NOTICE, MANUFACTURER, SHORT_DIGEST, Code, Draft
+from echo_node.domain.drafts.draft import (
+    BANNER,
+    DEMONSTRATION_NOTICE,
+    MANUFACTURER,
+    SHORT_DIGEST,
+    Code,
+    Draft,
+)
+from echo_node.domain.drafts.report import EncodedDocument, ModelIdentity
 from echo_node.domain.identifiers import document_uid
-from echo_node.domain.report import EncodedDocument, ModelIdentity
 from echo_node.settings import DocumentKind
 
 FIRST_SERIES_NUMBER = 9901

@@ -17,8 +17,8 @@ from echo_node.dicom.documents import draft_object
 from echo_node.dicom.documents.fonts import Family, find_fonts
 from echo_node.dicom.documents.page import Paragraph, Style, drawing, lines, paragraphs
 from echo_node.dicom.header import read_header
-from echo_node.domain.draft import BANNER, MANUFACTURER, Draft
-from echo_node.domain.report import EncodedDocument
+from echo_node.domain.drafts.draft import BANNER, MANUFACTURER, Draft
+from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.errors import ConfigError
 from echo_node.settings import DocumentKind
 

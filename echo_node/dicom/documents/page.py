@@ -19,8 +19,8 @@ from pydicom.dataset import Dataset
 from echo_node import codes
 from echo_node.dicom.documents.fonts import MISSING, Family, Fonts, find_fonts
 from echo_node.dicom.documents.subject import subject_of
-from echo_node.domain.draft import Draft, SectionName, Subject, compose, printable
-from echo_node.domain.words import Words, words_of
+from echo_node.domain.drafts.draft import Draft, SectionName, Subject, compose, printable
+from echo_node.domain.drafts.words import Words, words_of
 from echo_node.errors import PermanentError
 
 _BREAK = re.compile("\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")

@@ -23,10 +23,10 @@ from echo_node.dicom.documents import draft_object
 from echo_node.dicom.documents.sr_codes import concept
 from echo_node.dicom.header import read_header, text
 from echo_node.dicom.uids import device_uid, note_series_uid
-from echo_node.domain.draft import MANUFACTURER
+from echo_node.domain.drafts.draft import MANUFACTURER
+from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.identifiers import derived_uid
-from echo_node.domain.report import EncodedDocument
-from echo_node.domain.withdrawal import NoteKind, Rejected
+from echo_node.domain.work.withdrawal import NoteKind, Rejected
 
 SERIES_DESCRIPTION = "AI DRAFT - WITHDRAWN"
 SERIES_NUMBER = draft_object.FIRST_SERIES_NUMBER - 1

@@ -25,9 +25,9 @@ from echo_node.dicom.documents.subject import subject_of
 from echo_node.dicom.documents.tid_1500 import measurement_tree
 from echo_node.dicom.documents.tid_2000 import content_tree
 from echo_node.dicom.header import read_header, text
-from echo_node.domain.draft import Draft, compose
-from echo_node.domain.report import EncodedDocument
-from echo_node.domain.study import Selection
+from echo_node.domain.drafts.draft import Draft, compose
+from echo_node.domain.drafts.report import EncodedDocument
+from echo_node.domain.studies.study import Selection
 from echo_node.settings import DocumentKind
 
 _FORMS = {

@@ -10,7 +10,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from echo_node.dicom.header import PARSE_ERRORS, text
-from echo_node.domain.draft import MANUFACTURER
+from echo_node.domain.drafts.draft import MANUFACTURER
 from echo_node.errors import PermanentError
 
 

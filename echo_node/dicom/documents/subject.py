@@ -7,8 +7,8 @@ from pydicom.dataset import Dataset
 from echo_node.dicom.attributes import requests, take_over, zone_of
 from echo_node.dicom.header import read_header, text
 from echo_node.dicom.image.orientation import patient_orientation
-from echo_node.domain.draft import Code, Order, Subject
-from echo_node.domain.study import Selection
+from echo_node.domain.drafts.draft import Code, Order, Subject
+from echo_node.domain.studies.study import Selection
 
 
 def read_subject(selection: Selection) -> Subject:

@@ -20,9 +20,9 @@ from highdicom.sr import (
 
 from echo_node.dicom.documents.sr_codes import concept
 from echo_node.dicom.documents.tid_2000 import container, context, image_reference, paragraphs
-from echo_node.domain.draft import Content
-from echo_node.domain.report import ModelIdentity
-from echo_node.domain.study import SelectedImage
+from echo_node.domain.drafts.draft import Content
+from echo_node.domain.drafts.report import ModelIdentity
+from echo_node.domain.studies.study import SelectedImage
 
 
 def measurement_tree(

@@ -23,9 +23,9 @@ from highdicom.sr import (
 from echo_node import __version__
 from echo_node.dicom.documents.sr_codes import concept, language
 from echo_node.dicom.uids import device_uid
-from echo_node.domain.draft import MANUFACTURER, SHORT_DIGEST, Content, Section, SectionName
-from echo_node.domain.report import ModelIdentity
-from echo_node.domain.study import SelectedImage
+from echo_node.domain.drafts.draft import MANUFACTURER, SHORT_DIGEST, Content, Section, SectionName
+from echo_node.domain.drafts.report import ModelIdentity
+from echo_node.domain.studies.study import SelectedImage
 
 _CONTAINS = RelationshipTypeValues.CONTAINS
 _HAS_CONTEXT = RelationshipTypeValues.HAS_OBS_CONTEXT

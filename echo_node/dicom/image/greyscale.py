@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from echo_node.dicom.header import values as values_of
 from echo_node.dicom.image.decoding import StoredFrame
 from echo_node.dicom.image.lookup_table import LookupTable, lookup_table
-from echo_node.domain.study import Greyscale
+from echo_node.domain.studies.study import Greyscale
 
 Values = NDArray[np.float64]
 

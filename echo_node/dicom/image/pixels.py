@@ -21,7 +21,7 @@ from echo_node.dicom.image.greyscale import displayed_grey
 from echo_node.dicom.image.orientation import patient_orientation
 from echo_node.dicom.selection.selector import DEFAULTS, ChestImageSelector
 from echo_node.domain.ports import PixelReader
-from echo_node.domain.study import GreyImage, Greyscale, SelectedImage, Selection, StoredInstance
+from echo_node.domain.studies.study import GreyImage, Greyscale, SelectedImage, Selection, StoredInstance
 from echo_node.errors import PermanentError
 from echo_node.settings import SelectionSettings
 

@@ -29,7 +29,7 @@ from echo_node.dicom.scp.c_store import StoreContext, StoreOperation, StoreServi
 from echo_node.dicom.scp.command import C_STORE_RQ, Command, store_response
 from echo_node.dicom.scp.messages import Message, Messages
 from echo_node.dicom.scp.pdu_stream import COMMAND, LAST, P_DATA_TF, SLACK_BYTES, InvalidPdu, PduStream
-from echo_node.domain.intake import Piece
+from echo_node.domain.studies.intake import Piece
 
 _log = structlog.get_logger()
 

@@ -19,8 +19,8 @@ from echo_node.dicom.scp.command import Command
 from echo_node.dicom.scp.file_meta import file_meta
 from echo_node.dicom.statuses import Status
 from echo_node.domain.identifiers import is_valid_uid
-from echo_node.domain.intake import InstanceArrival, InstanceSink, Piece
-from echo_node.domain.study import InstanceIdentity, ReceivedInstance
+from echo_node.domain.studies.intake import InstanceArrival, InstanceSink, Piece
+from echo_node.domain.studies.study import InstanceIdentity, ReceivedInstance
 from echo_node.errors import InstanceRejected, TransientError
 
 _log = structlog.get_logger()

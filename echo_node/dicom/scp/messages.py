@@ -10,7 +10,7 @@ from typing import Protocol
 
 from echo_node.dicom.scp.command import Command, read_command
 from echo_node.dicom.scp.pdu_stream import COMMAND, LAST, InvalidPdu
-from echo_node.domain.intake import Piece
+from echo_node.domain.studies.intake import Piece
 
 _LONGEST_COMMAND_BYTES = 64 * 1024
 _GATHERED_BYTES = 512 * 1024

@@ -23,9 +23,9 @@ from echo_node.dicom.scp.storage_commitment import CommitmentProvider
 from echo_node.dicom.scu.storage_commitment import report_of
 from echo_node.dicom.statuses import Status
 from echo_node.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from echo_node.domain.commitment import CommitmentReport
-from echo_node.domain.intake import InstanceSink
 from echo_node.domain.ports import PromiseIntake
+from echo_node.domain.studies.intake import InstanceSink
+from echo_node.domain.work.commitment import CommitmentReport
 from echo_node.errors import ConfigError, InstanceRejected, TransientError
 from echo_node.settings import IntakeSettings, NodeSettings, Peer
 

@@ -17,15 +17,15 @@ from echo_node.dicom.contexts import contexts
 from echo_node.dicom.scu.associate import associated
 from echo_node.dicom.scu.storage_commitment import PUSH_MODEL_INSTANCE, REQUEST, check_response, item_of
 from echo_node.dicom.statuses import Status
-from echo_node.domain.commitment import (
+from echo_node.domain.identifiers import is_valid_uid
+from echo_node.domain.ports import PromiseIntake
+from echo_node.domain.work.commitment import (
     COMMITTED,
     AnswerJob,
     CommitmentRequest,
     FailureReason,
     ReferencedInstance,
 )
-from echo_node.domain.identifiers import is_valid_uid
-from echo_node.domain.ports import PromiseIntake
 from echo_node.errors import InstanceRejected, PermanentError
 from echo_node.settings import Peer
 

@@ -21,9 +21,9 @@ from echo_node.dicom.contexts import contexts
 from echo_node.dicom.header import PARSE_ERRORS, instance_from_file
 from echo_node.dicom.scu.associate import associated, name_of
 from echo_node.dicom.statuses import Verdict, classify, describe, outcome_of
+from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.ports import DeliveryOutcome
-from echo_node.domain.report import EncodedDocument
-from echo_node.domain.study import StoredInstance
+from echo_node.domain.studies.study import StoredInstance
 from echo_node.errors import EchoNodeError, PermanentError, TransientError
 from echo_node.settings import Peer
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from echo_node.dicom.scu.c_store import Sender
 from echo_node.dicom.scu.stow import StowSender
+from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.ports import DeliveryOutcome
-from echo_node.domain.report import EncodedDocument
 from echo_node.settings import Peer
 
 

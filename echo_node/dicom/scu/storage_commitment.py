@@ -16,8 +16,8 @@ from pynetdicom import evt
 from echo_node.dicom.contexts import contexts
 from echo_node.dicom.scu.associate import associated, name_of
 from echo_node.dicom.statuses import Status, Verdict, classify, describe
-from echo_node.domain.commitment import CommitmentJob, CommitmentReport, ReferencedInstance
 from echo_node.domain.identifiers import is_valid_uid
+from echo_node.domain.work.commitment import CommitmentJob, CommitmentReport, ReferencedInstance
 from echo_node.errors import PermanentError, TransientError
 from echo_node.settings import Peer
 

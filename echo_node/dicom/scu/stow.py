@@ -14,8 +14,8 @@ from typing import Any
 
 from echo_node.dicom.scu.http import exchange, may_pass
 from echo_node.dicom.statuses import Status, outcome_of
+from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.ports import DeliveryOutcome
-from echo_node.domain.report import EncodedDocument
 from echo_node.errors import PermanentError, TransientError
 from echo_node.settings import Peer
 

@@ -13,9 +13,9 @@ from pydicom.dataset import Dataset
 
 from echo_node.dicom.attributes import requests
 from echo_node.dicom.header import read_header, text
-from echo_node.domain.person_name import comparable_group
-from echo_node.domain.study import StoredInstance
-from echo_node.domain.withdrawal import Conflict, RejectionReason, Standing
+from echo_node.domain.studies.person_name import comparable_group
+from echo_node.domain.studies.study import StoredInstance
+from echo_node.domain.work.withdrawal import Conflict, RejectionReason, Standing
 from echo_node.errors import PermanentError
 
 _IDENTITY = {

@@ -23,9 +23,9 @@ from echo_node.dicom.selection.body_part import why_not_chest
 from echo_node.dicom.selection.patient_identity import patient_difference
 from echo_node.dicom.selection.rules import FRONTAL, PA
 from echo_node.dicom.selection.view import frontal_view
-from echo_node.domain.appearance import Appearance
 from echo_node.domain.ports import AppearanceCheck, PixelReader
-from echo_node.domain.study import SelectedImage, Selection, StoredInstance, UnreadImage
+from echo_node.domain.studies.appearance import Appearance
+from echo_node.domain.studies.study import SelectedImage, Selection, StoredInstance, UnreadImage
 from echo_node.errors import NotEligible, PermanentError
 from echo_node.settings import SelectionSettings
 

@@ -14,8 +14,8 @@ from sqlalchemy import Executable, Table, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from echo_node.domain.job import JobState
-from echo_node.domain.lifecycle import StudyEvent, next_state
+from echo_node.domain.work.job import JobState
+from echo_node.domain.work.lifecycle import StudyEvent, next_state
 from echo_node.storage.database.tables import Base, Job, Study
 
 URGENT, ROUTINE = 0, 1

@@ -29,10 +29,10 @@ from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from echo_node.domain.commitment import CommitmentState, PromiseState
-from echo_node.domain.job import DeliveryState, JobState
-from echo_node.domain.lifecycle import StudyState
-from echo_node.domain.withdrawal import RejectionReason, WithdrawalState
+from echo_node.domain.work.commitment import CommitmentState, PromiseState
+from echo_node.domain.work.job import DeliveryState, JobState
+from echo_node.domain.work.lifecycle import StudyState
+from echo_node.domain.work.withdrawal import RejectionReason, WithdrawalState
 
 _UID = String(64)
 

@@ -13,9 +13,9 @@ from typing import Any, Literal, cast
 from sqlalchemy import Row, Table, bindparam, select, update
 from sqlalchemy.orm import Session
 
-from echo_node.domain.intake import StoreOutcome
-from echo_node.domain.lifecycle import StudyEvent, StudyState, next_state
-from echo_node.domain.study import InstanceFile, InstanceIdentity, ReceivedInstance
+from echo_node.domain.studies.intake import StoreOutcome
+from echo_node.domain.studies.study import InstanceFile, InstanceIdentity, ReceivedInstance
+from echo_node.domain.work.lifecycle import StudyEvent, StudyState, next_state
 from echo_node.storage.database.rows import insert_if_absent, supersede_jobs
 from echo_node.storage.database.tables import Conflict, Instance, Study
 from echo_node.storage.ledgers.withdrawn import WITHDRAWN

@@ -13,14 +13,14 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from echo_node.domain.draft import Unmade
+from echo_node.domain.drafts.draft import Unmade
+from echo_node.domain.drafts.report import EncodedDocument, ModelIdentity
 from echo_node.domain.identifiers import document_uid
-from echo_node.domain.job import DeliveryState, DraftJob, JobState
-from echo_node.domain.lifecycle import StudyEvent, StudyState
 from echo_node.domain.ports import Clock
-from echo_node.domain.report import EncodedDocument, ModelIdentity
-from echo_node.domain.study import Selection, StoredInstance
-from echo_node.domain.withdrawal import Conflict, Standing
+from echo_node.domain.studies.study import Selection, StoredInstance
+from echo_node.domain.work.job import DeliveryState, DraftJob, JobState
+from echo_node.domain.work.lifecycle import StudyEvent, StudyState
+from echo_node.domain.work.withdrawal import Conflict, Standing
 from echo_node.errors import PermanentError, TransientError
 from echo_node.storage.database.claims import Claims
 from echo_node.storage.database.engine import Database

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 
 from sqlalchemy import select, update
 
-from echo_node.domain.draft import UnmadeForm
-from echo_node.domain.job import DeliveryJob
-from echo_node.domain.report import EncodedDocument
+from echo_node.domain.drafts.draft import UnmadeForm
+from echo_node.domain.drafts.report import EncodedDocument
+from echo_node.domain.work.job import DeliveryJob
 from echo_node.errors import PermanentError, TransientError
 from echo_node.storage.database.engine import Database
 from echo_node.storage.database.rows import lock_study

@@ -11,10 +11,16 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from echo_node.domain.comparison import Comparison, PriorStudy
-from echo_node.domain.draft import Draft
-from echo_node.domain.report import Generation, ModelIdentity, Report, Sentence
-from echo_node.domain.study import InstanceIdentity, SelectedImage, Selection, StoredInstance, UnreadImage
+from echo_node.domain.drafts.comparison import Comparison, PriorStudy
+from echo_node.domain.drafts.draft import Draft
+from echo_node.domain.drafts.report import Generation, ModelIdentity, Report, Sentence
+from echo_node.domain.studies.study import (
+    InstanceIdentity,
+    SelectedImage,
+    Selection,
+    StoredInstance,
+    UnreadImage,
+)
 from echo_node.errors import PermanentError
 
 _FORMAT = 1

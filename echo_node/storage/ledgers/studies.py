@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import or_, select
 
-from echo_node.domain.intake import StoreOutcome
-from echo_node.domain.lifecycle import StudyEvent, StudyState
 from echo_node.domain.ports import Clock
-from echo_node.domain.study import InstanceFile, ReceivedInstance
+from echo_node.domain.studies.intake import StoreOutcome
+from echo_node.domain.studies.study import InstanceFile, ReceivedInstance
+from echo_node.domain.work.lifecycle import StudyEvent, StudyState
 from echo_node.errors import TransientError
 from echo_node.storage.database.engine import Database
 from echo_node.storage.database.group_commit import GroupCommit

@@ -12,10 +12,10 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, ScalarSelect, Select, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from echo_node.domain.commitment import CommitmentState
-from echo_node.domain.job import DeliveryState
-from echo_node.domain.lifecycle import StudyEvent, StudyState
-from echo_node.domain.withdrawal import NoteKind, RejectionReason, WithdrawalState
+from echo_node.domain.work.commitment import CommitmentState
+from echo_node.domain.work.job import DeliveryState
+from echo_node.domain.work.lifecycle import StudyEvent, StudyState
+from echo_node.domain.work.withdrawal import NoteKind, RejectionReason, WithdrawalState
 from echo_node.storage.database.notifications import WITHDRAWALS, ring
 from echo_node.storage.database.rows import move, supersede_jobs
 from echo_node.storage.database.tables import Commitment, Delivery, Document, Study, Withdrawal

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import structlog
 
+from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.identifiers import checked_uid
-from echo_node.domain.report import EncodedDocument
 from echo_node.errors import PermanentError, TransientError
 from echo_node.storage.objects.store import OUTBOX, ObjectStore
 

@@ -16,8 +16,8 @@ from typing import BinaryIO
 
 import structlog
 
-from echo_node.domain.intake import Piece
-from echo_node.domain.study import InstanceFile, InstanceIdentity, StoredInstance
+from echo_node.domain.studies.intake import Piece
+from echo_node.domain.studies.study import InstanceFile, InstanceIdentity, StoredInstance
 from echo_node.errors import InstanceRejected
 from echo_node.storage.database.tables import Instance
 from echo_node.storage.objects.store import SPOOL, ObjectStore, Unfinished

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from sqlalchemy import Select, exists, select
 
-from echo_node.domain.lifecycle import StudyState
-from echo_node.domain.study import StoredInstance
+from echo_node.domain.studies.study import StoredInstance
+from echo_node.domain.work.lifecycle import StudyState
 from echo_node.storage.database.engine import Database
 from echo_node.storage.database.tables import Instance, Study
 from echo_node.storage.objects.spool import stored_instance

@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from echo_node.domain.commitment import COMMITTED, CommitmentState, PromiseState
-from echo_node.domain.job import DeliveryState, JobState, WorkKind
-from echo_node.domain.lifecycle import StudyState
-from echo_node.domain.pausable import Pausable
-from echo_node.domain.withdrawal import WithdrawalState
+from echo_node.domain.work.commitment import COMMITTED, CommitmentState, PromiseState
+from echo_node.domain.work.job import DeliveryState, JobState, WorkKind
+from echo_node.domain.work.lifecycle import StudyState
+from echo_node.domain.work.pausable import Pausable
+from echo_node.domain.work.withdrawal import WithdrawalState
 from echo_node.errors import PermanentError
 from echo_node.storage.database.engine import Database
 from echo_node.storage.database.tables import (

@@ -17,8 +17,8 @@ from pathlib import Path
 import structlog
 from sqlalchemy import exists, select, update
 
-from echo_node.domain.lifecycle import StudyState
 from echo_node.domain.ports import Clock
+from echo_node.domain.work.lifecycle import StudyState
 from echo_node.settings import RetentionSettings
 from echo_node.storage.database.engine import Database
 from echo_node.storage.database.rows import lock_study

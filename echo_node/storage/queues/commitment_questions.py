@@ -17,9 +17,9 @@ from typing import ClassVar, TypeVar
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from echo_node.domain.commitment import CommitmentJob, CommitmentState, PromiseState, ReferencedInstance
-from echo_node.domain.job import RetryPolicy, WorkKind
 from echo_node.domain.ports import Clock
+from echo_node.domain.work.commitment import CommitmentJob, CommitmentState, PromiseState, ReferencedInstance
+from echo_node.domain.work.job import RetryPolicy, WorkKind
 from echo_node.errors import LeaseLost
 from echo_node.storage.database.claims import Claims, lease_of
 from echo_node.storage.database.engine import Database

@@ -18,7 +18,8 @@ import structlog
 from sqlalchemy import Select, insert, select, update
 from sqlalchemy.orm import Session, aliased
 
-from echo_node.domain.commitment import (
+from echo_node.domain.ports import Clock
+from echo_node.domain.work.commitment import (
     COMMITTED,
     AnswerJob,
     CommitmentReport,
@@ -27,8 +28,7 @@ from echo_node.domain.commitment import (
     PromiseState,
     ReferencedInstance,
 )
-from echo_node.domain.job import RetryPolicy
-from echo_node.domain.ports import Clock
+from echo_node.domain.work.job import RetryPolicy
 from echo_node.storage.database.claims import Claims, lease_of
 from echo_node.storage.database.engine import Database
 from echo_node.storage.database.notifications import ANSWERS, PROMISES, ring

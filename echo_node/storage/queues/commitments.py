@@ -16,10 +16,10 @@ import structlog
 from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import Session
 
-from echo_node.domain.commitment import COMMITTED, CommitmentReport, CommitmentState, ReferencedInstance
-from echo_node.domain.job import DeliveryState, RetryPolicy
-from echo_node.domain.lifecycle import StudyEvent, StudyState
 from echo_node.domain.ports import Clock
+from echo_node.domain.work.commitment import COMMITTED, CommitmentReport, CommitmentState, ReferencedInstance
+from echo_node.domain.work.job import DeliveryState, RetryPolicy
+from echo_node.domain.work.lifecycle import StudyEvent, StudyState
 from echo_node.storage.database.engine import Database
 from echo_node.storage.database.notifications import COMMITMENTS, ring
 from echo_node.storage.database.rows import insert_if_absent, lock_study, move

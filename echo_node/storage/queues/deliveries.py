@@ -10,11 +10,11 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from echo_node.domain.job import DeliveryJob, DeliveryState, Lease, RetryPolicy
-from echo_node.domain.lifecycle import StudyEvent, StudyState
-from echo_node.domain.pausable import Pausable
+from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.ports import Clock, DeliveryOutcome
-from echo_node.domain.report import EncodedDocument
+from echo_node.domain.work.job import DeliveryJob, DeliveryState, Lease, RetryPolicy
+from echo_node.domain.work.lifecycle import StudyEvent, StudyState
+from echo_node.domain.work.pausable import Pausable
 from echo_node.errors import PermanentError
 from echo_node.storage.database.claims import Claims, lease_of
 from echo_node.storage.database.engine import Database

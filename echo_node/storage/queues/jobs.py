@@ -10,10 +10,10 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from echo_node.domain.job import DraftJob, JobState, RetryPolicy
-from echo_node.domain.lifecycle import StudyEvent
-from echo_node.domain.pausable import Pausable
 from echo_node.domain.ports import Clock
+from echo_node.domain.work.job import DraftJob, JobState, RetryPolicy
+from echo_node.domain.work.lifecycle import StudyEvent
+from echo_node.domain.work.pausable import Pausable
 from echo_node.errors import PermanentError
 from echo_node.storage.database.claims import Claims, lease_of
 from echo_node.storage.database.engine import Database

@@ -9,8 +9,8 @@ from datetime import datetime
 import structlog
 from sqlalchemy import ColumnElement, delete, exists, select
 
-from echo_node.domain.pausable import Pausable
 from echo_node.domain.ports import Clock
+from echo_node.domain.work.pausable import Pausable
 from echo_node.storage.database.engine import Database
 from echo_node.storage.database.notifications import ANSWERS, COMMITMENTS, DELIVERIES, JOBS, PROMISES, ring
 from echo_node.storage.database.rows import insert_if_absent

@@ -20,12 +20,12 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, aliased
 
 from echo_node import __version__
-from echo_node.domain.draft import MANUFACTURER
-from echo_node.domain.job import DeliveryState, RetryPolicy
-from echo_node.domain.lifecycle import StudyEvent
+from echo_node.domain.drafts.draft import MANUFACTURER
+from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.ports import Clock
-from echo_node.domain.report import EncodedDocument
-from echo_node.domain.withdrawal import Rejected, RejectionReason, WithdrawalJob, WithdrawalState
+from echo_node.domain.work.job import DeliveryState, RetryPolicy
+from echo_node.domain.work.lifecycle import StudyEvent
+from echo_node.domain.work.withdrawal import Rejected, RejectionReason, WithdrawalJob, WithdrawalState
 from echo_node.errors import PermanentError, TransientError
 from echo_node.storage.database.claims import Claims, lease_of
 from echo_node.storage.database.engine import Database

@@ -17,9 +17,9 @@ import structlog
 from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
-from echo_node.domain.job import Lease, RetryPolicy, WorkKind
-from echo_node.domain.pausable import Pausable
 from echo_node.domain.ports import Clock, Leased
+from echo_node.domain.work.job import Lease, RetryPolicy, WorkKind
+from echo_node.domain.work.pausable import Pausable
 from echo_node.errors import PermanentError
 from echo_node.storage.database.claims import Claims, Row
 from echo_node.storage.database.engine import Database

@@ -9,12 +9,12 @@ from support.console import echo_node
 from support.house import House
 from support.studies import CR, MODEL, document, received, selection
 
-from echo_node.domain.commitment import CommitmentReport, CommitmentRequest, ReferencedInstance
-from echo_node.domain.draft import Draft, Unmade
-from echo_node.domain.job import JobState, RetryPolicy
-from echo_node.domain.lifecycle import StudyState
+from echo_node.domain.drafts.draft import Draft, Unmade
+from echo_node.domain.drafts.report import Generation, Report, Sentence
 from echo_node.domain.ports import DeliveryOutcome
-from echo_node.domain.report import Generation, Report, Sentence
+from echo_node.domain.work.commitment import CommitmentReport, CommitmentRequest, ReferencedInstance
+from echo_node.domain.work.job import JobState, RetryPolicy
+from echo_node.domain.work.lifecycle import StudyState
 from echo_node.storage.database import migrate
 from echo_node.storage.database.engine import Database
 from echo_node.storage.queues.commitment_requests import AnswerQueue, PromiseQueue

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian
 
 from echo_node.dicom.header import instance_from_file
-from echo_node.domain.study import StoredInstance
+from echo_node.domain.studies.study import StoredInstance
 
 Store = Callable[..., StoredInstance]
 

@@ -8,7 +8,7 @@ from echo_node.dicom.conformance import tables, with_tables
 from echo_node.dicom.contexts import contexts
 from echo_node.dicom.documents.draft_object import FIRST_SERIES_NUMBER
 from echo_node.dicom.statuses import Verdict, classify
-from echo_node.domain.draft import BANNER
+from echo_node.domain.drafts.draft import BANNER
 from echo_node.settings import DocumentKind
 
 STATEMENT = Path(__file__).parents[3] / "docs" / "conformance.md"

@@ -9,8 +9,8 @@ import pytest
 
 from echo_node.dicom.image.pixels import DisplayedPixels, KeptPixels
 from echo_node.dicom.selection.selector import ChestImageSelector
-from echo_node.domain.appearance import Appearance
-from echo_node.domain.study import GreyImage, SelectedImage, Selection, StoredInstance
+from echo_node.domain.studies.appearance import Appearance
+from echo_node.domain.studies.study import GreyImage, SelectedImage, Selection, StoredInstance
 from echo_node.errors import NotEligible, PermanentError
 from echo_node.settings import SelectionSettings
 

@@ -10,9 +10,9 @@ from support import drafts
 from support.mllp import unescaped
 
 from echo_node.dicom.documents.subject import read_subject
-from echo_node.domain.draft import BANNER, compose
-from echo_node.domain.report import EncodedDocument
-from echo_node.domain.withdrawal import NoteKind, Rejected, RejectionReason
+from echo_node.domain.drafts.draft import BANNER, compose
+from echo_node.domain.drafts.report import EncodedDocument
+from echo_node.domain.work.withdrawal import NoteKind, Rejected, RejectionReason
 from echo_node.errors import PermanentError
 from echo_node.hl7.correction import CorrectionEncoder
 from echo_node.hl7.message import parsed

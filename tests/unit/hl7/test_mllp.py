@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from support.mllp import BEGIN, END, ReportingSystem, acknowledgement
 
+from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.ports import DeliveryOutcome
-from echo_node.domain.report import EncodedDocument
 from echo_node.errors import PermanentError, TransientError
 from echo_node.hl7.mllp import MllpSender
 from echo_node.settings import Peer

@@ -15,7 +15,7 @@ from support import drafts
 from support.mllp import unescaped
 
 from echo_node.dicom.documents.subject import read_subject
-from echo_node.domain.draft import BANNER, Draft, compose
+from echo_node.domain.drafts.draft import BANNER, Draft, compose
 from echo_node.hl7.oru import OruEncoder
 
 

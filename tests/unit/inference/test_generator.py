@@ -7,8 +7,8 @@ import pytest
 import torch
 from support.small_checkpoint import write_checkpoint
 
-from echo_node.domain.report import Report
-from echo_node.domain.study import GreyImage, Greyscale
+from echo_node.domain.drafts.report import Report
+from echo_node.domain.studies.study import GreyImage, Greyscale
 from echo_node.errors import PermanentError
 from echo_node.inference.generator import EchoGenerator, load_generator
 from echo_node.inference.image import ImagePreparation

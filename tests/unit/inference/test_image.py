@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from transformers import Qwen2VLImageProcessorPil
 
-from echo_node.domain.study import GreyImage, Greyscale
+from echo_node.domain.studies.study import GreyImage, Greyscale
 from echo_node.errors import CheckpointError, PermanentError
 from echo_node.inference.image import ImagePreparation, read_picture
 from echo_node.model import checkpoint

@@ -8,7 +8,7 @@ from PIL import Image
 from support.small_checkpoint import write_checkpoint
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from echo_node.domain.study import GreyImage
+from echo_node.domain.studies.study import GreyImage
 from echo_node.inference.processor import EchoProcessor
 from echo_node.model.checkpoint import find
 from training.phantom.dataset import PhantomDataset

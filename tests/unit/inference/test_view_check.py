@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from pydicom.data import get_testdata_file
 
 from echo_node.dicom.image.pixels import DisplayedPixels
-from echo_node.domain.appearance import Appearance
-from echo_node.domain.study import (
+from echo_node.domain.studies.appearance import Appearance
+from echo_node.domain.studies.study import (
     GreyImage,
     Greyscale,
     InstanceIdentity,

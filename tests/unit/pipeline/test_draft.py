@@ -7,13 +7,13 @@ import pytest
 from support.house import House
 from support.studies import MODEL, document, received, selection
 
-from echo_node.domain.comparison import Comparison
-from echo_node.domain.draft import Draft, Order, Subject
-from echo_node.domain.lifecycle import StudyState
+from echo_node.domain.drafts.comparison import Comparison
+from echo_node.domain.drafts.draft import Draft, Order, Subject
+from echo_node.domain.drafts.report import EncodedDocument, Generation, Report, Sentence
 from echo_node.domain.ports import DeliveryOutcome
-from echo_node.domain.report import EncodedDocument, Generation, Report, Sentence
-from echo_node.domain.study import GreyImage, SelectedImage, Selection, StoredInstance
-from echo_node.domain.withdrawal import Conflict, RejectionReason, Standing
+from echo_node.domain.studies.study import GreyImage, SelectedImage, Selection, StoredInstance
+from echo_node.domain.work.lifecycle import StudyState
+from echo_node.domain.work.withdrawal import Conflict, RejectionReason, Standing
 from echo_node.errors import LeaseLost, NotEligible, TransientError, Unavailable
 from echo_node.pipeline.deliver import DeliverStage
 from echo_node.pipeline.draft import DraftStage

@@ -14,10 +14,10 @@ import pytest
 from support.studies import SetClock, received, selection
 
 from echo_node import logs
-from echo_node.domain.comparison import Comparison, PriorStudy
-from echo_node.domain.draft import Order, Subject
-from echo_node.domain.job import DraftJob, Lease
-from echo_node.domain.study import Selection
+from echo_node.domain.drafts.comparison import Comparison, PriorStudy
+from echo_node.domain.drafts.draft import Order, Subject
+from echo_node.domain.studies.study import Selection
+from echo_node.domain.work.job import DraftJob, Lease
 from echo_node.errors import PermanentError, TransientError
 from echo_node.pipeline.priors import PriorSearch
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from support.studies import digest, received, store
 
-from echo_node.domain.intake import StoreOutcome
-from echo_node.domain.study import InstanceFile, ReceivedInstance
+from echo_node.domain.studies.intake import StoreOutcome
+from echo_node.domain.studies.study import InstanceFile, ReceivedInstance
 from echo_node.errors import InstanceRejected, TransientError
 from echo_node.pipeline.receive import PROCESSING_FAILURE, Intake
 from echo_node.settings import IntakeSettings, NodeSettings, Settings

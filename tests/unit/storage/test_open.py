@@ -5,7 +5,12 @@ from pathlib import Path
 import pytest
 from support.studies import CR, SetClock, put, received, stored_file
 
-from echo_node.domain.commitment import COMMITTED, CommitmentReport, CommitmentRequest, ReferencedInstance
+from echo_node.domain.work.commitment import (
+    COMMITTED,
+    CommitmentReport,
+    CommitmentRequest,
+    ReferencedInstance,
+)
 from echo_node.errors import PermanentError, TransientError
 from echo_node.settings import DeliverySettings, IntakeSettings, NodeSettings, Peer, Settings
 from echo_node.storage import Storage, open_storage

@@ -8,7 +8,7 @@ import pytest
 from support.house import House
 from support.studies import received
 
-from echo_node.domain.withdrawal import RejectionReason
+from echo_node.domain.work.withdrawal import RejectionReason
 from echo_node.errors import ConfigError
 from echo_node.settings import WebSettings
 from echo_node.storage.database import migrate

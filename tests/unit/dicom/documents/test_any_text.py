@@ -28,8 +28,8 @@ from echo_node.dicom.documents.secondary_capture import _MOST_HEIGHT_PX, Seconda
 from echo_node.dicom.documents.sr_reader import read_sections
 from echo_node.dicom.documents.subject import read_subject
 from echo_node.dicom.header import text as text_of
-from echo_node.domain.draft import BANNER, Draft, compose, printable
-from echo_node.domain.report import EncodedDocument, Sentence
+from echo_node.domain.drafts.draft import BANNER, Draft, compose, printable
+from echo_node.domain.drafts.report import EncodedDocument, Sentence
 from echo_node.errors import PermanentError
 from echo_node.hl7.oru import OruEncoder
 from echo_node.settings import DocumentKind

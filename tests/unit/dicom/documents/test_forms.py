@@ -20,10 +20,10 @@ from echo_node.dicom.documents.encoders import dicom_encoder
 from echo_node.dicom.documents.sr import StructuredReportEncoder
 from echo_node.dicom.documents.sr_reader import read_report, read_sections
 from echo_node.dicom.documents.subject import read_subject
-from echo_node.domain.draft import BANNER, Draft, compose
-from echo_node.domain.report import EncodedDocument, Generation, Report, Sentence
-from echo_node.domain.study import StoredInstance
-from echo_node.domain.words import ENGLISH
+from echo_node.domain.drafts.draft import BANNER, Draft, compose
+from echo_node.domain.drafts.report import EncodedDocument, Generation, Report, Sentence
+from echo_node.domain.drafts.words import ENGLISH
+from echo_node.domain.studies.study import StoredInstance
 from echo_node.outgoing import encoder
 from echo_node.settings import DocumentKind, Settings
 

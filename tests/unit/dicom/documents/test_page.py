@@ -20,8 +20,8 @@ from echo_node.dicom.documents.encapsulated_pdf import EncapsulatedPdfEncoder
 from echo_node.dicom.documents.page import Paragraph, Style, lines, paragraphs
 from echo_node.dicom.documents.secondary_capture import SecondaryCaptureEncoder
 from echo_node.dicom.header import read_header
-from echo_node.domain.draft import DRAFT_NOTICE, Draft
-from echo_node.domain.report import Sentence
+from echo_node.domain.drafts.draft import DRAFT_NOTICE, Draft
+from echo_node.domain.drafts.report import Sentence
 from echo_node.errors import ConfigError
 
 needs_cjk = pytest.mark.skipif(

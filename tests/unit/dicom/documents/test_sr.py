@@ -18,14 +18,14 @@ from pydicom.uid import ExplicitVRLittleEndian
 from echo_node.dicom.documents.sr import StructuredReportEncoder
 from echo_node.dicom.header import instance_from_file
 from echo_node.dicom.selection.selector import ChestImageSelector
-from echo_node.domain.draft import (
+from echo_node.domain.drafts.draft import (
     DEMONSTRATION_NOTICE,
     DRAFT_NOTICE,
     Draft,
 )
-from echo_node.domain.report import EncodedDocument, Generation, ModelIdentity, Report, Sentence
-from echo_node.domain.study import SelectedImage, Selection, StoredInstance, UnreadImage
-from echo_node.domain.words import ENGLISH
+from echo_node.domain.drafts.report import EncodedDocument, Generation, ModelIdentity, Report, Sentence
+from echo_node.domain.drafts.words import ENGLISH
+from echo_node.domain.studies.study import SelectedImage, Selection, StoredInstance, UnreadImage
 
 Store = Callable[..., StoredInstance]
 Sample = Callable[[str], Path]

@@ -13,7 +13,7 @@ from pydicom.pixels import apply_windowing
 
 from echo_node.dicom.image.decoding import StoredFrame
 from echo_node.dicom.image.greyscale import displayed_grey, is_inverted
-from echo_node.domain.study import Greyscale
+from echo_node.domain.studies.study import Greyscale
 
 MakeChest = Callable[..., Dataset]
 

@@ -19,7 +19,7 @@ from pydicom.uid import (
 
 from echo_node.dicom.header import instance_from_file
 from echo_node.dicom.image.pixels import DisplayedPixels, read_file
-from echo_node.domain.study import GreyImage, Greyscale, SelectedImage, StoredInstance
+from echo_node.domain.studies.study import GreyImage, Greyscale, SelectedImage, StoredInstance
 from echo_node.errors import NotEligible, PermanentError
 
 Store = Callable[..., StoredInstance]

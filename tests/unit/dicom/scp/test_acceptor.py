@@ -15,7 +15,7 @@ from support.sinks import Arriving, Sink
 from echo_node.bench.sending import association_request, store_request
 from echo_node.dicom.scp.pdu_stream import P_DATA_TF
 from echo_node.dicom.scp.provider import StorageProvider
-from echo_node.domain.intake import Piece
+from echo_node.domain.studies.intake import Piece
 from echo_node.errors import InstanceRejected
 from echo_node.settings import IntakeSettings, NodeSettings
 

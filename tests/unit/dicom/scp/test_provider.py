@@ -19,8 +19,8 @@ from support.sinks import Sink
 from echo_node.dicom.header import split
 from echo_node.dicom.pynetdicom_fixes import Requestor
 from echo_node.dicom.scp.provider import StorageProvider
-from echo_node.domain.intake import StoreOutcome
-from echo_node.domain.study import ReceivedInstance
+from echo_node.domain.studies.intake import StoreOutcome
+from echo_node.domain.studies.study import ReceivedInstance
 from echo_node.errors import ConfigError, InstanceRejected, TransientError
 from echo_node.settings import IntakeSettings, NodeSettings, Peer
 

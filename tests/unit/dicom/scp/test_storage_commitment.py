@@ -16,7 +16,7 @@ from echo_node.dicom.scp import storage_commitment
 from echo_node.dicom.scp.provider import StorageProvider
 from echo_node.dicom.scp.storage_commitment import Answerer
 from echo_node.dicom.scu.storage_commitment import CommitmentUser
-from echo_node.domain.commitment import (
+from echo_node.domain.work.commitment import (
     COMMITTED,
     AnswerJob,
     CommitmentJob,
@@ -24,7 +24,7 @@ from echo_node.domain.commitment import (
     CommitmentRequest,
     ReferencedInstance,
 )
-from echo_node.domain.job import Lease
+from echo_node.domain.work.job import Lease
 from echo_node.errors import PermanentError, TransientError
 from echo_node.settings import IntakeSettings, NodeSettings, Peer
 

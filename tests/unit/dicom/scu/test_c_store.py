@@ -19,9 +19,9 @@ from pynetdicom.presentation import build_context
 from echo_node.dicom.header import split
 from echo_node.dicom.scu.associate import associated
 from echo_node.dicom.scu.c_store import FileResult, Sender, send_files
+from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.ports import DeliveryOutcome
-from echo_node.domain.report import EncodedDocument
-from echo_node.domain.study import StoredInstance
+from echo_node.domain.studies.study import StoredInstance
 from echo_node.errors import PermanentError, TransientError
 from echo_node.settings import Peer
 

@@ -13,8 +13,8 @@ from support import drafts
 from echo_node.dicom.documents.encoders import dicom_encoder
 from echo_node.dicom.header import instance_from_file
 from echo_node.dicom.selection.patient_identity import IdentityWatch
-from echo_node.domain.study import StoredInstance
-from echo_node.domain.withdrawal import Conflict, RejectionReason, Standing
+from echo_node.domain.studies.study import StoredInstance
+from echo_node.domain.work.withdrawal import Conflict, RejectionReason, Standing
 from echo_node.settings import DocumentKind
 
 

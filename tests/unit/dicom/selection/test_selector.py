@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 
 from echo_node.dicom.header import instance_from_file
 from echo_node.dicom.selection.selector import EVERY_CHEST, ChestImageSelector
-from echo_node.domain.study import StoredInstance
+from echo_node.domain.studies.study import StoredInstance
 from echo_node.errors import NotEligible
 from echo_node.settings import SelectionSettings
 

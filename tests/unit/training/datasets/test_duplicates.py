@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from echo_node.domain.study import GreyImage
+from echo_node.domain.studies.study import GreyImage
 from training.datasets.duplicates import NEAR_BITS, NEAR_FINE_BITS, SeenImages
 from training.datasets.pictures import COARSE_BYTES, FINE_BYTES, image_hash
 from training.phantom.dataset import PhantomDataset

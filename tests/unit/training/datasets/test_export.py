@@ -10,8 +10,8 @@ from support.studies import SentInstance, store
 from echo_node.dicom.documents.sr import StructuredReportEncoder
 from echo_node.dicom.header import instance_from_file, split
 from echo_node.dicom.selection.selector import ChestImageSelector
-from echo_node.domain.draft import Draft
-from echo_node.domain.report import Generation, ModelIdentity, Report, Sentence
+from echo_node.domain.drafts.draft import Draft
+from echo_node.domain.drafts.report import Generation, ModelIdentity, Report, Sentence
 from echo_node.errors import ConfigError, PermanentError
 from echo_node.pipeline.receive import Intake
 from echo_node.settings import Settings

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from echo_node.domain.appearance import Appearance
+from echo_node.domain.studies.appearance import Appearance
 from echo_node.inference.view_check import KNOWN, SIDE, ViewCheck, evened
 from training.view_check.jitter import SHARES, drawn, laid
 from training.view_check.measure import NAMED, measure

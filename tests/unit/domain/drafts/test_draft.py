@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.studies import SetClock, received, selection
 
-from echo_node.domain.comparison import Comparison
-from echo_node.domain.draft import (
+from echo_node.domain.drafts.comparison import Comparison
+from echo_node.domain.drafts.draft import (
     DEMONSTRATION_NOTICE,
     DRAFT_NOTICE,
     Draft,
@@ -20,9 +20,9 @@ from echo_node.domain.draft import (
     compose,
     printable,
 )
-from echo_node.domain.report import Band, Generation, ModelIdentity, Report, Sentence
-from echo_node.domain.study import UnreadImage
-from echo_node.domain.words import ENGLISH
+from echo_node.domain.drafts.report import Band, Generation, ModelIdentity, Report, Sentence
+from echo_node.domain.drafts.words import ENGLISH
+from echo_node.domain.studies.study import UnreadImage
 
 SUBJECT = Subject("", "", "", "", "", "", "", "", "", (Order(),), zone=None, is_oriented=True)
 MODEL = ModelIdentity("echo-demo", "3", "5a" * 32, demonstration=True)

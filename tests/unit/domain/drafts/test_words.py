@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.studies import SetClock, received, selection
 
-from echo_node.domain.draft import BANNER, Draft, Order, SectionName, Subject, compose
-from echo_node.domain.report import Generation, ModelIdentity, Report, Sentence
-from echo_node.domain.study import UnreadImage
-from echo_node.domain.words import _BY_LANGUAGE, CHINESE, ENGLISH, Words, words_of
+from echo_node.domain.drafts.draft import BANNER, Draft, Order, SectionName, Subject, compose
+from echo_node.domain.drafts.report import Generation, ModelIdentity, Report, Sentence
+from echo_node.domain.drafts.words import _BY_LANGUAGE, CHINESE, ENGLISH, Words, words_of
+from echo_node.domain.studies.study import UnreadImage
 
 MODEL = ModelIdentity("echo", "1", "5a" * 32, demonstration=True)
 SUBJECT = Subject("", "", "", "", "", "", "", "", "", (Order(),), zone=None, is_oriented=False)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from echo_node.domain.job import Lease
-from echo_node.domain.report import EncodedDocument
+from echo_node.domain.drafts.report import EncodedDocument
+from echo_node.domain.work.job import Lease
 
 
 class RejectionReason(StrEnum):

@@ -1,7 +1,7 @@
 """The node's own words in a draft, beside the model's: in the report's language where they are known in it.
 
 Here and nowhere else. English is what every other language falls back to, and the notices stand in English
-too whatever the language. The banner and the series' description are English alone (domain/draft.py). The
+too whatever the language. The banner and the series' description are English alone (domain/drafts/draft.py). The
 Chinese words were not reviewed by a radiologist whose language it is.
 """
 # ruff: noqa: RUF001 - full-width punctuation is how Chinese is written

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-from echo_node.domain.job import Lease
+from echo_node.domain.work.job import Lease
 
 
 class CommitmentState(StrEnum):

@@ -6,7 +6,7 @@ import enum
 from contextlib import AbstractContextManager
 from typing import BinaryIO, Protocol
 
-from echo_node.domain.study import InstanceFile, ReceivedInstance
+from echo_node.domain.studies.study import InstanceFile, ReceivedInstance
 
 
 class StoreOutcome(enum.Enum):

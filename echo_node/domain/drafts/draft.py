@@ -2,7 +2,7 @@
 
 The sentences with how sure the model is of each, the notice that nobody has verified them, what was read and
 what was not: an encoder adds nothing to it and leaves nothing out. No setting takes the notice away. What is
-not the model's own is said in the report's language where domain/words.py has it, else in English.
+not the model's own is said in the report's language where domain/drafts/words.py has it, else in English.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from datetime import datetime, tzinfo
 from enum import StrEnum
 
 from echo_node import __version__
-from echo_node.domain.comparison import Comparison
-from echo_node.domain.report import Band, EncodedDocument, ModelIdentity, Report, Sentence
-from echo_node.domain.study import SelectedImage, Selection, UnreadImage
-from echo_node.domain.words import ENGLISH, Words, words_of
+from echo_node.domain.drafts.comparison import Comparison
+from echo_node.domain.drafts.report import Band, EncodedDocument, ModelIdentity, Report, Sentence
+from echo_node.domain.drafts.words import ENGLISH, Words, words_of
+from echo_node.domain.studies.study import SelectedImage, Selection, UnreadImage
 
 MANUFACTURER = "echo-node"
 BANNER = "AI DRAFT - UNVERIFIED"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echo_node.domain.draft import Order, Subject
-from echo_node.domain.prior import (
+from echo_node.domain.drafts.draft import Order, Subject
+from echo_node.domain.drafts.prior import (
     ArchivedStudy,
     dates_to_search,
     is_date,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from echo_node.domain.comparison import speaks_of_comparison
+from echo_node.domain.drafts.comparison import speaks_of_comparison
 
 _UNSURE, _SURE = 0.5, 0.9
 
 
 class Band(StrEnum):
-    """How sure the model is of a sentence; the words for it stand in domain/words.py.
+    """How sure the model is of a sentence; the words for it stand in domain/drafts/words.py.
 
     Low: a sentence like this one is more often wrong than right. High: it is right nine times in ten.
     """

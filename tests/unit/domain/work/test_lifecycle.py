@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echo_node.domain.lifecycle import (
+from echo_node.domain.work.lifecycle import (
     TRANSITIONS,
     IllegalTransition,
     StudyEvent,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from echo_node.domain.comparison import Comparison, PriorStudy, speaks_of_comparison
-from echo_node.domain.words import words_of
+from echo_node.domain.drafts.comparison import Comparison, PriorStudy, speaks_of_comparison
+from echo_node.domain.drafts.words import words_of
 from training.phantom.dicom_study import study_truth
 
 PRIOR = PriorStudy("1.2.3", "20260304", ("PA",))

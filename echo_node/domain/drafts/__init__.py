@@ -1,0 +1,1 @@
+"""Drafts: report, content, wording, comparison with priors."""

@@ -1,0 +1,1 @@
+"""Work on studies: lifecycle, jobs, commitments, withdrawals."""
