@@ -21,7 +21,7 @@ import typer
 from pydicom import dcmread
 from pydicom.data import get_testdata_files
 
-from echo_node.cli import report
+from echo_node.cli.studies import report
 from echo_node.dicom.image.pixels import DisplayedPixels
 from echo_node.dicom.library_settings import configure_libraries
 from echo_node.domain.studies.study import InstanceIdentity, SelectedImage, StoredInstance

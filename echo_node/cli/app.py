@@ -13,27 +13,19 @@ from typing import Annotated
 import typer
 
 from echo_node import __version__, logs
-from echo_node.cli import (
+from echo_node.cli.models import bench, dataset, model, phantom, training
+from echo_node.cli.node import (
     backup,
-    bench,
     config,
     database,
-    dataset,
     demo,
     doctor,
-    export,
-    model,
-    phantom,
-    queue,
-    report,
-    retract,
-    send,
     serve,
     status,
     storage,
-    training,
 )
 from echo_node.cli.output import complain
+from echo_node.cli.studies import export, queue, report, send
 from echo_node.errors import ConfigError, EchoNodeError
 
 app = typer.Typer(

@@ -6,7 +6,7 @@ import pytest
 from support import s3
 from support.studies import put, received, store
 
-from echo_node.cli.doctor import Verdict, _storage
+from echo_node.cli.node.doctor import Verdict, _storage
 from echo_node.errors import InstanceRejected, TransientError
 from echo_node.pipeline.receive import PROCESSING_FAILURE, Intake
 from echo_node.settings import IntakeSettings, NodeSettings, Settings, StorageSettings

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from echo_node.cli import options
+from echo_node.cli.open_storage import existing_storage
 from echo_node.cli.output import console, print_json
-from echo_node.cli.stored import existing_storage
 
 if TYPE_CHECKING:
     from echo_node.storage.objects.ownership import Examination

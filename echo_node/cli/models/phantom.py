@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from echo_node.cli import options
-from echo_node.cli.dataset import print_facts
+from echo_node.cli.models.dataset import print_facts
 from echo_node.cli.output import console, print_json
 from echo_node.errors import ConfigError
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import typer
 
 from echo_node.cli import options
+from echo_node.cli.open_storage import is_absent
 from echo_node.cli.output import print_json
-from echo_node.cli.stored import is_absent
 
 group = typer.Typer(no_args_is_help=True)
 

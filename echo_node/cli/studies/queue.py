@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from echo_node.cli import options
+from echo_node.cli.open_storage import existing_storage
 from echo_node.cli.output import print_json
-from echo_node.cli.stored import existing_storage
-from echo_node.cli.told import Record, print_promise, print_study, print_work
+from echo_node.cli.render import Record, print_promise, print_study, print_work
 from echo_node.domain.work.commitment import CommitmentState, PromiseState
 from echo_node.domain.work.job import DeliveryState, JobState, WorkKind
 from echo_node.domain.work.pausable import Pausable

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from echo_node.cli import options
+from echo_node.cli.open_storage import existing_storage
 from echo_node.cli.output import console, escape, print_json, print_table, styled_state
-from echo_node.cli.stored import existing_storage
-from echo_node.cli.told import moment
+from echo_node.cli.render import moment
 from echo_node.config.values import mask_url
 from echo_node.domain.work.commitment import CommitmentState, PromiseState
 from echo_node.domain.work.job import DeliveryState, JobState

@@ -13,9 +13,9 @@ import typer
 
 from echo_node import codes
 from echo_node.cli import options
+from echo_node.cli.open_storage import existing_storage
 from echo_node.cli.output import console, escape, print_json, print_table, styled_state
-from echo_node.cli.queue import Id, study_of
-from echo_node.cli.stored import existing_storage
+from echo_node.cli.studies.queue import Id, study_of
 from echo_node.domain.work.job import DeliveryState
 from echo_node.domain.work.lifecycle import StudyState
 from echo_node.domain.work.withdrawal import RejectionReason

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from support.console import echo_node
 
-from echo_node.cli.phantom import dataset
+from echo_node.cli.models.phantom import dataset
 from echo_node.errors import ConfigError
 
 

@@ -1,0 +1,1 @@
+"""Commands that run, configure and examine the node."""
