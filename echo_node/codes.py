@@ -8,7 +8,7 @@ from typing import Any
 
 from echo_node.domain.drafts.draft import Code
 from echo_node.errors import ConfigError
-from echo_node.packaged import packaged_folder
+from echo_node.resources import packaged_folder
 
 
 @cache

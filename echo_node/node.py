@@ -23,10 +23,10 @@ from echo_node.processes import (
 )
 from echo_node.roles.deliver import deliver
 from echo_node.roles.infer import infer
-from echo_node.roles.opened import claim_storage
+from echo_node.roles.open_storage import claim_storage
 from echo_node.roles.receive import receive
-from echo_node.roles.running import GRACE_S
 from echo_node.roles.web import web
+from echo_node.roles.workers import GRACE_S
 from echo_node.settings import Role, Settings
 
 log = structlog.get_logger()

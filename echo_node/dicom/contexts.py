@@ -15,7 +15,7 @@ from pynetdicom.presentation import PresentationContext, build_context
 
 from echo_node.domain.identifiers import is_valid_uid
 from echo_node.errors import ConfigError
-from echo_node.packaged import packaged_folder
+from echo_node.resources import packaged_folder
 
 
 @dataclass(frozen=True, slots=True)

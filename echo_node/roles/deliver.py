@@ -10,8 +10,8 @@ from typing import Any
 import structlog
 
 from echo_node.processes import Identity
-from echo_node.roles.opened import owned_storage
-from echo_node.roles.running import identity_of, maintained, rescue_pause_s, work
+from echo_node.roles.open_storage import owned_storage
+from echo_node.roles.workers import identity_of, maintained, rescue_pause_s, work
 from echo_node.settings import DocumentKind, Settings
 
 log = structlog.get_logger()
@@ -24,11 +24,11 @@ _ANSWERERS = 4
 def deliver(settings: Settings, stop: threading.Event) -> None:
     """Send until *stop* is set."""
     from echo_node.dicom.library_settings import configure_libraries
-    from echo_node.outgoing import encoder, senders
     from echo_node.pipeline.deliver import DeliverStage
     from echo_node.pipeline.form import FormStage
     from echo_node.pipeline.maintenance import Sweep
     from echo_node.storage.database.notifications import DELIVERIES
+    from echo_node.wiring.destinations import encoder, senders
 
     configure_libraries()
     delivery = settings.delivery
@@ -107,9 +107,9 @@ def _answerers(settings: Settings, storage: Any, identity: Identity) -> list[Any
 
 def _withdrawer(settings: Settings, storage: Any, identity: Identity) -> Any:
     """Return the worker that makes the notes of withdrawals; senders deliver them."""
-    from echo_node.outgoing import note_encoders
     from echo_node.pipeline.withdraw import WithdrawStage
     from echo_node.storage.database.notifications import WITHDRAWALS
+    from echo_node.wiring.destinations import note_encoders
 
     stage = WithdrawStage(storage.withdrawals, *note_encoders())
     return _sender("withdrawal", storage.withdrawals, stage, settings, identity, storage.ear(WITHDRAWALS))

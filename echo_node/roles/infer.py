@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from echo_node.errors import ConfigError, EchoNodeError
-from echo_node.roles.opened import owned_storage
-from echo_node.roles.running import (
+from echo_node.roles.open_storage import owned_storage
+from echo_node.roles.workers import (
     COMPLETION_EVERY_S,
     LEFTOVERS_EVERY_S,
     identity_of,
@@ -35,14 +35,14 @@ def infer(settings: Settings, stop: threading.Event) -> None:
         ConfigError: the model cannot be loaded.
     """
     from echo_node.dicom.library_settings import configure_libraries
-    from echo_node.outgoing import encoders
     from echo_node.pipeline.complete import CompletionSweep
     from echo_node.pipeline.draft import DraftStage
     from echo_node.pipeline.maintenance import Sweep
     from echo_node.pipeline.worker import Worker
-    from echo_node.reading import chest_images
     from echo_node.storage.database.notifications import JOBS
     from echo_node.storage.open import SystemClock, retry_policy
+    from echo_node.wiring.destinations import encoders
+    from echo_node.wiring.images import chest_images
 
     configure_libraries()
     queue_settings, clock = settings.queue, SystemClock()

@@ -6,8 +6,8 @@ import threading
 
 import structlog
 
-from echo_node.roles.opened import owned_storage
-from echo_node.roles.running import COMPLETION_EVERY_S, LEFTOVERS_EVERY_S, maintained
+from echo_node.roles.open_storage import owned_storage
+from echo_node.roles.workers import COMPLETION_EVERY_S, LEFTOVERS_EVERY_S, maintained
 from echo_node.settings import Settings
 
 log = structlog.get_logger()

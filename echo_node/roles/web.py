@@ -6,7 +6,7 @@ import threading
 
 import structlog
 
-from echo_node.roles.opened import open_storage_of
+from echo_node.roles.open_storage import open_storage_of
 from echo_node.settings import Settings
 
 log = structlog.get_logger()

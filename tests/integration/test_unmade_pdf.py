@@ -18,7 +18,6 @@ from echo_node.domain.drafts.report import EncodedDocument, Report
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.studies.study import GreyImage, SelectedImage
 from echo_node.errors import PermanentError
-from echo_node.outgoing import encoder, encoders
 from echo_node.pipeline.deliver import DeliverStage
 from echo_node.pipeline.draft import DraftStage
 from echo_node.pipeline.form import FormStage
@@ -26,6 +25,7 @@ from echo_node.pipeline.receive import Intake
 from echo_node.settings import DeliverySettings, DocumentKind, IntakeSettings, NodeSettings, Peer, Settings
 from echo_node.storage.open import Storage, open_storage
 from echo_node.storage.operations.backup import data_set_of
+from echo_node.wiring.destinations import encoder, encoders
 
 PACS = Peer(ae_title="PACS", host="127.0.0.1", kinds=("basic-text-sr", "encapsulated-pdf"))
 

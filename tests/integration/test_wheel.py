@@ -52,7 +52,7 @@ def echo_node(installed: Path, tmp_path: Path):
 def test_nothing_of_the_checkout_is_used(installed: Path, tmp_path: Path):
     code = (
         "import echo_node, training\n"
-        "from echo_node.packaged import packaged_folder\n"
+        "from echo_node.resources import packaged_folder\n"
         "print(echo_node.__file__, training.__file__)\n"
         "print(packaged_folder('alembic'), packaged_folder('dicom_config'))"
     )

@@ -13,7 +13,7 @@ from echo_node.config.files import NODE_FILE, PEERS_FILE
 from echo_node.config.keys import dotted
 from echo_node.config.sources import DEFAULT, LoadedSettings
 from echo_node.errors import ConfigError
-from echo_node.packaged import packaged_folder
+from echo_node.resources import packaged_folder
 
 group = typer.Typer(no_args_is_help=True)
 

@@ -249,7 +249,7 @@ def _peers(settings: Settings) -> Iterator[Finding]:
 
 def _documents(settings: Settings) -> Iterator[Finding]:
     """Look whether drafts can be given the forms that destinations get."""
-    from echo_node.outgoing import encoders
+    from echo_node.wiring.destinations import encoders
 
     try:
         kinds = [each.kind for each in encoders(settings)]

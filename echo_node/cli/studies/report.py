@@ -20,7 +20,7 @@ from echo_node.settings import DocumentKind, Settings
 if TYPE_CHECKING:
     from echo_node.domain.drafts.report import Report, Sentence
     from echo_node.inference.generator import EchoGenerator
-    from echo_node.reading import ChestImages
+    from echo_node.wiring.images import ChestImages
 
 _PICTURE_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 
@@ -112,7 +112,7 @@ class _Reader:
     @cached_property
     def _images(self) -> ChestImages:
         from echo_node.dicom.library_settings import configure_libraries
-        from echo_node.reading import chest_images
+        from echo_node.wiring.images import chest_images
 
         configure_libraries()
         return chest_images(self._settings.selection)
@@ -138,7 +138,7 @@ class _Reader:
 
     def _write(self, report: Report, selection: Selection, target: Path) -> None:
         from echo_node.domain.drafts.draft import Draft
-        from echo_node.outgoing import encoder
+        from echo_node.wiring.destinations import encoder
 
         study_instance_uid = selection.images[0].instance.identity.study_instance_uid
         draft = Draft(report, selection, study_instance_uid, revision=1, at=datetime.now(UTC))

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, TypeAlias
 
 from echo_node.errors import ConfigError
-from echo_node.packaged import packaged_folder
+from echo_node.resources import packaged_folder
 
 Code: TypeAlias = tuple[str, str]
 """Coding scheme designator and code value (PS3.3 8.1 and 8.2)."""

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from echo_node.errors import ConfigError, TransientError
-from echo_node.packaged import packaged_folder
+from echo_node.resources import packaged_folder
 from echo_node.storage.database.engine import Database
 
 _LOCK_KEY = 0x6563_686F  # "echo": several machines may start, and upgrade, at once

@@ -7,7 +7,7 @@ import tomllib
 from echo_node.config import load
 from echo_node.config.environment import SHORT_FORMS
 from echo_node.config.keys import known_keys
-from echo_node.packaged import packaged_folder
+from echo_node.resources import packaged_folder
 from echo_node.settings import Peer, Settings
 
 FOLDER = packaged_folder("dicom_config")

@@ -24,8 +24,8 @@ from echo_node.domain.drafts.draft import BANNER, Draft, compose
 from echo_node.domain.drafts.report import EncodedDocument, Generation, Report, Sentence
 from echo_node.domain.drafts.words import ENGLISH
 from echo_node.domain.studies.study import StoredInstance
-from echo_node.outgoing import encoder
 from echo_node.settings import DocumentKind, Settings
+from echo_node.wiring.destinations import encoder
 
 Store = Callable[..., StoredInstance]
 DICOM = [kind for kind in DocumentKind if kind is not DocumentKind.ORU_R01]

@@ -9,7 +9,7 @@ import pytest
 from echo_node.dicom.selection import rules as module
 from echo_node.dicom.selection.rules import selection_rules
 from echo_node.errors import ConfigError
-from echo_node.packaged import packaged_folder
+from echo_node.resources import packaged_folder
 
 Edited = Callable[[str, str], Path]
 

@@ -6,8 +6,8 @@ from pydantic import ValidationError
 from echo_node.dicom.scu.destinations import Destinations
 from echo_node.errors import ConfigError
 from echo_node.hl7.mllp import MllpSender
-from echo_node.outgoing import encoder, encoders, senders
 from echo_node.settings import DeliverySettings, DocumentKind, Peer, Settings
+from echo_node.wiring.destinations import encoder, encoders, senders
 
 PACS = Peer(ae_title="PACS", host="10.0.0.5")
 VIEWER = Peer(ae_title="VIEWER", stow_url="https://viewer", kinds=("comprehensive-3d-sr", "basic-text-sr"))

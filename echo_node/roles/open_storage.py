@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from echo_node.errors import ConfigError, TransientError
-from echo_node.roles.running import maintained
+from echo_node.roles.workers import maintained
 from echo_node.settings import Settings
 
 log = structlog.get_logger()

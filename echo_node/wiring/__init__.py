@@ -1,0 +1,1 @@
+"""Composition shared by roles and commands: destinations and images."""
