@@ -25,7 +25,7 @@ from echo_node.cli.node import (
     storage,
 )
 from echo_node.cli.output import complain
-from echo_node.cli.studies import export, queue, report, send
+from echo_node.cli.studies import export, queue, report, send, withdraw
 from echo_node.errors import ConfigError, EchoNodeError
 
 app = typer.Typer(
@@ -41,7 +41,7 @@ for module in (
     demo,
     status,
     queue,
-    retract,
+    withdraw,
     report,
     send,
     doctor,

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from training import phantom as world
+from training import phantom
 from training.phantom.dataset import PhantomDataset
 from training.phantom.findings import FACTS, Findings
 from training.phantom.language.grammar import write_report
@@ -109,7 +109,7 @@ def _count_in(file: Path) -> int:
 @cache
 def world_digest() -> str:
     """Return what tells one version of the phantom world from another."""
-    sources = sorted(Path(world.__file__).parent.glob("*.py"))
+    sources = sorted(Path(phantom.__file__).parent.rglob("*.py"))
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
 
 
