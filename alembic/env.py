@@ -1,4 +1,4 @@
-"""Runs the migrations on the connection that echo_node.storage.database.migrate hands over, in its transaction."""
+"""Run the migrations on the connection that storage/database/migrate.py provides, in its transaction."""
 
 from alembic import context
 

@@ -52,7 +52,7 @@ Work = TypeVar("Work", bound=Leased)
 
 
 class WorkQueue(Protocol[Work]):
-    """Work to claim and what became of it (fulfilled by storage/queues/jobs.py and storage/queues/deliveries.py).
+    """Queue of work items and their outcomes (storage/queues/).
 
     Every method but `claim` raises LeaseLost when the work is no longer the caller's, and any may
     raise TransientError when the database cannot be reached.
@@ -166,7 +166,7 @@ class FormLedger(Protocol):
 
 
 class CommitmentLedger(Protocol):
-    """Questions and their answers (fulfilled by storage/queues/commitments.py and storage/queues/commitment_requests.py)."""
+    """Storage commitment questions and their answers (storage/queues/)."""
 
     def asked(self, job: CommitmentJob) -> None:
         """Record that the peer took the question; its answer may have come before.
@@ -199,7 +199,7 @@ class CommitmentRequester(Protocol):
 
 
 class PromiseIntake(Protocol):
-    """Where modalities' requests for storage commitment go (fulfilled by storage/queues/commitment_requests.py)."""
+    """Intake of modalities' requests for storage commitment (storage/queues/commitment_requests.py)."""
 
     def accept(self, request: CommitmentRequest) -> bool:
         """Make the request durable; when this returns true, the peer may be told 0x0000.
@@ -281,7 +281,7 @@ class WithdrawalLedger(Protocol):
 
 
 class NoteEncoder(Protocol):
-    """Makes the note that withdraws drafts (fulfilled by dicom/documents/rejection_note.py and hl7/correction.py)."""
+    """Makes the note that withdraws drafts (dicom/documents/rejection_note.py, hl7/correction.py)."""
 
     def encode(self, rejected: Rejected) -> EncodedDocument:
         """Return the note; the same inputs give the same SOP Instance UID.
@@ -293,7 +293,7 @@ class NoteEncoder(Protocol):
 
 
 class ConflictFinder(Protocol):
-    """Sees whether images are still of whom a draft says (fulfilled by dicom/selection/patient_identity.py)."""
+    """Checks images against the patient that a draft names (dicom/selection/patient_identity.py)."""
 
     def find(self, instances: Sequence[StoredInstance], standing: Standing) -> Conflict | None:
         """Return what the images of a study contradict each other, or a standing draft, in."""

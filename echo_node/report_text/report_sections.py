@@ -1,7 +1,6 @@
 """A hospital's report taken apart by its headings, English or Chinese.
 
-`echo_node.report_text.draft_sections` reads the two headings that a model writes; reports that people wrote have
-more.
+`draft_sections` reads the two headings that a model writes; reports that people wrote have more.
 """
 
 from __future__ import annotations

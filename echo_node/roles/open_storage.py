@@ -1,7 +1,7 @@
 """Storage as a role opens it: with the schema that this program needs, and its database's own.
 
-An object store belongs to one database (storage/objects/ownership.py); a role that finds it another one's does not
-start, and one that loses it ends.
+An object store belongs to one database (storage/objects/ownership.py). A role does not start if the store
+belongs to another database, and stops if it loses the store.
 """
 
 from __future__ import annotations

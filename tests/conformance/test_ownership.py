@@ -16,7 +16,7 @@ from support.studies import MODEL, SetClock, document, put, received, selection
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.studies.intake import StoreOutcome
 from echo_node.errors import ConfigError, PermanentError
-from echo_node.roles import open_storage
+from echo_node.roles import open_storage as role_storage
 from echo_node.settings import DatabaseSettings, RetentionSettings, Settings
 from echo_node.storage import Storage, open_storage
 from echo_node.storage.database import migrate
@@ -326,11 +326,11 @@ def test_a_role_that_runs_ends_when_the_store_is_taken_over(
 ) -> None:
     first, second = open_node(), open_node()
     owner = first.ownership.claim()
-    monkeypatch.setattr(open_storage, "_OWNERSHIP_EVERY_S", 0.05)
+    monkeypatch.setattr(role_storage, "_OWNERSHIP_EVERY_S", 0.05)
     stop = threading.Event()
     with (  # noqa: PT012 - it is raised at the end of the block
         pytest.raises(ConfigError, match="belong to another database"),
-        open_storage.owned_storage(settings_for(first.database), stop),
+        role_storage.owned_storage(settings_for(first.database), stop),
     ):
         second.ownership.adopt(owner.node)
         assert stop.wait(60)

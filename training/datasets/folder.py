@@ -17,8 +17,8 @@ from training.examples.examples import Images
 class FolderExamples:
     """The rows of one split, by number; images are read when they are asked for.
 
-    Fulfils training.examples.examples.Examples. The order is that of the shards, the same in every run, so that an
-    interrupted training goes on with the example that it would have seen.
+    Implements training.examples.examples.Examples. The order is that of the shards, the same in every run, so
+    that an interrupted training continues with the example that it would have seen next.
     """
 
     def __init__(self, folder: Path, split: str, preparation: ImagePreparation, count: int = 0) -> None:

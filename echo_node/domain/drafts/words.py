@@ -1,8 +1,8 @@
 """The node's own words in a draft, beside the model's: in the report's language where they are known in it.
 
-Here and nowhere else. English is what every other language falls back to, and the notices stand in English
-too whatever the language. The banner and the series' description are English alone (domain/drafts/draft.py). The
-Chinese words were not reviewed by a radiologist whose language it is.
+They are defined here and nowhere else. Every other language falls back to English, and the notices appear in
+English too, regardless of the language. The banner and the series description are in English only
+(domain/drafts/draft.py). The Chinese words were not reviewed by a radiologist who is a native speaker.
 """
 # ruff: noqa: RUF001 - full-width punctuation is how Chinese is written
 

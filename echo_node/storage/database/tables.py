@@ -339,7 +339,7 @@ class SchemaSupport(Base):
 
 
 class NodeIdentity(Base):
-    """The id of the node whose database this is: one row. It is in no backup (storage/objects/ownership.py)."""
+    """Id of the node that owns this database: one row, never backed up (storage/objects/ownership.py)."""
 
     __tablename__ = "node_identity"
 

@@ -2,7 +2,7 @@
 
 Rows are written as lines of JSON by the tables that the database really has, so that a backup made on SQLite
 can be restored into PostgreSQL and the other way round, and one of an older version is upgraded when it is
-restored. Files are the objects of storage/objects/store.py: what was backed up from S3 can be restored to a folder.
+restored. Files are the objects of storage/objects/store.py: a backup from S3 can be restored to a folder.
 They never change once they are written: a second backup into the same folder copies what is new.
 
     BACKUP/manifest.json    what it is; written last: without it a backup is not complete

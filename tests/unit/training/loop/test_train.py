@@ -12,7 +12,7 @@ from echo_node.errors import ConfigError
 from echo_node.model import checkpoint
 from training.distributed import World
 from training.examples.examples import batch_indices
-from training.loop import train
+from training.loop import train as train_loop
 from training.loop.optimiser import optimisers
 from training.loop.run import train
 from training.recipe import OptimiserRecipe, load_recipe
@@ -81,7 +81,7 @@ def test_muon_gets_the_matrices_of_the_layers_and_adamw_the_rest() -> None:
 
 def test_learning_rate_warms_up_and_falls_to_its_final_fraction() -> None:
     recipe = OptimiserRecipe(steps=100, batch=1, learning_rate=1.0, warmup_steps=10, final_fraction=0.1)
-    rates = [train.learning_rate(recipe, step) for step in range(100)]
+    rates = [train_loop.learning_rate(recipe, step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == pytest.approx(1.0)
     assert rates[10:] == sorted(rates[10:], reverse=True)

@@ -1,8 +1,6 @@
-"""The tables of docs/conformance.md, written from contexts.toml so that they cannot disagree.
+"""Writes the tables of docs/conformance.md from contexts.toml, between markers; a test compares them.
 
-    python -m echo_node.dicom.conformance docs/conformance.md
-
-rewrites what stands between the markers of the file; a test compares.
+`python docs/conformance_tables.py --write`; without --write the page is printed.
 """
 
 from __future__ import annotations
@@ -15,6 +13,7 @@ from pathlib import Path
 from echo_node.dicom.contexts import contexts
 from echo_node.dicom.uids import IMPLEMENTATION_CLASS_UID
 
+PAGE = Path(__file__).resolve().parent / "conformance.md"
 _MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -56,5 +55,8 @@ def _table(heading: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 
 if __name__ == "__main__":
-    path = Path(sys.argv[1])
-    path.write_text(with_tables(path.read_text(encoding="utf-8")), encoding="utf-8")
+    page = with_tables(PAGE.read_text(encoding="utf-8"))
+    if sys.argv[1:] == ["--write"]:
+        PAGE.write_text(page, encoding="utf-8")
+    else:
+        print(page)

@@ -1,28 +1,22 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from conformance_tables import PAGE, tables, with_tables
 
-from echo_node.dicom.conformance import tables, with_tables
 from echo_node.dicom.contexts import contexts
 from echo_node.dicom.documents.draft_object import FIRST_SERIES_NUMBER
 from echo_node.dicom.statuses import Verdict, classify
 from echo_node.domain.drafts.draft import BANNER
 from echo_node.settings import DocumentKind
 
-STATEMENT = Path(__file__).parents[3] / "docs" / "conformance.md"
-
 
 @pytest.fixture(scope="module")
 def statement() -> str:
-    return STATEMENT.read_text(encoding="utf-8")
+    return PAGE.read_text(encoding="utf-8")
 
 
 def test_the_tables_are_those_of_the_program(statement: str) -> None:
-    assert with_tables(statement) == statement, (
-        "run: python -m echo_node.dicom.conformance docs/conformance.md"
-    )
+    assert with_tables(statement) == statement, "run: python docs/conformance_tables.py --write"
     for name in tables():
         assert f"<!-- table: {name} -->" in statement
 
