@@ -61,7 +61,7 @@ def stop_with_parent(pipe: int, stop: threading.Event, grace_s: float) -> None:
     threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
-class Identity:
+class ProcessIdentity:
     """A name in the queues that tells this process from its dead predecessors.
 
     The first process of a role on a data folder holds a lock there. Whoever holds it knows that its

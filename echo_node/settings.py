@@ -94,13 +94,13 @@ AETitle = Annotated[str, AfterValidator(_ae_title)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
-class Section(BaseModel):
+class SettingsSection(BaseModel):
     """A group of settings; an unknown name in it is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
-class NodeSettings(Section):
+class NodeSettings(SettingsSection):
     """Who the node is and where it keeps things."""
 
     ae_title: AETitle = "ECHO_NODE"
@@ -115,7 +115,7 @@ class NodeSettings(Section):
     """Which part of the node this process runs."""
 
 
-class IntakeSettings(Section):
+class IntakeSettings(SettingsSection):
     """Receiving studies."""
 
     require_called_ae_title: bool = True
@@ -142,7 +142,7 @@ class IntakeSettings(Section):
     """The peer whose storage commitment is passed on to modalities that ask us; empty takes no requests."""
 
 
-class SelectionSettings(Section):
+class SelectionSettings(SettingsSection):
     """Which images may be drafted from, beyond what selection.toml tells of chest and view."""
 
     minimum_age_years: int = Field(default=18, ge=0, le=120)
@@ -156,7 +156,7 @@ class SelectionSettings(Section):
     draft says so; `off`: headers alone decide. It has learnt from phantoms only."""
 
 
-class PriorsSettings(Section):
+class PriorsSettings(SettingsSection):
     """Looking for the patient's earlier chest radiographs, to name the newest in the draft; none is read."""
 
     peer: str = ""
@@ -171,14 +171,14 @@ class PriorsSettings(Section):
     """How far back a prior is looked for."""
 
 
-class DatabaseSettings(Section):
+class DatabaseSettings(SettingsSection):
     """The SQL database: SQLite or PostgreSQL."""
 
     url: str = ""
     """An SQLAlchemy URL; empty means SQLite in the data folder. A password belongs into the environment."""
 
 
-class StorageSettings(Section):
+class StorageSettings(SettingsSection):
     """Where images and drafts are kept."""
 
     url: StorageUrl = ""
@@ -199,7 +199,7 @@ class StorageSettings(Section):
         return bool(self.url) and self.folder is None
 
 
-class ModelSettings(Section):
+class ModelSettings(SettingsSection):
     """The model that drafts."""
 
     name: str = "echo-demo"
@@ -220,7 +220,7 @@ class ModelSettings(Section):
     """The longest draft; one that has not ended by then is not sent."""
 
 
-class QueueSettings(Section):
+class QueueSettings(SettingsSection):
     """Drafting jobs."""
 
     lease_s: float = Field(default=120.0, gt=0)
@@ -239,7 +239,7 @@ class QueueSettings(Section):
     """The longest wait between tries."""
 
 
-class DeliverySettings(Section):
+class DeliverySettings(SettingsSection):
     """Sending drafts to the PACS."""
 
     destinations: tuple[str, ...] = ()
@@ -260,7 +260,7 @@ class DeliverySettings(Section):
     """A draft is withdrawn when a later image of its study names another patient, or another order."""
 
 
-class RetentionSettings(Section):
+class RetentionSettings(SettingsSection):
     """When the images of finished studies are removed; rows and drafts stay.
 
     Finished: every destination has the draft, or the study was skipped. Nothing else is ever removed.
@@ -272,7 +272,7 @@ class RetentionSettings(Section):
     """With more of the disk in use than this share, the studies finished first lose theirs; 0 never."""
 
 
-class WebSettings(Section):
+class WebSettings(SettingsSection):
     """The health and metrics endpoints."""
 
     bind_address: str = "127.0.0.1"
@@ -281,7 +281,7 @@ class WebSettings(Section):
     """The HTTP port; 0 takes any free one."""
 
 
-class LogSettings(Section):
+class LogSettings(SettingsSection):
     """Logs: events with surrogate ids, never patient data."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -290,7 +290,7 @@ class LogSettings(Section):
     """`auto` writes JSON lines unless standard error is a terminal."""
 
 
-class Peer(Section):
+class Peer(SettingsSection):
     """Another application entity: a modality that sends, or a PACS that is sent to."""
 
     ae_title: AETitle
@@ -321,7 +321,7 @@ class Peer(Section):
         return tuple(dict.fromkeys(self.kinds)) or (default,)
 
 
-class Settings(Section):
+class Settings(SettingsSection):
     """Everything. Sections are handed out one by one; only node.py and roles/ hold the whole."""
 
     node: NodeSettings = NodeSettings()

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pydantic.fields import FieldInfo
 
 from echo_node.errors import ConfigError
-from echo_node.settings import Peer, Section, Settings
+from echo_node.settings import Peer, Settings, SettingsSection
 
 Key = tuple[str, ...]
 
@@ -26,12 +26,12 @@ def dotted(key: Key) -> str:
     return ".".join(key)
 
 
-def sections() -> dict[str, type[Section]]:
+def sections() -> dict[str, type[SettingsSection]]:
     """Return the sections by name, `peers` left out."""
     return {
         name: field.annotation
         for name, field in Settings.model_fields.items()
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, SettingsSection)
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from echo_node.processes import Identity
+from echo_node.processes import ProcessIdentity
 from echo_node.roles.open_storage import owned_storage
 from echo_node.roles.workers import identity_of, maintained, rescue_pause_s, work
 from echo_node.settings import DocumentKind, Settings
@@ -73,7 +73,7 @@ def deliver(settings: Settings, stop: threading.Event) -> None:
             work(workers, stop)
 
 
-def _askers(settings: Settings, storage: Any, identity: Identity) -> list[Any]:
+def _askers(settings: Settings, storage: Any, identity: ProcessIdentity) -> list[Any]:
     """Return the workers that ask for storage commitment: destinations, and the archive for modalities."""
     from echo_node.dicom.scu.storage_commitment import CommitmentUser
     from echo_node.pipeline.commit import CommitStage
@@ -92,7 +92,7 @@ def _askers(settings: Settings, storage: Any, identity: Identity) -> list[Any]:
     return askers + [asker("promise", storage.promises, settings.archive, PROMISES) for _ in settings.archive]
 
 
-def _answerers(settings: Settings, storage: Any, identity: Identity) -> list[Any]:
+def _answerers(settings: Settings, storage: Any, identity: ProcessIdentity) -> list[Any]:
     """Return the workers that tell modalities what the archive has committed to."""
     from echo_node.dicom.scp.storage_commitment import Answerer
     from echo_node.pipeline.answer import AnswerStage
@@ -105,7 +105,7 @@ def _answerers(settings: Settings, storage: Any, identity: Identity) -> list[Any
     ]
 
 
-def _withdrawer(settings: Settings, storage: Any, identity: Identity) -> Any:
+def _withdrawer(settings: Settings, storage: Any, identity: ProcessIdentity) -> Any:
     """Return the worker that makes the notes of withdrawals; senders deliver them."""
     from echo_node.pipeline.withdraw import WithdrawStage
     from echo_node.storage.database.notifications import WITHDRAWALS
@@ -116,7 +116,7 @@ def _withdrawer(settings: Settings, storage: Any, identity: Identity) -> Any:
 
 
 def _sender(
-    kind: str, queue: Any, stage: Callable[[Any], None], settings: Settings, own: Identity, ear: Any
+    kind: str, queue: Any, stage: Callable[[Any], None], settings: Settings, own: ProcessIdentity, ear: Any
 ) -> Any:
     """Return a worker of the way out, by the settings of delivery."""
     from echo_node.pipeline.worker import Worker

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from echo_node.processes import Identity
+from echo_node.processes import ProcessIdentity
 from echo_node.settings import Settings
 
 COMPLETION_EVERY_S = 0.1
@@ -19,9 +19,9 @@ _LONGEST_RESCUE_PAUSE_S = 5.0
 
 
 @contextmanager
-def identity_of(settings: Settings) -> Iterator[Identity]:
+def identity_of(settings: Settings) -> Iterator[ProcessIdentity]:
     """Yield what this process is known by in its claims."""
-    identity = Identity(settings.node.data_dir / "run", settings.node.role.value)
+    identity = ProcessIdentity(settings.node.data_dir / "run", settings.node.role.value)
     try:
         yield identity
     finally:

@@ -21,7 +21,7 @@ from echo_node.errors import ConfigError, TransientError
 from echo_node.settings import WebSettings
 
 
-class Overview(Protocol):
+class StateCounts(Protocol):
     """Counts by state."""
 
     @property
@@ -70,14 +70,14 @@ class Overview(Protocol):
         ...
 
 
-class Queries(Protocol):
+class StatusQueries(Protocol):
     """What the pages show (fulfilled by storage/operations/queries.py)."""
 
     def ping(self) -> None:
         """Ask the database for something trivial; TransientError if it does not answer."""
         ...
 
-    def overview(self) -> Overview:
+    def overview(self) -> StateCounts:
         """Count everything by state."""
         ...
 
@@ -92,7 +92,7 @@ class Queries(Protocol):
 
 def serve(
     web: WebSettings,
-    queries: Queries,
+    queries: StatusQueries,
     stop: threading.Event,
     on_ready: Callable[[int], None] = lambda port: None,
 ) -> None:
@@ -121,7 +121,7 @@ def serve(
         thread.join()
 
 
-def application(queries: Queries) -> Starlette:
+def application(queries: StatusQueries) -> Starlette:
     """Return the pages as an ASGI application."""
     registry = CollectorRegistry()
     registry.register(_Counts(queries))
@@ -155,7 +155,7 @@ def application(queries: Queries) -> Starlette:
 class _Counts(Collector):
     """Reads the counts when Prometheus asks, so that they are right in whichever process serves them."""
 
-    def __init__(self, queries: Queries) -> None:
+    def __init__(self, queries: StatusQueries) -> None:
         self._queries = queries
 
     def describe(self) -> Iterable[Metric]:
@@ -196,7 +196,7 @@ _STYLE = (
 )
 
 
-def _page(overview: Overview, studies: list[dict[str, Any]], withdrawals: list[dict[str, Any]]) -> str:
+def _page(overview: StateCounts, studies: list[dict[str, Any]], withdrawals: list[dict[str, Any]]) -> str:
     counts = [
         _table(title, ("state", "count"), [(state, str(count)) for state, count in numbers.items()])
         for title, numbers in (("Studies", overview.studies), ("Deliveries", overview.deliveries))

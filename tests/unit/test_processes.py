@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from echo_node.processes import EXIT_CONFIGURATION, Child, Identity, Supervisor, read_configuration
+from echo_node.processes import EXIT_CONFIGURATION, Child, ProcessIdentity, Supervisor, read_configuration
 
 
 def _eventually(condition: Callable[[], bool], what: str, timeout_s: float = 20) -> None:
@@ -153,13 +153,13 @@ def test_the_configuration_is_read_whole_and_empty_if_the_parent_is_gone() -> No
 
 
 def test_the_first_of_a_role_knows_that_its_predecessors_are_dead(tmp_path: Path) -> None:
-    first = Identity(tmp_path, "infer")
-    beside = Identity(tmp_path, "infer")
-    other_role = Identity(tmp_path, "deliver")
+    first = ProcessIdentity(tmp_path, "infer")
+    beside = ProcessIdentity(tmp_path, "infer")
+    other_role = ProcessIdentity(tmp_path, "deliver")
     assert (first.is_only, beside.is_only, other_role.is_only) == (True, False, True)
     assert not beside.holder.startswith(first.family)
     first.close()
-    successor = Identity(tmp_path, "infer")
+    successor = ProcessIdentity(tmp_path, "infer")
     assert successor.is_only
     assert successor.family == first.family
     assert successor.holder != first.holder
@@ -169,6 +169,6 @@ def test_the_first_of_a_role_knows_that_its_predecessors_are_dead(tmp_path: Path
 
 @pytest.mark.parametrize("role", ["infer", "deliver"])
 def test_a_holders_name_fits_its_column(tmp_path: Path, role: str) -> None:
-    identity = Identity(tmp_path, role)
+    identity = ProcessIdentity(tmp_path, role)
     assert len(identity.holder) <= 128
     identity.close()
