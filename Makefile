@@ -53,20 +53,20 @@ lint: $(VENV)/.dev ## Style, types, layers
 check: lint test ## Everything that must pass before a commit
 
 .PHONY: diagram
-diagram: $(VENV)/.node ## Write the lifecycle diagram of docs/architecture.md from the table of transitions
-	$(BIN)/python docs/lifecycle_diagram.py --write
+diagram: $(VENV)/.node ## Write the lifecycle diagram of docs/explanation/architecture.md from the table of transitions
+	$(BIN)/python docs/scripts/lifecycle_diagram.py --write
 
 .PHONY: compatibility
-compatibility: $(VENV)/.test ## Write docs/compatibility.md: what becomes of each of pydicom's test files
-	$(BIN)/python docs/compatibility.py --write
+compatibility: $(VENV)/.test ## Write docs/reference/compatibility.md: what becomes of each of pydicom's test files
+	$(BIN)/python docs/scripts/compatibility.py --write
 
 .PHONY: figures
-figures: $(VENV)/.dev ## Measure and draw the figures of docs/model.md (several minutes)
-	$(BIN)/python docs/decoding_figures.py
+figures: $(VENV)/.dev ## Measure and draw the figures of docs/explanation/model.md (several minutes)
+	$(BIN)/python docs/scripts/decoding_figures.py
 
 .PHONY: pictures
-pictures: $(VENV)/.dev ## Draw the forms of a draft for docs/conformance.md (needs dcmtk, chromium, poppler-utils)
-	$(BIN)/python docs/form_pictures.py docs/images
+pictures: $(VENV)/.dev ## Draw the forms of a draft for docs/reference/conformance.md (needs dcmtk, chromium, poppler-utils)
+	$(BIN)/python docs/scripts/form_pictures.py docs/images
 
 # Two processes of one thread each are faster than one of two: a small network has little for threads to share.
 CORES := $(shell nproc 2>/dev/null || echo 1)

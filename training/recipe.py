@@ -23,7 +23,7 @@ class DataRecipe(_Part):
     """What to train on."""
 
     source: Literal["phantom", "folder"] = "phantom"
-    """Phantom chest radiographs, made on the spot, or a data set on disk (docs/datasets.md)."""
+    """Phantom chest radiographs, made on the spot, or a data set on disk (docs/how-to/build-data-sets.md)."""
     path: str = ""
     """The data set's folder."""
     split: str = "train"

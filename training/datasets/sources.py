@@ -34,5 +34,5 @@ def detect(source: Path) -> str:
             return name
     raise ConfigError(
         f"{source} has no layout that is known: --format takes one of {', '.join(_MODULES)}, "
-        "and docs/datasets.md shows their files"
+        "and docs/how-to/build-data-sets.md shows their files"
     )

@@ -1,7 +1,8 @@
 """Reading findings straight out of a network, so that it learns to see while it learns to write.
 
 Read-outs are trained with the network and then thrown away. A small network from random weights needs them:
-the loss on words alone teaches it to write fluently about nothing that it sees (docs/experiments.md).
+the loss on words alone teaches it to write fluently about nothing that it sees
+(docs/explanation/experiments.md).
 
 Shapes: N images, P prompt tokens, T tokens of an image, D width, F kinds of finding, C values of one kind.
 """

@@ -1,7 +1,8 @@
 """How often each finding is drawn, and which findings do not go together.
 
 Shares are of the draws before implausible combinations are drawn again, so that what comes out is a little
-different; docs/phantom-world.md states both. Devices and trauma are commoner in portable (AP) studies.
+different; docs/explanation/phantom-world.md states both. Devices and trauma are commoner in portable (AP)
+studies.
 """
 
 from __future__ import annotations

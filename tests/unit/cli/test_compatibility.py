@@ -12,7 +12,7 @@ DOCS = Path(__file__).resolve().parents[3] / "docs"
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
-    page = runpy.run_path(str(DOCS / "compatibility.py"))
+    page = runpy.run_path(str(DOCS / "scripts" / "compatibility.py"))
     parrot = write_parrot(tmp_path_factory.mktemp("parrot"))
     return page["rows"](["--model", str(parrot)])
 
@@ -39,8 +39,8 @@ def test_files_that_are_the_same_image_are_shown_in_the_same_size(found: list[An
 
 
 def test_the_page_is_what_was_found(found: list[Any]) -> None:
-    written = (DOCS / "compatibility.md").read_text(encoding="utf-8")
-    script = runpy.run_path(str(DOCS / "compatibility.py"))
+    written = (DOCS / "reference" / "compatibility.md").read_text(encoding="utf-8")
+    script = runpy.run_path(str(DOCS / "scripts" / "compatibility.py"))
     if script["versions"]() not in written:
         pytest.skip("the page is of other versions of the collection")
     assert script["page"](found) == written, "run `make compatibility`"

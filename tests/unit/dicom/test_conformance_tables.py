@@ -16,7 +16,7 @@ def statement() -> str:
 
 
 def test_the_tables_are_those_of_the_program(statement: str) -> None:
-    assert with_tables(statement) == statement, "run: python docs/conformance_tables.py --write"
+    assert with_tables(statement) == statement, "run: python docs/scripts/conformance_tables.py --write"
     for name in tables():
         assert f"<!-- table: {name} -->" in statement
 

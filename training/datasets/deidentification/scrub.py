@@ -2,7 +2,7 @@
 
 Two passes: what the image's own header knows (patient, staff, numbers, places) and what looks like a
 name, a date or a number. Rather too much is taken out than too little. No rule finds every name: see
-docs/datasets.md.
+docs/how-to/build-data-sets.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""docs/phantom-world.md states the facts and the frequencies that the code has."""
+"""docs/explanation/phantom-world.md states the facts and the frequencies that the code has."""
 
 from collections import Counter
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from training.phantom.findings import CLASSES, FACTS, labels
 from training.phantom.prevalence import sample_findings
 
-PAGE = Path(__file__).parents[4] / "docs" / "phantom-world.md"
+PAGE = Path(__file__).parents[4] / "docs" / "explanation" / "phantom-world.md"
 DRAWS = 5000
 
 

@@ -1,6 +1,6 @@
-"""Writes the diagram of docs/architecture.md from the table of transitions, or checks that it is up to date.
+"""Write or check the lifecycle diagram of docs/explanation/architecture.md.
 
-`python docs/lifecycle_diagram.py --write` or `--check`.
+`python docs/scripts/lifecycle_diagram.py --write` or `--check`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from echo_node.domain.work.lifecycle import mermaid
 
-PAGE = Path(__file__).resolve().parent / "architecture.md"
+PAGE = Path(__file__).resolve().parents[1] / "explanation" / "architecture.md"
 BEGIN = "<!-- lifecycle: generated from echo_node/domain/work/lifecycle.py by `make diagram` -->\n"
 END = "<!-- end of lifecycle -->\n"
 
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(__doc__ or "")
         return 2
     elif current != page:
-        sys.stderr.write("docs/architecture.md is not up to date: run `make diagram`\n")
+        sys.stderr.write("docs/explanation/architecture.md is not up to date: run `make diagram`\n")
         return 1
     return 0
 

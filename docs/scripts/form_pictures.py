@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/conformance.md, one draft in each of its forms: `make pictures`.
+"""Draw the pictures of docs/reference/conformance.md, one draft in each of its forms: `make pictures`.
 
 Needs dsr2html (dcmtk), chromium, pdftoppm (poppler-utils) and the fonts that pages need; draws a phantom, so
 that nobody is in the pictures.

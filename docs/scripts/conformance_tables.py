@@ -1,6 +1,7 @@
-"""Writes the tables of docs/conformance.md from contexts.toml, between markers; a test compares them.
+"""Write the tables of docs/reference/conformance.md, between their markers, from contexts.toml.
 
-`python docs/conformance_tables.py --write`; without --write the page is printed.
+Run `python docs/scripts/conformance_tables.py --write`. Without --write the page is printed. A test compares
+the page with the tables.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from echo_node.dicom.contexts import contexts
 from echo_node.dicom.uids import IMPLEMENTATION_CLASS_UID
 
-PAGE = Path(__file__).resolve().parent / "conformance.md"
+PAGE = Path(__file__).resolve().parents[1] / "reference" / "conformance.md"
 _MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

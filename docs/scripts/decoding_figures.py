@@ -1,4 +1,4 @@
-"""Measure and draw the figures of docs/model.md: `make figures`.
+"""Measure and draw the figures of docs/explanation/model.md: `make figures`.
 
 frontier.svg: coherent sentences against tokens a forward, for every way of decoding the shipped model.
 reliability.svg: how often sentences of a confidence were right. The numbers are printed as tables.
@@ -24,7 +24,7 @@ from training.evaluation.calibrate import expected_calibration_error, judge, rel
 from training.evaluation.cases import PhantomCases
 from training.evaluation.drafting import draft
 
-_IMAGES = Path(__file__).resolve().parent / "images"
+_IMAGES = Path(__file__).resolve().parents[1] / "images"
 _COUNT, _SEED = 512, 9
 _DEFAULT = ModelSettings().confidence_threshold
 _THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)

@@ -1,7 +1,7 @@
-"""Writes docs/compatibility.md: what becomes of every file of pydicom's test collection.
+"""Write docs/reference/compatibility.md: the result for each file of pydicom's test collection.
 
-`make compatibility`, or `python docs/compatibility.py --write`; without --write it is printed. No network:
-the files are those that are installed with pydicom and pydicom-data.
+Run `make compatibility`, or `python docs/scripts/compatibility.py --write`. Without --write the page is
+printed. The script needs no network: it reads the files that pydicom and pydicom-data install.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from echo_node.dicom.library_settings import configure_libraries
 from echo_node.domain.studies.study import InstanceIdentity, SelectedImage, StoredInstance
 from echo_node.errors import PermanentError
 
-PAGE = Path(__file__).resolve().parent / "compatibility.md"
+PAGE = Path(__file__).resolve().parents[1] / "reference" / "compatibility.md"
 _NOBODY = InstanceIdentity("", "", "", "", "")
 
 
