@@ -13,8 +13,9 @@ PIP := $(BIN)/python -m pip
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get
 
-# PyTorch first, so that the package's own installation keeps the build that was chosen. Without an NVIDIA GPU,
-# TORCH_INDEX can name PyTorch's index of CPU wheels, a tenth of the size: make demo TORCH_INDEX=...
+# PyTorch is installed first, so that installing the package keeps the chosen build. On a machine
+# without an NVIDIA GPU, TORCH_INDEX can name PyTorch's index of CPU wheels, a tenth of the size:
+# make demo TORCH_INDEX=...
 TORCH ?= torch==2.13.0
 TORCH_INDEX ?=
 
@@ -68,7 +69,8 @@ figures: $(VENV)/.dev ## Measure and draw the figures of docs/explanation/model.
 pictures: $(VENV)/.dev ## Draw the forms of a draft for docs/reference/conformance.md (needs dcmtk, chromium, poppler-utils)
 	$(BIN)/python docs/scripts/form_pictures.py docs/images
 
-# Two processes of one thread each are faster than one of two: a small network has little for threads to share.
+# Two processes of one thread each are faster than one process of two threads, because a small network
+# has little work for threads to share.
 CORES := $(shell nproc 2>/dev/null || echo 1)
 PROCESSES ?= $(shell echo $$(( $(CORES) < 2 ? 1 : 2 )))
 WORDS := --set optimiser.batch=24 --set hardware.micro_batch=6

@@ -26,7 +26,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 WORDS = Path(__file__).with_name("words.toml")
 COLUMNS = 100
-PLACES = "echo_node training docs dicom_config examples tests alembic Makefile pyproject.toml".split()
+FOLDERS = ("echo_node", "training", "docs", "dicom_config", "examples", "tests", "alembic")
+PLACES = (*FOLDERS, "Makefile", "pyproject.toml")
 CODE = re.compile(r"(?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`)", re.DOTALL)
 ADDRESS = re.compile(r"(?<=\])\([^()\s]*\)|https?://[^\s)>\"']+")
 DIRECTIVE = re.compile(r"#\s*(noqa|type:|fmt:|pragma|mypy:|ruff:).*")
@@ -108,7 +109,7 @@ class WordList:
 
 
 def _expression(text: str) -> re.Pattern[str]:
-    """Compile *text* for whole words: a space matches any white space, a lower-case initial both cases."""
+    """Compile *text* for whole words; a space matches any white space, no capital both cases."""
     words = rf"(?:{text})".replace(" ", r"\s+")
     cased = any(letter.isupper() for letter in text)
     return re.compile(rf"(?<![\w-]){words}(?![\w-])", 0 if cased else re.IGNORECASE)
@@ -143,7 +144,7 @@ def _lines(text: str, first: int) -> tuple[Line, ...]:
 
 
 def _docstring_starts(tree: ast.AST) -> set[int]:
-    """Return the first lines of all strings that are statements, which documents what is around them."""
+    """Return the first lines of all strings that are statements: docstrings, also of fields."""
     return {
         node.lineno
         for node in ast.walk(tree)
