@@ -21,7 +21,7 @@ from echo_node.domain.studies.study import Selection, StoredInstance
 from echo_node.domain.work.job import DeliveryState, DraftJob, JobState
 from echo_node.domain.work.lifecycle import StudyEvent, StudyState
 from echo_node.domain.work.withdrawal import Conflict, Standing
-from echo_node.errors import PermanentError, TransientError
+from echo_node.errors import PermanentError
 from echo_node.storage.database.claims import Claims
 from echo_node.storage.database.engine import Database
 from echo_node.storage.database.notifications import DELIVERIES, ring
@@ -148,29 +148,14 @@ class Drafts:
         unmade: Unmade | None = None,
     ) -> None:
         """Make the documents durable; then finish the job and create the deliveries, all or nothing."""
-        files: list[Path] = []
-        try:
-            for document in documents:
-                files.append(self._outbox.put(document))  # noqa: PERF401 - known if one fails
-            kept = _Kept.of(unmade, selection) if unmade else None
+        kept = _Kept.of(unmade, selection) if unmade else None
+        with self._outbox.write() as files:
+            paths = [files.put(document) for document in documents]
             if kept:
-                files.append(self._outbox.keep(kept.documents[0].sop_instance_uid, kept.content))
-        except TransientError:
-            self._discard(files)
-            raise
-        try:
-            document_ids = self._record(job, documents, files, selection, model, kept)
-        except TransientError:
-            raise  # whether it was committed is not known: the files stay
-        except Exception:
-            self._discard(files)
-            raise
+                paths.append(files.keep(kept.documents[0].sop_instance_uid, kept.content))
+            document_ids = self._record(job, documents, paths, selection, model, kept)
         for document_id in document_ids:
             log.info("draft_stored", study_id=job.study_id, revision=job.revision, document_id=document_id)
-
-    def _discard(self, files: Sequence[Path]) -> None:
-        for path in files:
-            self._outbox.discard(path)
 
     def _record(
         self,

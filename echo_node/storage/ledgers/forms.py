@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 from echo_node.domain.drafts.draft import UnmadeForm
 from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.work.job import DeliveryJob
-from echo_node.errors import PermanentError, TransientError
+from echo_node.errors import PermanentError
 from echo_node.storage.database.engine import Database
 from echo_node.storage.database.rows import lock_study
 from echo_node.storage.database.tables import Document, Instance, Study
@@ -74,14 +74,9 @@ class Forms:
 
     def store(self, job: DeliveryJob, document: EncodedDocument) -> None:
         """Make the document durable; if another worker was faster, that one's stays."""
-        path = self._outbox.put(document)
-        try:
+        with self._outbox.write() as files:
+            path = files.put(document)
             is_first, needless = self._record(job, document, str(path))
-        except TransientError:
-            raise  # whether it was committed is not known: the file stays
-        except Exception:
-            self._outbox.discard(path)
-            raise
         if not is_first:
             self._outbox.discard(path)
         if needless is not None:

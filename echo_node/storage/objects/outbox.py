@@ -1,10 +1,17 @@
-"""The outbox: encoded documents, written once, read for every send."""
+"""Outbox: encoded documents, each written once and read for every send.
+
+Files come first, rows second. `DurableWrite` keeps the two in step, and is the only place that does.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import structlog
 
@@ -17,14 +24,18 @@ log = structlog.get_logger()
 
 
 class Outbox:
-    """Documents; each write makes an object of its own.
+    """Stored documents. Each write makes a new object.
 
     Args:
-        objects: where they are kept.
+        objects: store of the documents.
     """
 
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
+
+    def write(self) -> DurableWrite:
+        """Return the context manager for files and the rows that name them."""
+        return DurableWrite(self)
 
     def put(self, document: EncodedDocument) -> Path:
         """Write the document durably and return its path, as rows name it.
@@ -75,3 +86,51 @@ class Outbox:
     def discard(self, path: Path | str) -> None:
         """Remove a document that no row refers to."""
         self._objects.remove(str(path))
+
+
+class DurableWrite:
+    """Files, and then the rows that name them: both become durable, or neither does.
+
+    Write the files first and commit the rows last, in one block:
+
+        with outbox.write() as files:
+            path = files.put(document)
+            record(path)  # one transaction
+
+    An exception discards the files if it proves that no row was committed. After a TransientError of the
+    commit, or an interruption of the process, the rows may be there although the answer was lost. The files
+    then stay. If no row names them, the sweep of orphans removes them later.
+    """
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._paths: list[Path] = []
+
+    def put(self, document: EncodedDocument) -> Path:
+        """Write a document, as `Outbox.put` does."""
+        return self._written(lambda: self._outbox.put(document))
+
+    def keep(self, sop_instance_uid: str, content: bytes) -> Path:
+        """Write a draft, as `Outbox.keep` does."""
+        return self._written(lambda: self._outbox.keep(sop_instance_uid, content))
+
+    def _written(self, write: Callable[[], Path]) -> Path:
+        with ExitStack() as on_failure:
+            on_failure.callback(self._discard)
+            path = write()
+            on_failure.pop_all()
+        self._paths.append(path)
+        return path
+
+    def _discard(self) -> None:
+        while self._paths:
+            self._outbox.discard(self._paths.pop())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, Exception) and not isinstance(error, TransientError):
+            self._discard()

@@ -26,7 +26,7 @@ from echo_node.domain.ports import Clock
 from echo_node.domain.work.job import DeliveryState, RetryPolicy
 from echo_node.domain.work.lifecycle import StudyEvent
 from echo_node.domain.work.withdrawal import Rejected, RejectionReason, WithdrawalJob, WithdrawalState
-from echo_node.errors import PermanentError, TransientError
+from echo_node.errors import PermanentError
 from echo_node.storage.database.claims import Claims, lease_of
 from echo_node.storage.database.engine import Database
 from echo_node.storage.database.notifications import JOBS, WITHDRAWALS, ring
@@ -144,18 +144,8 @@ class WithdrawalQueue(RowQueue[Withdrawal]):
 
     def store(self, job: WithdrawalJob, notes: Sequence[tuple[Rejected, EncodedDocument]]) -> None:
         """Make the notes durable; then end the withdrawal's making and create the deliveries."""
-        written: list[tuple[Rejected, EncodedDocument, Path]] = []
-        try:
-            for rejected, note in notes:
-                written.append((rejected, note, self._outbox.put(note)))
-            self._record(job, written)
-        except TransientError:
-            if len(written) < len(notes):
-                self._discard(written)
-            raise  # whether it was committed is not known: the files stay
-        except Exception:
-            self._discard(written)
-            raise
+        with self._outbox.write() as files:
+            self._record(job, [(rejected, note, files.put(note)) for rejected, note in notes])
         log.info("withdrawal_prepared", study_id=job.study_id, revision=job.revision, count=len(notes))
 
     def _record(self, job: WithdrawalJob, written: Sequence[tuple[Rejected, EncodedDocument, Path]]) -> None:
@@ -171,10 +161,6 @@ class WithdrawalQueue(RowQueue[Withdrawal]):
                     add_delivery(session, row.id, destination, now)
             if study.state in WITHDRAWN:
                 settle_withdrawal(session, study, now)
-
-    def _discard(self, written: Sequence[tuple[Rejected, EncodedDocument, Path]]) -> None:
-        for _, _, path in written:
-            self._outbox.discard(path)
 
     def _due(self, now: datetime) -> Select[int]:
         draft, sending = aliased(Document), aliased(Delivery)
