@@ -19,7 +19,7 @@ from transformers import GenerationMixin
 from echo_node.bench.inputs import Inputs
 from echo_node.model.decoding.canvas import Decoded, DecodeSettings
 from echo_node.model.decoding.decoder import Decoder, settings_of
-from echo_node.model.vlm import EchoForReportGeneration, Prompt
+from echo_node.model.network import EchoNetwork, Prompt
 
 Row = dict[str, object]
 
@@ -54,7 +54,7 @@ def modes(threshold: float, max_new_tokens: int, *, forced_length: bool) -> dict
 
 
 def bench_decode(
-    model: EchoForReportGeneration,
+    model: EchoNetwork,
     inputs_of: Callable[[int, int], Inputs],
     batches: Sequence[int],
     settings: dict[str, DecodeSettings],
@@ -101,7 +101,7 @@ def bench_decode(
     return rows
 
 
-def forward_times(model: EchoForReportGeneration, inputs: Inputs, rounds: int) -> dict[int, float]:
+def forward_times(model: EchoNetwork, inputs: Inputs, rounds: int) -> dict[int, float]:
     """Return the milliseconds of a cached forward of 1, B, 2 B and 4 B (a check) tokens of one sequence."""
     length = model.config.block_length
     prompt = _embed(model, inputs)
@@ -122,14 +122,12 @@ def forward_times(model: EchoForReportGeneration, inputs: Inputs, rounds: int) -
     return found
 
 
-def _embed(model: EchoForReportGeneration, inputs: Inputs) -> Prompt:
+def _embed(model: EchoNetwork, inputs: Inputs) -> Prompt:
     with torch.inference_mode():
         return model.embed_prompt(inputs.ids_NP, inputs.pixel_values, inputs.grid_thw)
 
 
-def _decoding(
-    model: EchoForReportGeneration, inputs: Inputs, decoder: Decoder
-) -> tuple[Timed, list[Decoded]]:
+def _decoding(model: EchoNetwork, inputs: Inputs, decoder: Decoder) -> tuple[Timed, list[Decoded]]:
     started = _now()
     prompt = _embed(model, inputs)
     embedded = _now()
@@ -153,7 +151,7 @@ def _decoding(
     return timed, decoded
 
 
-def _eager(model: EchoForReportGeneration, inputs: Inputs, length: int) -> Timed:
+def _eager(model: EchoNetwork, inputs: Inputs, length: int) -> Timed:
     """Time the loop of transformers' own `generate`; its prefill is the time to the first token."""
     arguments: dict[str, Any] = {
         "input_ids": inputs.ids_NP,
@@ -188,7 +186,7 @@ def _typical(turns: Sequence[Timed]) -> Timed:
     )
 
 
-def _least_forward_s(model: EchoForReportGeneration) -> float | None:
+def _least_forward_s(model: EchoNetwork) -> float | None:
     """Return the seconds in which a GPU can read the language model's weights, by its speed of copying."""
     device = model.lm_head.weight.device
     if device.type != "cuda":

@@ -13,7 +13,7 @@ from echo_node.inference.image import ImagePreparation
 from echo_node.inference.processor import EchoProcessor
 from echo_node.model.checkpoint import Checkpoint
 from echo_node.model.config import EchoConfig
-from echo_node.model.vlm import EchoForReportGeneration
+from echo_node.model.report_generation import EchoForReportGeneration
 
 _7B_IMAGE = (1500, 1500)  # 2.25 megapixels
 _7B_TEXT_TOKENS = 60

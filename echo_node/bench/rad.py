@@ -27,7 +27,7 @@ from torch import Tensor
 from echo_node.errors import PermanentError
 from echo_node.model.block_mask import Elements, attention_mask, rad_length
 from echo_node.model.config import EchoConfig
-from echo_node.model.vlm import EchoForReportGeneration, Prompt
+from echo_node.model.network import EchoNetwork, Prompt
 from training.objectives.noise import Noise
 from training.objectives.rad import add_noise, noisy_hidden_states, restoration
 
@@ -51,7 +51,7 @@ class Case:
 
 
 def full_hidden_states(
-    model: EchoForReportGeneration, prompt: Prompt, clean_NR: Tensor, noisy_CNR: Sequence[Tensor]
+    model: EchoNetwork, prompt: Prompt, clean_NR: Tensor, noisy_CNR: Sequence[Tensor]
 ) -> Tensor:
     """Run the layout [clean | noisy] of the whole sequence; return the noisy response's states."""
     [noisy_NR] = noisy_CNR
@@ -125,7 +125,7 @@ def _median(turns: list[dict[str, float]]) -> dict[str, float]:
     return {**figures, "loss": turns[0]["loss"], "peak_mb": turns[-1]["peak_mb"]}
 
 
-def _network(case: Case, device: torch.device) -> EchoForReportGeneration:
+def _network(case: Case, device: torch.device) -> EchoNetwork:
     width, layers, heads, key_value_heads, feed_forward = SIZES[case.size]
     half = width // heads // 2
     config = EchoConfig(
@@ -148,7 +148,7 @@ def _network(case: Case, device: torch.device) -> EchoForReportGeneration:
     )  # fmt: skip
     torch.manual_seed(0)
     with device:
-        network = EchoForReportGeneration(config)
+        network = EchoNetwork(config)
     network.model.visual.requires_grad_(requires_grad=False)
     return network
 

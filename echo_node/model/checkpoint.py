@@ -22,7 +22,7 @@ from transformers.utils import logging as transformers_logging
 
 from echo_node.errors import CheckpointError
 from echo_node.model.config import MASK_TOKEN, EchoConfig
-from echo_node.model.vlm import EchoForReportGeneration
+from echo_node.model.report_generation import EchoForReportGeneration
 
 FACTS_FILE = "model.json"
 _OLDER_NAMES = {  # as transformers named the tensors before 4.52

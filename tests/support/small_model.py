@@ -3,7 +3,8 @@
 import torch
 
 from echo_node.model.config import EchoConfig
-from echo_node.model.vlm import EchoForReportGeneration, Prompt
+from echo_node.model.network import Prompt
+from echo_node.model.report_generation import EchoForReportGeneration
 
 EOS, MASK, IMAGE = 2, 3, 5
 VOCABULARY = 40

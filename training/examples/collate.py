@@ -15,7 +15,7 @@ from torch import Tensor
 
 from echo_node.inference.image import ImagePreparation
 from echo_node.inference.prompt import prompt_ids
-from echo_node.model.vlm import EchoForReportGeneration, Prompt
+from echo_node.model.network import EchoNetwork, Prompt
 from training.examples.examples import Images
 
 
@@ -64,7 +64,7 @@ class Batch:
     index_N: Tensor | None = None
     features: Tensor | None = None
 
-    def embed(self, model: EchoForReportGeneration) -> Prompt:
+    def embed(self, model: EchoNetwork) -> Prompt:
         """Return the prompts as *model* embeds them, whose tower the features are of."""
         patches = self.patches() if self.features is None else None
         return model.embed_prompt(self.prompt_NP, patches, self.grid_thw, features=self.features)

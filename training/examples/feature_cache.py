@@ -11,14 +11,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from echo_node.model.vlm import EchoForReportGeneration
+from echo_node.model.network import EchoNetwork
 from training.examples.collate import Batch
 from training.file_cache import keep
 
 _MADE_AT_ONCE = 64
 
 
-def tower_digest(model: EchoForReportGeneration) -> str:
+def tower_digest(model: EchoNetwork) -> str:
     """Return a digest of a vision tower's weights, whatever floating type they are kept in."""
     total = hashlib.sha256()
     for name, tensor in model.model.visual.state_dict().items():
@@ -30,7 +30,7 @@ def tower_digest(model: EchoForReportGeneration) -> str:
 class KeptFeatures:
     """The features of examples, by their number; in memory, and on disk where a folder is given."""
 
-    def __init__(self, model: EchoForReportGeneration, belongs_to: str, folder: Path | None) -> None:
+    def __init__(self, model: EchoNetwork, belongs_to: str, folder: Path | None) -> None:
         """Begin with what is on disk.
 
         Args:

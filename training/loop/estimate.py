@@ -11,7 +11,7 @@ import torch
 from echo_node.errors import CheckpointError
 from echo_node.model import checkpoint
 from echo_node.model.config import EchoConfig
-from echo_node.model.vlm import EchoForReportGeneration
+from echo_node.model.report_generation import EchoForReportGeneration
 from training.loop.sharding import needs_whole_network
 from training.recipe import Recipe
 from training.start.lora import adapt

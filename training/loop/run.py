@@ -17,7 +17,7 @@ from torch import Tensor
 
 from echo_node.errors import ConfigError, TransientError
 from echo_node.model.checkpoint import FACTS_FILE, ModelFacts
-from echo_node.model.vlm import EchoForReportGeneration
+from echo_node.model.report_generation import EchoForReportGeneration
 from training.distributed import World, joined, settled
 from training.loop import loss_curve, snapshot
 from training.loop.batches import Batches, features_of, held_out

@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch import Tensor, nn
 
 from echo_node.model.block_mask import block_causal
-from echo_node.model.vlm import EchoForReportGeneration, Prompt
+from echo_node.model.network import EchoNetwork, Prompt
 from training.examples.collate import Batch
 from training.objectives.objective import Figures, Part, Share
 from training.objectives.packing import packed_hidden_states
@@ -26,7 +26,7 @@ def up_to_the_end(response_NR: Tensor, eos_id: int) -> Tensor:
 
 
 def reading_hidden_states(
-    model: EchoForReportGeneration,
+    model: EchoNetwork,
     prompt: Prompt,
     response_NR: Tensor,
     trained_NR: Tensor,
@@ -55,7 +55,7 @@ def reading_hidden_states(
 class ArObjective:
     """Predict each token of the response, and its end, from everything before it."""
 
-    def __init__(self, model: EchoForReportGeneration, row_tokens: int = 0) -> None:
+    def __init__(self, model: EchoNetwork, row_tokens: int = 0) -> None:
         """Prepare the objective; *row_tokens* other than 0 packs examples into rows of so many tokens."""
         self._model, self._row_tokens = model, row_tokens
         self.own = nn.ModuleDict()

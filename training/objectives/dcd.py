@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from echo_node.model.block_mask import rad_length
 from echo_node.model.decoding.decoder import decode, settings_of
-from echo_node.model.vlm import EchoForReportGeneration, Prompt
+from echo_node.model.network import EchoNetwork, Prompt
 from training.examples.collate import Batch, pad_responses
 from training.examples.feature_cache import tower_digest
 from training.objectives.noise import Noise
@@ -29,9 +29,7 @@ TargetsOf = Callable[[Sequence[Batch]], list[Targets]]
 """Gives what the teacher wrote about each part of a batch."""
 
 
-def streamed_targets(
-    student: EchoForReportGeneration, teacher: EchoForReportGeneration, recipe: DcdRecipe
-) -> TargetsOf:
+def streamed_targets(student: EchoNetwork, teacher: EchoNetwork, recipe: DcdRecipe) -> TargetsOf:
     """Return a function that lets the teacher write about one part of a batch after the other.
 
     Features that are kept of the student's tower serve a teacher with the same tower.
@@ -59,9 +57,9 @@ def streamed_targets(
 
 
 def _continue_draft(
-    student: EchoForReportGeneration,
+    student: EchoNetwork,
     batch: Batch,
-    teacher: EchoForReportGeneration,
+    teacher: EchoNetwork,
     prompt: Prompt,
     recipe: DcdRecipe,
 ) -> Rollout:
@@ -85,7 +83,7 @@ class DcdObjective:
 
     def __init__(
         self,
-        student: EchoForReportGeneration,
+        student: EchoNetwork,
         targets: TargetsOf,
         recipe: DcdRecipe,
         rad: RadRecipe,

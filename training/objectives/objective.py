@@ -13,7 +13,7 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-from echo_node.model.vlm import EchoForReportGeneration
+from echo_node.model.network import EchoNetwork
 from training.examples.collate import Batch
 from training.objectives.noise import Noise
 
@@ -56,7 +56,7 @@ class Objective(Protocol):
 class Learner(nn.Module):
     """The model and what the objective learns beside it: everything that is trained, behind one forward."""
 
-    def __init__(self, model: EchoForReportGeneration, objective: Objective) -> None:
+    def __init__(self, model: EchoNetwork, objective: Objective) -> None:
         super().__init__()
         self.model = model
         self.own = objective.own

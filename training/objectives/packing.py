@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from echo_node.model.block_mask import Elements, attention_mask
-from echo_node.model.vlm import EchoForReportGeneration, Prompt
+from echo_node.model.network import EchoNetwork, Prompt
 
 _FILLING = -1  # the document of what fills up a row
 
@@ -72,7 +72,7 @@ def rows_of(lengths: list[int], row_tokens: int) -> list[list[int]]:
 
 
 def packed_hidden_states(
-    model: EchoForReportGeneration,
+    model: EchoNetwork,
     prompt: Prompt,
     sources_NKD: Tensor,
     trained_NR: Tensor,

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch import Tensor, nn
 
-from echo_node.model.vlm import EchoForReportGeneration
+from echo_node.model.network import EchoNetwork
 
 
 class PlacesReadOut(nn.Module):
@@ -47,7 +47,7 @@ class HalfwayReadOut(nn.Module):
     only the last layer's output tells would come too late for them.
     """
 
-    def __init__(self, model: EchoForReportGeneration, values: Sequence[int]) -> None:
+    def __init__(self, model: EchoNetwork, values: Sequence[int]) -> None:
         """Listen to the middle layer of *model*.
 
         Args:

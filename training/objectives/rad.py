@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch import Tensor, nn
 
 from echo_node.model.block_mask import rad_layout, rad_length
-from echo_node.model.vlm import EchoForReportGeneration, Prompt
+from echo_node.model.network import EchoNetwork, Prompt
 from training.examples.collate import Batch
 from training.objectives.noise import Noise
 from training.objectives.objective import Figures, Part, Share
@@ -25,7 +25,7 @@ _LEVELS, _MASKS = 0, 1  # streams of random numbers
 
 
 def noisy_hidden_states(
-    model: EchoForReportGeneration,
+    model: EchoNetwork,
     prompt: Prompt,
     clean_NR: Tensor,
     noisy_CNR: Sequence[Tensor],
@@ -87,7 +87,7 @@ class Noised:
 
 
 def add_noise(
-    model: EchoForReportGeneration,
+    model: EchoNetwork,
     prompt_length: int,
     response_NR: Tensor,
     trained_NR: Tensor,
@@ -117,7 +117,7 @@ def add_noise(
 class RadObjective:
     """Denoise each block from its own level of noise, given the clean blocks before it."""
 
-    def __init__(self, model: EchoForReportGeneration, recipe: RadRecipe, row_tokens: int = 0) -> None:
+    def __init__(self, model: EchoNetwork, recipe: RadRecipe, row_tokens: int = 0) -> None:
         """Prepare the objective; *row_tokens* other than 0 packs examples into rows of so many tokens."""
         self._model, self._recipe, self._row_tokens = model, recipe, row_tokens
         self.own = nn.ModuleDict()
@@ -141,7 +141,7 @@ class RadObjective:
 
 
 def rad_sum(
-    model: EchoForReportGeneration,
+    model: EchoNetwork,
     prompt: Prompt,
     response_NR: Tensor,
     noised: Noised,
@@ -163,7 +163,7 @@ def rad_sum(
 
 
 def restoration(
-    model: EchoForReportGeneration, hidden_NRD: Tensor, response_NR: Tensor, noised: Noised
+    model: EchoNetwork, hidden_NRD: Tensor, response_NR: Tensor, noised: Noised
 ) -> tuple[Tensor, tuple[float, float]]:
     """Return the sum of CE / t over the masked tokens, and how many of them are right of how many.
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from echo_node.model.decoding.block_writer import BlockWriter
 from echo_node.model.decoding.canvas import Decoded, Step, most_probable, reached_by_block
 from echo_node.model.decoding.decoder import Decoder, settings_of
-from echo_node.model.vlm import EchoForReportGeneration, Prompt
+from echo_node.model.network import EchoNetwork, Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,12 @@ def looped(decoded: Sequence[Decoded]) -> Tensor:
     return torch.tensor([each.ending == "loop" for each in decoded])
 
 
-def writer_of(teacher: EchoForReportGeneration, threshold: float, max_new_tokens: int) -> Decoder:
+def writer_of(teacher: EchoNetwork, threshold: float, max_new_tokens: int) -> Decoder:
     """Return what lets a teacher write reports of at most so many tokens, each token once it is confident."""
     return Decoder(teacher, settings_of("multi_step", threshold, max_new_tokens))
 
 
-def roll_out(teacher: EchoForReportGeneration, prompt: Prompt, writer: Decoder) -> Rollout:
+def roll_out(teacher: EchoNetwork, prompt: Prompt, writer: Decoder) -> Rollout:
     """Let the teacher write reports and keep its conditional distributions.
 
     Args:
@@ -90,7 +90,7 @@ def roll_out(teacher: EchoForReportGeneration, prompt: Prompt, writer: Decoder) 
 
 @torch.no_grad()
 def continue_text(
-    teacher: EchoForReportGeneration,
+    teacher: EchoNetwork,
     prompt: Prompt,
     text_NR: Tensor,
     trained_NR: Tensor,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from echo_node.model.block_mask import block_causal
-from echo_node.model.vlm import EchoForReportGeneration
+from echo_node.model.network import EchoNetwork
 from training.examples.collate import Batch
 from training.objectives.objective import Figures, Part, Share
 from training.objectives.probes import HalfwayReadOut, PlacesReadOut, reading_sum
@@ -21,7 +21,7 @@ from training.objectives.probes import HalfwayReadOut, PlacesReadOut, reading_su
 class VisionObjective:
     """Cross-entropy of the findings, read from the image's tokens and halfway up the language model."""
 
-    def __init__(self, model: EchoForReportGeneration, tokens: int, values: Sequence[int]) -> None:
+    def __init__(self, model: EchoNetwork, tokens: int, values: Sequence[int]) -> None:
         """Prepare the read-outs.
 
         Args:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from echo_node.model.vlm import EchoForReportGeneration
+from echo_node.model.network import EchoNetwork
 from training.examples.collate import Batch
 from training.objectives.objective import Figures, Objective, Part, Share
 from training.objectives.probes import HalfwayReadOut, reading_sum
@@ -17,7 +17,7 @@ class WithReading:
     """An objective, and the cross-entropy of the findings as they are read halfway up the language model."""
 
     def __init__(
-        self, objective: Objective, model: EchoForReportGeneration, values: Sequence[int], weight: float
+        self, objective: Objective, model: EchoNetwork, values: Sequence[int], weight: float
     ) -> None:
         """Add the reading of findings to *objective*.
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import torch
 
 from echo_node.errors import ConfigError
-from echo_node.model.vlm import EchoForReportGeneration
+from echo_node.model.network import EchoNetwork
 from training.recipe import LoraRecipe
 
 _MATRICES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
-def adapt(model: EchoForReportGeneration, recipe: LoraRecipe) -> None:
+def adapt(model: EchoNetwork, recipe: LoraRecipe) -> None:
     """Freeze the language model and give each matrix of its layers an adapter, kept in float32.
 
     Raises:
@@ -40,7 +40,7 @@ def adapt(model: EchoForReportGeneration, recipe: LoraRecipe) -> None:
 
 
 @torch.no_grad()
-def merge(model: EchoForReportGeneration) -> None:
+def merge(model: EchoNetwork) -> None:
     """Add the adapters to the weights that they adapt, and take them off."""
     from peft.tuners.lora import LoraLayer
 

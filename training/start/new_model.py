@@ -8,7 +8,7 @@ import torch
 
 from echo_node.inference.prompt import IMAGE_TOKEN
 from echo_node.model.config import MASK_TOKEN, EchoConfig
-from echo_node.model.vlm import EchoForReportGeneration
+from echo_node.model.report_generation import EchoForReportGeneration
 from training.recipe import NewModelRecipe
 from training.start.tokenizer import VISION_END, VISION_START
 

@@ -10,7 +10,7 @@ from typing import Any
 from echo_node.errors import ConfigError
 from echo_node.inference.image import ImagePreparation
 from echo_node.model import checkpoint
-from echo_node.model.vlm import EchoForReportGeneration
+from echo_node.model.report_generation import EchoForReportGeneration
 from training.examples.examples import Examples, PhantomExamples
 from training.phantom.dataset import PhantomDataset
 from training.recipe import DataRecipe, Recipe

@@ -25,7 +25,7 @@ from echo_node.model.block_mask import block_causal
 from echo_node.model.decoding.canvas import Canvas, DecodeSettings, Step
 from echo_node.model.decoding.cuda_graph import CudaGraph, Graph, recorded
 from echo_node.model.decoding.half_masked import COPIES, half_masked, probability_of, where_masked
-from echo_node.model.vlm import EchoForReportGeneration, Prompt
+from echo_node.model.network import EchoNetwork, Prompt
 
 _ROOM = 256  # the room for prompts grows by so many tokens
 _NEVER = torch.iinfo(torch.long).max
@@ -40,7 +40,7 @@ class BlockWriter:
 
     def __init__(
         self,
-        model: EchoForReportGeneration,
+        model: EchoNetwork,
         prompt: Prompt,
         settings: DecodeSettings,
         graph: Graph | None = None,
@@ -54,7 +54,7 @@ class BlockWriter:
             graph: records the step; on a GPU a CUDA graph by default.
         """
         self.model = model
-        self.prompt = prompt.in_room(-(-prompt.length // _ROOM) * _ROOM)
+        self.prompt = prompt.padded_to(-(-prompt.length // _ROOM) * _ROOM)
         self.canvas = Canvas(model, self.prompt, settings)
         self._block_length = self.canvas.block_length
         self._asks = settings.check != "off" and settings.reading == "fused"
@@ -80,7 +80,7 @@ class BlockWriter:
 
     def begin(self, prompt: Prompt) -> None:
         """Read prompts that fit into the cache and wipe the canvas."""
-        self.prompt.take(prompt)
+        self.prompt.copy_from(prompt)
         self.canvas.begin()
         self._longest, self._forwards = int(self.canvas.start_N.max()), 0
         if self._longest == 0:

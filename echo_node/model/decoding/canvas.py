@@ -17,7 +17,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from echo_node.model.vlm import EchoForReportGeneration, Prompt
+from echo_node.model.network import EchoNetwork, Prompt
 
 Ending = Literal["eos", "length", "loop"]
 Check = Literal["off", "mark", "repair"]
@@ -105,7 +105,7 @@ class Decoded:
 class Canvas:
     """The responses of a batch in the making."""
 
-    def __init__(self, model: EchoForReportGeneration, prompt: Prompt, settings: DecodeSettings) -> None:
+    def __init__(self, model: EchoNetwork, prompt: Prompt, settings: DecodeSettings) -> None:
         """Make room for the responses to as many prompts as *prompt* has; `begin` comes before writing."""
         self._settings, self._prompt = settings, prompt
         one_by_one = settings.reading == "next_token"

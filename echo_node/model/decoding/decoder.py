@@ -15,7 +15,7 @@ import torch
 from echo_node.model.decoding.block_writer import BlockWriter
 from echo_node.model.decoding.canvas import Check, Decoded, DecodeSettings, Step
 from echo_node.model.decoding.check import check, repair
-from echo_node.model.vlm import EchoForReportGeneration, Prompt
+from echo_node.model.network import EchoNetwork, Prompt
 
 DecoderName = Literal["one_step", "adaptive", "multi_step"]
 StepListener = Callable[[Step], None]
@@ -41,7 +41,7 @@ def settings_of(
 class Decoder:
     """Writes responses, a batch after another, in the same memory as long as the next batch fits into it."""
 
-    def __init__(self, model: EchoForReportGeneration, settings: DecodeSettings) -> None:
+    def __init__(self, model: EchoNetwork, settings: DecodeSettings) -> None:
         self._model, self._settings = model, settings
         self._writer: BlockWriter | None = None
 
@@ -92,7 +92,7 @@ class Decoder:
 
 
 def decode(
-    model: EchoForReportGeneration,
+    model: EchoNetwork,
     prompt: Prompt,
     settings: DecodeSettings,
     on_step: StepListener | None = None,

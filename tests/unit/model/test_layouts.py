@@ -13,7 +13,7 @@ from echo_node.errors import CheckpointError
 from echo_node.model import checkpoint
 from echo_node.model.checkpoint import ModelFacts
 from echo_node.model.config import MASK_TOKEN, EchoConfig
-from echo_node.model.vlm import EchoForReportGeneration
+from echo_node.model.report_generation import EchoForReportGeneration
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from echo_node.model.decoding.block_writer import BlockWriter
 from echo_node.model.decoding.canvas import DecodeSettings
 from echo_node.model.decoding.check import check, repair
 from echo_node.model.decoding.decoder import decode
-from echo_node.model.vlm import EchoForReportGeneration, Prompt
+from echo_node.model.network import Prompt
+from echo_node.model.report_generation import EchoForReportGeneration
 
 
 @torch.no_grad()

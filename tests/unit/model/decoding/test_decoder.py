@@ -11,7 +11,8 @@ from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 from echo_node.model.block_mask import block_causal
 from echo_node.model.decoding.canvas import Check, Decoded, DecodeSettings, Step
 from echo_node.model.decoding.decoder import Decoder, decode
-from echo_node.model.vlm import EchoForReportGeneration, Prompt
+from echo_node.model.network import Prompt
+from echo_node.model.report_generation import EchoForReportGeneration
 
 TAILS = [0, 1, 3, 6]  # text tokens behind six others: P mod B takes many values
 _MODELS = {block: make_model(block, seed=block) for block in (1, 2, 4, 8)}

@@ -7,7 +7,7 @@ import pytest
 import torch
 from support.small_model import make_model, prompt_inputs
 
-from echo_node.model.vlm import EchoForReportGeneration
+from echo_node.model.report_generation import EchoForReportGeneration
 from training.examples.collate import Batch
 from training.examples.feature_cache import KeptFeatures
 

@@ -6,7 +6,7 @@ from support.one_update import loss_and_figures
 from support.small_model import EOS, make_model, make_prompt
 
 from echo_node.model.decoding.decoder import decode, settings_of
-from echo_node.model.vlm import EchoForReportGeneration
+from echo_node.model.report_generation import EchoForReportGeneration
 from training.examples.collate import Batch
 from training.objectives.dcd import DcdObjective, streamed_targets
 from training.objectives.teacher import continue_text, roll_out, writer_of

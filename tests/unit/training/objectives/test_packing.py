@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.one_update import loss_and_figures
 from support.small_model import EOS, make_model, prompt_inputs
 
-from echo_node.model.vlm import EchoForReportGeneration
+from echo_node.model.report_generation import EchoForReportGeneration
 from training.examples.collate import Batch, pad_responses
 from training.objectives.ar import ArObjective
 from training.objectives.dcd import DcdObjective, streamed_targets

@@ -9,7 +9,7 @@ import torch
 from support.one_update import loss_and_figures
 from support.small_model import EOS, make_model, prompt_inputs
 
-from echo_node.model.vlm import EchoForReportGeneration
+from echo_node.model.report_generation import EchoForReportGeneration
 from training.examples.collate import Batch
 from training.objectives.dcd import DcdObjective, TargetsOf, streamed_targets
 from training.objectives.rollout_cache import KeptRollouts, folder_name
