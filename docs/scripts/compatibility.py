@@ -83,7 +83,7 @@ def _name(file: Path) -> str:
 def _syntax(file: Path) -> str:
     try:
         return str(dcmread(file, specific_tags=[], stop_before_pixels=True).file_meta.TransferSyntaxUID.name)
-    except Exception:
+    except Exception:  # noqa: BLE001 - malformed files raise anything
         return ""
 
 

@@ -105,7 +105,7 @@ def main() -> None:
     except EchoNodeError as error:
         _explain(error)
         sys.exit(1)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a user gets one line, not a traceback
         _explain(error, defect=True)
         sys.exit(1)
 

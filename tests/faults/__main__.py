@@ -63,7 +63,7 @@ def run(scenario: Scenario, seed: int, trials: int, console: Console) -> tuple[T
     console.print(f"[dim]{scenario.name}: {scenario.what}[/dim]")
     try:
         tally = scenario.run(folder, random.Random(f"{seed} {scenario.name}"), trials)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the other scenarios still run
         console.print(traceback.format_exc(), markup=False)
         console.print(f"what it left is in {folder}")
         return Tally(trials), time.monotonic() - started, f"{type(error).__name__}: {error}"

@@ -151,7 +151,7 @@ class StoreOperation:
                 self._refuse(Status.OUT_OF_RESOURCES, "the disk is full")
             else:
                 self._fail("the instance could not be written")
-        except Exception:
+        except Exception:  # noqa: BLE001 - the sender always gets a status
             self._fail("internal error")
 
     def _refuse(self, status: int, reason: str) -> None:

@@ -175,7 +175,7 @@ class StorageProvider:
             except TransientError:
                 _log.warning(refused, peer=peer, reason=f"cannot record it now, {advice}")
                 return Status.PROCESSING_FAILURE, None
-            except Exception:
+            except Exception:  # noqa: BLE001 - the peer always gets a status
                 _log.exception(refused, peer=peer)
                 return Status.PROCESSING_FAILURE, None
         return Status.SUCCESS, None

@@ -83,7 +83,7 @@ class GroupCommit:
             del self._waiting[: _MOST - 1]
         try:
             self._commit(batch)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised again in each waiting thread
             for work in batch:
                 work.error = error
         with self._lock:
