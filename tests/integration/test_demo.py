@@ -60,7 +60,7 @@ def is_open(port: int) -> bool:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_it_shows_the_draft_serves_on_and_stops_when_told(tmp_path: Path, how: signal.Signals):
+def test_it_shows_the_draft_serves_on_and_stops_when_told(tmp_path: Path, how: signal.Signals) -> None:
     with start(tmp_path) as demo:
         assert demo.stdout is not None
         lines = []
@@ -83,7 +83,7 @@ def test_it_shows_the_draft_serves_on_and_stops_when_told(tmp_path: Path, how: s
     assert not is_open(port)
 
 
-def test_the_node_does_not_outlive_a_demo_that_is_killed(tmp_path: Path):
+def test_the_node_does_not_outlive_a_demo_that_is_killed(tmp_path: Path) -> None:
     with start(tmp_path, "--model", "not-there") as demo:
         assert demo.stdout is not None
         port = int(re.search(r":(\d+)", demo.stdout.readline())[1])  # type: ignore[index]
@@ -98,7 +98,7 @@ def test_the_node_does_not_outlive_a_demo_that_is_killed(tmp_path: Path):
     assert "parent_lost" in (tmp_path / "demo" / "node.log").read_text(encoding="utf-8")
 
 
-def test_once_ends_after_the_draft_and_the_sr_is_there(tmp_path: Path):
+def test_once_ends_after_the_draft_and_the_sr_is_there(tmp_path: Path) -> None:
     with start(tmp_path, "--once") as demo:
         shown, _ = demo.communicate(timeout=300)
     assert demo.returncode == 0, shown
@@ -107,7 +107,7 @@ def test_once_ends_after_the_draft_and_the_sr_is_there(tmp_path: Path):
     assert Path(sr[1]).read_bytes()[128:132] == b"DICM"
 
 
-def test_a_folder_in_use_is_refused(tmp_path: Path):
+def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "mine.txt").write_text("mine", encoding="utf-8")
     with start(tmp_path) as demo:
@@ -115,7 +115,7 @@ def test_a_folder_in_use_is_refused(tmp_path: Path):
     assert (demo.returncode, "is not empty" in shown) == (1, True)
 
 
-def test_a_model_that_cannot_be_loaded_ends_it_with_the_reason(tmp_path: Path):
+def test_a_model_that_cannot_be_loaded_ends_it_with_the_reason(tmp_path: Path) -> None:
     with start(tmp_path, "--once", "--model", "not-there") as demo:
         shown, _ = demo.communicate(timeout=300)
     assert demo.returncode == 1

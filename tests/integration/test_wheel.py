@@ -49,7 +49,7 @@ def echo_node(installed: Path, tmp_path: Path):
     return call
 
 
-def test_nothing_of_the_checkout_is_used(installed: Path, tmp_path: Path):
+def test_nothing_of_the_checkout_is_used(installed: Path, tmp_path: Path) -> None:
     code = (
         "import echo_node, training\n"
         "from echo_node.resources import packaged_folder\n"
@@ -61,29 +61,29 @@ def test_nothing_of_the_checkout_is_used(installed: Path, tmp_path: Path):
     assert [place for place in places if not place.startswith(str(installed))] == []
 
 
-def test_nothing_is_installed_beside_the_packages(installed: Path):
+def test_nothing_is_installed_beside_the_packages(installed: Path) -> None:
     names = {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")}
     assert names == {"bin", "echo_node", "training"}
 
 
-def test_config_show(echo_node, tmp_path: Path):
+def test_config_show(echo_node, tmp_path: Path) -> None:
     shown = json.loads(echo_node("config", "show", "--json"))
     assert shown["settings"]["node.port"]["value"] == 11112
     assert list(tmp_path.iterdir()) == []
 
 
-def test_config_init(echo_node, tmp_path: Path):
+def test_config_init(echo_node, tmp_path: Path) -> None:
     echo_node("config", "init", "here")
     echo_node("config", "check", "--config", "here")
     assert (tmp_path / "here" / "node.toml").is_file()
 
 
-def test_db_upgrade(echo_node):
+def test_db_upgrade(echo_node) -> None:
     made = json.loads(echo_node("db", "upgrade", "--data-dir", "data", "--json"))
     assert made["current"] == made["latest"]
 
 
-def test_report_with_the_shipped_model(echo_node, tmp_path: Path):
+def test_report_with_the_shipped_model(echo_node, tmp_path: Path) -> None:
     (image,) = write_study(tmp_path, seed=1, views=["PA"], size=512)
     draft = json.loads(echo_node("report", image, "--sr", "draft.dcm", "--json"))
     assert draft["findings"]

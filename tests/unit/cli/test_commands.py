@@ -13,7 +13,7 @@ class TestLightness:
     @pytest.mark.parametrize(
         "arguments", [["--help"], ["retract", "--help"], ["serve", "--help"], ["config", "show"], ["version"]]
     )
-    def test_commands_that_need_no_library_import_none(self, arguments: list[str], tmp_path: Path):
+    def test_commands_that_need_no_library_import_none(self, arguments: list[str], tmp_path: Path) -> None:
         heavy = ("torch", "transformers", "pydicom", "pynetdicom", "sqlalchemy", "numpy")
         program = (
             "import sys\nfrom echo_node.cli import main\n"
@@ -35,20 +35,20 @@ class TestLightness:
 
 
 class TestErrors:
-    def test_a_wrong_setting_is_one_line_and_exit_code_2(self, tmp_path: Path):
+    def test_a_wrong_setting_is_one_line_and_exit_code_2(self, tmp_path: Path) -> None:
         done = echo_node("config", "check", cwd=tmp_path, env={"ECHO_NODE_POTR": "1"})
         assert done.returncode == 2
         assert done.stderr.splitlines() == [
             "echo-node: unknown environment variable ECHO_NODE_POTR: did you mean ECHO_NODE_PORT?"
         ]
 
-    def test_another_error_is_one_line_and_exit_code_1(self, tmp_path: Path, empty_config: Path):
+    def test_another_error_is_one_line_and_exit_code_1(self, tmp_path: Path, empty_config: Path) -> None:
         flags = ("--config", str(empty_config), "--data-dir", str(tmp_path / "data"))
         assert echo_node("db", "upgrade", *flags, cwd=tmp_path).returncode == 0
         done = echo_node("queue", "show", "7", *flags, cwd=tmp_path)
         assert (done.returncode, done.stderr) == (1, "echo-node: there is no study 7\n")
 
-    def test_debug_prints_the_traceback(self, tmp_path: Path):
+    def test_debug_prints_the_traceback(self, tmp_path: Path) -> None:
         done = echo_node("--debug", "config", "check", cwd=tmp_path, env={"ECHO_NODE_POTR": "1"})
         assert done.returncode == 2
         assert "Traceback" in done.stderr
@@ -57,10 +57,10 @@ class TestErrors:
         "arguments",
         [["serve", "--prot", "1"], ["report"], ["queue", "retry", "all"], ["report", "a", "b", "--sr", "c"]],
     )
-    def test_wrong_usage_is_exit_code_2(self, arguments: list[str], tmp_path: Path):
+    def test_wrong_usage_is_exit_code_2(self, arguments: list[str], tmp_path: Path) -> None:
         assert echo_node(*arguments, cwd=tmp_path).returncode == 2
 
-    def test_serve_refuses_a_wrong_setting_before_it_starts(self, tmp_path: Path):
+    def test_serve_refuses_a_wrong_setting_before_it_starts(self, tmp_path: Path) -> None:
         done = echo_node("serve", "--port", "70000", cwd=tmp_path)
         assert done.returncode == 2
         assert "'node.port' cannot be '70000' (--port)" in done.stderr
@@ -95,14 +95,14 @@ class TestStableNames:
             (["demo"], ["--once"]),
         ],
     )  # fmt: skip
-    def test_are_there(self, command: list[str], names: list[str], tmp_path: Path):
+    def test_are_there(self, command: list[str], names: list[str], tmp_path: Path) -> None:
         done = echo_node(*command, "--help", cwd=tmp_path, env={"COLUMNS": "200"})
         assert done.returncode == 0
         assert [name for name in names if name not in done.stdout] == []
 
 
 class TestConfig:
-    def test_show_tells_value_and_source(self, tmp_path: Path):
+    def test_show_tells_value_and_source(self, tmp_path: Path) -> None:
         (tmp_path / "node.toml").write_text("[web]\nport = 9\n", encoding="utf-8")
         environment = {"ECHO_NODE_DATABASE_URL": "postgresql://echo:hunter2@db/echo"}
         done = echo_node(
@@ -120,7 +120,7 @@ class TestConfig:
         assert shown["settings"]["queue.attempts"] == {"value": 5, "source": "default"}
         assert "hunter2" not in done.stdout
 
-    def test_init_writes_files_that_change_nothing_and_overwrites_none(self, tmp_path: Path):
+    def test_init_writes_files_that_change_nothing_and_overwrites_none(self, tmp_path: Path) -> None:
         assert echo_node("config", "init", "here", cwd=tmp_path).returncode == 0
         assert sorted(path.name for path in (tmp_path / "here").iterdir()) == ["node.toml", "peers.toml"]
         checked = echo_node("config", "check", "--config", "here", cwd=tmp_path)
@@ -132,25 +132,25 @@ class TestConfig:
 
 
 class TestDatabase:
-    def test_upgrade_then_current(self, tmp_path: Path, empty_config: Path):
+    def test_upgrade_then_current(self, tmp_path: Path, empty_config: Path) -> None:
         flags = ("--config", str(empty_config), "--data-dir", "data", "--json")
         made = json.loads(echo_node("db", "upgrade", *flags, cwd=tmp_path).stdout)
         assert made["before"] is None
         now = json.loads(echo_node("db", "current", *flags, cwd=tmp_path).stdout)
         assert now["current"] == now["latest"] == made["current"]
 
-    def test_current_makes_nothing(self, tmp_path: Path, empty_config: Path):
+    def test_current_makes_nothing(self, tmp_path: Path, empty_config: Path) -> None:
         flags = ("--config", str(empty_config), "--data-dir", "nowhere", "--json")
         assert json.loads(echo_node("db", "current", *flags, cwd=tmp_path).stdout)["current"] is None
         assert not (tmp_path / "nowhere").exists()
 
-    def test_status_of_a_folder_where_no_node_ran_says_so_and_makes_nothing(self, tmp_path: Path):
+    def test_status_of_a_folder_where_no_node_ran_says_so_and_makes_nothing(self, tmp_path: Path) -> None:
         done = echo_node("status", "--data-dir", "nowhere", cwd=tmp_path)
         assert done.returncode == 2
         assert "there is no database" in done.stderr
         assert not (tmp_path / "nowhere").exists()
 
-    def test_status_counts_every_state(self, tmp_path: Path, empty_config: Path):
+    def test_status_counts_every_state(self, tmp_path: Path, empty_config: Path) -> None:
         flags = ("--config", str(empty_config), "--data-dir", "data")
         echo_node("db", "upgrade", *flags, cwd=tmp_path)
         status = json.loads(echo_node("status", "--json", *flags, cwd=tmp_path).stdout)

@@ -73,7 +73,7 @@ def image(tmp_path: Path) -> Path:
 
 
 class TestSend:
-    def test_each_file_has_its_result(self, pacs: Pacs, image: Path, tmp_path: Path):
+    def test_each_file_has_its_result(self, pacs: Pacs, image: Path, tmp_path: Path) -> None:
         (tmp_path / "text.dcm").write_text("no DICOM", encoding="utf-8")
         done = echo_node("send", "text.dcm", image, "--to", f"PACS@{pacs.address}", "--json", cwd=tmp_path)
         results = json.loads(done.stdout)
@@ -84,21 +84,23 @@ class TestSend:
         ]
         assert pacs.received == 1
 
-    def test_a_warning_counts_as_stored_and_a_refusal_does_not(self, pacs: Pacs, image: Path, tmp_path: Path):
+    def test_a_warning_counts_as_stored_and_a_refusal_does_not(
+        self, pacs: Pacs, image: Path, tmp_path: Path
+    ) -> None:
         for status, code in ((0xB000, 0), (0xA700, 1), (0xC000, 1)):
             pacs.status = status
             done = echo_node("send", image, "--to", f"PACS@{pacs.address}", "--json", cwd=tmp_path)
             (result,) = json.loads(done.stdout)
             assert (done.returncode, result["status"]) == (code, f"0x{status:04X}")
 
-    def test_a_folder_is_searched_and_goes_over_one_association(self, pacs: Pacs, tmp_path: Path):
+    def test_a_folder_is_searched_and_goes_over_one_association(self, pacs: Pacs, tmp_path: Path) -> None:
         (tmp_path / "study").mkdir()
         for seed in (1, 2):
             write_study(tmp_path / "study", seed=seed, views=["PA"], size=128)
         assert echo_node("send", "study", "--to", f"PACS@{pacs.address}", cwd=tmp_path).returncode == 0
         assert (pacs.received, pacs.associations) == (2, 1)
 
-    def test_to_a_peer_by_its_name(self, pacs: Pacs, image: Path, tmp_path: Path):
+    def test_to_a_peer_by_its_name(self, pacs: Pacs, image: Path, tmp_path: Path) -> None:
         host, port = pacs.address.split(":")
         environment = {
             "ECHO_NODE_PEERS__ARCHIVE__AE_TITLE": "PACS",
@@ -109,11 +111,11 @@ class TestSend:
         assert done.returncode == 0, done.stderr
 
     @pytest.mark.parametrize("to", ["nowhere", "PACS@host", "SEVENTEEN_LETTERS@host:1"])
-    def test_an_impossible_peer_is_exit_code_2(self, to: str, image: Path, tmp_path: Path):
+    def test_an_impossible_peer_is_exit_code_2(self, to: str, image: Path, tmp_path: Path) -> None:
         done = echo_node("send", image, "--to", to, cwd=tmp_path)
         assert (done.returncode, "Traceback" in done.stderr) == (2, False)
 
-    def test_nobody_listens(self, nobody: str, image: Path, tmp_path: Path):
+    def test_nobody_listens(self, nobody: str, image: Path, tmp_path: Path) -> None:
         done = echo_node("send", image, "--to", f"PACS@{nobody}", cwd=tmp_path)
         assert done.returncode == 1
         assert "cannot be reached" in done.stderr
@@ -126,11 +128,11 @@ class TestDoctor:
         done = echo_node("doctor", "--json", "--data-dir", "data", *flags, cwd=tmp_path, env=env)
         return done.returncode, {finding["check"]: finding for finding in json.loads(done.stdout)}
 
-    def test_a_destination_that_answers(self, pacs: Pacs, tmp_path: Path):
+    def test_a_destination_that_answers(self, pacs: Pacs, tmp_path: Path) -> None:
         _, found = self.findings(tmp_path, "--pacs", f"PACS@{pacs.address}")
         assert found["peer pacs"]["verdict"] == "ok"
 
-    def test_a_reporting_system_and_the_forms_that_are_made(self, tmp_path: Path):
+    def test_a_reporting_system_and_the_forms_that_are_made(self, tmp_path: Path) -> None:
         ris = {"ECHO_NODE_PEERS__RIS__AE_TITLE": "RIS", "ECHO_NODE_DELIVERY__DESTINATIONS": "ris"}
         with ReportingSystem() as system:
             ris["ECHO_NODE_PEERS__RIS__MLLP_URL"] = f"mllp://127.0.0.1:{system.port}"
@@ -141,7 +143,7 @@ class TestDoctor:
         _, found = self.findings(tmp_path, env=ris)
         assert found["peer ris"]["verdict"] == "failed"
 
-    def test_the_archive_of_priors_must_answer_questions(self, pacs: Pacs, tmp_path: Path):
+    def test_the_archive_of_priors_must_answer_questions(self, pacs: Pacs, tmp_path: Path) -> None:
         host, port = pacs.address.split(":")
         environment = {
             "ECHO_NODE_PEERS__ARCHIVE__AE_TITLE": "PACS",
@@ -160,18 +162,18 @@ class TestDoctor:
     @pytest.mark.parametrize("title", ["OTHER", "PACS"])
     def test_a_destination_that_refuses_or_is_not_there_fails(
         self, title: str, pacs: Pacs, nobody: str, tmp_path: Path
-    ):
+    ) -> None:
         address = pacs.address if title == "OTHER" else nobody
         code, found = self.findings(tmp_path, "--pacs", f"{title}@{address}")
         assert (code, found["peer pacs"]["verdict"]) == (1, "failed")
         assert found["peer pacs"]["remedy"]
 
-    def test_nothing_is_made(self, tmp_path: Path):
+    def test_nothing_is_made(self, tmp_path: Path) -> None:
         _, found = self.findings(tmp_path)
         assert found["database"]["verdict"] == "note"
         assert not (tmp_path / "data").exists()
 
-    def test_what_fails_says_what_to_do(self, tmp_path: Path):
+    def test_what_fails_says_what_to_do(self, tmp_path: Path) -> None:
         flags = ("--model", "not-there", "--set", f"intake.minimum_free_bytes={2**62}")
         code, found = self.findings(tmp_path, *flags)
         assert code == 1
@@ -179,11 +181,11 @@ class TestDoctor:
         assert found["model"]["remedy"]
         assert found["disk"]["remedy"]
 
-    def test_a_wrong_configuration_is_a_finding_too(self, tmp_path: Path):
+    def test_a_wrong_configuration_is_a_finding_too(self, tmp_path: Path) -> None:
         code, found = self.findings(tmp_path, "--set", "node.prot=1")
         assert (code, list(found)) == (1, ["config"])
 
-    def test_all_in_order_with_the_shipped_model(self, tmp_path: Path):
+    def test_all_in_order_with_the_shipped_model(self, tmp_path: Path) -> None:
         code, found = self.findings(tmp_path)
         assert "priors" not in found
         assert (code, found["model"]["verdict"], found["device"]["verdict"]) == (0, "ok", "ok")

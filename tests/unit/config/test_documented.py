@@ -18,22 +18,22 @@ def uncommented(name: str) -> dict[str, dict[str, object]]:
     return tomllib.loads(COMMENTED.sub("", (FOLDER / name).read_text(encoding="utf-8")))
 
 
-def test_every_setting_stands_in_node_toml_with_its_default():
+def test_every_setting_stands_in_node_toml_with_its_default() -> None:
     defaults = Settings().model_dump(mode="json", exclude={"peers"})
     assert uncommented("node.toml") == defaults
 
 
-def test_every_setting_of_a_peer_stands_in_peers_toml():
+def test_every_setting_of_a_peer_stands_in_peers_toml() -> None:
     text = (FOLDER / "peers.toml").read_text(encoding="utf-8")
     assert [name for name in Peer.model_fields if not re.search(rf"^# {name} = ", text, re.MULTILINE)] == []
 
 
-def test_the_files_as_they_are_change_nothing():
+def test_the_files_as_they_are_change_nothing() -> None:
     loaded = load(FOLDER)
     assert (loaded.settings, loaded.sources) == (Settings(), {})
 
 
-def test_every_setting_is_described_in_words_before_it():
+def test_every_setting_is_described_in_words_before_it() -> None:
     lines = (FOLDER / "node.toml").read_text(encoding="utf-8").splitlines()
     setting, words = re.compile("# [a-z_]+ = "), re.compile("# .{10,}[.)]$")
     bare = [
@@ -42,10 +42,10 @@ def test_every_setting_is_described_in_words_before_it():
     assert bare == []
 
 
-def test_every_setting_describes_itself():
+def test_every_setting_describes_itself() -> None:
     assert [key for key, field in known_keys(("peer",)) if not field.description] == []
 
 
-def test_the_short_forms_are_named_beside_their_settings():
+def test_the_short_forms_are_named_beside_their_settings() -> None:
     text = (FOLDER / "node.toml").read_text(encoding="utf-8")
     assert [name for name in SHORT_FORMS if f"ECHO_NODE_{name}" not in text] == []

@@ -29,13 +29,13 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("echo_node.config.files.SYSTEM_FOLDER", tmp_path / "etc")
 
 
-def test_no_file_at_all_gives_the_defaults():
+def test_no_file_at_all_gives_the_defaults() -> None:
     loaded = load()
     assert (loaded.files, loaded.settings.node.port, loaded.sources) == ((), 11112, {})
     assert {item.source for item in loaded.effective()} == {"default"}
 
 
-def test_each_layer_replaces_the_one_before(tmp_path: Path):
+def test_each_layer_replaces_the_one_before(tmp_path: Path) -> None:
     write(tmp_path, "[node]\nport = 1\nae_title = 'FILE'\n[web]\nport = 2\n")
     environ = {"ECHO_NODE_NODE__PORT": "3", "ECHO_NODE_WEB__PORT": "4"}
     loaded = load(tmp_path, environ, [Override(("node", "port"), "5", "--port")])
@@ -65,12 +65,12 @@ def test_each_layer_replaces_the_one_before(tmp_path: Path):
         ),
     ],
 )
-def test_variables(variable: str, text: str, key: str, value: object):
+def test_variables(variable: str, text: str, key: str, value: object) -> None:
     shown = {".".join(item.key): item for item in load(environ={variable: text}).effective()}
     assert (shown[key].value, shown[key].source) == (value, variable)
 
 
-def test_what_kubernetes_says_of_a_service_of_this_name_is_not_ours():
+def test_what_kubernetes_says_of_a_service_of_this_name_is_not_ours() -> None:
     environ = {
         "ECHO_NODE_PORT": "tcp://10.0.0.7:11112",
         "ECHO_NODE_PORT_11112_TCP_ADDR": "10.0.0.7",
@@ -80,7 +80,7 @@ def test_what_kubernetes_says_of_a_service_of_this_name_is_not_ours():
     assert load(environ=environ).settings.node.port == 11112
 
 
-def test_pacs_is_a_peer_and_the_destination():
+def test_pacs_is_a_peer_and_the_destination() -> None:
     settings = load(overrides=[Override(("pacs",), "PACS@[fe80::1]:104", "--pacs")]).settings
     assert settings.delivery.destinations == ("pacs",)
     assert settings.peers["pacs"].model_dump() == {
@@ -97,7 +97,7 @@ def test_pacs_is_a_peer_and_the_destination():
     }
 
 
-def test_several_pacs_of_one_layer_are_all_destinations_and_replace_the_layer_below(tmp_path: Path):
+def test_several_pacs_of_one_layer_are_all_destinations_and_replace_the_layer_below(tmp_path: Path) -> None:
     write(
         tmp_path,
         "[delivery]\ndestinations = ['archive']",
@@ -112,11 +112,11 @@ def test_several_pacs_of_one_layer_are_all_destinations_and_replace_the_layer_be
 
 
 @pytest.mark.parametrize("text", ["A", "A@h", "A@h:x", "@h:1", "A@:1", "A@h:0", "A@h:70000", "A@::1:104"])
-def test_a_pacs_of_another_form_is_refused(text: str):
+def test_a_pacs_of_another_form_is_refused(text: str) -> None:
     assert "AE@host:port" in refusal(None, None, Override(("pacs",), text, "--pacs"))
 
 
-def test_a_peers_variable_finds_the_peer_whatever_its_case(tmp_path: Path):
+def test_a_peers_variable_finds_the_peer_whatever_its_case(tmp_path: Path) -> None:
     write(tmp_path, "", "[Main_PACS]\nae_title = 'PACS'\n")
     loaded = load(tmp_path, {"ECHO_NODE_PEERS__MAIN_PACS__HOST": "10.0.0.5"})
     assert loaded.settings.peers["Main_PACS"].host == "10.0.0.5"
@@ -139,7 +139,7 @@ def test_a_peers_variable_finds_the_peer_whatever_its_case(tmp_path: Path):
 )
 def test_an_unknown_key_names_its_line_and_the_nearest_known_one(
     tmp_path: Path, node: str, where: str, meant: str
-):
+) -> None:
     message = refusal(write(tmp_path, node))
     assert where in message
     assert meant in message
@@ -155,7 +155,7 @@ def test_an_unknown_key_names_its_line_and_the_nearest_known_one(
         ("ECHO_NODE_PEERS__PACS__PROT", "'peers.pacs.port'"),
     ],
 )
-def test_an_unknown_variable_names_the_nearest_known_one(variable: str, meant: str):
+def test_an_unknown_variable_names_the_nearest_known_one(variable: str, meant: str) -> None:
     message = refusal(None, {variable: "1"})
     assert variable in message
     assert meant in message
@@ -189,27 +189,27 @@ def test_an_unknown_variable_names_the_nearest_known_one(variable: str, meant: s
 )
 def test_an_impossible_value_names_key_source_and_what_is_allowed(
     tmp_path: Path, node: str, parts: tuple[str, ...]
-):
+) -> None:
     message = refusal(write(tmp_path, node))
     assert [part for part in parts if part not in message] == []
 
 
-def test_every_wrong_value_is_named_at_once(tmp_path: Path):
+def test_every_wrong_value_is_named_at_once(tmp_path: Path) -> None:
     message = refusal(write(tmp_path, "[node]\nport = -1\n[queue]\nattempts = 0\n"))
     assert "node.port" in message
     assert "queue.attempts" in message
 
 
-def test_a_setting_outside_any_peer_is_refused(tmp_path: Path):
+def test_a_setting_outside_any_peer_is_refused(tmp_path: Path) -> None:
     assert "peers.toml:1" in refusal(write(tmp_path, "", "ae_title = 'X'"))
 
 
-def test_a_file_that_is_not_text_is_refused(tmp_path: Path):
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "node.toml").write_bytes(b"[node]\nae_title = '\xff'")
     assert "UTF-8" in refusal(tmp_path)
 
 
-def test_a_password_is_masked_wherever_it_is_shown():
+def test_a_password_is_masked_wherever_it_is_shown() -> None:
     url = "postgresql://echo:hunter2@db/echo"
     shown = {".".join(i.key): i.value for i in load(environ={"ECHO_NODE_DATABASE_URL": url}).effective()}
     assert shown["database.url"] == "postgresql://echo:***@db/echo"
@@ -229,32 +229,32 @@ def test_a_password_is_masked_wherever_it_is_shown():
         ),
     ],
 )
-def test_where_objects_cannot_be_kept(tmp_path: Path, node: str, parts: tuple[str, ...]):
+def test_where_objects_cannot_be_kept(tmp_path: Path, node: str, parts: tuple[str, ...]) -> None:
     message = refusal(write(tmp_path, node))
     assert [part for part in parts if part not in message] == []
 
 
-def test_a_key_in_the_url_of_the_object_store_is_refused_and_not_repeated(tmp_path: Path):
+def test_a_key_in_the_url_of_the_object_store_is_refused_and_not_repeated(tmp_path: Path) -> None:
     message = refusal(write(tmp_path, "[storage]\nurl = 's3://key:hunter2@bucket/echo'"))
     assert "environment" in message
     assert "hunter2" not in message
 
 
 class TestWhichFilesAreRead:
-    def test_a_given_folder(self, tmp_path: Path):
+    def test_a_given_folder(self, tmp_path: Path) -> None:
         assert load(write(tmp_path, "", "")).files == (tmp_path / "node.toml", tmp_path / "peers.toml")
 
-    def test_a_given_file_alone(self, tmp_path: Path):
+    def test_a_given_file_alone(self, tmp_path: Path) -> None:
         write(tmp_path, "", "[pacs]\nae_title = 'X'")
         loaded = load(tmp_path / "node.toml")
         assert loaded.files == (tmp_path / "node.toml",)
         assert loaded.settings.peers == {}
 
-    def test_the_variable(self, tmp_path: Path):
+    def test_the_variable(self, tmp_path: Path) -> None:
         write(tmp_path, "[node]\nport = 7")
         assert load(environ={"ECHO_NODE_CONFIG": str(tmp_path)}).settings.node.port == 7
 
-    def test_the_machines_before_the_working_folders(self, tmp_path: Path):
+    def test_the_machines_before_the_working_folders(self, tmp_path: Path) -> None:
         local = tmp_path / "cwd" / "dicom_config"
         local.mkdir()
         write(local, "[node]\nport = 1")
@@ -263,15 +263,15 @@ class TestWhichFilesAreRead:
         write(tmp_path / "etc", "[node]\nport = 2")
         assert load().settings.node.port == 2
 
-    def test_a_given_path_must_be_there(self, tmp_path: Path):
+    def test_a_given_path_must_be_there(self, tmp_path: Path) -> None:
         assert "does not exist" in refusal(tmp_path / "nowhere")
 
-    def test_a_folder_with_a_misspelt_file_is_refused(self, tmp_path: Path):
+    def test_a_folder_with_a_misspelt_file_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "nodes.toml").write_text("[node]\nport = 1", encoding="utf-8")
         assert "nodes.toml" in refusal(tmp_path)
 
 
-def test_the_kinds_of_a_peer_can_come_from_the_environment(tmp_path: Path):
+def test_the_kinds_of_a_peer_can_come_from_the_environment(tmp_path: Path) -> None:
     folder = write(tmp_path, "", "[pacs]\nae_title = 'PACS'\nhost = 'pacs'")
     environ = {"ECHO_NODE_PEERS__PACS__KINDS": "basic-text-sr, encapsulated-pdf"}
     assert load(folder, environ).settings.peers["pacs"].documents == ("basic-text-sr", "encapsulated-pdf")

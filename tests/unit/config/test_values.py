@@ -20,16 +20,16 @@ from echo_node.config.values import mask_url, masked
         ("", ""),
     ],
 )
-def test_masked(url: str, shown: str):
+def test_masked(url: str, shown: str) -> None:
     assert mask_url(url) == shown
 
 
-def test_tokens_and_passwords_of_archives_are_not_shown():
+def test_tokens_and_passwords_of_archives_are_not_shown() -> None:
     assert masked(("priors", "qido_token"), "t0ken") == "***"
     assert masked(("priors", "qido_token"), "") == ""
     assert masked(("priors", "qido_url"), "https://u:p@h/d") == "https://u:***@h/d"
 
 
 @given(st.text(alphabet="xyz@:/?&=%#", min_size=1).filter(lambda text: "x" in text))
-def test_no_password_survives(password: str):
+def test_no_password_survives(password: str) -> None:
     assert "x" not in mask_url(f"postgresql://echo:{password}@db/echo").removeprefix("postgresql://echo:")

@@ -32,21 +32,21 @@ VOCABULARY = frozenset(words(CLEAN)) | {"left", "right", "effusion", "on", "the"
         ("unfinished", "", 1),
     ],
 )
-def test_each_kind_is_counted(kind: str, text: str, count: int):
+def test_each_kind_is_counted(kind: str, text: str, count: int) -> None:
     assert faults(text, VOCABULARY)[kind] == count
 
 
-def test_a_clean_report_has_no_fault():
+def test_a_clean_report_has_no_fault() -> None:
     assert not any(faults(CLEAN, VOCABULARY).values())
 
 
-def test_reports_of_the_grammar_have_no_faults():
+def test_reports_of_the_grammar_have_no_faults() -> None:
     dataset = PhantomDataset(100, seed=3)
     reports = [dataset.truth(index)[1].text for index in range(100)]
     assert garble(reports, {word for report in reports for word in words(report)}).garbled == 0
 
 
-def test_rates_are_per_draft_and_per_100_words():
+def test_rates_are_per_draft_and_per_100_words() -> None:
     measured = garble([CLEAN, CLEAN.replace("heart", "heart heart")], VOCABULARY)
     assert measured.garbled == 0.5
     assert measured.per_100_words == pytest.approx(100 / (2 * len(words(CLEAN)) + 1))
@@ -54,12 +54,12 @@ def test_rates_are_per_draft_and_per_100_words():
     assert measured.by_kind()["unfinished"] == (0, 0)
 
 
-def test_without_a_vocabulary_no_word_is_broken():
+def test_without_a_vocabulary_no_word_is_broken() -> None:
     assert faults_of_sentence("Xyzzy is plugh.", frozenset())["broken_words"] == 0
 
 
 @given(st.text())
-def test_any_text_is_read(text: str):
+def test_any_text_is_read(text: str) -> None:
     found = faults(text, VOCABULARY)
     assert list(found) == list(KINDS)
     assert all(count >= 0 for count in found.values())

@@ -132,13 +132,13 @@ ROWS = [line.split("|") for line in TABLE.strip().splitlines()]
 
 
 @pytest.mark.parametrize(("sentence", "expected"), [(s.strip(), e.split()) for s, e in ROWS])
-def test_a_sentence_is_labelled_as_a_reader_would(sentence, expected):
+def test_a_sentence_is_labelled_as_a_reader_would(sentence, expected) -> None:
     stated = {SHORT[each[:-1]]: SIGNS[each[-1]] for each in expected}
     found = {name: status for name, status in label(sentence).items() if status and name != "No Finding"}
     assert found == stated
 
 
-def test_all_14_classes_are_answered():
+def test_all_14_classes_are_answered() -> None:
     assert tuple(label("")) == CLASSES
     assert len(CLASSES) == 14
     assert set(label("").values()) == {None}
@@ -155,21 +155,21 @@ def test_all_14_classes_are_answered():
         ("No evidence of emphysema.", "positive"),
     ],
 )
-def test_no_finding_means_that_nothing_but_devices_is_stated(text, status):
+def test_no_finding_means_that_nothing_but_devices_is_stated(text, status) -> None:
     assert label(text)["No Finding"] == status
 
 
-def test_a_positive_mention_outweighs_others():
+def test_a_positive_mention_outweighs_others() -> None:
     text = "No effusion on the right. Possible effusion. Small left effusion. No effusion elsewhere."
     assert label(text)["Pleural Effusion"] == "positive"
     assert label("No effusion on the right. Possible left effusion.")["Pleural Effusion"] == "uncertain"
 
 
-def test_negation_ends_with_its_sentence():
+def test_negation_ends_with_its_sentence() -> None:
     assert positives("No pneumothorax. Consolidation on the left.") == {"Consolidation"}
 
 
-def test_lines_broken_in_a_sentence_do_not_end_it():
+def test_lines_broken_in_a_sentence_do_not_end_it() -> None:
     assert label("There is no\nfocal consolidation or\n  pleural effusion.")["Pleural Effusion"] == "negative"
     assert sentences("- No effusion\n- Small nodule\n\n2. Clear.") == [
         "- No effusion",
@@ -178,7 +178,7 @@ def test_lines_broken_in_a_sentence_do_not_end_it():
     ]
 
 
-def test_what_is_abnormal_without_a_class():
+def test_what_is_abnormal_without_a_class() -> None:
     assert is_abnormal("There is scoliosis.")
     assert not is_abnormal("No scoliosis.")
     assert not is_abnormal("")
@@ -201,7 +201,7 @@ PHANTOM_CLASSES = {
 
 
 @pytest.mark.parametrize(("sentence", "stated"), finding_sentences("en").items())
-def test_every_sentence_of_the_phantoms_is_understood(sentence, stated):
+def test_every_sentence_of_the_phantoms_is_understood(sentence, stated) -> None:
     named = [(fact, value) for fact, value in stated if value != REST]
     abnormal = {kind_of(fact) for fact, value in named if value != FACTS[fact][0]}
     assert is_abnormal(sentence) is bool(abnormal - set(REGIONS["devices"]))

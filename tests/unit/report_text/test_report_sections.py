@@ -43,18 +43,18 @@ HOSPITAL = """
         ("", "", ""),
     ],
 )
-def test_sections_are_found_by_their_headings(text: str, findings: str, impression: str):
+def test_sections_are_found_by_their_headings(text: str, findings: str, impression: str) -> None:
     sections = parse_report(text)
     assert (sections.findings, sections.impression) == (findings, impression)
 
 
-def test_names_of_sections():
+def test_names_of_sections() -> None:
     assert section_of("Impressions") == "impression"
     assert section_of(" findings ") == "findings"
     assert section_of("Technique") == section_of("Anything") == ""
 
 
-def test_a_report_is_written_under_the_headings_that_the_node_reads():
+def test_a_report_is_written_under_the_headings_that_the_node_reads() -> None:
     assert report_text("A\nb.", "C.") == "Findings: A b. Impression: C."
     assert report_text("", "C.") == "Impression: C."
     assert report_text("甲。", "乙。", "zh") == "所见：甲。结论：乙。"

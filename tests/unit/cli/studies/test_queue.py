@@ -44,7 +44,7 @@ def console(tmp_path: Path, empty_config: Path) -> Console:
     return Console(tmp_path, empty_config)
 
 
-def test_a_dead_job_is_listed_shown_and_released(console: Console):
+def test_a_dead_job_is_listed_shown_and_released(console: Console) -> None:
     console.house.arrive()
     console.house.complete()
     console.house.jobs.bury(console.house.claim(), "the pixels cannot be decoded")
@@ -58,7 +58,7 @@ def test_a_dead_job_is_listed_shown_and_released(console: Console):
     assert [row["state"] for row in console.json("queue", "list")] == [JobState.READY]
 
 
-def test_a_form_that_could_not_be_made_is_named_and_released(console: Console):
+def test_a_form_that_could_not_be_made_is_named_and_released(console: Console) -> None:
     house = console.house
     house.drafts._destinations = {"pacs": ("basic-text-sr", "encapsulated-pdf")}
     house.arrive()
@@ -78,7 +78,7 @@ def test_a_form_that_could_not_be_made_is_named_and_released(console: Console):
     assert house.state() is StudyState.DRAFTED
 
 
-def test_a_dead_delivery_is_released_by_its_own_id(console: Console):
+def test_a_dead_delivery_is_released_by_its_own_id(console: Console) -> None:
     console.house.drafted()
     console.house.deliveries.bury(console.house.claim_delivery(), "refused: 0xA900")
     status = console.json("status")
@@ -89,7 +89,7 @@ def test_a_dead_delivery_is_released_by_its_own_id(console: Console):
     assert console.house.state() is StudyState.DRAFTED
 
 
-def test_a_modality_that_could_not_be_answered_is_listed_shown_and_released(console: Console):
+def test_a_modality_that_could_not_be_answered_is_listed_shown_and_released(console: Console) -> None:
     console.house.arrive()
     policy = RetryPolicy(1, 1.0, 1.0)
     about = frozenset({ReferencedInstance(CR, uid) for uid in (received().identity.sop_instance_uid, "1.9")})
@@ -128,7 +128,7 @@ def test_a_modality_that_could_not_be_answered_is_listed_shown_and_released(cons
     assert console("queue", "retry", "promise-1").returncode == 1
 
 
-def test_what_was_not_given_up_cannot_be_retried(console: Console):
+def test_what_was_not_given_up_cannot_be_retried(console: Console) -> None:
     console.house.drafted()
     done = console("queue", "retry", "1")
     assert (done.returncode, "nothing of it was given up" in done.stderr) == (1, True)
@@ -137,13 +137,13 @@ def test_what_was_not_given_up_cannot_be_retried(console: Console):
     assert console.house.state() is StudyState.DRAFTED
 
 
-def test_finished_work_is_listed_only_on_request(console: Console):
+def test_finished_work_is_listed_only_on_request(console: Console) -> None:
     console.house.drafted()
     assert [row["id"] for row in console.json("queue", "list")] == ["delivery-1"]
     assert [row["id"] for row in console.json("queue", "list", "--all")] == ["job-1", "delivery-1"]
 
 
-def test_a_drafts_file_is_shown_where_it_lies(console: Console):
+def test_a_drafts_file_is_shown_where_it_lies(console: Console) -> None:
     console.house.drafted()
     (draft,) = console.json("queue", "show", "1")["documents"]
     assert Path(draft["path"]).read_bytes() == b"draft"
@@ -151,7 +151,7 @@ def test_a_drafts_file_is_shown_where_it_lies(console: Console):
     assert draft["path"] in shown
 
 
-def test_the_table_says_what_the_json_says(console: Console):
+def test_the_table_says_what_the_json_says(console: Console) -> None:
     console.house.drafted()
     shown = console("status").stdout
     assert "1 drafted" in shown
@@ -159,7 +159,7 @@ def test_the_table_says_what_the_json_says(console: Console):
     assert "MODALITY" in shown
 
 
-def test_what_was_set_aside_is_counted_and_shown_where_it_lies(console: Console):
+def test_what_was_set_aside_is_counted_and_shown_where_it_lies(console: Console) -> None:
     assert console.json("status")["conflicts"] == 0
     assert "set aside" not in console("status").stdout
     console.house.drafted()
@@ -173,7 +173,7 @@ def test_what_was_set_aside_is_counted_and_shown_where_it_lies(console: Console)
     assert conflict["path"] in console("queue", "show", "1").stdout
 
 
-def test_a_pause_is_begun_shown_and_ended(console: Console):
+def test_a_pause_is_begun_shown_and_ended(console: Console) -> None:
     assert console("queue", "resume", "drafting").stdout == "drafting was not paused.\n"
     assert console("queue", "pause", "drafting", "--reason", "upgrade", "--wait").returncode == 0
     assert console.json("status")["paused"] == {"drafting": "upgrade"}
@@ -186,7 +186,7 @@ def test_a_pause_is_begun_shown_and_ended(console: Console):
     assert console("queue", "pause", "receiving").returncode == 2
 
 
-def test_a_study_is_hurried(console: Console):
+def test_a_study_is_hurried(console: Console) -> None:
     for number in (1, 2):
         console.house.arrive(received(number, number))
         console.house.complete()
@@ -195,7 +195,7 @@ def test_a_study_is_hurried(console: Console):
     assert console("queue", "urgent", "7").returncode == 1
 
 
-def test_the_node_is_backed_up_and_restored(console: Console, tmp_path: Path):
+def test_the_node_is_backed_up_and_restored(console: Console, tmp_path: Path) -> None:
     console.house.drafted()
     done = console("backup", "safe")
     assert (done.returncode, "1 files were missing" in done.stderr) == (1, True)  # this house keeps no images

@@ -38,7 +38,7 @@ def console(tmp_path: Path, empty_config: Path) -> Console:
     return Console(tmp_path, empty_config)
 
 
-def test_a_withdrawal_is_begun_watched_shown_and_ended_by_another_draft(console: Console):
+def test_a_withdrawal_is_begun_watched_shown_and_ended_by_another_draft(console: Console) -> None:
     console.house.drafted()
     console.deliver(1)
     done = console("retract", "delivery-1", "--reason", "worklist", "--by", "alice")
@@ -63,7 +63,7 @@ def test_a_withdrawal_is_begun_watched_shown_and_ended_by_another_draft(console:
     assert console("redraft", "1").returncode == 1
 
 
-def test_a_note_that_is_refused_ends_the_waiting_with_a_line(console: Console):
+def test_a_note_that_is_refused_ends_the_waiting_with_a_line(console: Console) -> None:
     console.house.drafted()
     console.deliver()
     assert console("retract", "1").returncode == 0
@@ -77,7 +77,7 @@ def test_a_note_that_is_refused_ends_the_waiting_with_a_line(console: Console):
     assert "echo-node queue list --dead" in console("status").stdout
 
 
-def test_wrong_words_withdraw_nothing(console: Console):
+def test_wrong_words_withdraw_nothing(console: Console) -> None:
     console.house.drafted()
     assert console("retract", "1", "--reason", "other").returncode == 2
     assert console("retract", "9").returncode == 1

@@ -40,7 +40,7 @@ def test_shared_ancestors_are_trained_once_and_finished_ones_never_again(
     harness_of: HarnessOf,
     trained: list[str],
     monkeypatch: pytest.MonkeyPatch,
-):
+) -> None:
     out = tmp_path / "out"
     order = Order((0, 1), 2, ("eos-term", "dcd-same"))
     assert harness_of(plan, order, out).carry_out() == []
@@ -66,7 +66,7 @@ def test_shared_ancestors_are_trained_once_and_finished_ones_never_again(
 @pytest.mark.slow
 def test_what_was_interrupted_goes_on(
     plan: AblationPlan, tmp_path: Path, harness_of: HarnessOf, trained: list[str]
-):
+) -> None:
     out, order = tmp_path / "out", Order((0,), 2, ("rad",))
     first = harness_of(plan, order, out)
     first.carry_out()
@@ -80,7 +80,7 @@ def test_what_was_interrupted_goes_on(
 @pytest.mark.slow
 def test_a_variant_that_fails_stops_neither_the_others_nor_is_it_tried_again(
     plan: AblationPlan, tmp_path: Path, harness_of: HarnessOf, trained: list[str]
-):
+) -> None:
     broken = plan.variants["rad"].model_copy(update={"change": ("model.block_length=5",)})
     variants = dict(plan.variants) | {"rad": broken}  # dcd keeps the length of 4, which does not fit
     order = Order((0,), 2, ("dcd", "dcd-same", "half"))
@@ -97,7 +97,7 @@ def test_a_variant_that_fails_stops_neither_the_others_nor_is_it_tried_again(
 @pytest.mark.slow
 def test_a_checkpoint_made_elsewhere_takes_the_place_of_a_variant(
     plan: AblationPlan, tmp_path: Path, harness_of: HarnessOf, trained: list[str]
-):
+) -> None:
     made = harness_of(plan, Order((0,), 2, ("ar",)), tmp_path / "made")
     made.carry_out()
     assert [line["decoder"] for line in _lines(tmp_path / "made")] == ["next_token"]

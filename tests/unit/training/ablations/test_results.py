@@ -17,7 +17,7 @@ def _measured(variant: str, seed: int, coherent: float | None) -> Measured:
     return Measured(variant, seed, "one_step", "folder", figures)
 
 
-def test_the_spread_is_the_mean_the_lowest_and_the_highest():
+def test_the_spread_is_the_mean_the_lowest_and_the_highest() -> None:
     spread = Spread.of([0.5, 0.9, None, 0.7])
     assert spread is not None
     assert (spread.count, spread.low, spread.high) == (3, 0.5, 0.9)
@@ -27,7 +27,7 @@ def test_the_spread_is_the_mean_the_lowest_and_the_highest():
     assert Spread.of([None]) is None
 
 
-def test_the_table_has_a_row_for_each_variant_with_its_own_seeds(plan: AblationPlan):
+def test_the_table_has_a_row_for_each_variant_with_its_own_seeds(plan: AblationPlan) -> None:
     measured = [_measured("dcd", seed, value) for seed, value in ((0, 0.2), (1, 0.4), (2, 0.9))]
     measured.append(_measured("dcd-no-eos-term", 0, None))
     page = markdown(plan, measured, [Failure("dcd-no-eos-term", 1, "it broke")], 64, ["eos-term"])
@@ -39,7 +39,7 @@ def test_the_table_has_a_row_for_each_variant_with_its_own_seeds(plan: AblationP
     assert "## teacher" not in page
 
 
-def test_seeds_are_not_mixed_between_variants():
+def test_seeds_are_not_mixed_between_variants() -> None:
     spreads = spreads_of([_measured("a", 0, 0.1), _measured("b", 0, 0.3), _measured("a", 1, 0.2)])
     spread = spreads["a", "one_step"]["coherent_sentences"]
     assert spread is not None
@@ -56,7 +56,9 @@ def test_seeds_are_not_mixed_between_variants():
         ("Findings: The heart is normal.", "eos", 0),
     ],
 )
-def test_an_end_counts_where_a_report_may_end(text: str, ending: Ending, accuracy: int, cases: ReportCases):
+def test_an_end_counts_where_a_report_may_end(
+    text: str, ending: Ending, accuracy: int, cases: ReportCases
+) -> None:
     good = "Findings: The heart is normal. Impression: Normal."
     decoded = tuple(Decoded((1,), (0.5,), end, 1) for end in (ending, "eos"))
     row = result_of("x", Drafts((text, good), decoded), cases, Plan(0, 0.7), lambda _: None).row

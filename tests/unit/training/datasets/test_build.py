@@ -21,7 +21,7 @@ def rejected(folder: Path) -> dict[str, str]:
     return {row["row"]: row["reason"] for row in map(json.loads, lines)}
 
 
-def test_rows_come_back_as_they_were(tmp_path: Path):
+def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
     facts = build_manifest(tmp_path, tmp_path / "out", manifest_rows(tmp_path, 5))
     dataset = Dataset(tmp_path / "out")
     assert facts.rows == len(dataset) == 5
@@ -34,13 +34,13 @@ def test_rows_come_back_as_they_were(tmp_path: Path):
         assert decode_png(dataset.image(number)).pixels == picture(number).tobytes()
 
 
-def test_no_name_of_a_patient_is_kept(tmp_path: Path):
+def test_no_name_of_a_patient_is_kept(tmp_path: Path) -> None:
     build_manifest(tmp_path, tmp_path / "out", manifest_rows(tmp_path, 3))
     for path in (tmp_path / "out").iterdir():
         assert b"patient 1" not in path.read_bytes()
 
 
-def test_bad_rows_are_listed_and_stop_nothing(tmp_path: Path):
+def test_bad_rows_are_listed_and_stop_nothing(tmp_path: Path) -> None:
     rows = manifest_rows(tmp_path, 8)
     rows[0]["image"] = "absent.png"
     rows[1]["image"] = ""
@@ -64,7 +64,7 @@ def test_bad_rows_are_listed_and_stop_nothing(tmp_path: Path):
     assert sum(facts.rejected.values()) == 7
 
 
-def test_repetitions_are_set_aside(tmp_path: Path):
+def test_repetitions_are_set_aside(tmp_path: Path) -> None:
     rows = manifest_rows(tmp_path, 2)
     picture(0).resize((160, 128)).save(tmp_path / "again.jpg", quality=80)
     same = {**rows[0], "image": "again.jpg", "patient": "another"}
@@ -76,7 +76,7 @@ def test_repetitions_are_set_aside(tmp_path: Path):
     }
 
 
-def test_images_that_are_known_to_be_distinct_stay_however_alike(tmp_path: Path):
+def test_images_that_are_known_to_be_distinct_stay_however_alike(tmp_path: Path) -> None:
     rows = [*manifest_rows(tmp_path, 1), *manifest_rows(tmp_path, 1, split="test")]
     rows[1]["patient"] = "another"
     table = write_csv(tmp_path / "rows.csv", rows)
@@ -85,7 +85,9 @@ def test_images_that_are_known_to_be_distinct_stay_however_alike(tmp_path: Path)
     )
 
 
-def test_an_interrupted_run_goes_on_to_the_same_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_interrupted_run_goes_on_to_the_same_data_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shards, "SHARD_ROWS", 2)
     table = write_csv(tmp_path / "rows.csv", manifest_rows(tmp_path, 7))
     whole = build(manifest.read(table), tmp_path / "whole", BuildOptions("d", "manifest"))
@@ -104,7 +106,7 @@ def test_an_interrupted_run_goes_on_to_the_same_data_set(tmp_path: Path, monkeyp
     assert resumed == whole
 
 
-def test_a_second_run_adds_what_is_new(tmp_path: Path):
+def test_a_second_run_adds_what_is_new(tmp_path: Path) -> None:
     rows = manifest_rows(tmp_path, 6)
     build_manifest(tmp_path, tmp_path / "out", rows[:4])
     before = (tmp_path / "out" / "data-00000.parquet").read_bytes()
@@ -114,7 +116,9 @@ def test_a_second_run_adds_what_is_new(tmp_path: Path):
     assert build_manifest(tmp_path, tmp_path / "out", rows) == facts
 
 
-def test_a_damaged_shard_that_was_removed_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_damaged_shard_that_was_removed_is_built_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shards, "SHARD_ROWS", 2)
     rows = manifest_rows(tmp_path, 6)
     build_manifest(tmp_path, tmp_path / "out", rows)
@@ -129,7 +133,7 @@ def test_a_damaged_shard_that_was_removed_is_built_again(tmp_path: Path, monkeyp
     assert check(tmp_path / "out") == []
 
 
-def test_patients_are_split_by_their_pseudonym(tmp_path: Path):
+def test_patients_are_split_by_their_pseudonym(tmp_path: Path) -> None:
     rows = [{**row, "split": ""} for row in manifest_rows(tmp_path, 40)]
     for row in rows[20:]:
         row["patient"] = rows[0]["patient"]
@@ -139,7 +143,7 @@ def test_patients_are_split_by_their_pseudonym(tmp_path: Path):
     assert len({row.split for row in kept}) > 1
 
 
-def test_long_images_are_made_smaller_on_request(tmp_path: Path):
+def test_long_images_are_made_smaller_on_request(tmp_path: Path) -> None:
     write_picture(tmp_path / "a.png", 1, (400, 200))
     table = write_csv(tmp_path / "rows.csv", [{"image": "a.png", "findings": "Clear."}])
     build(manifest.read(table), tmp_path / "out", BuildOptions("d", "manifest", longest_side=100))
@@ -147,7 +151,7 @@ def test_long_images_are_made_smaller_on_request(tmp_path: Path):
     assert (image.width, image.height) == (100, 50)
 
 
-def test_a_data_set_can_be_merged_into_another(tmp_path: Path):
+def test_a_data_set_can_be_merged_into_another(tmp_path: Path) -> None:
     build_manifest(tmp_path, tmp_path / "out", manifest_rows(tmp_path, 3))
     merged = build(built.read(tmp_path / "out"), tmp_path / "merged", BuildOptions("m", "export"))
     assert merged.rows == 3
@@ -170,7 +174,7 @@ except PermanentError as error:
 """
 
 
-def test_a_full_disk_stops_with_a_clear_message_and_leaves_no_half_file(tmp_path: Path):
+def test_a_full_disk_stops_with_a_clear_message_and_leaves_no_half_file(tmp_path: Path) -> None:
     table = write_csv(tmp_path / "rows.csv", manifest_rows(tmp_path, 4))
     out = tmp_path / "out"
     done = subprocess.run(
@@ -188,10 +192,10 @@ class TestCheck:
         build_manifest(tmp_path, tmp_path / "out", manifest_rows(tmp_path, 6))
         return tmp_path / "out"
 
-    def test_a_whole_one_has_no_problems(self, folder: Path):
+    def test_a_whole_one_has_no_problems(self, folder: Path) -> None:
         assert check(folder) == []
 
-    def test_a_truncated_shard_is_named(self, folder: Path):
+    def test_a_truncated_shard_is_named(self, folder: Path) -> None:
         shard = folder / "data-00001.parquet"
         shard.write_bytes(shard.read_bytes()[:-100])
         (problem,) = check(folder)
@@ -200,7 +204,7 @@ class TestCheck:
             Dataset(folder).image(2)
         assert decode_png(Dataset(folder).image(5)).width == 80
 
-    def test_a_missing_a_changed_and_an_unlisted_shard_are_named(self, folder: Path):
+    def test_a_missing_a_changed_and_an_unlisted_shard_are_named(self, folder: Path) -> None:
         (folder / "data-00000.parquet").unlink()
         (folder / "data-00001.parquet").write_bytes((folder / "data-00002.parquet").read_bytes())
         (folder / "data-00007.parquet").write_bytes(b"")
@@ -215,13 +219,13 @@ class TestCheck:
     ("content", "message"),
     [("{", "damaged"), ("{}", "damaged"), ('{"schema_version": 9}', "damaged")],
 )
-def test_a_damaged_dataset_json_is_named(tmp_path: Path, content: str, message: str):
+def test_a_damaged_dataset_json_is_named(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "dataset.json").write_text(content, encoding="utf-8")
     with pytest.raises(ConfigError, match=message):
         Dataset(tmp_path)
 
 
-def test_another_schema_version_is_named(tmp_path: Path):
+def test_another_schema_version_is_named(tmp_path: Path) -> None:
     build_manifest(tmp_path, tmp_path / "out", manifest_rows(tmp_path, 1))
     path = tmp_path / "out" / "dataset.json"
     path.write_text(path.read_text(encoding="utf-8").replace('"schema_version": 1', '"schema_version": 2'))
@@ -229,6 +233,6 @@ def test_another_schema_version_is_named(tmp_path: Path):
         Dataset(tmp_path / "out")
 
 
-def test_facts_count_their_rows():
+def test_facts_count_their_rows() -> None:
     shard = shards.Shard("a", 3, "")
     assert Facts("n", "s", (shard, replace(shard, rows=4))).rows == 7

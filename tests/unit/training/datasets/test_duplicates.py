@@ -19,7 +19,7 @@ def flipped(value: bytes, places: list[int]) -> bytes:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_every_hash_within_reach_is_found_wherever_its_bits_differ(seed: int):
+def test_every_hash_within_reach_is_found_wherever_its_bits_differ(seed: int) -> None:
     rng = np.random.default_rng(seed)
     seen = SeenImages()
     original = rng.bytes(HASH_BYTES)
@@ -37,7 +37,7 @@ def test_every_hash_within_reach_is_found_wherever_its_bits_differ(seed: int):
     assert seen.repeats(far_fine, "test", "Clear.") == ""
 
 
-def test_a_chest_is_known_again_in_another_size_and_others_are_not():
+def test_a_chest_is_known_again_in_another_size_and_others_are_not() -> None:
     phantoms = PhantomDataset(4, 5, 256)
     images = [Image.fromarray(phantoms[index].image, "L") for index in range(4)]
     hashes = [image_hash(GreyImage(256, 256, image.tobytes())) for image in images]

@@ -97,7 +97,7 @@ def reasons(out: Path) -> list[str]:
     return [json.loads(line)["reason"] for line in lines]
 
 
-def test_an_export_holds_images_and_scrubbed_reports(node: Node, tmp_path: Path):
+def test_an_export_holds_images_and_scrubbed_reports(node: Node, tmp_path: Path) -> None:
     node.receive(1)
     (row,) = node.export(tmp_path / "out").rows
     assert row.report == (
@@ -107,7 +107,7 @@ def test_an_export_holds_images_and_scrubbed_reports(node: Node, tmp_path: Path)
     assert (row.view, row.labels, row.source) == ("PA", ("Pleural Effusion",), "export")
 
 
-def test_nothing_that_names_patient_staff_or_place_is_on_disk(node: Node, tmp_path: Path):
+def test_nothing_that_names_patient_staff_or_place_is_on_disk(node: Node, tmp_path: Path) -> None:
     uid = node.receive(1)
     received = dcmread(next(node.files.glob("*.dcm")))
     node.receive(2, report=None)
@@ -128,7 +128,7 @@ def test_nothing_that_names_patient_staff_or_place_is_on_disk(node: Node, tmp_pa
             assert secret.encode() not in path.read_bytes(), (path.name, secret)
 
 
-def test_the_header_keeps_technical_attributes_with_a_shifted_date(node: Node, tmp_path: Path):
+def test_the_header_keeps_technical_attributes_with_a_shifted_date(node: Node, tmp_path: Path) -> None:
     node.receive(1, PatientAge="094Y")
     (row,) = node.export(tmp_path / "out").rows
     header = json.loads(row.header)
@@ -140,7 +140,7 @@ def test_the_header_keeps_technical_attributes_with_a_shifted_date(node: Node, t
     assert not {"PatientName", "PatientID", "InstitutionName", "StationName"} & header.keys()
 
 
-def test_what_is_left_out_is_listed_with_its_reason(node: Node, tmp_path: Path):
+def test_what_is_left_out_is_listed_with_its_reason(node: Node, tmp_path: Path) -> None:
     node.receive(1, report=None)
     node.receive(2, report="Nothing under a heading.")
     node.receive(3, BurnedInAnnotation="YES")
@@ -155,7 +155,7 @@ def test_what_is_left_out_is_listed_with_its_reason(node: Node, tmp_path: Path):
     ]
 
 
-def test_studies_are_chosen_by_day_sender_and_list(node: Node, tmp_path: Path):
+def test_studies_are_chosen_by_day_sender_and_list(node: Node, tmp_path: Path) -> None:
     first, second, third = (node.receive(seed, calling=f"ROOM{seed}") for seed in (1, 2, 3))
     ids = {uid: Pseudonyms(KEY).name("study", uid) for uid in (first, second, third)}
 
@@ -171,7 +171,7 @@ def test_studies_are_chosen_by_day_sender_and_list(node: Node, tmp_path: Path):
     assert node.storage.archive.count(StudyChoice(study_instance_uids={first, "1.2.3"})) == 1
 
 
-def test_a_later_export_adds_what_came_since_and_keeps_to_its_key(node: Node, tmp_path: Path):
+def test_a_later_export_adds_what_came_since_and_keeps_to_its_key(node: Node, tmp_path: Path) -> None:
     node.receive(1)
     before = node.export(tmp_path / "out").rows
     node.receive(2)
@@ -182,7 +182,7 @@ def test_a_later_export_adds_what_came_since_and_keeps_to_its_key(node: Node, tm
         node.export(tmp_path / "out", key=b"another key, long enough")
 
 
-def test_another_key_gives_other_names(node: Node, tmp_path: Path):
+def test_another_key_gives_other_names(node: Node, tmp_path: Path) -> None:
     node.receive(1)
     (mine,), (theirs,) = (
         node.export(tmp_path / name, key=key).rows for name, key in (("a", KEY), ("b", b"k" * 16))
@@ -212,7 +212,7 @@ def structured_report(image: Path, words: str, manufacturer: str) -> bytes:
     return path.read_bytes()
 
 
-def test_structured_reports_are_read_and_drafts_of_this_program_are_not(node: Node, tmp_path: Path):
+def test_structured_reports_are_read_and_drafts_of_this_program_are_not(node: Node, tmp_path: Path) -> None:
     node.receive(1, report=None)
     (image,) = node.files.glob("*.dcm")
     (node.reports / "draft").write_bytes(structured_report(image, "No effusion.", "echo-node"))
@@ -225,21 +225,21 @@ def test_structured_reports_are_read_and_drafts_of_this_program_are_not(node: No
     assert ReportFolder(node.reports).unreadable == 1
 
 
-def test_a_report_is_found_by_uid_before_accession_number_and_in_gb_18030(node: Node, tmp_path: Path):
+def test_a_report_is_found_by_uid_before_accession_number_and_in_gb_18030(node: Node, tmp_path: Path) -> None:
     uid = node.receive(1)
     (node.reports / f"{uid}.txt").write_bytes("检查所见：两肺清晰。\n诊断意见：未见异常。".encode("gb18030"))
     (row,) = node.export(tmp_path / "out").rows
     assert (row.language, row.findings, row.impression) == ("zh", "两肺清晰。", "未见异常。")
 
 
-def test_a_text_of_no_known_encoding_is_listed(node: Node, tmp_path: Path):
+def test_a_text_of_no_known_encoding_is_listed(node: Node, tmp_path: Path) -> None:
     node.receive(1)
     next(node.reports.iterdir()).write_bytes(b"FINDINGS: \xff\xff\xff")
     with pytest.raises(PermanentError, match="no encoding that is known"):
         ReportFolder(node.reports).find("1.2.3", "PHANTOM00000001")
 
 
-def test_the_command_exports_and_writes_the_card(node: Node, tmp_path: Path):
+def test_the_command_exports_and_writes_the_card(node: Node, tmp_path: Path) -> None:
     node.receive(1)
     node.storage.close()
     (tmp_path / "key").write_bytes(KEY)

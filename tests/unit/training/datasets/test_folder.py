@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-def test_images_are_those_that_the_node_would_show_the_model(folder: Path):
+def test_images_are_those_that_the_node_would_show_the_model(folder: Path) -> None:
     examples = FolderExamples(folder, "train", SQUARE)
     assert len(examples) == 5
     images = examples.images([3, 0])
@@ -48,19 +48,19 @@ def test_images_are_those_that_the_node_would_show_the_model(folder: Path):
     assert examples.findings(0) == []
 
 
-def test_other_splits_and_fewer_rows(folder: Path):
+def test_other_splits_and_fewer_rows(folder: Path) -> None:
     assert len(FolderExamples(folder, "test", SQUARE)) == 1
     assert len(FolderExamples(folder, "train", SQUARE, count=2)) == 2
     with pytest.raises(ConfigError, match="no row of split 'validation'"):
         FolderExamples(folder, "validation", SQUARE)
 
 
-def test_a_preparation_that_keeps_shapes_is_refused(folder: Path):
+def test_a_preparation_that_keeps_shapes_is_refused(folder: Path) -> None:
     with pytest.raises(ConfigError, match="resize must be square"):
         FolderExamples(folder, "train", ImagePreparation(resize="smart"))
 
 
-def test_training_runs_on_a_folder(folder: Path, tmp_path: Path):
+def test_training_runs_on_a_folder(folder: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(
         RECIPE.format(start=write_checkpoint(tmp_path / "start"), path=folder), encoding="utf-8"
@@ -86,7 +86,7 @@ def test_a_model_that_learns_from_phantoms_is_a_demonstration(tmp_path: Path) ->
         ("data.source=phantom", "data.count says how many"),
     ],
 )
-def test_a_recipe_that_lacks_its_data_is_refused(tmp_path: Path, override: str, message: str):
+def test_a_recipe_that_lacks_its_data_is_refused(tmp_path: Path, override: str, message: str) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(RECIPE.format(start="x", path="y"), encoding="utf-8")
     with pytest.raises(ConfigError, match=message):

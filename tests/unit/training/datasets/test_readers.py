@@ -23,7 +23,7 @@ def split_found(found: list[Found]) -> tuple[list[Candidate], dict[str, str]]:
 
 
 class TestManifest:
-    def test_reports_are_parsed_and_broken_lines_listed(self, tmp_path: Path):
+    def test_reports_are_parsed_and_broken_lines_listed(self, tmp_path: Path) -> None:
         lines = [
             json.dumps({"image": "a.png", "report": "Findings: Clear. Impression: Normal.", "patient": 7}),
             "{",
@@ -44,11 +44,11 @@ class TestManifest:
             "row 5": "the report has no headings of findings or impression",
         }
 
-    def test_a_table_without_the_column_is_refused(self, tmp_path: Path):
+    def test_a_table_without_the_column_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(PermanentError, match="has no column image"):
             list(manifest.read(write_csv(tmp_path / "rows.csv", [{"picture": "a.png"}])))
 
-    def test_a_truncated_archive_is_named(self, tmp_path: Path):
+    def test_a_truncated_archive_is_named(self, tmp_path: Path) -> None:
         whole = gzip.compress(b"image,findings\n" + b"a.png,Clear.\n" * 1000)
         (tmp_path / "rows.csv.gz").write_bytes(whole[: len(whole) // 2])
         with pytest.raises(PermanentError, match=r"rows\.csv\.gz cannot be read"):
@@ -83,7 +83,7 @@ def mimic(tmp_path: Path) -> Path:
 
 
 class TestMimicCxr:
-    def test_reports_are_text_files(self, mimic: Path):
+    def test_reports_are_text_files(self, mimic: Path) -> None:
         (row,), rejected = split_found(list(mimic_cxr.read(mimic)))
         assert (row.key, row.patient, row.study, row.split) == ("aa", "p10000032", "s1", "validate")
         assert (row.findings, row.impression, row.view) == ("Clear.", "Normal.", "PA")
@@ -94,13 +94,13 @@ class TestMimicCxr:
             "ee": "the view is not stated",
         }
 
-    def test_or_a_table_of_sections(self, mimic: Path):
+    def test_or_a_table_of_sections(self, mimic: Path) -> None:
         rows = [{"study": "s2", "impression": "", "findings": "Effusion."}]
         write_csv(mimic / "mimic_cxr_sectioned.csv", rows)
         rows, _ = split_found(list(mimic_cxr.read(mimic)))
         assert [(row.key, row.findings) for row in rows] == [("aa", "Clear."), ("bb", "Effusion.")]
 
-    def test_dicom_and_jpeg_are_both_built(self, mimic: Path):
+    def test_dicom_and_jpeg_are_both_built(self, mimic: Path) -> None:
         write_csv(
             mimic / "mimic_cxr_sectioned.csv", [{"study": "s2", "impression": "", "findings": "Effusion."}]
         )
@@ -120,7 +120,7 @@ XML = """<?xml version="1.0"?><eCitation><MedlineCitation><Article><Abstract>
 
 
 class TestOpenI:
-    def test_xml_reports(self, tmp_path: Path):
+    def test_xml_reports(self, tmp_path: Path) -> None:
         reports = tmp_path / "ecgen-radiology"
         reports.mkdir()
         (reports / "1.xml").write_text(XML, encoding="utf-8")
@@ -137,7 +137,7 @@ class TestOpenI:
             "4": "the report names no image",
         }
 
-    def test_a_table_of_projections_names_the_frontal_image(self, tmp_path: Path):
+    def test_a_table_of_projections_names_the_frontal_image(self, tmp_path: Path) -> None:
         (tmp_path / "1.xml").write_text(XML, encoding="utf-8")
         rows = [{"uid": 1, "filename": "1_1_IM-0001-4001.dcm.png", "projection": "Frontal"}]
         write_csv(tmp_path / "indiana_projections.csv", rows)
@@ -145,7 +145,7 @@ class TestOpenI:
         (row,), _ = split_found(list(openi.read(tmp_path)))
         assert (row.image.name, row.view) == ("1_1_IM-0001-4001.dcm.png", "frontal")
 
-    def test_annotation_json(self, tmp_path: Path):
+    def test_annotation_json(self, tmp_path: Path) -> None:
         case = {"id": "CXR1", "report": "Clear.", "image_path": ["CXR1/0.png", "CXR1/1.png"], "split": "val"}
         content = {"train": [], "val": [case, {"id": "CXR2"}]}
         (tmp_path / "annotation.json").write_text(json.dumps(content), encoding="utf-8")
@@ -154,13 +154,13 @@ class TestOpenI:
         assert (row.findings, row.impression, row.split) == ("Clear.", "", "val")
         assert rejected == {"row 2": "the row lacks id, report or image_path"}
 
-    def test_a_truncated_annotation_is_named(self, tmp_path: Path):
+    def test_a_truncated_annotation_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "annotation.json").write_text('{"train": [', encoding="utf-8")
         with pytest.raises(PermanentError, match="is it whole"):
             list(openi.read(tmp_path))
 
 
-def test_chexpert_plus(tmp_path: Path):
+def test_chexpert_plus(tmp_path: Path) -> None:
     common = {"deid_patient_id": "patient1", "ap_pa": "PA", "split": "train", "section_impression": "Normal."}
     images = {
         "train/patient1/study1/view1_frontal.jpg": "Frontal",
@@ -179,7 +179,7 @@ def test_chexpert_plus(tmp_path: Path):
     assert detect(tmp_path) == "chexpert-plus"
 
 
-def test_rexgradient(tmp_path: Path):
+def test_rexgradient(tmp_path: Path) -> None:
     image = "../deid_png/GRDN1/ACC1/studies/1.2/series/1.3/instances/1.4.png"
     study = {
         "Findings": "Clear.",
@@ -202,12 +202,12 @@ def test_rexgradient(tmp_path: Path):
     assert detect(tmp_path) == "rexgradient"
 
 
-def test_an_unknown_layout_is_refused_with_those_that_are_known(tmp_path: Path):
+def test_an_unknown_layout_is_refused_with_those_that_are_known(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="export, manifest, mimic-cxr, chexpert-plus, rexgradient, openi"):
         detect(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["mimic-cxr", "openi", "chexpert-plus", "rexgradient"])
-def test_a_folder_without_its_tables_is_refused(name: str, tmp_path: Path):
+def test_a_folder_without_its_tables_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(PermanentError, match="has n"):
         list(READERS[name](tmp_path))

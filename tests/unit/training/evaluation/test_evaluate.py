@@ -47,7 +47,7 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     return evaluate(student, PhantomCases(3, 6, 140), Plan(5, 0.9), lambda _: None, lambda _: None)
 
 
-def test_rows_keep_the_names_that_others_build_on(phantoms: Evaluation):
+def test_rows_keep_the_names_that_others_build_on(phantoms: Evaluation) -> None:
     assert [row["decoder"] for row in phantoms.rows] == ROWS
     for row in phantoms.rows:
         assert {"coherent_sentences", "facts", "tokens_per_forward", "garbled", "f1_micro", "bleu_4"} <= set(
@@ -56,17 +56,17 @@ def test_rows_keep_the_names_that_others_build_on(phantoms: Evaluation):
     json.dumps(phantoms.rows, allow_nan=False)
 
 
-def test_always_normal_is_coherent_and_finds_nothing(phantoms: Evaluation):
+def test_always_normal_is_coherent_and_finds_nothing(phantoms: Evaluation) -> None:
     normal = phantoms.rows[-1]
     assert (normal["coherent_sentences"], normal["garbled"], normal["f1_micro"]) == (1, 0, 0)
 
 
-def test_a_model_that_learnt_nothing_writes_garble(phantoms: Evaluation):
+def test_a_model_that_learnt_nothing_writes_garble(phantoms: Evaluation) -> None:
     assert phantoms.rows[0]["garbled"] == 1
     assert phantoms.of_references.garbled == 0
 
 
-def test_the_references_of_phantoms_get_every_fact_right():
+def test_the_references_of_phantoms_get_every_fact_right() -> None:
     cases = PhantomCases(4, 6, 140)
     assert cases.truth_of(cases.references) == {"coherent_sentences": 1, "facts": 1, "contradictions": 0}
     assert [cases.labels_of(text) for text in cases.references] == cases.labels
@@ -75,14 +75,14 @@ def test_the_references_of_phantoms_get_every_fact_right():
     assert verdicts == {"right"}
 
 
-def test_wrong_and_incoherent_sentences_of_a_phantom_are_told_apart():
+def test_wrong_and_incoherent_sentences_of_a_phantom_are_told_apart() -> None:
     cases = PhantomCases(1, 6, 140)
     garbled = cases.references[0].replace("Impression:", "The the lung. Impression:")
     assert MarkedSentence("findings", "The the lung.", "incoherent") in cases.mark(0, garbled)
     assert "wrong" in {sentence.verdict for sentence in cases.mark(0, cases.always_normal()[0])}
 
 
-def test_a_file_of_reports_is_evaluated_with_its_wordings_apart(tmp_path: Path):
+def test_a_file_of_reports_is_evaluated_with_its_wordings_apart(tmp_path: Path) -> None:
     student = checkpoint.load(str(write_checkpoint(tmp_path / "small")))
     path = _jsonl(tmp_path, normalised="Findings: The heart is normal. Impression: Normal.")
     cases = open_cases(str(path), 1, ImagePreparation.load(student.folder))
@@ -94,7 +94,7 @@ def test_a_file_of_reports_is_evaluated_with_its_wordings_apart(tmp_path: Path):
     assert "Against the normalised references" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-def test_the_test_split_of_a_data_set_is_evaluated(tmp_path: Path):
+def test_the_test_split_of_a_data_set_is_evaluated(tmp_path: Path) -> None:
     rows = [*manifest_rows(tmp_path, 2), *manifest_rows(tmp_path / "held_out", 3, "test")]
     for place, row in enumerate(rows[2:]):
         row |= {"image": f"held_out/{row['image']}", "patient": f"other {place}"}
@@ -108,7 +108,7 @@ def test_the_test_split_of_a_data_set_is_evaluated(tmp_path: Path):
         open_cases(str(tmp_path / "only_train"), 1, ImagePreparation(resize="square", side=56))
 
 
-def test_pictures_of_many_sizes_are_drafted_in_their_order(tmp_path: Path):
+def test_pictures_of_many_sizes_are_drafted_in_their_order(tmp_path: Path) -> None:
     loaded = checkpoint.load(str(write_checkpoint(tmp_path)))
     preparation = ImagePreparation.load(loaded.folder)
     rng = np.random.default_rng(0)
@@ -135,7 +135,7 @@ def test_pictures_of_many_sizes_are_drafted_in_their_order(tmp_path: Path):
         ("", ConfigError, "the file holds no studies"),
     ],
 )
-def test_a_bad_line_is_named(line: str, error: type[Exception], message: str, tmp_path: Path):
+def test_a_bad_line_is_named(line: str, error: type[Exception], message: str, tmp_path: Path) -> None:
     path = tmp_path / "studies.jsonl"
     path.write_text(line, encoding="utf-8")
     with pytest.raises(error, match=message):
@@ -143,12 +143,12 @@ def test_a_bad_line_is_named(line: str, error: type[Exception], message: str, tm
 
 
 @pytest.mark.parametrize("data", ["phantom:0", "phantom:x", "folder", "none.jsonl"])
-def test_data_of_another_form_is_refused(data: str):
+def test_data_of_another_form_is_refused(data: str) -> None:
     with pytest.raises(ConfigError, match="--data"):
         open_cases(data, 0, ImagePreparation(resize="square", side=56))
 
 
-def test_labels_that_come_with_studies_are_taken_as_they_are():
+def test_labels_that_come_with_studies_are_taken_as_they_are() -> None:
     cases = ReportCases("x", [], ["No effusion."], labels=[{"Pleural Effusion": "positive"}])
     assert cases.labels == [{"Pleural Effusion": "positive"}]
     assert ReportCases("x", [], ["No effusion."]).labels[0]["Pleural Effusion"] == "negative"
@@ -171,7 +171,7 @@ class _Outside(HTMLParser):
         ]
 
 
-def test_the_page_fetches_nothing_and_holds_every_plot(phantoms: Evaluation, tmp_path: Path):
+def test_the_page_fetches_nothing_and_holds_every_plot(phantoms: Evaluation, tmp_path: Path) -> None:
     normal = phantoms.results[-1].measured.texts
     written = tuple(
         replace(result, measured=replace(result.measured, texts=normal)) for result in phantoms.results
@@ -191,7 +191,7 @@ def test_the_page_fetches_nothing_and_holds_every_plot(phantoms: Evaluation, tmp
     assert '<span class="tag">wrong</span>' in html
 
 
-def test_texts_are_escaped(tmp_path: Path):
+def test_texts_are_escaped(tmp_path: Path) -> None:
     student = checkpoint.load(str(write_checkpoint(tmp_path / "small")))
     cases = open_cases(str(_jsonl(tmp_path)), 1, ImagePreparation.load(student.folder))
     done = evaluate(student, cases, Plan(1, 0.9), lambda _: None, lambda _: None)
@@ -203,7 +203,7 @@ def test_texts_are_escaped(tmp_path: Path):
     assert escape_markdown("a|b\n_c_") == "a\\|b \\_c\\_"
 
 
-def test_a_folder_that_cannot_be_made_is_refused_before_the_measuring(tmp_path: Path):
+def test_a_folder_that_cannot_be_made_is_refused_before_the_measuring(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="the folder cannot be made"):
         prepare_folder(tmp_path / "file")

@@ -34,7 +34,7 @@ NOBODY = Identity(
         ("X-ray of the chest.", "X-ray of the chest."),
     ],
 )
-def test_what_the_header_knows_is_taken_out(text: str, expected: str):
+def test_what_the_header_knows_is_taken_out(text: str, expected: str) -> None:
     assert scrub(text, IDENTITY) == expected
 
 
@@ -61,7 +61,7 @@ def test_what_the_header_knows_is_taken_out(text: str, expected: str):
         ("报告医师：李华。", "报告医师[NAME]。"),
     ],
 )
-def test_what_looks_like_a_name_a_date_or_a_number_is_taken_out(text: str, expected: str):
+def test_what_looks_like_a_name_a_date_or_a_number_is_taken_out(text: str, expected: str) -> None:
     assert scrub(text, NOBODY) == expected
 
 
@@ -78,11 +78,11 @@ def test_what_looks_like_a_name_a_date_or_a_number_is_taken_out(text: str, expec
         "心影不大。",
     ],
 )
-def test_medicine_stays_as_it_is(text: str):
+def test_medicine_stays_as_it_is(text: str) -> None:
     assert scrub(text, NOBODY) == text
 
 
-def test_shifts_are_whole_days_into_the_past_and_differ_between_patients():
+def test_shifts_are_whole_days_into_the_past_and_differ_between_patients() -> None:
     names = Pseudonyms(b"k" * 16)
     shifts = {names.shift(f"patient {number}").days for number in range(50)}
     assert len(shifts) > 40

@@ -56,25 +56,25 @@ class TestRules:
             ),
         ],
     )
-    def test_every_region_is_explicit_in_order(self, findings: str, impression: str, expected: str):
+    def test_every_region_is_explicit_in_order(self, findings: str, impression: str, expected: str) -> None:
         text = by_rules(findings, impression)
         assert text == expected
         assert by_rules(text, impression) == text
         assert silent_regions(text) == []
 
     @pytest.mark.parametrize("region", REGIONS, ids=lambda region: region.name)
-    def test_a_normal_sentence_names_its_region_and_no_finding(self, region):
+    def test_a_normal_sentence_names_its_region_and_no_finding(self, region) -> None:
         assert region_of(region.normal) is region
         assert positives(region.normal) == frozenset()
         assert difference("", "", region.normal) == ""
 
-    def test_a_region_is_not_called_normal_against_the_impression(self):
+    def test_a_region_is_not_called_normal_against_the_impression(self) -> None:
         text = by_rules("Two views.", "Possible right rib fracture and pneumothorax.")
         assert "intact" not in text
         assert "no pleural effusion" not in text
         assert "Possible right rib fracture" in text
 
-    def test_sentences_stay_as_they_were_written(self):
+    def test_sentences_stay_as_they_were_written(self) -> None:
         findings = "Heart normal in size; lungs hyperinflated. Scoliosis."
         assert all(
             sentence in by_rules(findings, "")
@@ -93,11 +93,11 @@ class TestRules:
         ("There may be a small left pleural effusion.", "another certainty or side: Pleural Effusion"),
     ],
 )
-def test_a_difference_in_meaning_is_named(rewritten: str, expected: str):
+def test_a_difference_in_meaning_is_named(rewritten: str, expected: str) -> None:
     assert difference(FINDINGS, IMPRESSION, rewritten) == expected
 
 
-def test_an_abnormality_without_a_class_counts_too():
+def test_an_abnormality_without_a_class_counts_too() -> None:
     assert (
         difference("There is scoliosis.", "", "The bones are intact.") == "lost: an abnormality of no class"
     )
@@ -128,7 +128,7 @@ class Server(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     server: Server
 
-    def do_POST(self):
+    def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.keys.append(self.headers.get("Authorization"))
         self.server.requests.append(body)
@@ -158,7 +158,7 @@ def serving(answer: Callable[[str, int], tuple[int, str]]) -> Iterator[Server]:
 
 
 class TestEndpoint:
-    def test_an_answer_is_asked_for_once_even_by_a_later_run(self, tmp_path: Path):
+    def test_an_answer_is_asked_for_once_even_by_a_later_run(self, tmp_path: Path) -> None:
         with serving(lambda _report, _count: chat(f" {GOOD}\n")) as server:
             first = Endpoint(server.url, "m", tmp_path / "answers", api_key="secret")
             assert first.rewrite(FINDINGS, IMPRESSION) == first.rewrite(FINDINGS, IMPRESSION) == GOOD
@@ -172,7 +172,7 @@ class TestEndpoint:
             assert later.rewrite("Other.", "") == GOOD
         assert len(Endpoint(server.url, "m", tmp_path / "answers")._known) == 2
 
-    def test_a_busy_server_is_asked_again_after_the_time_that_it_names(self, tmp_path: Path):
+    def test_a_busy_server_is_asked_again_after_the_time_that_it_names(self, tmp_path: Path) -> None:
         pauses: list[float] = []
         answers = {1: (429, ""), 2: (500, "")}
         with serving(lambda _report, count: answers.get(count, chat(GOOD))) as server:
@@ -180,7 +180,7 @@ class TestEndpoint:
             assert endpoint.rewrite(FINDINGS, IMPRESSION) == GOOD
         assert pauses == [7.0, 2.0]
 
-    def test_a_server_that_stays_broken_ends_the_run(self, tmp_path: Path):
+    def test_a_server_that_stays_broken_ends_the_run(self, tmp_path: Path) -> None:
         pauses: list[float] = []
         with serving(lambda _report, _count: (503, "")) as server:
             endpoint = Endpoint(server.url, "m", tmp_path / "answers", attempts=3, sleep=pauses.append)
@@ -190,7 +190,7 @@ class TestEndpoint:
         with pytest.raises(TransientError, match="URLError"):
             endpoint.rewrite(FINDINGS, IMPRESSION)
 
-    def test_a_refusal_is_a_matter_of_configuration(self, tmp_path: Path):
+    def test_a_refusal_is_a_matter_of_configuration(self, tmp_path: Path) -> None:
         with (
             serving(lambda _report, _count: (401, "")) as server,
             pytest.raises(ConfigError, match=rf"HTTP 401.*{KEY_VARIABLE}"),
@@ -200,7 +200,7 @@ class TestEndpoint:
             Endpoint("file:///etc/passwd", "m", tmp_path / "answers")
 
     @pytest.mark.parametrize("content", ["<html>", "[]", '{"choices": []}', chat("  ")[1]])
-    def test_an_answer_that_is_none_is_told(self, content: str, tmp_path: Path):
+    def test_an_answer_that_is_none_is_told(self, content: str, tmp_path: Path) -> None:
         with (
             serving(lambda _report, _count: (200, content)) as server,
             pytest.raises(PermanentError, match="answer is"),
@@ -221,7 +221,7 @@ class TestNormalise:
         build_manifest(tmp_path, tmp_path / "in", rows)
         return tmp_path / "in"
 
-    def test_rules_need_no_network_and_give_the_same_twice(self, folder: Path, tmp_path: Path):
+    def test_rules_need_no_network_and_give_the_same_twice(self, folder: Path, tmp_path: Path) -> None:
         facts = normalise(folder, tmp_path / "out")
         rows = Dataset(tmp_path / "out").rows
         assert [row.wording for row in rows] == ["rules", "rules", "rules", "author", "author", "rules"]
@@ -235,7 +235,7 @@ class TestNormalise:
         normalise(folder, tmp_path / "again")
         assert Dataset(tmp_path / "again").rows == rows
 
-    def test_only_a_faithful_wording_is_taken(self, folder: Path, tmp_path: Path):
+    def test_only_a_faithful_wording_is_taken(self, folder: Path, tmp_path: Path) -> None:
         def answer(report: str, _count: int) -> tuple[int, str]:
             if "pneumothorax" in report:
                 return chat("All is normal.")
@@ -250,7 +250,7 @@ class TestNormalise:
         assert "by rules: the model's wording lost" in facts.rejected
         assert "by rules: the endpoint's answer is no chat completion" in facts.rejected
 
-    def test_a_run_that_the_endpoint_ended_goes_on(self, folder: Path, tmp_path: Path):
+    def test_a_run_that_the_endpoint_ended_goes_on(self, folder: Path, tmp_path: Path) -> None:
         with serving(lambda report, _count: (500, "") if "enlarged" in report else chat(GOOD)) as server:
             broken = Endpoint(server.url, "m", tmp_path / "answers", attempts=1)
             with pytest.raises(TransientError):
@@ -263,12 +263,12 @@ class TestNormalise:
         assert len(Dataset(tmp_path / "out")) == 6
         assert len((tmp_path / "out" / FALLBACKS_FILE).read_text(encoding="utf-8").splitlines()) == 3
 
-    def test_the_source_is_never_written_over(self, folder: Path):
+    def test_the_source_is_never_written_over(self, folder: Path) -> None:
         with pytest.raises(ConfigError, match="folder of its own"):
             normalise(folder, folder)
 
 
-def test_the_commands_build_normalise_and_write_cards(tmp_path: Path):
+def test_the_commands_build_normalise_and_write_cards(tmp_path: Path) -> None:
     rows = manifest_rows(tmp_path, 3)
     header = ",".join(rows[0])
     lines = "".join(",".join(map(str, row.values())) + "\n" for row in rows)

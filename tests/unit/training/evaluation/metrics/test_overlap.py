@@ -19,7 +19,7 @@ def _reports(seed: int, count: int = 12) -> list[str]:
     return [dataset.truth(index)[1].text for index in range(count)]
 
 
-def test_equal_texts_get_the_highest_scores():
+def test_equal_texts_get_the_highest_scores() -> None:
     reports = _reports(1)
     figures = overlap(reports, reports, NOTED.append)
     assert figures.pop("cider") > 9.9
@@ -27,7 +27,7 @@ def test_equal_texts_get_the_highest_scores():
     assert set(figures) == {"bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l"}
 
 
-def test_longer_n_grams_are_harder():
+def test_longer_n_grams_are_harder() -> None:
     figures = overlap(_reports(1), _reports(2), NOTED.append)
     bleu = [figures[f"bleu_{order}"] for order in (1, 2, 3, 4)]
     assert bleu == sorted(bleu, reverse=True)
@@ -35,7 +35,7 @@ def test_longer_n_grams_are_harder():
     assert 0 < figures["rouge_l"] < 1
 
 
-def test_bleu_of_the_whole_is_that_of_sacrebleu():
+def test_bleu_of_the_whole_is_that_of_sacrebleu() -> None:
     sacrebleu = pytest.importorskip("sacrebleu")
     drafts, references = _reports(1), _reports(2)
     for order in (1, 4):
@@ -44,7 +44,7 @@ def test_bleu_of_the_whole_is_that_of_sacrebleu():
         assert overlap(drafts, references, NOTED.append)[f"bleu_{order}"] == pytest.approx(expected)
 
 
-def test_rouge_is_that_of_rouge_score():
+def test_rouge_is_that_of_rouge_score() -> None:
     scoring = pytest.importorskip("rouge_score.rouge_scorer")
     drafts, references = _reports(1), _reports(2)
     scorer = scoring.RougeScorer(["rougeL"], use_stemmer=True)
@@ -53,12 +53,12 @@ def test_rouge_is_that_of_rouge_score():
     assert overlap(drafts, references, NOTED.append)["rouge_l"] == pytest.approx(expected)
 
 
-def test_empty_drafts_score_0():
+def test_empty_drafts_score_0() -> None:
     figures = overlap([""] * 3, _reports(1, 3), NOTED.append)
     assert set(figures.values()) == {0}
 
 
-def test_cider_is_that_of_pycocoevalcap():
+def test_cider_is_that_of_pycocoevalcap() -> None:
     scoring = pytest.importorskip("pycocoevalcap.cider.cider")
     drafts, references = _reports(1), _reports(2)
     said, meant = ({i: [" ".join(words(t))] for i, t in enumerate(s)} for s in (drafts, references))
@@ -67,13 +67,13 @@ def test_cider_is_that_of_pycocoevalcap():
 
 @pytest.mark.skipif(bool(why_not()), reason=why_not() or "METEOR is here")
 @pytest.mark.slow
-def test_meteor_is_1_for_equal_texts_and_less_for_others():
+def test_meteor_is_1_for_equal_texts_and_less_for_others() -> None:
     reports = _reports(1, 3)
     assert meteor(reports, reports) == pytest.approx(1.0, abs=0.01)
     assert 0 < meteor(_reports(2, 3), reports) < 0.8
 
 
-def test_what_is_not_installed_is_left_out_with_a_line(monkeypatch: pytest.MonkeyPatch):
+def test_what_is_not_installed_is_left_out_with_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("sacrebleu", "rouge_score"):
         monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.setattr("training.evaluation.metrics.overlap.find_spec", lambda name: None)
@@ -85,12 +85,12 @@ def test_what_is_not_installed_is_left_out_with_a_line(monkeypatch: pytest.Monke
     ]
 
 
-def test_without_java_meteor_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+def test_without_java_meteor_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert "default-jre-headless" in why_not()
 
 
-def test_without_the_package_meteor_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+def test_without_the_package_meteor_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(meteor_module.shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(meteor_module, "find_spec", lambda name: None)
     assert why_not() == "METEOR is left out: pip install 'echo-node[meteor]'"
