@@ -58,8 +58,8 @@ def test_the_order_of_studies_changes_no_point(of_pairs: list[tuple[Labels, Labe
 @given(st.integers(0, 10_000), st.floats(0.2, 0.8), st.floats(0.1, 0.5))
 def test_an_interval_holds_its_point(seed: int, prevalence: float, error: float) -> None:
     rng = np.random.default_rng(seed)
-    truth = rng.random((80, 3)) < prevalence
-    drafted = truth ^ (rng.random((80, 3)) < error)
+    truth = rng.random((200, 3)) < prevalence
+    drafted = truth ^ (rng.random((200, 3)) < error)
     for score in _scores([(_labels(d), _labels(t)) for d, t in zip(drafted, truth, strict=True)]).values():
         for figure in (score.precision, score.recall, score.f1):
             assert figure.low <= figure.point <= figure.high
