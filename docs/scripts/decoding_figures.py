@@ -75,7 +75,7 @@ def main() -> None:
     print("| decoder | | coherent | facts | tokens a forward |\n|---|---|---|---|---|")
     for way in ways():
         loaded: Checkpoint = teacher if way.teacher else student
-        drafts = draft(loaded, preparation, cases.pictures, way.settings)
+        drafts = draft(loaded, preparation, cases.images, way.settings)
         figures, speed = cases.truth_of(drafts.texts), drafts.tokens_per_forward or 0.0
         coherent = figures["coherent_sentences"] or 0.0
         points.setdefault(way.curve, []).append((speed, coherent, way.label))
@@ -87,7 +87,7 @@ def main() -> None:
         print("no reliability diagram: `echo-node calibrate` has not been run")
         return
     marked = draft(
-        student, preparation, cases.pictures, replace(settings_of("adaptive", _DEFAULT, 160), check="mark")
+        student, preparation, cases.images, replace(settings_of("adaptive", _DEFAULT, 160), check="mark")
     )
     _draw_reliability(reliability(judge(marked.decoded, cases.truths, student.tokenizer), calibration))
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from echo_node.errors import ConfigError, EchoNodeError
-from training.ablations.harness import Harness, Order
+from training.ablations.harness import AblationRequest, Harness
 from training.ablations.plan import PAPER, load_plan
 from training.ablations.runs import Changes
 
@@ -61,8 +61,10 @@ def ablations(
         {stage: _number("--steps", n) for stage, n in updates.items()},
         {name: Path(folder) for name, folder in taken.items()},
     )
-    order = Order(tuple(_number("--seeds", n) for n in seeds.split(",")), count, tuple(only or ()), changes)
-    harness = Harness(loaded, order, out, console)
+    request = AblationRequest(
+        tuple(_number("--seeds", n) for n in seeds.split(",")), count, tuple(only or ()), changes
+    )
+    harness = Harness(loaded, request, out, console)
     if dry_run:
         _list(harness)
         return

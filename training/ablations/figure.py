@@ -8,7 +8,7 @@ from typing import Any
 
 from training.ablations.measure import Row
 from training.ablations.plan import AblationPlan, Claim
-from training.ablations.results import Measured, Spread, spreads_of
+from training.ablations.results import Measurement, Spread, spreads_of
 
 _PANELS = {"coherent_sentences": "coherent sentences", "f1_micro": "micro F1 of findings"}
 _SPEED = "tokens_per_forward"
@@ -17,7 +17,7 @@ _GREY = "#8a8a9a"
 
 
 def draw(
-    plan: AblationPlan, measured: Sequence[Measured], folder: Path, note: Callable[[str], None]
+    plan: AblationPlan, measured: Sequence[Measurement], folder: Path, note: Callable[[str], None]
 ) -> list[str]:
     """Draw `<claim>.svg` for each claim that has figures; return their names. Needs matplotlib.
 
@@ -40,7 +40,7 @@ def draw(
     return drawn
 
 
-def _draw(plan: AblationPlan, claim: Claim, measured: Sequence[Measured], path: Path) -> None:
+def _draw(plan: AblationPlan, claim: Claim, measured: Sequence[Measurement], path: Path) -> None:
     from matplotlib import pyplot as plt
     from matplotlib.lines import Line2D
 

@@ -12,13 +12,13 @@ from rich.console import Console
 from training.ablations import figure
 from training.ablations.measure import CasesFor, Measurements, phantoms
 from training.ablations.plan import AblationPlan
-from training.ablations.results import Failure, Measured, markdown
+from training.ablations.results import Failure, Measurement, markdown
 from training.ablations.runs import Changes, Runs, TrainingRun, in_order
 from training.file_cache import write_whole
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class AblationRequest:
     """What is asked for.
 
     Attributes:
@@ -44,7 +44,7 @@ class Harness:
     def __init__(
         self,
         plan: AblationPlan,
-        order: Order,
+        request: AblationRequest,
         out: Path,
         console: Console,
         cases_for: CasesFor | None = None,
@@ -53,7 +53,7 @@ class Harness:
 
         Args:
             plan: variants and claims.
-            order: which of them, and how.
+            request: variants and seeds to run, and changes to their recipes.
             out: the folder.
             console: told how it goes.
             cases_for: gives what is measured on; held-out phantoms by default.
@@ -61,19 +61,19 @@ class Harness:
         Raises:
             ConfigError: a recipe is wrong with its changes, or the plan has no such claim or variant.
         """
-        self._plan, self._order, self._out, self._console = plan, order, out, console
-        runs = Runs(plan, order.changes, out)
-        pairs = [(name, seed) for seed in order.seeds for name in plan.variants]
+        self._plan, self._request, self._out, self._console = plan, request, out, console
+        runs = Runs(plan, request.changes, out)
+        pairs = [(name, seed) for seed in request.seeds for name in plan.variants]
         self._all = {pair: runs.of(*pair) for pair in pairs}
-        wanted = plan.wanted(order.only)
-        self._wanted = [(name, seed) for seed in order.seeds for name in wanted]
+        wanted = plan.wanted(request.only)
+        self._wanted = [(name, seed) for seed in request.seeds for name in wanted]
         self._failed: dict[str, str] = {}
-        cases = cases_for or phantoms(order.count)
-        self._measurements = Measurements(plan, order.count, cases, out / "measured")
+        cases = cases_for or phantoms(request.count)
+        self._measurements = Measurements(plan, request.count, cases, out / "measured")
 
     @property
     def training(self) -> list[TrainingRun]:
-        """Every run that the order needs, in its order; finished ones too."""
+        """Every run that the request needs, in training order; finished ones too."""
         return in_order([self._all[pair] for pair in self._wanted])
 
     def variants_of(self, run: TrainingRun) -> list[str]:
@@ -128,13 +128,13 @@ class Harness:
         """Write the results of whatever has been measured, now or before."""
         own = {(name, run.seed): run for (name, _), run in self._all.items()}  # one run may serve all seeds
         measured = [
-            Measured(name, seed, decoder, str(run.folder), figures)
+            Measurement(name, seed, decoder, str(run.folder), figures)
             for (name, seed), run in own.items()
             for decoder, figures in self._measurements.of(run).items()
         ]
         write_whole(self._out / "results.jsonl", "".join(each.line for each in measured))
         drawn = figure.draw(self._plan, measured, self._out, self._console.print)
-        page = markdown(self._plan, measured, failures, self._order.count, drawn)
+        page = markdown(self._plan, measured, failures, self._request.count, drawn)
         write_whole(self._out / "results.md", page)
 
 

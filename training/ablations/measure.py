@@ -80,7 +80,7 @@ class Measurements:
         cases, kept = self._cases_for(preparation), self._kept(run)
         for decoder, settings in missing.items():
             progress(decoder)
-            drafts = draft(model, preparation, cases.pictures, settings)
+            drafts = draft(model, preparation, cases.images, settings)
             row = result_of(decoder, drafts, cases, Plan(CASES_SEED, 0.0), progress).row
             figures = {name: row[name] for name in FIGURES}
             kept.append({"measured_by": self._measured_by(settings), "figures": figures})

@@ -22,7 +22,7 @@ COLUMNS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Measurement:
     """A variant of one seed by one decoder."""
 
     variant: str
@@ -75,7 +75,7 @@ Spreads = dict[tuple[str, str], dict[str, Spread | None]]
 """Figures by variant and decoder; each by its name."""
 
 
-def spreads_of(measured: Sequence[Measured]) -> Spreads:
+def spreads_of(measured: Sequence[Measurement]) -> Spreads:
     """Return every figure over the seeds."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for each in measured:
@@ -88,7 +88,7 @@ def spreads_of(measured: Sequence[Measured]) -> Spreads:
 
 def markdown(
     plan: AblationPlan,
-    measured: Sequence[Measured],
+    measured: Sequence[Measurement],
     failures: Sequence[Failure],
     count: int,
     drawn: Sequence[str],
@@ -118,7 +118,7 @@ def markdown(
     return "\n".join(parts)
 
 
-def _rows(claim: Claim, measured: Sequence[Measured], spreads: Spreads) -> Iterable[list[str]]:
+def _rows(claim: Claim, measured: Sequence[Measurement], spreads: Spreads) -> Iterable[list[str]]:
     for variant in claim.variants:
         for decoder in claim.decoders:
             if (variant, decoder) not in spreads:

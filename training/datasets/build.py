@@ -16,8 +16,8 @@ from echo_node.report_text.labeller import label
 from echo_node.report_text.phrases import NO_FINDING
 from training.datasets.deidentification.pseudonyms import PUBLIC, Pseudonyms
 from training.datasets.duplicates import SeenImages
-from training.datasets.example import Candidate, Example, Found, Rejected, example_id_of, language_of
-from training.datasets.pictures import decode_png, encode_png, frontal, image_hash, read_image
+from training.datasets.example import Candidate, Example, Found, RejectedRow, example_id_of, language_of
+from training.datasets.images import decode_png, encode_png, frontal, image_hash, read_image
 from training.datasets.shards import Facts, Writer, counted
 from training.datasets.splits import Splits
 
@@ -73,11 +73,11 @@ def build(
         splits.remember(example.patient_id, example.split)
         seen.add(example.image_hash, example.split, example.report)
         known.add(example.example_id)
-    rejected: list[Rejected] = []
+    rejected: list[RejectedRow] = []
     for row in found:
         if advance is not None:
             advance(1)
-        if isinstance(row, Rejected):
+        if isinstance(row, RejectedRow):
             rejected.append(row)
             continue
         example_id = example_id_of(options.source, row.key)
@@ -86,7 +86,7 @@ def build(
         try:
             example = _example(row, example_id, options, splits, seen)
         except PermanentError as error:
-            rejected.append(Rejected(row.key, str(error)))
+            rejected.append(RejectedRow(row.key, str(error)))
             continue
         known.add(example_id)
         writer.add(example)

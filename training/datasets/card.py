@@ -14,7 +14,7 @@ from echo_node.durable_files import write_durably
 from echo_node.errors import PermanentError
 from echo_node.report_text.labeller import CLASSES
 from training.datasets.example import SPLITS, Example
-from training.datasets.pictures import as_picture, decode_png
+from training.datasets.images import as_pillow, decode_png
 from training.datasets.shards import Dataset
 
 CARD_FILE = "README.md"
@@ -107,7 +107,7 @@ def _pictures(dataset: Dataset) -> bytes:
     count = min(len(dataset), _COLUMNS * _ROWS)
     sheet = Image.new("L", (_COLUMNS * _SIDE, max(1, -(-count // _COLUMNS)) * _SIDE))
     for place in range(count):
-        picture = as_picture(decode_png(dataset.image(place * len(dataset) // count)))
+        picture = as_pillow(decode_png(dataset.image(place * len(dataset) // count)))
         picture.thumbnail((_SIDE, _SIDE))
         row, column = divmod(place, _COLUMNS)
         sheet.paste(picture, (column * _SIDE, row * _SIDE))

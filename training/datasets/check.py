@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from echo_node.errors import PermanentError
-from training.datasets.pictures import decode_png
+from training.datasets.images import decode_png
 from training.datasets.shards import Dataset, read_rows
 
 

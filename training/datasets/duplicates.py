@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 
-from training.datasets.pictures import COARSE_BYTES
+from training.datasets.images import COARSE_BYTES
 
 NEAR_BITS = 15
 """The coarse hashes of one image differ in at most so many of 256 bits."""

@@ -44,14 +44,14 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class RejectedRow:
     """A row that cannot be used: its key and why, without patient data."""
 
     key: str
     reason: str
 
 
-Found: TypeAlias = Candidate | Rejected
+Found: TypeAlias = Candidate | RejectedRow
 Reader: TypeAlias = Callable[[Path], Iterator[Found]]
 
 

@@ -17,7 +17,7 @@ from echo_node.report_text.report_sections import ReportSections
 from echo_node.storage.operations.export import Archive, KeptStudy, StudyChoice
 from training.datasets.deidentification.pseudonyms import Pseudonyms
 from training.datasets.deidentification.scrub import scrub
-from training.datasets.example import Candidate, Found, Rejected
+from training.datasets.example import Candidate, Found, RejectedRow
 from training.datasets.reports import ReportFolder
 
 
@@ -46,10 +46,10 @@ class Export:
             try:
                 yield self._candidate(key, study)
             except PermanentError as error:
-                yield Rejected(key, str(error))
+                yield RejectedRow(key, str(error))
         for uid in sorted(missing):
             key = self.pseudonyms.name("study", uid)
-            yield Rejected(key, "the node has no such complete study among those chosen")
+            yield RejectedRow(key, "the node has no such complete study among those chosen")
 
     def _candidate(self, key: str, study: KeptStudy) -> Candidate:
         """Return the row of a study.

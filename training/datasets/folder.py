@@ -9,7 +9,7 @@ import numpy as np
 
 from echo_node.errors import ConfigError
 from echo_node.inference.image import ImagePreparation
-from training.datasets.pictures import decode_png
+from training.datasets.images import decode_png
 from training.datasets.shards import Dataset
 from training.examples.examples import Images
 

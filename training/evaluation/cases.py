@@ -14,7 +14,7 @@ import numpy as np
 from echo_node.report_text.draft_sections import split_sections
 from echo_node.report_text.garble import faults_of_sentence
 from echo_node.report_text.words import words
-from training.evaluation.drafting import Picture
+from training.evaluation.drafting import PreparedImage
 from training.evaluation.metrics.findings import Labels
 from training.evaluation.vocabulary import vocabulary
 from training.examples.examples import PhantomExamples
@@ -51,7 +51,7 @@ class Cases(Protocol):
 
     Attributes:
         name: what they are, for the report.
-        pictures: their images, in the size that the model gets.
+        images: their images, in the size that the model gets.
         references: their reports as they were written.
         normalised: the same in the wording of training; None where there is only one wording.
         labels: what is present in each.
@@ -62,7 +62,7 @@ class Cases(Protocol):
     @property
     def name(self) -> str: ...  # noqa: D102 - see the attributes above
     @property
-    def pictures(self) -> Sequence[Picture]: ...  # noqa: D102
+    def images(self) -> Sequence[PreparedImage]: ...  # noqa: D102
     @property
     def references(self) -> Sequence[str]: ...  # noqa: D102
     @property
@@ -102,7 +102,7 @@ class PhantomCases:
         self.name = f"phantom:{count}"
         examples = PhantomExamples(PhantomDataset(count, seed, side))
         self.truths: Sequence[Findings] = examples.truths
-        self.pictures: Sequence[Picture] = list(examples.images(range(count)))
+        self.images: Sequence[PreparedImage] = list(examples.images(range(count)))
         self.references: Sequence[str] = [examples.report(index, 0) for index in range(count)]
         self.labels: Sequence[Labels] = [_stated(labels(truth)) for truth in self.truths]
         self.vocabulary = vocabulary()
@@ -152,7 +152,7 @@ class ReportCases:
     def __init__(
         self,
         name: str,
-        pictures: Sequence[Picture],
+        images: Sequence[PreparedImage],
         references: Sequence[str],
         normalised: Sequence[str] | None = None,
         labels: Sequence[Labels] | None = None,
@@ -160,7 +160,7 @@ class ReportCases:
         """Take studies; *labels* are read from the references where none are given."""
         from echo_node.report_text.labeller import label
 
-        self.name, self.pictures = name, pictures
+        self.name, self.images = name, images
         self.references, self.normalised = references, normalised
         self._label = label
         self.labels: Sequence[Labels] = labels or [label(reference) for reference in references]

@@ -1,4 +1,4 @@
-"""Drafts of many images by one decoder, and what they cost."""
+"""Drafts of many images by one decoder, with their cost."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from training.examples.collate import prepare_prompts
 
 _BATCH = 32
 
-Picture: TypeAlias = NDArray[np.uint8]
-"""An image (H, W) in the size that the model gets."""
+PreparedImage: TypeAlias = NDArray[np.uint8]
+"""An image (H, W) in the input size of the model."""
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """Drafts of one decoder on one set: the texts and what they cost.
+class DraftSet:
+    """Drafts of one set of images by one decoder.
 
     Attributes:
-        texts: of the drafts, in the order of the images.
-        decoded: of the drafts; empty where no model wrote them.
-        seconds: from the pixels of the prepared image to the text, per draft.
+        texts: texts of the drafts, in the order of the images.
+        decoded: decoder output of each draft; empty if no model wrote the drafts.
+        seconds: mean time per draft, from the pixels of the prepared image to the text, in seconds.
     """
 
     texts: tuple[str, ...]
@@ -39,48 +39,48 @@ class Measured:
 
     @property
     def tokens_per_forward(self) -> float | None:
-        """Tokens written for each forward of the language model; None where no model wrote."""
+        """Tokens written per forward pass of the language model; None if no model wrote the drafts."""
         forwards = sum(d.forwards for d in self.decoded)
         return sum(d.written for d in self.decoded) / forwards if forwards else None
 
     @property
     def each_ended(self) -> NDArray[np.bool_]:
-        """Which drafts came to their end by themselves; all that no model wrote."""
+        """Whether each draft ended with an end token; always true if no model wrote the drafts."""
         if not self.decoded:
             return np.ones(len(self.texts), dtype=bool)
         return np.array([d.ended for d in self.decoded], dtype=bool)
 
     @property
     def ended(self) -> float:
-        """The share of drafts that came to their end by themselves."""
+        """Share of drafts that ended with an end token."""
         return float(self.each_ended.mean())
 
 
 def draft(
     loaded: Checkpoint,
     preparation: ImagePreparation,
-    pictures: Sequence[Picture] | NDArray[np.uint8],
+    images: Sequence[PreparedImage] | NDArray[np.uint8],
     settings: DecodeSettings,
-) -> Measured:
-    """Draft a report for each picture, in batches of pictures of one size, and time it."""
+) -> DraftSet:
+    """Draft a report for each image, in batches of images of the same size, and measure the time."""
     started = time.perf_counter()
     decoder, decoded = Decoder(loaded.model, settings), dict[int, Decoded]()
-    for indices in _batches(pictures):
-        inputs = prepare_prompts(np.stack([pictures[i] for i in indices]), preparation, loaded.tokenizer)
+    for indices in _batches(images):
+        inputs = prepare_prompts(np.stack([images[i] for i in indices]), preparation, loaded.tokenizer)
         with torch.inference_mode():
             prompt = loaded.model.embed_prompt(*inputs)
         decoded.update(zip(indices, decoder.write(prompt), strict=True))
-    in_order = [decoded[index] for index in range(len(pictures))]
+    in_order = [decoded[index] for index in range(len(images))]
     texts = loaded.tokenizer.batch_decode([list(d.tokens) for d in in_order], skip_special_tokens=True)
-    seconds = (time.perf_counter() - started) / max(1, len(pictures))
-    return Measured(tuple(texts), tuple(in_order), seconds)
+    seconds = (time.perf_counter() - started) / max(1, len(images))
+    return DraftSet(tuple(texts), tuple(in_order), seconds)
 
 
-def _batches(pictures: Sequence[Picture] | NDArray[np.uint8]) -> list[tuple[int, ...]]:
-    """Return the indices of each batch: pictures of one size, in their order."""
+def _batches(images: Sequence[PreparedImage] | NDArray[np.uint8]) -> list[tuple[int, ...]]:
+    """Return the indices of each batch: images of the same size, in their order."""
     by_size: dict[tuple[int, ...], list[int]] = {}
-    for index in range(len(pictures)):
-        by_size.setdefault(pictures[index].shape, []).append(index)
+    for index in range(len(images)):
+        by_size.setdefault(images[index].shape, []).append(index)
     return [
         tuple(indices[at : at + _BATCH])
         for indices in by_size.values()

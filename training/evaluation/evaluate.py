@@ -24,7 +24,7 @@ from echo_node.model.decoding.decoder import settings_of
 from echo_node.report_text.garble import Garble, garble
 from training.evaluation.calibrate import judge, reliability
 from training.evaluation.cases import Cases, PhantomCases
-from training.evaluation.drafting import Measured, draft
+from training.evaluation.drafting import DraftSet, draft
 from training.evaluation.metrics.findings import FindingScores, finding_scores
 from training.evaluation.metrics.overlap import overlap
 from training.evaluation.metrics.scorers import Scorer
@@ -56,7 +56,7 @@ class Result:
     """One decoder or control: its drafts and its figures."""
 
     row: Row
-    measured: Measured
+    measured: DraftSet
     findings: FindingScores
     garble: Garble
 
@@ -143,16 +143,16 @@ def _drafts(
     plan: Plan,
     progress: Callable[[str], None],
     leave_out: Callable[[str], None],
-) -> Iterator[tuple[str, Measured]]:
+) -> Iterator[tuple[str, DraftSet]]:
     """Yield the drafts of each decoder and control."""
     preparation = ImagePreparation.load(student.folder)
     one_step = settings_of("one_step", plan.threshold, _MAX_NEW_TOKENS)
     adaptive = settings_of("adaptive", plan.threshold, _MAX_NEW_TOKENS)
     multi_step = settings_of("multi_step", _TEACHER_THRESHOLD, _MAX_NEW_TOKENS)
 
-    def write(name: str, model: Checkpoint, settings: DecodeSettings) -> tuple[str, Measured]:
+    def write(name: str, model: Checkpoint, settings: DecodeSettings) -> tuple[str, DraftSet]:
         progress(name)
-        return name, draft(model, preparation, cases.pictures, settings)
+        return name, draft(model, preparation, cases.images, settings)
 
     yield write("one_step", student, one_step)
     yield write("adaptive", student, adaptive)
@@ -168,14 +168,14 @@ def _drafts(
             yield write("teacher_multi_step", teacher, multi_step)
             yield write("teacher_one_step", teacher, one_step)
     progress("one_step_shuffled_images")
-    order = np.random.default_rng(plan.seed).permutation(len(cases.pictures))
-    shuffled = [cases.pictures[index] for index in order]
+    order = np.random.default_rng(plan.seed).permutation(len(cases.images))
+    shuffled = [cases.images[index] for index in order]
     yield "one_step_shuffled_images", draft(student, preparation, shuffled, one_step)
-    yield "always_normal", Measured(tuple(cases.always_normal()))
+    yield "always_normal", DraftSet(tuple(cases.always_normal()))
 
 
 def result_of(
-    name: str, measured: Measured, cases: Cases, plan: Plan, leave_out: Callable[[str], None]
+    name: str, measured: DraftSet, cases: Cases, plan: Plan, leave_out: Callable[[str], None]
 ) -> Result:
     """Return the figures of a decoder's drafts."""
     drafts = measured.texts
@@ -220,7 +220,7 @@ def _against(
 
 
 def _reliability(
-    student: Checkpoint, cases: Cases, marked: Measured | None
+    student: Checkpoint, cases: Cases, marked: DraftSet | None
 ) -> tuple[tuple[float, float, int], ...]:
     calibration = Calibration.load(student.folder)
     if calibration is None or marked is None or not isinstance(cases, PhantomCases):

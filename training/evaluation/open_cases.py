@@ -55,25 +55,25 @@ def open_cases(data: str, seed: int, preparation: ImagePreparation) -> Cases:
 
 
 def _of_data_set(folder: Path, preparation: ImagePreparation) -> ReportCases:
-    from training.datasets.pictures import decode_png
+    from training.datasets.images import decode_png
     from training.datasets.shards import Dataset
 
     found = Dataset(folder)
     held_out = [(index, row) for index, row in enumerate(found.rows) if row.split == _HELD_OUT and row.report]
     if not held_out:
         raise ConfigError(f"--data {folder}: no row of split '{_HELD_OUT}' with a report")
-    pictures = [preparation.resized(decode_png(found.image(index))) for index, _ in held_out]
-    return ReportCases(folder.name, pictures, [row.report for _, row in held_out])
+    images = [preparation.resized(decode_png(found.image(index))) for index, _ in held_out]
+    return ReportCases(folder.name, images, [row.report for _, row in held_out])
 
 
 def _read(path: Path, preparation: ImagePreparation) -> ReportCases:
     rows = list(_rows(path))
     if not rows:
         raise ConfigError(f"--data {path}: the file holds no studies")
-    pictures = []
+    images = []
     for line, row in enumerate(rows, 1):
         try:
-            pictures.append(preparation.resized(read_picture(path.parent / row["image"])))
+            images.append(preparation.resized(read_picture(path.parent / row["image"])))
         except PermanentError as error:
             raise PermanentError(f"{path}, line {line}: {error}") from error
     normalised = [row["normalised"] for row in rows if "normalised" in row]
@@ -81,7 +81,7 @@ def _read(path: Path, preparation: ImagePreparation) -> ReportCases:
         raise ConfigError(
             f"--data {path}: {len(normalised)} of {len(rows)} lines have 'normalised'; all or none must"
         )
-    return ReportCases(path.name, pictures, [row["report"] for row in rows], normalised or None)
+    return ReportCases(path.name, images, [row["report"] for row in rows], normalised or None)
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:

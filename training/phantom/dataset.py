@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.phantom.findings import Findings, View
-from training.phantom.language.grammar import Report, write_report
+from training.phantom.language.grammar import PhantomReport, write_report
 from training.phantom.language.phrasebook import Language
 from training.phantom.prevalence import sample_findings
 from training.phantom.rendering.radiograph import render
@@ -22,7 +22,7 @@ class PhantomCase:
 
     image: NDArray[np.uint8]
     findings: Findings
-    report: Report
+    report: PhantomReport
 
 
 class CaseGenerators(NamedTuple):
@@ -82,7 +82,7 @@ class PhantomDataset(Sequence[PhantomCase]):
         """Make the cases one after the other."""
         return (self._make(place) for place in range(self._count))
 
-    def truth(self, index: int) -> tuple[Findings, Report]:
+    def truth(self, index: int) -> tuple[Findings, PhantomReport]:
         """Return the findings and the report of case `index` (not negative) without rendering its image."""
         rng = case_generators(self.seed, index)
         findings = sample_findings(rng.findings)

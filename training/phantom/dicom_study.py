@@ -26,7 +26,7 @@ from pydicom.uid import (
 
 from training.phantom.dataset import case_generators
 from training.phantom.findings import Findings, Patient, View
-from training.phantom.language.grammar import Report, write_report
+from training.phantom.language.grammar import PhantomReport, write_report
 from training.phantom.language.phrasebook import Language
 from training.phantom.prevalence import sample_findings
 from training.phantom.rendering.radiograph import project
@@ -62,7 +62,7 @@ _VIEWS: dict[View, _ViewTerms] = {
 }
 
 
-def study_truth(seed: int, language: Language = "en") -> tuple[Findings, Report]:
+def study_truth(seed: int, language: Language = "en") -> tuple[Findings, PhantomReport]:
     """Return what the study of this seed shows, and a report of it: case 0 of `PhantomDataset(1, seed)`."""
     rng = case_generators(seed, 0)
     findings = sample_findings(rng.findings)

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from training.phantom.dataset import case_generators
 from training.phantom.findings import Finding, Findings, Kind, View, labels
-from training.phantom.language.grammar import Report, write_report
+from training.phantom.language.grammar import PhantomReport, write_report
 from training.phantom.language.phrasebook import Language
 from training.phantom.prevalence import sample_findings
 from training.phantom.rendering.radiograph import render
@@ -29,7 +29,7 @@ class SheetCase:
     index: int
     view: View
     findings: Findings
-    report: Report
+    report: PhantomReport
     image: NDArray[np.uint8]
 
 

@@ -1,4 +1,4 @@
-"""`python -m training.view_check`: render, train, measure, and write the weights with their card."""
+"""Command line of the view check: render images, train, measure, write the weights and the model card."""
 
 from __future__ import annotations
 
@@ -14,32 +14,43 @@ from echo_node.domain.studies.appearance import Appearance
 from echo_node.errors import ConfigError, EchoNodeError
 from echo_node.inference.view_check import KNOWN, SHIPPED, ViewCheck
 from training.view_check.card import card, sheet
+from training.view_check.images import render_pools
 from training.view_check.measure import measure, table
-from training.view_check.pictures import render_pictures
-from training.view_check.train import SURE, Recipe, train
+from training.view_check.train import SURE, ViewCheckRecipe, train
 
-_PLAN = Recipe()
+_PLAN = ViewCheckRecipe()
 _HELD_OUT_SEED = 77
 _HELD_OUT = (2000, 500, 660)
+"""Number of held-out images in each pool: frontal, lateral, others."""
 _MEASURED = {each: 4000 if each is Appearance.FRONTAL else 1000 for each in KNOWN}
-"""How many held-out pictures there are of each pool, and how often they are jittered."""
+"""Number of jittered examples of each class to measure on."""
 
 
 def view_check(
-    out: Annotated[Path, typer.Option("--out", help="The folder of weights and card.")] = SHIPPED.parent,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of pictures, jitter and weights.")] = _PLAN.seed,
-    updates: Annotated[int, typer.Option("--updates", min=20, help="Of the weights.")] = _PLAN.updates,
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for the weights and the model card.")
+    ] = SHIPPED.parent,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Random seed of images, jitter and weights.")
+    ] = _PLAN.seed,
+    updates: Annotated[
+        int, typer.Option("--updates", min=20, help="Number of training updates.")
+    ] = _PLAN.updates,
     share: Annotated[
-        float, typer.Option("--share", min=0.005, max=1.0, help="Of the pictures, for a quick try.")
+        float,
+        typer.Option("--share", min=0.005, max=1.0, help="Share of the images to use, for a quick trial."),
     ] = 1.0,
     pictures: Annotated[
-        Path | None, typer.Option("--pictures", metavar="FILE.png", help="Draw held-out examples there.")
+        Path | None,
+        typer.Option("--pictures", metavar="FILE.png", help="File for a sheet of held-out examples."),
     ] = None,
 ) -> None:
-    """Train the check of views on phantoms and measure it on others, in some minutes on one core."""
+    """Train the view check on phantoms and measure it on others: a few minutes on one core."""
     if seed == _HELD_OUT_SEED:
-        raise ConfigError(f"--seed {seed}: these phantoms are held out; choose another")
-    plan = Recipe(seed=seed, updates=updates)
+        raise ConfigError(
+            f"--seed {seed}: the phantoms of this seed are held out for measuring; choose another seed"
+        )
+    plan = ViewCheckRecipe(seed=seed, updates=updates)
 
     def part(count: int) -> int:
         return max(44, round(share * count))
@@ -50,13 +61,13 @@ def view_check(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         counts = parts(plan.frontal, plan.lateral, plan.others)
-        bar = progress.add_task("pictures", total=sum(counts))
-        learnt = render_pictures(seed, counts, lambda: progress.advance(bar))
+        bar = progress.add_task("images", total=sum(counts))
+        pools = render_pools(seed, counts, lambda: progress.advance(bar))
         bar = progress.add_task("updates", total=updates)
-        network = train(plan, learnt, lambda _step, _loss: progress.advance(bar))
+        network = train(plan, pools, lambda _step, _loss: progress.advance(bar))
         held_out_counts = parts(*_HELD_OUT)
-        bar = progress.add_task("held-out pictures", total=sum(held_out_counts))
-        held_out = render_pictures(_HELD_OUT_SEED, held_out_counts, lambda: progress.advance(bar))
+        bar = progress.add_task("held-out images", total=sum(held_out_counts))
+        held_out = render_pools(_HELD_OUT_SEED, held_out_counts, lambda: progress.advance(bar))
     out.mkdir(parents=True, exist_ok=True)
     path = out / SHIPPED.name
     network.save(path, SURE, {"seed": str(seed), "updates": str(updates)})

@@ -1,4 +1,4 @@
-"""What goes with the weights: a card that says what made them, how they measure, and what they cannot see."""
+"""Model card of the view check: how the weights were made, how they score, and their limits."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import numpy as np
 from PIL import Image
 
 from echo_node.inference.view_check import KNOWN, SIDE
-from training.view_check.jitter import laid
-from training.view_check.measure import Measured, table
-from training.view_check.pictures import Pictures
-from training.view_check.train import Recipe
+from training.view_check.images import ImagePools
+from training.view_check.jitter import jittered_examples
+from training.view_check.measure import HeldOutScores, table
+from training.view_check.train import ViewCheckRecipe
 
-_PICTURES = 14
+_COLUMNS = 14
 
 
-def card(recipe: Recipe, measured: Measured, held_out_seed: int) -> str:
-    """Return the card in Markdown."""
+def card(recipe: ViewCheckRecipe, measured: HeldOutScores, held_out_seed: int) -> str:
+    """Return the model card in Markdown."""
     phantoms = f"{recipe.frontal} frontal and {recipe.lateral} lateral phantoms"
     others = int(measured.confusion.sum()) - measured.frontal
     kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(measured.called_frontal.items()))
@@ -24,36 +24,37 @@ license: apache-2.0
 ---
 # view-check
 
-Tells by the picture alone whether it is a frontal chest, upright, bone bright, with the heart on the
-image's right; or mirrored, upside down, on its side, inverted, lateral, no chest; or that it is not sure.
-A network of 112,000 weights on {SIDE} x {SIDE} greys, run by numpy (`echo_node/inference/view_check.py`).
+Recognises, from pixels alone, an upright frontal chest radiograph: bone bright, the heart on the right of
+the image. Other classes are mirrored, upside down, sideways, inverted, lateral, and not a chest. The
+answer may also be "unsure". The network has 112,000 weights, reads {SIDE} x {SIDE} grey values and runs in
+numpy (`echo_node/inference/view_check.py`).
 
-> **Trained on computer-made phantoms only, and never validated on patients.** It may refuse or ask; it
-> never overrules a header. It does not know children, casts, other projections, or how a maker's
-> processing looks. A heart on the right and a mirrored image are one to it.
+> **Trained on computer-made phantoms only, and never validated on patients.** It may reject an image or
+> add a remark; it never overrules a header. It has seen no children, casts or other projections, and no
+> manufacturer's image processing. It cannot distinguish dextrocardia from a mirrored image.
 
-Made by `make view-check` of {phantoms} and {recipe.others} pictures that are no chest
+Made by `make view-check` from {phantoms} and {recipe.others} images that are not chest radiographs
 (limbs, hands, skulls, abdomens, spines, slices, breasts, solids, noise, pages, screens), seed {recipe.seed}:
-{recipe.updates} updates of {recipe.batch} examples, each laid and jittered anew.
+{recipe.updates} updates of {recipe.batch} examples. Orientation and jitter are drawn again for each example.
 
 ## Held-out phantoms
 
-Seed {held_out_seed}, with all of the jitter that it was trained with: place, size, turn, bending, exposure,
-local contrast, noise, collimators, markers, a part whited out.
+Seed {held_out_seed}, with the same jitter as in training: position, size, rotation, bending, exposure,
+local contrast, noise, collimators, markers, a whited-out region.
 
 {table(measured)}
 
-Of {measured.frontal} upright frontal chests, {measured.refused} would be refused although their header says
-that they are frontal. Of {others} others, {measured.taken_for_frontal} would be read if their header said no
-view. Called frontal of those that are no chest: {kinds or "none"}.
+Of {measured.frontal} upright frontal chests, {measured.refused} would be rejected although their header
+states a frontal view. Of {others} other images, {measured.taken_for_frontal} would be read if their header
+stated no view. Images that are not chests but were called frontal: {kinds or "none"}.
 """
 
 
-def sheet(pictures: Pictures, seed: int, scale: int = 1) -> Image.Image:
-    """Return jittered examples, a row for each class of KNOWN."""
-    rows = [
-        np.hstack(list(laid(pictures, np.full(_PICTURES, row), np.random.default_rng([seed, row])).small))
-        for row in range(len(KNOWN))
-    ]
-    drawn = Image.fromarray(np.vstack(rows))
-    return drawn.resize((drawn.width * scale, drawn.height * scale), Image.Resampling.NEAREST)
+def sheet(pools: ImagePools, seed: int, scale: int = 1) -> Image.Image:
+    """Return a sheet of jittered examples, one row for each class of KNOWN."""
+    rows = []
+    for row in range(len(KNOWN)):
+        examples = jittered_examples(pools, np.full(_COLUMNS, row), np.random.default_rng([seed, row]))
+        rows.append(np.hstack(list(examples.small)))
+    image = Image.fromarray(np.vstack(rows))
+    return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)

@@ -1,8 +1,8 @@
-"""How pictures become examples: laid any way, and taken and shown as no two departments do.
+"""Examples for the view check: images in the orientation of a class, varied as departments vary.
 
-Jitter changes what says nothing about the view: place, size, turn by a few degrees, shape, exposure, local
-contrast, noise, borders of a collimator, markers, and a part that is whited out. Shape suffixes: B pictures,
-H rows, W columns.
+Jitter changes only what does not depend on the view: position, size, rotation by a few degrees, shape,
+exposure, local contrast, noise, collimator borders, markers, and a whited-out region.
+Shape suffixes: B images, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from echo_node.domain.studies.appearance import Appearance
 from echo_node.inference.view_check import KNOWN, evened
-from training.view_check.pictures import Pictures
+from training.view_check.images import ImagePools
 
 SHARES = {
     Appearance.FRONTAL: 0.30,
@@ -28,14 +28,20 @@ SHARES = {
     Appearance.LATERAL: 0.16,
     Appearance.NO_CHEST: 0.22,
 }
-"""How often each class is drawn."""
+"""Share of each class among random examples."""
 
 _FLIPS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Examples:
-    """Small pictures (B, SIDE, SIDE), their classes (B,) as places in KNOWN, their places in their pools."""
+class JitteredExamples:
+    """Jittered images in the input size of the network.
+
+    Attributes:
+        small: images (B, SIDE, SIDE).
+        classes: class of each image (B,), as an index into KNOWN.
+        places: index of each image in its pool (B,).
+    """
 
     small: NDArray[np.uint8]
     classes: NDArray[np.int64]
@@ -43,42 +49,49 @@ class Examples:
 
     @property
     def inputs(self) -> Tensor:
-        """What the network gets: (B, 1, SIDE, SIDE)."""
+        """Input of the network: (B, 1, SIDE, SIDE)."""
         return torch.from_numpy(np.stack([evened(each) for each in self.small]))[:, None]
 
 
-def drawn(pictures: Pictures, count: int, rng: np.random.Generator) -> Examples:
+def random_examples(pools: ImagePools, count: int, rng: np.random.Generator) -> JitteredExamples:
     """Return *count* jittered examples of random classes."""
     shares = np.array([SHARES[each] for each in KNOWN])
-    return laid(pictures, rng.choice(len(KNOWN), size=count, p=shares), rng)
+    return jittered_examples(pools, rng.choice(len(KNOWN), size=count, p=shares), rng)
 
 
-def laid(
-    pictures: Pictures, classes: NDArray[np.int64], rng: np.random.Generator, first: int | None = None
-) -> Examples:
-    """Return a jittered example of each of *classes*: of the pictures from *first* on, or of random ones."""
+def jittered_examples(
+    pools: ImagePools, classes: NDArray[np.int64], rng: np.random.Generator, first: int | None = None
+) -> JitteredExamples:
+    """Return a jittered example of each of *classes*.
+
+    Args:
+        pools: source images.
+        classes: classes of the examples (B,), as indices into KNOWN.
+        rng: source of random numbers.
+        first: index in its pool of the first image to use, the others following; None takes random images.
+    """
     places = np.empty(len(classes), dtype=np.int64)
     chosen = []
-    turns = np.empty(len(classes), dtype=np.float32)
+    rotations = np.empty(len(classes), dtype=np.float32)
     inverted = np.zeros(len(classes), dtype=bool)
     for row, number in enumerate(classes):
         looks = KNOWN[number]
-        pool = {Appearance.LATERAL: pictures.lateral, Appearance.NO_CHEST: pictures.others}.get(
-            looks, pictures.frontal
+        pool = {Appearance.LATERAL: pools.lateral, Appearance.NO_CHEST: pools.others}.get(
+            looks, pools.frontal
         )
         places[row] = rng.integers(len(pool)) if first is None else (first + row) % len(pool)
-        chosen.append(_laid(pool[places[row]], _flip(looks, rng)))
+        chosen.append(_oriented(pool[places[row]], _flip(looks, rng)))
         inverted[row] = looks is Appearance.INVERTED or (
             looks in (Appearance.LATERAL, Appearance.NO_CHEST) and rng.random() < 0.2
         )
-        turns[row] = rng.uniform(-np.pi, np.pi) if looks is Appearance.NO_CHEST else rng.normal(0.0, 0.06)
+        rotations[row] = rng.uniform(-np.pi, np.pi) if looks is Appearance.NO_CHEST else rng.normal(0.0, 0.06)
     images = torch.from_numpy(np.stack(chosen)).float() / 255.0
-    small = _jittered(images, torch.from_numpy(turns), torch.from_numpy(inverted), rng)
-    return Examples(small, classes, places)
+    small = _jittered(images, torch.from_numpy(rotations), torch.from_numpy(inverted), rng)
+    return JitteredExamples(small, classes, places)
 
 
 def _flip(looks: Appearance, rng: np.random.Generator) -> int:
-    """Return in which of the eight ways (bit 0: mirrored, bits 1 and 2: quarter turns) a picture is laid."""
+    """Return a random orientation of a class; bit 0: mirrored, bits 1 and 2: number of quarter turns."""
     if looks is Appearance.MIRRORED:
         return 1
     if looks is Appearance.UPSIDE_DOWN:
@@ -92,12 +105,12 @@ def _flip(looks: Appearance, rng: np.random.Generator) -> int:
     return int(rng.integers(_FLIPS)) if looks is Appearance.NO_CHEST else 0
 
 
-def _laid(picture: NDArray[np.uint8], flip: int) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(np.rot90(picture[:, ::-1] if flip & 1 else picture, flip >> 1))
+def _oriented(image: NDArray[np.uint8], flip: int) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(np.rot90(image[:, ::-1] if flip & 1 else image, flip >> 1))
 
 
 def _jittered(
-    images_BHW: Tensor, turns: Tensor, inverted: Tensor, rng: np.random.Generator
+    images_BHW: Tensor, rotations: Tensor, inverted: Tensor, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
     count, size, _ = images_BHW.shape
 
@@ -111,11 +124,11 @@ def _jittered(
         nodes = torch.from_numpy(rng.standard_normal((count, 1, cells, cells)).astype(np.float32))
         return _spread(nodes, size)
 
-    # Place, size, turn and shape; what lies beside the detector is black or white.
-    scale = torch.exp(uniform(-0.26, 0.22))  # of the field that is seen: below 1 is nearer
+    # Position, size, rotation and shape; the area outside the detector is black or white.
+    scale = torch.exp(uniform(-0.26, 0.22))  # of the visible field; below 1 magnifies
     aspect = torch.exp(uniform(-0.10, 0.10))
     across, down = scale * aspect, scale / aspect
-    cosine, sine = torch.cos(turns), torch.sin(turns)
+    cosine, sine = torch.cos(rotations), torch.sin(rotations)
     shift = uniform(-0.2, 0.2, 2)
     matrix = torch.stack(
         [
@@ -142,7 +155,7 @@ def _jittered(
     grain = torch.from_numpy(rng.standard_normal(shown.shape, dtype=np.float32))
     shown = (shown + uniform(0.0, 0.08, 1, 1) * grain).clamp(0.0, 1.0)
 
-    # A part that is whited out or burnt black, a marker, the collimator.
+    # A region that is whited out or black, markers, the collimator.
     line = torch.linspace(-1.0, 1.0, size)
     x, y = line[None, None, :], line[None, :, None]
     middle, radii = uniform(-0.8, 0.8, 2), uniform(0.1, 0.42, 2)
@@ -157,14 +170,14 @@ def _jittered(
             (y - spot[:, 1:, None]).abs() < half[:, 1:, None]
         )
         shown = torch.where(marker & some(0.4)[:, None, None], torch.ones(()), shown)
-    # Negative rims lie outside of the picture.
+    # Negative rims are outside the image.
     rims = uniform(-0.25, 0.3, 4) * some(0.4)[:, None].float()
     covered = (x < rims[:, 0, None, None] - 1) | (x > 1 - rims[:, 1, None, None])
     covered = covered | (y < rims[:, 2, None, None] - 1) | (y > 1 - rims[:, 3, None, None])
     shown = torch.where(covered, some(0.3).float()[:, None, None], shown)
 
     shown = torch.where(inverted[:, None, None], 1.0 - shown, shown)
-    # Bars beside an oblong picture are black whatever the picture is.
+    # The bars next to an oblong image are black, even if the image is inverted.
     bars = uniform(0.0, 0.3) * some(0.4).float()
     upright = some(0.5)[:, None, None]
     barred = torch.where(upright, x.abs() > 1 - bars[:, None, None], y.abs() > 1 - bars[:, None, None])
@@ -173,5 +186,5 @@ def _jittered(
 
 
 def _spread(coarse: Tensor, size: int) -> Tensor:
-    """Return (B, size, size) of a coarse map (B, 1, h, w), smoothly."""
+    """Return a coarse map (B, 1, h, w), interpolated to (B, size, size)."""
     return functional.interpolate(coarse, size=(size, size), mode="bilinear", align_corners=False)[:, 0]

@@ -1,4 +1,4 @@
-"""The network of the view check as torch trains it; `echo_node.inference.view_check` runs it in numpy."""
+"""Network of the view check, for training in PyTorch; the node runs it in numpy (inference/view_check.py)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HIDDEN = 64
 
 
 class ViewNetwork(nn.Module):
-    """Four convolutions of stride 2, a hidden layer that sees what lies where, and the classes of KNOWN."""
+    """Four convolutions of stride 2, one hidden layer over all positions, and the classes of KNOWN."""
 
     def __init__(self, dropout: float = 0.2) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class ViewNetwork(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits (batch, classes) of evened pictures (batch, 1, SIDE, SIDE)."""
+        """Return logits (batch, classes) of contrast-equalised images (batch, 1, SIDE, SIDE)."""
         for convolution in self.convolutions:
             images = torch.relu(convolution(images))
         hidden = torch.relu(self.hidden(self.dropout(images.flatten(1))))
@@ -39,7 +39,7 @@ class ViewNetwork(nn.Module):
         return logits
 
     def save(self, path: Path, sure: Mapping[Appearance, float], facts: Mapping[str, str]) -> None:
-        """Write the weights in 16 bits, how likely each class must be to be named, and what made them."""
+        """Write the weights in 16 bits, with the threshold of each class and facts about the training."""
         state = self.state_dict()
         tensors = {name: each.numpy().astype(np.float16) for name, each in state.items()}
         save_file(tensors, path, {**facts, **{each.name.lower(): str(sure[each]) for each in KNOWN}})

@@ -1,8 +1,8 @@
-"""Pictures that are no chest: other parts of the body by simple solids, and what is no radiograph at all.
+"""Images that are not chest radiographs: other body parts made of simple solids, and non-radiographs.
 
-The parts are tissue in centimetres, developed as the phantom chests are, so that no grain or grey gives them
-away. Analytic shapes, drawn with ImageDraw's default font; no file is read. Shape suffixes as in
-`training.phantom.rendering.camera`.
+Body parts are tissue thickness in centimetres, developed like the phantom chests, so that neither noise nor
+grey levels give them away. All shapes are analytic, text is in ImageDraw's default font, and no file is read.
+Shape suffixes as in `training.phantom.rendering.camera`.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from training.phantom.rendering.detector import Exposure, develop, smooth_noise
 from training.phantom.rendering.radiograph import render
 
 Rng: TypeAlias = np.random.Generator
-Picture: TypeAlias = NDArray[np.uint8]
+Pixels: TypeAlias = NDArray[np.uint8]
 Point: TypeAlias = tuple[float, float]
 
 _BONE = 2.6
-"""How much more bone absorbs than soft tissue, as in training.phantom.rendering.radiograph."""
+"""Absorption of bone relative to soft tissue, as in training.phantom.rendering.radiograph."""
 
 
 class _Field:
-    """A detector's field of so many centimetres: a stack of solids, each added by the way through it."""
+    """Field of a detector: solids that add their thickness along each ray, in centimetres."""
 
     def __init__(self, size: int, width_cm: float) -> None:
         self.tissue_HW = np.zeros((size, size), dtype=np.float32)
@@ -37,7 +37,7 @@ class _Field:
         self._x_HW, self._y_HW = np.meshgrid(line.astype(np.float32), line.astype(np.float32))
 
     def rod(self, a: Point, b: Point, radii: tuple[float, float], gain: float = 1.0) -> None:
-        """Add a round rod from *a* to *b* with a radius at each end."""
+        """Add a round rod from *a* to *b*, with a radius at each end."""
         if (
             min(a[1] - radii[0], b[1] - radii[1]) > self._y_HW[-1, 0]
             or max(a[1] + radii[0], b[1] + radii[1]) < self._y_HW[0, 0]
@@ -51,7 +51,7 @@ class _Field:
         self.tissue_HW += np.float32(2.0 * gain) * np.sqrt(np.maximum(radius_HW**2 - off_HW**2, 0.0))
 
     def bone(self, a: Point, b: Point, radii: tuple[float, float], gain: float = 1.0) -> None:
-        """Add a bone: a dense shell round a spongy core, with thicker ends."""
+        """Add a bone: a dense shell around a spongy core, with thicker ends."""
         self.rod(a, b, radii, _BONE * gain)
         self.rod(a, b, (0.62 * radii[0], 0.62 * radii[1]), -0.75 * _BONE * gain)
         for end, radius in ((a, radii[0]), (b, radii[1])):
@@ -60,22 +60,22 @@ class _Field:
     def ball(
         self, centre: Point, radii: tuple[float, float, float], turn: float = 0.0, gain: float = 1.0
     ) -> None:
-        """Add an ellipsoid: radii along and across *turn* (radians), and along the ray."""
+        """Add an ellipsoid; *radii* are along and across *turn* (radians), and along the ray."""
         x_HW, y_HW = self._x_HW - centre[0], self._y_HW - centre[1]
         cosine, sine = np.float32(np.cos(turn)), np.float32(np.sin(turn))
         square_HW = ((cosine * x_HW + sine * y_HW) / radii[0]) ** 2
         square_HW += ((cosine * y_HW - sine * x_HW) / radii[1]) ** 2
         self.tissue_HW += np.float32(2.0 * radii[2] * gain) * np.sqrt(np.maximum(1.0 - square_HW, 0.0))
 
-    def developed(self, rng: Rng) -> Picture:
-        """Expose and show it."""
+    def developed(self, rng: Rng) -> Pixels:
+        """Return the field as a displayed image."""
         exposure = Exposure.sample(rng, portable=bool(rng.random() < 0.3))
         tissue_HW = np.maximum(self.tissue_HW, 0.0)
         return (develop(tissue_HW, exposure, rng) * np.float32(255.0) + np.float32(0.5)).astype(np.uint8)
 
 
-def limb(rng: Rng, size: int) -> Picture:
-    """An arm or a leg with one or two bones, often with a joint, lying any way."""
+def limb(rng: Rng, size: int) -> Pixels:
+    """Return an arm or a leg with one or two bones, often with a joint, in any direction."""
     field = _Field(size, rng.uniform(20.0, 44.0))
     for _ in range(int(rng.integers(1, 3))):
         turn, thick = rng.uniform(0.0, np.pi), rng.uniform(2.5, 8.0)
@@ -97,8 +97,8 @@ def limb(rng: Rng, size: int) -> Picture:
     return field.developed(rng)
 
 
-def hand(rng: Rng, size: int) -> Picture:
-    """A hand or a foot: a palm, five rays of small bones, a wrist."""
+def hand(rng: Rng, size: int) -> Pixels:
+    """Return a hand or a foot: a palm, five rays of small bones, a wrist."""
     field = _Field(size, rng.uniform(18.0, 30.0))
     turn = rng.uniform(0.0, 2.0 * np.pi)
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
@@ -128,8 +128,8 @@ def hand(rng: Rng, size: int) -> Picture:
     return field.developed(rng)
 
 
-def skull(rng: Rng, size: int) -> Picture:
-    """A head from the front or the side: a shell of bone, sockets, teeth, a neck."""
+def skull(rng: Rng, size: int) -> Pixels:
+    """Return a head from the front or the side: a shell of bone, sockets, teeth, a neck."""
     field = _Field(size, rng.uniform(24.0, 36.0))
     x, y = rng.uniform(-2.0, 2.0, 2)
     side = rng.random() < 0.5
@@ -150,8 +150,8 @@ def skull(rng: Rng, size: int) -> Picture:
     return field.developed(rng)
 
 
-def abdomen(rng: Rng, size: int) -> Picture:
-    """A belly from the front: flanks, spine, pelvis, gas in the bowel, sometimes the bases of the lungs."""
+def abdomen(rng: Rng, size: int) -> Pixels:
+    """Return a frontal abdomen: flanks, spine, pelvis, bowel gas, sometimes the lung bases."""
     field = _Field(size, rng.uniform(34.0, 44.0))
     x, y = rng.uniform(-2.0, 2.0), rng.uniform(-7.0, 7.0)
     half, deep = rng.uniform(13.0, 19.0), rng.uniform(8.0, 12.0)
@@ -164,7 +164,7 @@ def abdomen(rng: Rng, size: int) -> Picture:
         field.ball((x + 6.0 * sign, pelvis + 10.0), (2.6, 3.0, 0.6), gain=-_BONE)
         field.bone((x + 9.5 * sign, pelvis + 10.0), (x + 12.0 * sign, pelvis + 30.0), (2.0, 1.5))
         field.ball((x + 6.5 * sign, pelvis - 12.0), (2.6, 5.2, 2.2), turn=0.2 * sign, gain=0.12)
-        if rng.random() < 0.5:  # a base of a lung, to the upper rim of the picture
+        if rng.random() < 0.5:  # a lung base, up to the top edge of the image
             field.ball((x + 7.5 * sign, pelvis - 40.0), (6.0, rng.uniform(10.0, 18.0), 6.0), gain=-0.75)
         for n in range(3):
             top = pelvis - 19.0 - 3.2 * n
@@ -176,8 +176,8 @@ def abdomen(rng: Rng, size: int) -> Picture:
     return field.developed(rng)
 
 
-def pelvis_and_spine(rng: Rng, size: int) -> Picture:
-    """A spine alone, from the front or the side, or a shoulder: bone in a field of soft tissue."""
+def pelvis_and_spine(rng: Rng, size: int) -> Pixels:
+    """Return a spine, from the front or the side, or a shoulder: bone in a field of soft tissue."""
     field = _Field(size, rng.uniform(18.0, 40.0))
     x, y = rng.uniform(-6.0, 6.0), rng.uniform(-3.0, 3.0)
     field.rod((x, -70.0), (x, 70.0), (rng.uniform(7.0, 20.0),) * 2, rng.uniform(0.5, 1.1))
@@ -191,8 +191,8 @@ def pelvis_and_spine(rng: Rng, size: int) -> Picture:
     return field.developed(rng)
 
 
-def slice_of_body(rng: Rng, size: int) -> Picture:
-    """A slice through a trunk or a head, as CT and MR show it; those of a chest have two lungs."""
+def slice_of_body(rng: Rng, size: int) -> Pixels:
+    """Return a slice through a trunk or a head, as in CT and MR; slices of a chest have two lungs."""
     field = _Field(size, rng.uniform(36.0, 50.0))
     x, y = rng.uniform(-3.0, 3.0, 2)
     wide, high = rng.uniform(12.0, 20.0), rng.uniform(9.0, 14.0)
@@ -213,8 +213,8 @@ def slice_of_body(rng: Rng, size: int) -> Picture:
     return _shown(grey_HW)
 
 
-def breast(rng: Rng, size: int) -> Picture:
-    """A mammogram: half an ellipse at one rim, with strands."""
+def breast(rng: Rng, size: int) -> Pixels:
+    """Return a mammogram: half an ellipse at one edge, with strands."""
     field = _Field(size, 30.0)
     sign = 1.0 if rng.random() < 0.5 else -1.0
     field.ball((15.0 * sign, rng.uniform(-3, 3)), (rng.uniform(8, 16), rng.uniform(9, 14), 2.5))
@@ -224,8 +224,8 @@ def breast(rng: Rng, size: int) -> Picture:
     return field.developed(rng)
 
 
-def solids(rng: Rng, size: int) -> Picture:
-    """Anything at all: solids, bones and cavities without order."""
+def solids(rng: Rng, size: int) -> Pixels:
+    """Return solids, bones and cavities in random arrangement."""
     field = _Field(size, rng.uniform(20.0, 44.0))
     for _ in range(int(rng.integers(1, 12))):
         a, b = rng.uniform(-20.0, 20.0, 2), rng.uniform(-20.0, 20.0, 2)
@@ -241,8 +241,8 @@ def solids(rng: Rng, size: int) -> Picture:
     return field.developed(rng)
 
 
-def noise(rng: Rng, size: int) -> Picture:
-    """Noise of any coarseness, gradients and test patterns."""
+def noise(rng: Rng, size: int) -> Pixels:
+    """Return noise of any coarseness, a gradient or a test pattern."""
     line = np.linspace(-1.0, 1.0, size)
     x_HW, y_HW = np.meshgrid(line, line)
     kind = int(rng.integers(5))
@@ -262,25 +262,25 @@ def noise(rng: Rng, size: int) -> Picture:
     return _shown(grey_HW + rng.uniform(0.0, 0.1) * rng.standard_normal((size, size)))
 
 
-def page(rng: Rng, size: int) -> Picture:
-    """A page of text, dark on bright or bright on dark, such as a scanned order or a dose report."""
+def page(rng: Rng, size: int) -> Pixels:
+    """Return a page of text, dark on bright or bright on dark, such as a scanned order or a dose report."""
     dark = rng.random() < 0.4
     paper, ink = (int(rng.integers(0, 50)), int(rng.integers(150, 256))) if dark else (240, 20)
-    picture = Image.new("L", (2 * size, 2 * size), paper)
-    pen = ImageDraw.Draw(picture)
+    canvas = Image.new("L", (2 * size, 2 * size), paper)
+    pen = ImageDraw.Draw(canvas)
     font = ImageFont.load_default(int(rng.integers(9, 30)))
     y = int(rng.integers(0, 30))
     while y < 2 * size:
         words = "".join(rng.choice(list("abcdefghijklmnopqrstuvwxyz     0123456789:"), rng.integers(3, 60)))
         pen.text((int(rng.integers(4, 60)), y), words, fill=ink, font=font)
         y += int(rng.integers(12, 46))
-    return np.asarray(picture.resize((size, size), Image.Resampling.BOX))
+    return np.asarray(canvas.resize((size, size), Image.Resampling.BOX))
 
 
-def screen(rng: Rng, size: int) -> Picture:
-    """A secondary capture: panels, words and curves, some of them with a small chest among them."""
-    picture = Image.new("L", (2 * size, 2 * size), int(rng.integers(0, 90)))
-    pen = ImageDraw.Draw(picture)
+def screen(rng: Rng, size: int) -> Pixels:
+    """Return a secondary capture: panels, words and curves, sometimes with small chests among them."""
+    canvas = Image.new("L", (2 * size, 2 * size), int(rng.integers(0, 90)))
+    pen = ImageDraw.Draw(canvas)
     font = ImageFont.load_default(int(rng.integers(10, 24)))
     for _ in range(int(rng.integers(2, 9))):
         x, y = (int(each) for each in rng.integers(0, 2 * size - 20, 2))
@@ -295,12 +295,12 @@ def screen(rng: Rng, size: int) -> Picture:
         chest = Image.fromarray(render(sample_findings(rng), rng, 128)).resize((side, side))
         for _ in range(int(rng.integers(1, 4))):
             left, top = (int(each) for each in rng.integers(0, 2 * size - side, 2))
-            picture.paste(chest, (left, top))
+            canvas.paste(chest, (left, top))
     pen.text((8, 8), "PATIENT LIST  12:30", fill=255, font=font)
-    return np.asarray(picture.resize((size, size), Image.Resampling.BOX))
+    return np.asarray(canvas.resize((size, size), Image.Resampling.BOX))
 
 
-KINDS: Mapping[str, Callable[[Rng, int], Picture]] = MappingProxyType(
+KINDS: Mapping[str, Callable[[Rng, int], Pixels]] = MappingProxyType(
     {
         "limb": limb,
         "hand": hand,
@@ -330,6 +330,6 @@ def _at(point: Array) -> Point:
     return float(point[0]), float(point[1])
 
 
-def _shown(grey_HW: Array) -> Picture:
-    shown: Picture = (np.clip(grey_HW, 0.0, 1.0) * 255.0).astype(np.uint8)
+def _shown(grey_HW: Array) -> Pixels:
+    shown: Pixels = (np.clip(grey_HW, 0.0, 1.0) * 255.0).astype(np.uint8)
     return shown

@@ -1,4 +1,4 @@
-"""Trains the view check: minutes on one core, the same weights for the same recipe on the same machine."""
+"""Training of the view check: minutes on one core; the same recipe gives the same weights on one machine."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import torch
 from torch.nn import functional
 
 from echo_node.domain.studies.appearance import Appearance
-from training.view_check.jitter import drawn
+from training.view_check.images import ImagePools
+from training.view_check.jitter import random_examples
 from training.view_check.network import ViewNetwork
-from training.view_check.pictures import Pictures
 
 SURE = {
     Appearance.FRONTAL: 0.995,
@@ -23,25 +23,25 @@ SURE = {
     Appearance.LATERAL: 0.999,
     Appearance.NO_CHEST: 0.999,
 }
-"""How likely a class must be to be named.
+"""Minimum probability of each class for the check to answer with it.
 
-Of those that refuse, so likely that no good image is lost; frontal, so likely that a mirrored one is hardly
-taken for it where no header says how it lies.
+For the classes that reject an image, it is high enough to lose no good image. For frontal, it is high enough
+that a mirrored image is hardly ever called frontal if no header states its orientation.
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """How the shipped check was made.
+class ViewCheckRecipe:
+    """Training recipe of the view check; the defaults made the shipped weights.
 
     Attributes:
-        seed: of pictures, jitter and weights.
-        frontal: how many phantoms from the front.
-        lateral: how many from the side.
-        others: how many pictures that are no chest.
-        updates: of the weights.
-        batch: examples in an update.
-        learning_rate: at its height.
+        seed: random seed of images, jitter and weights.
+        frontal: number of frontal phantom images.
+        lateral: number of lateral phantom images.
+        others: number of images that are not chest radiographs.
+        updates: number of training updates.
+        batch: examples per update.
+        learning_rate: peak learning rate.
     """
 
     seed: int = 21
@@ -53,8 +53,8 @@ class Recipe:
     learning_rate: float = 2e-3
 
 
-def train(recipe: Recipe, pictures: Pictures, note: Callable[[int, float], None]) -> ViewNetwork:
-    """Return a trained network; *note* gets each update's number and loss."""
+def train(recipe: ViewCheckRecipe, pools: ImagePools, note: Callable[[int, float], None]) -> ViewNetwork:
+    """Return a trained network; *note* is called with the number and the loss of each update."""
     torch.manual_seed(recipe.seed)
     network = ViewNetwork().train()
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=0.02)
@@ -62,7 +62,7 @@ def train(recipe: Recipe, pictures: Pictures, note: Callable[[int, float], None]
         optimiser, recipe.learning_rate, total_steps=recipe.updates, pct_start=0.1
     )
     for step in range(recipe.updates):
-        examples = drawn(pictures, recipe.batch, np.random.default_rng([recipe.seed, 2, step]))
+        examples = random_examples(pools, recipe.batch, np.random.default_rng([recipe.seed, 2, step]))
         loss = functional.cross_entropy(network(examples.inputs), torch.from_numpy(examples.classes))
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from echo_node.errors import PermanentError
-from training.datasets.example import Candidate, Found, Rejected
+from training.datasets.example import Candidate, Found, RejectedRow
 from training.datasets.readers.tables import Row, existing_file, read_table
 
 _TABLE = "df_chexpert_plus_*.csv"
@@ -32,14 +32,14 @@ def read(source: Path) -> Iterator[Found]:
         raise PermanentError(f"{source} has no {_TABLE}")
     for number, row in read_table(tables[-1], required=_REQUIRED):
         key = f"row {number}"
-        yield Rejected(key, row) if isinstance(row, str) else _candidate(source, key, row)
+        yield RejectedRow(key, row) if isinstance(row, str) else _candidate(source, key, row)
 
 
 def _candidate(source: Path, key: str, row: Row) -> Found:
     named = PurePosixPath(row["path_to_image"])
     side = row.get("frontal_lateral", "")
     if side.casefold() == "lateral" or "lateral" in named.name:
-        return Rejected(key, "not a frontal view")
+        return RejectedRow(key, "not a frontal view")
     places = [
         source / folder / path
         for folder in _FOLDERS
@@ -53,7 +53,7 @@ def _candidate(source: Path, key: str, row: Row) -> Found:
     try:
         image = existing_file(*places)
     except PermanentError as error:
-        return Rejected(key, str(error))
+        return RejectedRow(key, str(error))
     return Candidate(
         key,
         image,

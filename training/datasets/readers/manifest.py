@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from echo_node.report_text.report_sections import ReportSections, parse_report
-from training.datasets.example import Candidate, Found, Rejected
+from training.datasets.example import Candidate, Found, RejectedRow
 from training.datasets.readers.tables import Row, read_table
 
 SUFFIXES = (".csv", ".csv.gz", ".jsonl")
@@ -26,19 +26,19 @@ def read(source: Path) -> Iterator[Found]:
     for number, row in read_table(source, required=("image",)):
         key = f"row {number}"
         if isinstance(row, str):
-            yield Rejected(key, row)
+            yield RejectedRow(key, row)
         else:
             yield _candidate(key, row, source.parent)
 
 
 def _candidate(key: str, row: Row, folder: Path) -> Found:
     if not row.get("image"):
-        return Rejected(key, "the row names no image")
+        return RejectedRow(key, "the row names no image")
     sections = ReportSections(row.get("findings", ""), row.get("impression", ""))
     if not sections.findings and not sections.impression and row.get("report"):
         sections = parse_report(row["report"])
         if not sections.findings and not sections.impression:
-            return Rejected(key, "the report has no headings of findings or impression")
+            return RejectedRow(key, "the report has no headings of findings or impression")
     patient = row.get("patient") or key
     return Candidate(
         key,

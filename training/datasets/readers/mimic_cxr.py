@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from echo_node.errors import PermanentError
 from echo_node.report_text.report_sections import ReportSections, parse_report
-from training.datasets.example import Candidate, Found, Rejected
+from training.datasets.example import Candidate, Found, RejectedRow
 from training.datasets.readers.tables import Row, existing_file, find_file, read_table
 
 Value = TypeVar("Value")
@@ -41,7 +41,7 @@ def read(source: Path) -> Iterator[Found]:
     )
     for number, row in read_table(metadata, required=("dicom_id", "subject_id", "study_id", "ViewPosition")):
         if isinstance(row, str):
-            yield Rejected(f"row {number}", row)
+            yield RejectedRow(f"row {number}", row)
         else:
             yield _candidate(source, row, splits.get(row["dicom_id"], ""), sectioned)
 
@@ -49,7 +49,7 @@ def read(source: Path) -> Iterator[Found]:
 def _candidate(source: Path, row: Row, split: str, sectioned: dict[str, ReportSections]) -> Found:
     key, view = row["dicom_id"], row["ViewPosition"]
     if view not in {"PA", "AP"}:
-        return Rejected(key, "not a frontal view" if view else "the view is not stated")
+        return RejectedRow(key, "not a frontal view" if view else "the view is not stated")
     patient, study = f"p{row['subject_id']}", f"s{row['study_id']}"
     folder = source / "files" / patient[:3] / patient
     sections = sectioned.get(study)
@@ -59,9 +59,9 @@ def _candidate(source: Path, row: Row, split: str, sectioned: dict[str, ReportSe
             report = folder / f"{study}.txt"
             sections = parse_report(report.read_text(encoding="utf-8", errors="replace"))
     except PermanentError as error:
-        return Rejected(key, str(error))
+        return RejectedRow(key, str(error))
     except OSError:
-        return Rejected(key, "the report is missing")
+        return RejectedRow(key, "the report is missing")
     return Candidate(key, image, patient, study, sections.findings, sections.impression, view, split)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from echo_node.errors import PermanentError
-from training.datasets.example import Candidate, Found, Rejected
+from training.datasets.example import Candidate, Found, RejectedRow
 from training.datasets.readers.tables import existing_file, read_table
 
 _ANNOTATION = "annotation.json"
@@ -65,22 +65,22 @@ def _from_xml(source: Path, path: Path, frontal: set[str]) -> Found:
         # The standard parser is enough: expat limits how far entities expand, and loads none from outside.
         root = ET.parse(path).getroot()  # noqa: S314
     except (ET.ParseError, OSError) as error:
-        return Rejected(key, f"the report is not readable XML ({type(error).__name__})")
+        return RejectedRow(key, f"the report is not readable XML ({type(error).__name__})")
     sections = {
         str(each.get("Label")): "".join(each.itertext()).strip() for each in root.iter("AbstractText")
     }
     images = [str(each.get("id")) for each in root.iter("parentImage")]
     if not images:
-        return Rejected(key, "the report names no image")
+        return RejectedRow(key, "the report names no image")
     # The table drops the CXR that the identifiers begin with.
     known = [image for image in images if image.removeprefix("CXR") in frontal or image in frontal]
     if frontal and not known:
-        return Rejected(key, "no image of the report is a frontal one")
+        return RejectedRow(key, "no image of the report is a frontal one")
     chosen = known[0] if known else images[0]
     try:
         image = existing_file(*_places(source, chosen))
     except PermanentError as error:
-        return Rejected(key, str(error))
+        return RejectedRow(key, str(error))
     return Candidate(
         key,
         image,
@@ -110,9 +110,9 @@ def _annotated(source: Path) -> Iterator[Found]:
             key, images, report = str(row["id"]), list(row["image_path"]), str(row["report"])
             image = existing_file(source / "images" / images[0], source / images[0])
         except (KeyError, IndexError, TypeError):
-            yield Rejected(f"row {number}", "the row lacks id, report or image_path")
+            yield RejectedRow(f"row {number}", "the row lacks id, report or image_path")
         except PermanentError as error:
-            yield Rejected(key, str(error))
+            yield RejectedRow(key, str(error))
         else:
             yield Candidate(key, image, key, key, report, "", "", split)
 

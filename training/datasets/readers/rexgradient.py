@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from echo_node.errors import PermanentError
-from training.datasets.example import Candidate, Found, Rejected
+from training.datasets.example import Candidate, Found, RejectedRow
 from training.datasets.readers.tables import existing_file
 
 _FILES = "*_metadata_view_position.json"
@@ -45,19 +45,19 @@ def _images(source: Path, split: str, study: str, row: Any) -> Iterator[Found]:
         images = list(zip(row["ImagePath"], row["ImageViewPosition"], strict=True))
         texts = [str(row.get(section) or "") for section in ("Findings", "Impression")]
     except (KeyError, TypeError, ValueError):
-        yield Rejected(study, "the study lacks ImagePath or ImageViewPosition, or they differ in length")
+        yield RejectedRow(study, "the study lacks ImagePath or ImageViewPosition, or they differ in length")
         return
     for number, (named, view) in enumerate(images):
         key = f"{study} image {number}"
         if str(view) not in _VIEWS:
-            yield Rejected(key, "not a frontal view")
+            yield RejectedRow(key, "not a frontal view")
             continue
         parts = PurePosixPath(str(named)).parts
         below = parts[parts.index(_IMAGES) + 1 :] if _IMAGES in parts else parts
         try:
             image = existing_file(source / _IMAGES / Path(*below), source / Path(*below))
         except PermanentError as error:
-            yield Rejected(key, str(error))
+            yield RejectedRow(key, str(error))
             continue
         yield Candidate(key, image, below[0], study, texts[0], texts[1], _VIEWS[str(view)], split)
 

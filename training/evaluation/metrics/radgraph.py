@@ -41,7 +41,7 @@ _APART = ((").", ") ."), ("%.", "% ."), (".'", ". '"), ("%,", "% ,"), ("%)", "% 
 
 
 @dataclass(frozen=True, slots=True)
-class Graph:
+class ReportGraph:
     """What a report says: `entities` as (words, label), `relations` as (subject, name, object) by place."""
 
     entities: tuple[tuple[str, str], ...]
@@ -101,11 +101,11 @@ class RadGraph:
         return {name: total / max(1, len(drafts)) for name, total in totals.items()}
 
     @torch.inference_mode()
-    def read(self, text: str) -> Graph:
+    def read(self, text: str) -> ReportGraph:
         """Return the entities and relations of a report."""
         said = _words(text, self._name)
         if not said:
-            return Graph((), ())
+            return ReportGraph((), ())
         spans = [
             (first, last)
             for first in range(len(said))
@@ -120,7 +120,7 @@ class RadGraph:
             if subject in places and target in places
         ]
         named = [(" ".join(said[first : last + 1]), kind) for (first, last), kind in entities]
-        return Graph(tuple(named), tuple(relations))
+        return ReportGraph(tuple(named), tuple(relations))
 
     def _embed(self, said: Sequence[str]) -> Tensor:
         """Return each word as the mean of its pieces, (W, D); a long report is read in parts."""
@@ -187,25 +187,25 @@ class RadGraph:
         return linear(values, self._state[f"{name}.weight"], self._state[f"{name}.bias"])
 
 
-def graph_f1(drafted: Graph, stated: Graph) -> tuple[float, float, float]:
+def graph_f1(drafted: ReportGraph, stated: ReportGraph) -> tuple[float, float, float]:
     """Return the published F1 of one draft: simple, partial and complete; 0 where either has no entity."""
     if not drafted.entities or not stated.entities:
         return 0.0, 0.0, 0.0
-    levels: tuple[Callable[[Graph], set[Any]], ...] = (_simple, _partial, _complete)
+    levels: tuple[Callable[[ReportGraph], set[Any]], ...] = (_simple, _partial, _complete)
     simple, partial, complete = (_f1(level(drafted), level(stated)) for level in levels)
     return simple, partial, complete
 
 
-def _simple(graph: Graph) -> set[Any]:
+def _simple(graph: ReportGraph) -> set[Any]:
     return set(graph.entities)
 
 
-def _partial(graph: Graph) -> set[Any]:
+def _partial(graph: ReportGraph) -> set[Any]:
     related = {subject for subject, _, _ in graph.relations}
     return {(*entity, place in related) for place, entity in enumerate(graph.entities)}
 
 
-def _complete(graph: Graph) -> set[Any]:
+def _complete(graph: ReportGraph) -> set[Any]:
     related = {subject for subject, _, _ in graph.relations}
     alone = {entity for place, entity in enumerate(graph.entities) if place not in related}
     return alone | {

@@ -16,7 +16,7 @@ from PIL import Image
 from echo_node.errors import ConfigError
 from echo_node.report_text.garble import KINDS
 from training.evaluation.cases import MarkedSentence
-from training.evaluation.drafting import Picture
+from training.evaluation.drafting import PreparedImage
 from training.evaluation.evaluate import Evaluation, Row
 from training.evaluation.metrics.bootstrap import Interval
 from training.evaluation.page.plots import plots
@@ -50,7 +50,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class ExampleStudy:
     """One study: its image as PNG, its reference, and its drafts with what is known of each sentence."""
 
     number: int
@@ -158,14 +158,14 @@ def _plain(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _examples(evaluation: Evaluation) -> list[Example]:
+def _examples(evaluation: Evaluation) -> list[ExampleStudy]:
     """Return the first studies, which nobody chose."""
     cases = evaluation.cases
     shown = [result for result in evaluation.results if result.name in _SHOWN]
     return [
-        Example(
+        ExampleStudy(
             number=index + 1,
-            png=_png(cases.pictures[index]),
+            png=_png(cases.images[index]),
             reference=cases.references[index],
             drafts=tuple(
                 (result.name, tuple(cases.mark(index, result.measured.texts[index]))) for result in shown
@@ -175,7 +175,7 @@ def _examples(evaluation: Evaluation) -> list[Example]:
     ]
 
 
-def _png(picture: Picture) -> bytes:
+def _png(image: PreparedImage) -> bytes:
     buffer = BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG", optimize=True)
+    Image.fromarray(image).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

@@ -44,7 +44,7 @@ _STATED_ALWAYS = ("effusion", "pneumothorax", "heart", "rib_fracture")
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class PhantomReport:
     """The two sections of a report, without their headers."""
 
     findings_text: str
@@ -59,11 +59,11 @@ class Report:
         return book.joint.join(parts)
 
 
-def write_report(findings: Findings, rng: np.random.Generator, language: Language = "en") -> Report:
+def write_report(findings: Findings, rng: np.random.Generator, language: Language = "en") -> PhantomReport:
     """Write a report that states every fact, drawing the phrasings; the impression names the worst first."""
     book = BOOKS[language]
     sentences = [sentence for region in REGIONS for sentence in _region(region, findings, book, rng)]
-    return Report(book.joint.join(sentences), _impression(findings, book, rng), language)
+    return PhantomReport(book.joint.join(sentences), _impression(findings, book, rng), language)
 
 
 def values_of(topic: str, findings: Findings) -> Values:

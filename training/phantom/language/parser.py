@@ -30,7 +30,7 @@ _SENTENCE_ENDS: Mapping[Language, re.Pattern[str]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Sentence:
+class ParsedSentence:
     """A sentence and what it states; a normal impression is coherent and states nothing."""
 
     text: str
@@ -43,12 +43,12 @@ class ParsedReport:
     """The sentences of each section; `outside` holds those of no section, which are incoherent."""
 
     language: Language
-    outside: tuple[Sentence, ...]
-    findings: tuple[Sentence, ...]
-    impression: tuple[Sentence, ...]
+    outside: tuple[ParsedSentence, ...]
+    findings: tuple[ParsedSentence, ...]
+    impression: tuple[ParsedSentence, ...]
 
     @property
-    def sentences(self) -> tuple[Sentence, ...]:
+    def sentences(self) -> tuple[ParsedSentence, ...]:
         """All sentences in reading order."""
         return self.outside + self.findings + self.impression
 
@@ -109,7 +109,7 @@ def parse_report(text: str) -> ParsedReport:
         findings, _, impression = body.partition(impression_header)
     return ParsedReport(
         language,
-        tuple(Sentence(sentence, coherent=False) for sentence in _split(outside, language)),
+        tuple(ParsedSentence(sentence, coherent=False) for sentence in _split(outside, language)),
         tuple(_read(sentence, read_finding(sentence, language)) for sentence in _split(findings, language)),
         tuple(
             _read(sentence, read_impression(sentence, language)) for sentence in _split(impression, language)
@@ -215,5 +215,5 @@ def _split(section: str, language: Language) -> list[str]:
     return [part for part in parts if part]
 
 
-def _read(sentence: str, stated: Statements | None) -> Sentence:
-    return Sentence(sentence, stated is not None, stated or ())
+def _read(sentence: str, stated: Statements | None) -> ParsedSentence:
+    return ParsedSentence(sentence, stated is not None, stated or ())

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from support import tiny_recipes
 
-from training.ablations.harness import Harness, Order
+from training.ablations.harness import AblationRequest, Harness
 from training.ablations.plan import AblationPlan, load_plan
 from training.evaluation.cases import ReportCases
 
@@ -45,7 +45,7 @@ says = "It needs several steps."
 variants = ["ar", "rad"]
 decoders = ["next_token", "one_step", "multi_step_0.9"]
 """
-HarnessOf = Callable[[AblationPlan, Order, Path], Harness]
+HarnessOf = Callable[[AblationPlan, AblationRequest, Path], Harness]
 REPORT = "Findings: The heart is normal. Impression: Normal."
 
 
@@ -74,4 +74,4 @@ def cases() -> ReportCases:
 
 @pytest.fixture
 def harness_of(cases: ReportCases) -> HarnessOf:
-    return lambda plan, order, out: Harness(plan, order, out, Console(quiet=True), lambda _: cases)
+    return lambda plan, request, out: Harness(plan, request, out, Console(quiet=True), lambda _: cases)

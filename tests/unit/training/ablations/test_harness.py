@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from training.ablations import runs as running
-from training.ablations.harness import Harness, Order
+from training.ablations.harness import AblationRequest, Harness
 from training.ablations.plan import AblationPlan
 from training.ablations.runs import Changes
 
-HarnessOf = Callable[[AblationPlan, Order, Path], Harness]
+HarnessOf = Callable[[AblationPlan, AblationRequest, Path], Harness]
 _DECODERS = ["one_step", "adaptive", "multi_step_0.5", "multi_step_0.9"]
 
 
@@ -42,8 +42,8 @@ def test_shared_ancestors_are_trained_once_and_finished_ones_never_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = tmp_path / "out"
-    order = Order((0, 1), 2, ("eos-term", "dcd-same"))
-    assert harness_of(plan, order, out).carry_out() == []
+    request = AblationRequest((0, 1), 2, ("eos-term", "dcd-same"))
+    assert harness_of(plan, request, out).carry_out() == []
     assert trained == ["ar", "rad", "dcd", "dcd", "rad", "dcd", "dcd"]
     lines = _lines(out)
     assert [(line["variant"], line["seed"], line["decoder"]) for line in lines] == [
@@ -58,7 +58,7 @@ def test_shared_ancestors_are_trained_once_and_finished_ones_never_again(
 
     trained.clear()
     monkeypatch.setattr("training.ablations.measure.draft", None)
-    assert harness_of(plan, order, out).carry_out() == []
+    assert harness_of(plan, request, out).carry_out() == []
     assert trained == []
     assert _lines(out) == lines
 
@@ -67,12 +67,12 @@ def test_shared_ancestors_are_trained_once_and_finished_ones_never_again(
 def test_what_was_interrupted_goes_on(
     plan: AblationPlan, tmp_path: Path, harness_of: HarnessOf, trained: list[str]
 ) -> None:
-    out, order = tmp_path / "out", Order((0,), 2, ("rad",))
-    first = harness_of(plan, order, out)
+    out, request = tmp_path / "out", AblationRequest((0,), 2, ("rad",))
+    first = harness_of(plan, request, out)
     first.carry_out()
     (first.training[-1].folder / "model.safetensors").unlink()
     (out / "measured" / f"{first.training[-1].name}.json").unlink()
-    harness_of(plan, order, out).carry_out()
+    harness_of(plan, request, out).carry_out()
     assert trained == ["ar", "rad", "rad"]
     assert [line["decoder"] for line in _lines(out)] == _DECODERS
 
@@ -83,9 +83,9 @@ def test_a_variant_that_fails_stops_neither_the_others_nor_is_it_tried_again(
 ) -> None:
     broken = plan.variants["rad"].model_copy(update={"change": ("model.block_length=5",)})
     variants = dict(plan.variants) | {"rad": broken}  # dcd keeps the length of 4, which does not fit
-    order = Order((0,), 2, ("dcd", "dcd-same", "half"))
+    request = AblationRequest((0,), 2, ("dcd", "dcd-same", "half"))
     out = tmp_path / "out"
-    failures = harness_of(plan.model_copy(update={"variants": variants}), order, out).carry_out()
+    failures = harness_of(plan.model_copy(update={"variants": variants}), request, out).carry_out()
     assert [failure.variant for failure in failures] == ["dcd", "dcd-same"]
     assert "block_length" in failures[0].reason
     assert trained == ["ar", "rad", "dcd", "rad"]
@@ -98,12 +98,12 @@ def test_a_variant_that_fails_stops_neither_the_others_nor_is_it_tried_again(
 def test_a_checkpoint_made_elsewhere_takes_the_place_of_a_variant(
     plan: AblationPlan, tmp_path: Path, harness_of: HarnessOf, trained: list[str]
 ) -> None:
-    made = harness_of(plan, Order((0,), 2, ("ar",)), tmp_path / "made")
+    made = harness_of(plan, AblationRequest((0,), 2, ("ar",)), tmp_path / "made")
     made.carry_out()
     assert [line["decoder"] for line in _lines(tmp_path / "made")] == ["next_token"]
     taken = Changes(taken={"ar": made.training[0].folder})
-    order = Order((3, 4), 2, ("teacher",), taken)
-    assert harness_of(plan, order, tmp_path / "out").carry_out() == []
+    request = AblationRequest((3, 4), 2, ("teacher",), taken)
+    assert harness_of(plan, request, tmp_path / "out").carry_out() == []
     assert trained == ["ar", "rad", "rad"]
     lines = _lines(tmp_path / "out")
     assert [line["seed"] for line in lines if line["variant"] == "ar"] == [0]  # one run for all seeds

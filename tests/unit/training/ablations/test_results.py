@@ -6,15 +6,15 @@ import pytest
 from echo_node.model.decoding.canvas import Decoded, Ending
 from training.ablations.measure import FIGURES
 from training.ablations.plan import AblationPlan
-from training.ablations.results import Failure, Measured, Spread, markdown, spreads_of
+from training.ablations.results import Failure, Measurement, Spread, markdown, spreads_of
 from training.evaluation.cases import ReportCases
-from training.evaluation.drafting import Measured as Drafts
+from training.evaluation.drafting import DraftSet
 from training.evaluation.evaluate import Plan, result_of
 
 
-def _measured(variant: str, seed: int, coherent: float | None) -> Measured:
+def _measured(variant: str, seed: int, coherent: float | None) -> Measurement:
     figures = dict.fromkeys(FIGURES, 0.25) | {"coherent_sentences": coherent}
-    return Measured(variant, seed, "one_step", "folder", figures)
+    return Measurement(variant, seed, "one_step", "folder", figures)
 
 
 def test_the_spread_is_the_mean_the_lowest_and_the_highest() -> None:
@@ -61,6 +61,6 @@ def test_an_end_counts_where_a_report_may_end(
 ) -> None:
     good = "Findings: The heart is normal. Impression: Normal."
     decoded = tuple(Decoded((1,), (0.5,), end, 1) for end in (ending, "eos"))
-    row = result_of("x", Drafts((text, good), decoded), cases, Plan(0, 0.7), lambda _: None).row
+    row = result_of("x", DraftSet((text, good), decoded), cases, Plan(0, 0.7), lambda _: None).row
     assert row["eos_accuracy"] == (accuracy + 1) / 2
     assert row["ended"] == np.mean([ending == "eos", True])

@@ -11,7 +11,7 @@ from echo_node.errors import ConfigError, PermanentError
 from training.datasets import shards
 from training.datasets.build import KEY_FILE, REJECTED_FILE, BuildOptions, build
 from training.datasets.check import check
-from training.datasets.pictures import decode_png
+from training.datasets.images import decode_png
 from training.datasets.readers import built, manifest
 from training.datasets.shards import Dataset, Facts
 

@@ -4,7 +4,7 @@ from PIL import Image
 
 from echo_node.domain.studies.study import GreyImage
 from training.datasets.duplicates import NEAR_BITS, NEAR_FINE_BITS, SeenImages
-from training.datasets.pictures import COARSE_BYTES, FINE_BYTES, image_hash
+from training.datasets.images import COARSE_BYTES, FINE_BYTES, image_hash
 from training.phantom.dataset import PhantomDataset
 
 COARSE, FINE = 8 * COARSE_BYTES, 8 * FINE_BYTES

@@ -9,7 +9,7 @@ from support.datasets import write_csv, write_picture
 
 from echo_node.errors import ConfigError, PermanentError
 from training.datasets.build import BuildOptions, build
-from training.datasets.example import Candidate, Found, Rejected
+from training.datasets.example import Candidate, Found, RejectedRow
 from training.datasets.readers import chexpert_plus, manifest, mimic_cxr, openi, rexgradient
 from training.datasets.shards import Dataset
 from training.datasets.sources import READERS, detect
@@ -18,7 +18,7 @@ from training.phantom.dicom_study import write_study
 
 def split_found(found: list[Found]) -> tuple[list[Candidate], dict[str, str]]:
     return [row for row in found if isinstance(row, Candidate)], {
-        row.key: row.reason for row in found if isinstance(row, Rejected)
+        row.key: row.reason for row in found if isinstance(row, RejectedRow)
     }
 
 

@@ -101,7 +101,7 @@ def test_the_test_split_of_a_data_set_is_evaluated(tmp_path: Path) -> None:
         write_picture(tmp_path / str(row["image"]), 100 + place)
     build_manifest(tmp_path, tmp_path / "built", rows)
     cases = open_cases(str(tmp_path / "built"), 1, ImagePreparation(resize="square", side=56))
-    assert [picture.shape for picture in cases.pictures] == [(56, 56)] * 3
+    assert [picture.shape for picture in cases.images] == [(56, 56)] * 3
     assert all(reference.startswith("Findings: The") for reference in cases.references)
     build_manifest(tmp_path, tmp_path / "only_train", rows[:2])
     with pytest.raises(ConfigError, match="no row of split 'test'"):

@@ -9,7 +9,7 @@ from support.scorer_weights import write_chexbert, write_radgraph, write_ratesco
 
 from echo_node.errors import CheckpointError, ConfigError
 from training.evaluation.metrics.chexbert import OBSERVATIONS, CheXbert, _f1
-from training.evaluation.metrics.radgraph import Graph, RadGraph, graph_f1
+from training.evaluation.metrics.radgraph import RadGraph, ReportGraph, graph_f1
 from training.evaluation.metrics.ratescore import Entities, RaTEScore, pair_score, spans
 from training.evaluation.metrics.scorers import load_scorers
 
@@ -120,13 +120,13 @@ class TestRadGraph:
 
     def test_an_empty_text_has_no_entities_and_scores_0(self, tmp_path: Path) -> None:
         reader = RadGraph.load(write_radgraph(tmp_path))
-        assert reader.read("") == Graph((), ())
+        assert reader.read("") == ReportGraph((), ())
         assert set(reader([""], DRAFTS[:1]).values()) == {0.0}
 
-    def test_the_three_levels_by_hand(self) -> None:
-        stated = Graph((("Effusion", "present"), ("left", "anatomy")), ((0, "located_at", 1),))
-        alone = Graph((("Effusion", "present"), ("left", "anatomy")), ())
-        elsewhere = Graph((("Effusion", "present"), ("right", "anatomy")), ((0, "located_at", 1),))
+    def test_the_three_levels_by_hand(self):
+        stated = ReportGraph((("Effusion", "present"), ("left", "anatomy")), ((0, "located_at", 1),))
+        alone = ReportGraph((("Effusion", "present"), ("left", "anatomy")), ())
+        elsewhere = ReportGraph((("Effusion", "present"), ("right", "anatomy")), ((0, "located_at", 1),))
         assert graph_f1(stated, stated) == (1, 1, 1)
         assert graph_f1(alone, stated) == (1, 0.5, 0.5)
         assert graph_f1(elsewhere, stated) == (0.5, 0.5, 0)

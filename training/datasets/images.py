@@ -71,7 +71,7 @@ def frontal(view: str) -> str:
 
 def encode_png(image: GreyImage, longest_side: int = 0) -> bytes:
     """Return the image as an 8-bit grey PNG, made smaller if it is longer than *longest_side* (0: never)."""
-    picture = as_picture(image)
+    picture = as_pillow(image)
     if longest_side and max(picture.size) > longest_side:
         picture.thumbnail((longest_side, longest_side), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
@@ -93,7 +93,7 @@ def decode_png(png: bytes) -> GreyImage:
         raise PermanentError(f"a picture of the data set is damaged ({type(error).__name__})") from error
 
 
-def as_picture(image: GreyImage) -> Image.Image:
+def as_pillow(image: GreyImage) -> Image.Image:
     """Return the image as Pillow's."""
     return Image.frombytes("L", (image.width, image.height), image.pixels)
 
@@ -104,7 +104,7 @@ def image_hash(image: GreyImage) -> bytes:
     Each bit says whether a cell of a grid is darker than its right neighbour. The coarse grid, of 16 by 17
     cells, finds an image among many; the fine one, of 32 by 33, tells chests apart that stand alike.
     """
-    picture = as_picture(image)
+    picture = as_pillow(image)
     return b"".join(_differences(picture, side) for side in (_COARSE_SIDE, _FINE_SIDE))
 
 

@@ -1,6 +1,6 @@
-"""What the view check learns from: phantom chests from the front and the side, and everything else.
+"""Images to train the view check on: frontal and lateral phantom chests, and images that are not chests.
 
-A picture depends on the seed, its pool and its place alone. Held-out pictures are those of another seed.
+An image depends only on the seed, its pool and its index. Images of another seed are held out for measuring.
 """
 
 from __future__ import annotations
@@ -17,14 +17,17 @@ from training.phantom.dataset import PhantomDataset
 from training.view_check.others import KINDS
 
 _SIZE = 128
-"""Pixels a side of what is rendered: the least that the phantoms allow."""
+"""Side of the rendered images, in pixels: the minimum that the phantoms allow."""
 
 _KINDS = tuple(KINDS)
 
 
 @dataclass(frozen=True, slots=True)
-class Pictures:
-    """Three pools (count, SIDE, SIDE) uint8, all upright, bone bright, the heart on the image's right."""
+class ImagePools:
+    """Three pools of images, each (count, SIDE, SIDE) uint8.
+
+    Chests are upright, with bright bones and the heart on the right of the image.
+    """
 
     frontal: NDArray[np.uint8]
     lateral: NDArray[np.uint8]
@@ -32,25 +35,31 @@ class Pictures:
 
 
 def kind_of(place: int) -> str:
-    """Return which kind of `others.KINDS` the picture at a place of the pool is of."""
+    """Return the kind, from `others.KINDS`, of the image at an index of the pool of others."""
     return _KINDS[place % len(_KINDS)]
 
 
-def render_pictures(
+def render_pools(
     seed: int, counts: tuple[int, int, int], note: Callable[[], None] = lambda: None
-) -> Pictures:
-    """Render so many pictures of each pool; *note* is called after each one. A body is in one pool only."""
+) -> ImagePools:
+    """Render the pools; no body is in two pools.
+
+    Args:
+        seed: random seed of all images.
+        counts: number of images in each pool: frontal, lateral, others.
+        note: called after each image.
+    """
     frontal, lateral, others = counts
     phantoms = PhantomDataset(frontal + lateral, seed, _SIZE)
 
-    def pool(count: int, picture: Callable[[int], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    def pool(count: int, rendered: Callable[[int], NDArray[np.uint8]]) -> NDArray[np.uint8]:
         made = np.empty((count, SIDE, SIDE), dtype=np.uint8)
         for place in range(count):
-            made[place] = shrunk(GreyImage(_SIZE, _SIZE, picture(place).tobytes()))
+            made[place] = shrunk(GreyImage(_SIZE, _SIZE, rendered(place).tobytes()))
             note()
         return made
 
-    return Pictures(
+    return ImagePools(
         pool(frontal, lambda place: phantoms[place].image),
         pool(lateral, lambda place: phantoms.view(frontal + place, "LATERAL")),
         pool(others, lambda place: KINDS[kind_of(place)](np.random.default_rng([seed, 1, place]), _SIZE)),

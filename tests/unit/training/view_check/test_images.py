@@ -1,4 +1,4 @@
-"""Pictures, jitter and the whole recipe in little: what the view check learns from, and what it writes."""
+"""Images, jitter and the whole recipe in little: the view check's training data, and the files it writes."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from PIL import Image
 
 from echo_node.domain.studies.appearance import Appearance
 from echo_node.inference.view_check import KNOWN, SIDE, ViewCheck, evened
-from training.view_check.jitter import SHARES, drawn, laid
+from training.view_check.images import ImagePools, kind_of, render_pools
+from training.view_check.jitter import SHARES, jittered_examples, random_examples
 from training.view_check.measure import NAMED, measure
 from training.view_check.others import KINDS
-from training.view_check.pictures import Pictures, kind_of, render_pictures
 
 
 @pytest.fixture(scope="module")
-def pictures() -> Pictures:
-    return render_pictures(3, (4, 3, len(KINDS)))
+def pools() -> ImagePools:
+    return render_pools(3, (4, 3, len(KINDS)))
 
 
 def row(looks: Appearance, count: int = 40) -> np.ndarray:
     return np.full(count, KNOWN.index(looks))
 
 
-def test_the_same_seed_gives_the_same_pictures_and_no_body_is_in_two_pools(pictures: Pictures) -> None:
-    again = render_pictures(3, (2, 0, 2))
-    assert np.array_equal(again.frontal, pictures.frontal[:2])
-    assert np.array_equal(again.others, pictures.others[:2])
-    for pool in (pictures.frontal, pictures.lateral, pictures.others):
+def test_the_same_seed_gives_the_same_images_and_no_body_is_in_two_pools(pools: ImagePools) -> None:
+    again = render_pools(3, (2, 0, 2))
+    assert np.array_equal(again.frontal, pools.frontal[:2])
+    assert np.array_equal(again.others, pools.others[:2])
+    for pool in (pools.frontal, pools.lateral, pools.others):
         assert pool.shape[1:] == (SIDE, SIDE)
         assert len({each.tobytes() for each in pool}) == len(pool)
     assert {kind_of(place) for place in range(len(KINDS))} == set(KINDS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_no_chest_is_a_picture_of_any_size(kind: str) -> None:
+def test_an_image_that_is_not_a_chest_can_have_any_size(kind: str) -> None:
     for size in (128, 200):
-        picture = KINDS[kind](np.random.default_rng(1), size)
-        assert (picture.shape, picture.dtype) == ((size, size), np.uint8)
-        assert picture.max() > picture.min()
+        image = KINDS[kind](np.random.default_rng(1), size)
+        assert (image.shape, image.dtype) == ((size, size), np.uint8)
+        assert image.max() > image.min()
 
 
-def test_jitter_is_a_function_of_its_generator(pictures: Pictures) -> None:
-    first, again, other = (drawn(pictures, 30, np.random.default_rng(seed)) for seed in (1, 1, 2))
+def test_jitter_is_a_function_of_its_generator(pools: ImagePools) -> None:
+    first, again, other = (random_examples(pools, 30, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert np.array_equal(first.small, again.small)
     assert np.array_equal(first.classes, again.classes)
     assert not np.array_equal(first.small, other.small)
@@ -54,28 +54,32 @@ def test_jitter_is_a_function_of_its_generator(pictures: Pictures) -> None:
     assert sum(SHARES.values()) == pytest.approx(1.0)
 
 
-def test_examples_are_laid_as_their_class_says(pictures: Pictures) -> None:
-    """Averaged over jitter, an example is most like its picture when that is laid the same way."""
-    one = Pictures(pictures.frontal[:1], pictures.lateral[:1], pictures.others[:1])
-    picture = evened(one.frontal[0])
+def test_examples_have_the_orientation_of_their_class(pools: ImagePools) -> None:
+    """Averaged over jitter, an example is most like its image in the same orientation."""
+    one = ImagePools(pools.frontal[:1], pools.lateral[:1], pools.others[:1])
+    image = evened(one.frontal[0])
     ways = {
-        Appearance.FRONTAL: [picture],
-        Appearance.MIRRORED: [picture[:, ::-1]],
-        Appearance.UPSIDE_DOWN: [picture[::-1], picture[::-1, ::-1]],
-        Appearance.SIDEWAYS: [np.rot90(picture, k)[:, ::s] for k in (1, 3) for s in (1, -1)],
+        Appearance.FRONTAL: [image],
+        Appearance.MIRRORED: [image[:, ::-1]],
+        Appearance.UPSIDE_DOWN: [image[::-1], image[::-1, ::-1]],
+        Appearance.SIDEWAYS: [np.rot90(image, k)[:, ::s] for k in (1, 3) for s in (1, -1)],
     }
     for looks in ways:
-        mean = laid(one, row(looks), np.random.default_rng(5)).inputs.numpy().mean(axis=(0, 1))
+        mean = jittered_examples(one, row(looks), np.random.default_rng(5)).inputs.numpy().mean(axis=(0, 1))
         fits = {
-            other: float(np.mean([np.corrcoef(mean.ravel(), way.ravel())[0, 1] for way in laid_so]))
-            for other, laid_so in ways.items()
+            other: float(np.mean([np.corrcoef(mean.ravel(), way.ravel())[0, 1] for way in oriented]))
+            for other, oriented in ways.items()
         }
         assert max(fits, key=fits.__getitem__) is looks, fits
-    inverted = laid(one, row(Appearance.INVERTED), np.random.default_rng(5)).inputs.numpy().mean(axis=(0, 1))
-    assert np.corrcoef(inverted.ravel(), picture.ravel())[0, 1] < 0
+    inverted = (
+        jittered_examples(one, row(Appearance.INVERTED), np.random.default_rng(5))
+        .inputs.numpy()
+        .mean(axis=(0, 1))
+    )
+    assert np.corrcoef(inverted.ravel(), image.ravel())[0, 1] < 0
 
 
-def test_every_example_is_counted_once_and_errors_by_their_kind(pictures: Pictures) -> None:
+def test_every_example_is_counted_once_and_errors_by_their_kind(pools: ImagePools) -> None:
     class Frontal(ViewCheck):
         """Calls everything frontal."""
 
@@ -83,7 +87,7 @@ def test_every_example_is_counted_once_and_errors_by_their_kind(pictures: Pictur
             return np.eye(len(KNOWN), dtype=np.float32)[0] * small_HW.any()
 
     each = {looks: 11 + n for n, looks in enumerate(KNOWN)}
-    measured = measure(Frontal({}, dict.fromkeys(KNOWN, 0.5)), pictures, each, seed=1)
+    measured = measure(Frontal({}, dict.fromkeys(KNOWN, 0.5)), pools, each, seed=1)
     assert measured.confusion.sum(axis=1).tolist() == [each[looks] for looks in KNOWN]
     assert measured.confusion[:, NAMED.index(Appearance.FRONTAL)].sum() == sum(each.values())
     assert (measured.frontal, measured.refused) == (11, 0)
