@@ -70,7 +70,7 @@ class WorkQueue(Protocol[Work]):
         """Put the work back to be claimed again at *at*."""
         ...
 
-    def bury(self, work: Work, reason: str) -> None:
+    def dead_letter(self, work: Work, reason: str) -> None:
         """Make the work a dead letter, for an operator to look at."""
         ...
 
@@ -78,7 +78,7 @@ class WorkQueue(Protocol[Work]):
         """End the work: there is nothing to be done, and that is no failure."""
         ...
 
-    def give_back(self, work: Work) -> None:
+    def release_claim(self, work: Work) -> None:
         """Return work that was not done, as if it had not been tried."""
         ...
 

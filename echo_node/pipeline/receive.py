@@ -91,4 +91,4 @@ class Arrival:
             if not self._ledger.refers_to(file):
                 self._files.discard(file)
         except TransientError:
-            log.warning("file_left_for_the_sweep", kind="spool")
+            log.warning("discard_postponed", kind="spool")

@@ -102,8 +102,8 @@ class Worker(Generic[Work]):
         """Give back the work in hand, from another thread: what still becomes of it will not count."""
         work = self._current
         if work is not None:
-            self._queue.give_back(work)
-            log.info("work_given_back", kind=self._kind, job_id=work.lease.row_id)
+            self._queue.release_claim(work)
+            log.info("claim_released", kind=self._kind, job_id=work.lease.row_id)
 
     def _perform(self, work: Work) -> None:
         try:
@@ -114,27 +114,27 @@ class Worker(Generic[Work]):
             self._queue.skip(work, str(refusal))
             self._say("work_skipped", work, str(refusal))
         except PermanentError as error:
-            self._bury(work, str(error))
+            self._dead_letter(work, str(error))
         except Unavailable:
-            self._queue.give_back(work)
+            self._queue.release_claim(work)
             raise
         except TransientError as error:
-            self._retry_or_bury(work, str(error))
+            self._retry_or_dead_letter(work, str(error))
         except Exception as error:
             log.exception("stage_failed", kind=self._kind, job_id=work.lease.row_id)
-            self._retry_or_bury(work, type(error).__name__)
+            self._retry_or_dead_letter(work, type(error).__name__)
 
-    def _retry_or_bury(self, work: Work, reason: str) -> None:
+    def _retry_or_dead_letter(self, work: Work, reason: str) -> None:
         tries = work.lease.tries
         if self._policy.is_exhausted(tries):
-            self._bury(work, f"{reason} (given up after {tries} tries)")
+            self._dead_letter(work, f"{reason} (given up after {tries} tries)")
             return
         delay = self._policy.delay(tries, self._randomness)
         self._queue.retry(work, reason, self._clock.now() + delay)
         self._say("work_retried", work, reason, delay_s=round(delay.total_seconds(), 1))
 
-    def _bury(self, work: Work, reason: str) -> None:
-        self._queue.bury(work, reason)
+    def _dead_letter(self, work: Work, reason: str) -> None:
+        self._queue.dead_letter(work, reason)
         self._say("work_dead", work, reason)
 
     def _say(self, event: str, work: Work, reason: str, **more: float) -> None:

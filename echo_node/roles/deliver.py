@@ -43,7 +43,7 @@ def deliver(settings: Settings, stop: threading.Event) -> None:
                 DeliverStage(queue, to[name], make_form),
                 settings,
                 identity,
-                storage.ear(DELIVERIES),
+                storage.waiter(DELIVERIES),
             )
             for name, queue in ((name, storage.deliveries_to(name)) for name in delivery.destinations)
         ]
@@ -58,7 +58,7 @@ def deliver(settings: Settings, stop: threading.Event) -> None:
         }
         if identity.is_only:
             for queue in queues_in_hand.values():
-                queue.take_over_from(identity.family)
+                queue.reclaim_from(identity.family)
         pause_s = rescue_pause_s(delivery.lease_s)
         sweeps = (
             *(Sweep(f"rescue of {name}", each.rescue, pause_s) for name, each in queues_in_hand.items()),
@@ -83,7 +83,7 @@ def _askers(settings: Settings, storage: Any, identity: ProcessIdentity) -> list
 
     def asker(kind: str, queue: Any, ae_titles: Mapping[str, str], topic: str) -> Any:
         stage = CommitStage(queue, user, ae_titles)
-        return _sender(kind, queue, stage, settings, identity, storage.ear(topic))
+        return _sender(kind, queue, stage, settings, identity, storage.waiter(topic))
 
     askers = [
         asker("commitment", storage.commitments_of(name), settings.committing, COMMITMENTS)
@@ -100,7 +100,7 @@ def _answerers(settings: Settings, storage: Any, identity: ProcessIdentity) -> l
 
     stage = AnswerStage(storage.answers, Answerer(settings.peers, settings.delivery.timeout_s))
     return [
-        _sender("answer", storage.answers, stage, settings, identity, storage.ear(ANSWERS))
+        _sender("answer", storage.answers, stage, settings, identity, storage.waiter(ANSWERS))
         for _ in range(_ANSWERERS if settings.archive else 0)
     ]
 
@@ -112,11 +112,11 @@ def _withdrawer(settings: Settings, storage: Any, identity: ProcessIdentity) -> 
     from echo_node.wiring.destinations import note_encoders
 
     stage = WithdrawStage(storage.withdrawals, *note_encoders())
-    return _sender("withdrawal", storage.withdrawals, stage, settings, identity, storage.ear(WITHDRAWALS))
+    return _sender("withdrawal", storage.withdrawals, stage, settings, identity, storage.waiter(WITHDRAWALS))
 
 
 def _sender(
-    kind: str, queue: Any, stage: Callable[[Any], None], settings: Settings, own: ProcessIdentity, ear: Any
+    kind: str, queue: Any, stage: Callable[[Any], None], settings: Settings, own: ProcessIdentity, waiter: Any
 ) -> Any:
     """Return a worker of the way out, by the settings of delivery."""
     from echo_node.pipeline.worker import Worker
@@ -133,5 +133,5 @@ def _sender(
         poll_s=settings.queue.poll_s,
         clock=SystemClock(),
         randomness=random.Random(),  # noqa: S311 - jitter
-        wait=ear.wait,
+        wait=waiter.wait,
     )

@@ -70,10 +70,10 @@ def infer(settings: Settings, stop: threading.Event) -> None:
             poll_s=queue_settings.poll_s,
             clock=clock,
             randomness=random.Random(),  # noqa: S311 - jitter
-            wait=storage.ear(JOBS).wait,
+            wait=storage.waiter(JOBS).wait,
         )
         if identity.is_only:
-            storage.jobs.take_over_from(identity.family, identity.siblings)
+            storage.jobs.reclaim_from(identity.family, identity.siblings)
         sweeps = (
             Sweep("completion", CompletionSweep(storage.studies), COMPLETION_EVERY_S),
             Sweep("rescue", storage.jobs.rescue, rescue_pause_s(queue_settings.lease_s)),

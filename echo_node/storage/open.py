@@ -20,7 +20,7 @@ from echo_node.errors import ConfigError
 from echo_node.settings import DeliverySettings, QueueSettings, Settings
 from echo_node.storage.database import migrate
 from echo_node.storage.database.engine import Database
-from echo_node.storage.database.notifications import Ear, Sleeper
+from echo_node.storage.database.notifications import PollingWaiter, Waiter
 from echo_node.storage.database.tables import Conflict, Document, Instance
 from echo_node.storage.ledgers.documents import Drafts
 from echo_node.storage.ledgers.forms import Forms
@@ -63,8 +63,8 @@ class Storage:
         node, intake = settings.node, settings.intake
         self._settings = settings
         self._clock = clock
-        self._ears: list[Ear] = []
-        self.database = Database(settings.database_url, node.data_dir.absolute() / "run" / "bell")
+        self._waiters: list[Waiter] = []
+        self.database = Database(settings.database_url, node.data_dir.absolute() / "run" / "notifications")
         self.objects = open_objects(settings)
         self.ownership = Ownership(self.database, self.objects)
         self.spool = Spool(self.objects, intake.minimum_free_bytes)
@@ -145,11 +145,11 @@ class Storage:
             report, calling_ae_title
         )
 
-    def ear(self, topic: str) -> Ear:
-        """Return what a worker waits with for work of a topic of storage.bell."""
-        ear = Sleeper() if self.database.bell is None else self.database.bell.ear(topic)
-        self._ears.append(ear)
-        return ear
+    def waiter(self, topic: str) -> Waiter:
+        """Return the waiter of a worker, for the notifications of a topic."""
+        waiter = PollingWaiter() if self.database.notifier is None else self.database.notifier.waiter(topic)
+        self._waiters.append(waiter)
+        return waiter
 
     def _asking(self, make: Callable[..., Queue], ae_titles: Mapping[str, str], **more: object) -> Queue:
         """Make a queue of questions to these peers."""
@@ -254,8 +254,8 @@ class Storage:
 
     def close(self) -> None:
         """Close the database's connections and whatever listens."""
-        for ear in self._ears:
-            ear.close()
+        for waiter in self._waiters:
+            waiter.close()
         self.database.close()
 
     def __enter__(self) -> Self:

@@ -198,14 +198,14 @@ def test_a_lost_asker_loses_its_claim(house: Committing) -> None:
         lambda: house.commitments.asked(lost),
         lambda: house.commitments.renew(lost),
         lambda: house.commitments.retry(lost, "x", house.clock.now()),
-        lambda: house.commitments.give_back(lost),
-        lambda: house.commitments.bury(lost, "x"),
+        lambda: house.commitments.release_claim(lost),
+        lambda: house.commitments.dead_letter(lost, "x"),
     ):
         with pytest.raises(LeaseLost):
             ending()
     house.commitments.renew(again)
-    house.commitments.give_back(again)
-    house.commitments.take_over_from("nobody")
+    house.commitments.release_claim(again)
+    house.commitments.reclaim_from("nobody")
     assert house.claim_commitment().lease.tries == again.lease.tries
 
 

@@ -73,7 +73,7 @@ def test_one_refused_form_makes_the_study_undelivered_and_is_released_alone(hous
     first, *others = claimed(house)
     for job in others:
         house.deliveries.finish(job, DeliveryOutcome.SUCCESS, 0)
-    house.deliveries.bury(first, "refused")
+    house.deliveries.dead_letter(first, "refused")
     assert house.state() is StudyState.UNDELIVERED
     house.deliveries.release(first.lease.row_id)
     again = house.claim_delivery()

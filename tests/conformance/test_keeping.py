@@ -89,7 +89,7 @@ def test_images_of_finished_studies_go_when_they_are_old(house: Kept) -> None:
 def test_what_is_not_finished_stays_for_ever(house: Kept) -> None:
     waiting = [house.store(1, 1)]
     house.complete()
-    house.jobs.bury(house.claim(), "broken")
+    house.jobs.dead_letter(house.claim(), "broken")
     waiting.append(house.store(2, 2))
     house.complete()
     house.draft(house.claim(), received(2, 2))

@@ -63,7 +63,7 @@ class DurablePath(RuleBasedStateMachine):
 
     @rule(
         which=st.integers(0, 5),
-        ending=st.sampled_from(["draft", "retry", "bury", "skip", "give_back", "renew"]),
+        ending=st.sampled_from(["draft", "retry", "dead_letter", "skip", "release_claim", "renew"]),
     )
     def end_job(self, which: int, ending: str) -> None:
         if not self.jobs:
@@ -76,7 +76,7 @@ class DurablePath(RuleBasedStateMachine):
                 self.house.draft(job, chosen)
             elif ending == "retry":
                 jobs.retry(job, "busy", self.house.clock.now())
-            elif ending in {"bury", "skip"}:
+            elif ending in {"dead_letter", "skip"}:
                 getattr(jobs, ending)(job, "a reason")
             else:
                 getattr(jobs, ending)(job)
@@ -97,7 +97,7 @@ class DurablePath(RuleBasedStateMachine):
             if delivered:
                 self.house.deliveries.finish(job, DeliveryOutcome.SUCCESS, 0)
             else:
-                self.house.deliveries.bury(job, "refused")
+                self.house.deliveries.dead_letter(job, "refused")
         except LeaseLost:
             return
 

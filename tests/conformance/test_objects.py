@@ -54,7 +54,7 @@ def test_every_content_comes_back(objects: ObjectStore, chunks: list[bytes]) -> 
     name = f"spool/aa/{hashlib.sha256(content).hexdigest()}.dcm"
     objects.put(name, chunks)
     assert objects.read(name) == content
-    with objects.at_hand([name]) as (path,):
+    with objects.local_paths([name]) as (path,):
         assert path.read_bytes() == content
 
 
@@ -64,10 +64,10 @@ def test_files_are_at_hand_in_their_order_and_lost_ones_are_not_there(
     for name in NAMES:
         objects.put(name, (name.encode(),))
     asked = (NAMES[2], "spool/ab/lost.dcm", NAMES[0])
-    with elsewhere.at_hand(asked) as paths:
+    with elsewhere.local_paths(asked) as paths:
         assert [path.is_file() for path in paths] == [True, False, True]
         assert [path.read_bytes() for path in (paths[0], paths[2])] == [NAMES[2].encode(), NAMES[0].encode()]
-    with elsewhere.at_hand([]) as none:
+    with elsewhere.local_paths([]) as none:
         assert list(none) == []
     assert [objects.read(name) for name in NAMES] == [name.encode() for name in NAMES]
 
@@ -138,7 +138,7 @@ def test_no_name_leads_elsewhere(objects: ObjectStore, name: str) -> None:
         lambda: objects.read(name),
         lambda: objects.contains(name),
         lambda: objects.remove(name),
-        lambda: objects.at_hand([name]).__enter__(),
+        lambda: objects.local_paths([name]).__enter__(),
     )
     for use in uses:
         with pytest.raises(PermanentError, match="outside spool and outbox"):

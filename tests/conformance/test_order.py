@@ -70,13 +70,13 @@ def test_the_urgent_are_first(house: House, calling: str, *, urgent: bool) -> No
 
 def test_an_operator_can_hurry_a_study_and_its_later_revisions(house: House) -> None:
     _send(house, 1, 2, 3)
-    house.jobs.hurry(3)
+    house.jobs.prioritise(3)
     assert house.claim().study_id == 3
     house.arrive(received(33, 3))
     house.complete()
     assert _order(house) == [3, 1, 2]
     with pytest.raises(PermanentError, match="no study 99"):
-        house.jobs.hurry(99)
+        house.jobs.prioritise(99)
 
 
 def test_a_study_that_kills_its_worker_twice_is_set_aside_while_the_rest_goes_on(house: House) -> None:
@@ -103,7 +103,7 @@ def test_going_down_with_the_whole_node_is_no_fault_of_the_study(
     _send(house, 1)
     for _ in range(2):
         house.claim("here/infer/7-1")
-        house.jobs.take_over_from("here/infer/", died_alone)
+        house.jobs.reclaim_from("here/infer/", died_alone)
     assert house.state() is StudyState(state)
 
 

@@ -247,7 +247,7 @@ def test_a_late_answer_to_an_earlier_question_does_not_count(house: Promising) -
 
 def test_an_archive_that_refuses_the_question_is_a_failure(house: Promising) -> None:
     house.promises.accept(asks(image(1)))
-    house.promises.bury(house.question(), "it takes none of what was offered")
+    house.promises.dead_letter(house.question(), "it takes none of what was offered")
     assert house.states() == ["settled"]
     assert house.answer().statuses == {image(1): FailureReason.PROCESSING_FAILURE}
 
@@ -295,7 +295,7 @@ def test_a_transaction_uid_means_one_thing_to_one_peer(house: Promising) -> None
 def test_an_answer_is_tried_again_and_in_the_end_a_dead_letter_that_can_be_released(house: Promising) -> None:
     house.promises.accept(asks(image(9)))
     house.answers.retry(house.answer(), "cannot be reached", house.clock.now())
-    house.answers.bury(house.answer(), "given up")
+    house.answers.dead_letter(house.answer(), "given up")
     assert house.states() == ["dead"]
     assert house.queries.overview().promises == {"dead": 1}
     (row,) = house.queries.list_promises(PromiseState.DEAD)
@@ -306,7 +306,7 @@ def test_an_answer_is_tried_again_and_in_the_end_a_dead_letter_that_can_be_relea
     house.answers.answered(answer)
     with pytest.raises(PermanentError, match="promise 1 is not a dead letter"):
         house.answers.release(1)
-    house.answers.bury(_reopened(house), "given up again")
+    house.answers.dead_letter(_reopened(house), "given up again")
     assert house.promises.accept(asks(image(9)))  # a modality that asks again releases it too
     assert house.states() == ["settled"]
 
@@ -330,11 +330,11 @@ def test_a_modality_is_told_one_thing_at_a_time_and_does_not_hold_up_others(hous
 def test_a_node_that_is_killed_on_the_way_goes_on_where_it_was(house: Promising) -> None:
     house.promises.accept(asks(image(1)))
     house.ask_anew("archive").question()  # killed after accepting, and again while asking
-    house.ask_anew("archive").promises.take_over_from("asker")
+    house.ask_anew("archive").promises.reclaim_from("asker")
     job = house.ask()
     house.ask_anew("archive").says(job, image(1))  # killed while the archive thinks
     house.ask_anew("archive").answer()  # killed before the answer, and again while answering
-    house.ask_anew("archive").answers.take_over_from("answerer")
+    house.ask_anew("archive").answers.reclaim_from("answerer")
     answer = house.answer()
     assert answer.statuses == {image(1): COMMITTED}
     house.answers.answered(answer)
@@ -348,7 +348,7 @@ def test_workers_that_were_lost_lose_their_claims(house: Promising) -> None:
     assert house.promises.rescue() == 1
     job = house.ask()
     assert job.transaction_uid != lost.transaction_uid
-    for ending in (lambda: house.promises.asked(lost), lambda: house.promises.bury(lost, "x")):
+    for ending in (lambda: house.promises.asked(lost), lambda: house.promises.dead_letter(lost, "x")):
         with pytest.raises(LeaseLost):
             ending()
     house.says(job, image(1))
@@ -376,20 +376,20 @@ def test_nothing_is_asked_or_answered_while_delivery_is_paused(house: Promising)
     pauses.end(Pausable.DELIVERY)
     job, _ = house.question(), house.answer()
     assert house.queries.running(Pausable.DELIVERY) == 2
-    house.promises.give_back(job)
+    house.promises.release_claim(job)
     assert house.question().lease.tries == job.lease.tries
 
 
 def test_workers_are_rung_for(house: Promising, monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[set[str]] = []
 
-    class Bell:
-        def ring_within(self, session: object, topics: set[str]) -> None:
+    class Notifier:
+        def notify_in_transaction(self, session: object, topics: set[str]) -> None:
             heard.append(set(topics))
 
-        def ring_after(self, topics: set[str]) -> None: ...
+        def notify_after_commit(self, topics: set[str]) -> None: ...
 
-    monkeypatch.setattr(house.database, "bell", Bell())
+    monkeypatch.setattr(house.database, "notifier", Notifier())
     house.promises.accept(asks(image(1)))
     job = house.ask()
     house.says(job, image(1))
@@ -427,7 +427,7 @@ def test_an_answer_that_was_given_up_keeps_nothing(house: Promising, tmp_path: P
     house.clock.move(10 * DAY_S)
     retention = _retention(house, tmp_path)
     assert retention() == 0
-    house.answers.bury(house.answer(), "it is gone for good")
+    house.answers.dead_letter(house.answer(), "it is gone for good")
     assert retention() == 1
 
 

@@ -144,9 +144,9 @@ def test_a_worker_of_an_earlier_revision_cannot_finish(house: House) -> None:
         house.draft(old)
     for ending in (
         lambda: house.jobs.retry(old, "x", house.clock.now()),
-        lambda: house.jobs.bury(old, "x"),
+        lambda: house.jobs.dead_letter(old, "x"),
         lambda: house.jobs.skip(old, "x"),
-        lambda: house.jobs.give_back(old),
+        lambda: house.jobs.release_claim(old),
         lambda: house.jobs.renew(old),
         lambda: house.drafts.keep_earlier(old),
     ):
@@ -234,12 +234,12 @@ def test_arrivals_claims_and_endings_at_once_never_deadlock(house: House) -> Non
                 except LeaseLost:
                     continue
 
-    def hurry() -> None:
+    def prioritise() -> None:
         while not stop.wait(0.01):
             house.clock.move(IDLE_S)
 
     with ThreadPoolExecutor(studies + 3) as pool:
-        workers = [pool.submit(work, number) for number in range(2)] + [pool.submit(hurry)]
+        workers = [pool.submit(work, number) for number in range(2)] + [pool.submit(prioritise)]
         try:
             for sent in [pool.submit(send, study) for study in range(1, studies + 1)]:
                 sent.result(60)
@@ -283,7 +283,7 @@ def test_the_claims_of_dead_predecessors_are_taken_over_at_once(house: House) ->
     house.complete()
     house.claim("here/infer/1")
     house.claim("elsewhere/infer/1")
-    house.jobs.take_over_from("here/infer/")
+    house.jobs.reclaim_from("here/infer/")
     assert house.claim("here/infer/2").lease.attempt == 2
     assert house.jobs.claim("here/infer/2") is None
 
@@ -301,7 +301,7 @@ def test_a_retry_waits_until_its_time(house: House) -> None:
 def test_work_given_back_was_not_tried(house: House) -> None:
     house.arrive()
     house.complete()
-    house.jobs.give_back(house.claim())
+    house.jobs.release_claim(house.claim())
     job = house.claim()
     assert (job.lease.tries, job.lease.attempt) == (1, 2)
 
@@ -309,7 +309,7 @@ def test_work_given_back_was_not_tried(house: House) -> None:
 def test_a_dead_letter_is_released_once_and_begins_anew(house: House) -> None:
     house.arrive()
     house.complete()
-    house.jobs.bury(house.claim(), "no such pixels")
+    house.jobs.dead_letter(house.claim(), "no such pixels")
     assert (house.state(), house.reason()) == (StudyState.FAILED, "no such pixels")
     house.jobs.release(1)
     assert house.state() is StudyState.QUEUED
@@ -363,7 +363,7 @@ def test_a_study_is_delivered_when_every_destination_has_it(database: Database, 
     first, second = house.claim_delivery(), house.claim_delivery()
     house.deliveries.finish(first, DeliveryOutcome.SUCCESS, 0)
     assert house.state() is StudyState.DRAFTED
-    house.deliveries.bury(second, "refused")
+    house.deliveries.dead_letter(second, "refused")
     assert house.state() is StudyState.UNDELIVERED
     house.deliveries.release(second.lease.row_id)
     assert house.state() is StudyState.DRAFTED

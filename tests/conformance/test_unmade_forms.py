@@ -121,7 +121,7 @@ class Node(House):
             try:
                 stage(job)
             except PermanentError as error:
-                self.deliveries.bury(job, str(error))
+                self.deliveries.dead_letter(job, str(error))
 
     def dead(self) -> dict[tuple[str, str], str]:
         """Return the reason of each dead letter, by destination and id."""
@@ -403,8 +403,8 @@ def test_a_draft_is_kept_to_the_letter(
     )
     at = datetime(2026, 1, 2, tzinfo=UTC)
     draft = Draft(report, Selection(images, unread), "1.2.3.1", 2, at, comparison)
-    at_hand = {each.instance.identity.sop_instance_uid: each.instance for each in chosen.images}
-    assert pending_drafts.decoded(pending_drafts.encoded(draft), at_hand) == draft
+    instances = {each.instance.identity.sop_instance_uid: each.instance for each in chosen.images}
+    assert pending_drafts.decoded(pending_drafts.encoded(draft), instances) == draft
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"format": 1}', b'{"format": 2}'])

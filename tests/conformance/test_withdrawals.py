@@ -120,7 +120,7 @@ def test_two_destinations_with_the_same_share_a_note(database: Database, tmp_pat
     assert sum(row["is_note"] for row in house.queries.show(1)["documents"]) == 1
 
 
-@pytest.mark.parametrize("ending", ["finish", "retry", "bury", "give_back", "skip", "lost"])
+@pytest.mark.parametrize("ending", ["finish", "retry", "dead_letter", "release_claim", "skip", "lost"])
 def test_no_note_overtakes_a_draft_that_is_being_sent(house: House, ending: str) -> None:
     draft(house)
     in_hand, *others = claimed(house)
@@ -133,10 +133,10 @@ def test_no_note_overtakes_a_draft_that_is_being_sent(house: House, ending: str)
         deliveries.finish(in_hand, DeliveryOutcome.SUCCESS, 0)
     elif ending == "retry":
         deliveries.retry(in_hand, "no answer", house.clock.now())
-    elif ending in {"bury", "skip"}:
+    elif ending in {"dead_letter", "skip"}:
         getattr(deliveries, ending)(in_hand, "refused")
-    elif ending == "give_back":
-        deliveries.give_back(in_hand)
+    elif ending == "release_claim":
+        deliveries.release_claim(in_hand)
     else:
         house.clock.move(LEASE_S + 1)
         assert deliveries.rescue() == 1
@@ -173,7 +173,7 @@ def test_what_perhaps_arrived_has_a_note_of_its_own(house: House) -> None:
 def test_a_dead_letter_of_a_withdrawn_draft_cannot_be_released(house: House) -> None:
     draft(house)
     first = house.claim_delivery()
-    house.deliveries.bury(first, "refused")
+    house.deliveries.dead_letter(first, "refused")
     retract(house)
     with pytest.raises(PermanentError):
         house.deliveries.release(first.lease.row_id)
@@ -256,7 +256,7 @@ def test_a_note_that_is_refused_is_seen_and_released(house: House) -> None:
     refused, *others = claimed(house)
     for job in others:
         house.deliveries.finish(job, DeliveryOutcome.SUCCESS, 0)
-    house.deliveries.bury(refused, "0xA900")
+    house.deliveries.dead_letter(refused, "0xA900")
     assert house.state() is StudyState.WITHDRAWING
     assert "a destination did not take the note" in (house.reason() or "")
     house.deliveries.release(refused.lease.row_id)

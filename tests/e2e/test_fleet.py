@@ -113,7 +113,7 @@ def _audit(watcher: Storage, pacs: ScriptedPacs, image: Path) -> None:
     report, read = dcmread(BytesIO(kept)), dcmread(image, stop_before_pixels=True)
     assert (report.Modality, report.StudyInstanceUID) == ("SR", read.StudyInstanceUID)
     (instance,) = watcher.queries.show(1)["instances"]
-    with watcher.objects.at_hand([instance["path"]]) as (path,):
+    with watcher.objects.local_paths([instance["path"]]) as (path,):
         assert dcmread(path) == dcmread(image)
 
 

@@ -49,7 +49,7 @@ def killed_while_drafting(folder: Path, randomness: random.Random, trials: int) 
             time.sleep(randomness.uniform(0, 0.5))
             process.kill()
         with storage_of(data_dir) as storage:
-            storage.jobs.take_over_from("faults/", "nobody")
+            storage.jobs.reclaim_from("faults/", "nobody")
             going_on = worker(storage, f"faults/on{trial}")
             while going_on.run_once():
                 pass

@@ -62,7 +62,7 @@ def test_a_bucket_that_is_not_there_or_a_service_that_died_is_transient(tmp_path
             assert right.queries.overview().instances == 0
             uses = (
                 lambda: right.objects.read(str(kept.path)),
-                lambda: right.objects.at_hand([str(kept.path)]).__enter__(),
+                lambda: right.objects.local_paths([str(kept.path)]).__enter__(),
                 right.clear_leftovers,
                 right.objects.ping,
             )

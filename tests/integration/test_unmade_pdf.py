@@ -63,7 +63,7 @@ def deliver(storage: Storage, pacs: Pacs, settings: Settings) -> None:
         try:
             stage(job)
         except PermanentError as error:
-            storage.deliveries.bury(job, str(error))
+            storage.deliveries.dead_letter(job, str(error))
 
 
 def test_the_report_goes_out_and_the_pdf_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

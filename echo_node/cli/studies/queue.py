@@ -148,7 +148,7 @@ def urgent(
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     with existing_storage(settings) as storage:
         study_id = study_of(storage, id_)
-        storage.jobs.hurry(study_id)
+        storage.jobs.prioritise(study_id)
     typer.echo(f"Study {study_id} is drafted next.")
 
 

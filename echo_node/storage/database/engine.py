@@ -19,7 +19,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from echo_node.errors import ConfigError, TransientError
-from echo_node.storage.database.notifications import Bell, LocalBell, PostgresBell, rung
+from echo_node.storage.database.notifications import (
+    Notifier,
+    PostgresNotifier,
+    SocketNotifier,
+    pending_topics,
+)
 
 _BUSY_TIMEOUT_MS = 30_000
 _WRITES = "echo_node_writes"
@@ -30,20 +35,20 @@ class Database:
 
     Args:
         url: `sqlite:///PATH` or `postgresql://…` (psycopg 3 is used, whatever the URL says).
-        bell_folder: where workers of one machine wait for work, if any do; PostgreSQL needs none.
+        notifier_folder: folder of the sockets that wake the workers of one machine; PostgreSQL needs none.
 
     Raises:
         ConfigError: the URL is none of these, or its driver is not installed.
     """
 
-    def __init__(self, url: str, bell_folder: Path | None = None) -> None:
+    def __init__(self, url: str, notifier_folder: Path | None = None) -> None:
         self.engine = _make_engine(_checked(url))
         self._writing = self.engine.execution_options(**{_WRITES: True})
-        self.bell: Bell | None = None
+        self.notifier: Notifier | None = None
         if self.dialect == "postgresql":
-            self.bell = PostgresBell(self.engine)
-        elif bell_folder is not None:
-            self.bell = LocalBell(bell_folder)
+            self.notifier = PostgresNotifier(self.engine)
+        elif notifier_folder is not None:
+            self.notifier = SocketNotifier(notifier_folder)
 
     @property
     def dialect(self) -> str:
@@ -70,11 +75,11 @@ class Database:
         with _translated(), Session(self._writing) as session:
             with session.begin():
                 yield session
-                topics = rung(session)
-                if self.bell is not None:
-                    self.bell.ring_within(session, topics)
-            if self.bell is not None:
-                self.bell.ring_after(topics)
+                topics = pending_topics(session)
+                if self.notifier is not None:
+                    self.notifier.notify_in_transaction(session, topics)
+            if self.notifier is not None:
+                self.notifier.notify_after_commit(topics)
 
     @contextmanager
     def server_lock(self, number: int, *, shared: bool) -> Iterator[bool]:

@@ -1,10 +1,10 @@
-"""The bell: whoever makes work rings it, so that workers need not look for work all the time.
+"""Notifications: wake waiting workers when there is new work, so that they need not poll all the time.
 
-A worker that waits hears the bell within milliseconds; one that was busy, or whom the ring missed, finds the
-work when it next looks. Nothing depends on the bell but the time that is lost without it.
+A notification wakes a waiting worker within milliseconds. A worker that is busy or misses it finds the
+work at its next poll. Notifications only save time; nothing else depends on them.
 
-On PostgreSQL it is LISTEN and NOTIFY, heard on every machine, and a transaction that is rolled back does not
-ring. With SQLite, which is for one machine, every waiting worker has a datagram socket in a folder.
+On PostgreSQL they use LISTEN and NOTIFY and reach every machine. On SQLite, which serves one machine,
+each waiting worker has a datagram socket in a folder. A transaction that rolls back sends none.
 """
 
 from __future__ import annotations
@@ -30,77 +30,70 @@ JOBS, DELIVERIES, COMMITMENTS, PROMISES, ANSWERS = "jobs", "deliveries", "commit
 WITHDRAWALS = "withdrawals"
 _CHANNEL = "echo_node"
 _SLICE_S = 0.5
-"""How long a worker may take to notice that it shall stop."""
+"""Time within which a waiting worker notices that it must stop, in seconds."""
 
 
-def ring(session: Session, topic: str) -> None:
-    """Ring for a topic when this transaction has committed."""
+def notify(session: Session, topic: str) -> None:
+    """Notify the waiters of a topic when this transaction commits."""
     session.info.setdefault(_CHANNEL, set()).add(topic)
 
 
-def rung(session: Session) -> set[str]:
-    """Return the topics that this transaction rings for."""
+def pending_topics(session: Session) -> set[str]:
+    """Return the topics whose waiters this transaction notifies."""
     topics: set[str] = session.info.get(_CHANNEL, set())
     return topics
 
 
-class Ear(Protocol):
-    """What a worker waits with."""
+class Waiter(Protocol):
+    """Waits for the notifications of one topic, on behalf of a worker."""
 
     def wait(self, stop: threading.Event, timeout_s: float) -> None:
-        """Return when the bell rings, when *stop* is set, or after this time."""
+        """Return on a notification, when *stop* is set, or after *timeout_s* seconds."""
         ...
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop receiving notifications."""
         ...
 
 
-class Bell(Protocol):
-    """Rings, and gives ears to whoever waits."""
+class Notifier(Protocol):
+    """Sends notifications, and creates the waiters that receive them."""
 
-    def ring_within(self, session: Session, topics: Collection[str]) -> None:
-        """Ring as a part of a transaction that is about to commit."""
+    def notify_in_transaction(self, session: Session, topics: Collection[str]) -> None:
+        """Notify as part of a transaction that is about to commit."""
         ...
 
-    def ring_after(self, topics: Collection[str]) -> None:
-        """Ring after a transaction has committed."""
+    def notify_after_commit(self, topics: Collection[str]) -> None:
+        """Notify after a transaction has committed. Must not raise: its rows are durable already."""
         ...
 
-    def ear(self, topic: str) -> Ear:
-        """Return what hears the rings of a topic from now on."""
+    def waiter(self, topic: str) -> Waiter:
+        """Return a waiter that receives the notifications of a topic from now on."""
         ...
 
 
-class LocalBell:
-    """The bell of one machine: each ear is a datagram socket below a folder, named by its topic.
+class SocketNotifier:
+    """Notifier for one machine: each waiter has a datagram socket, named after its topic.
 
     Args:
-        folder: where the sockets are.
+        folder: folder of the sockets.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def ring_within(self, session: Session, topics: Collection[str]) -> None:
-        """Do nothing: another process would look before the commit."""
+    def notify_in_transaction(self, session: Session, topics: Collection[str]) -> None:
+        """Do nothing: a woken process would read the database before the commit."""
 
-    def ring_after(self, topics: Collection[str]) -> None:
-        """Send a byte to every ear; the socket of a process that died is cleared away."""
+    def notify_after_commit(self, topics: Collection[str]) -> None:
+        """Send a byte to every waiter, and remove the sockets of processes that died."""
         for topic in topics:
             for path in self._folder.glob(f"{topic}-*"):
-                with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
-                    bell.setblocking(False)
-                    try:
-                        with _short(path) as address:
-                            bell.sendto(b"!", address)
-                    except ConnectionRefusedError:
-                        path.unlink(missing_ok=True)
-                    except OSError:
-                        continue  # a full ear has been rung already; one that has just gone hears nothing
+                with suppress(OSError):  # a full socket has a notification already; a closed one needs none
+                    _send(path)
 
-    def ear(self, topic: str) -> Ear:
-        """Return an ear; one that only sleeps where the system has no such sockets."""
+    def waiter(self, topic: str) -> Waiter:
+        """Return a waiter; one that polls if the system offers no such sockets."""
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{topic}-{secrets.token_hex(6)}"
         try:
@@ -108,12 +101,22 @@ class LocalBell:
             with _short(path) as address:
                 listening.bind(address)
         except OSError as error:
-            log.warning("bell_not_heard", kind=topic, error=type(error).__name__)
-            return Sleeper()
-        return _LocalEar(listening, path)
+            log.warning("listen_failed", kind=topic, error=type(error).__name__)
+            return PollingWaiter()
+        return _SocketWaiter(listening, path)
 
 
-class _LocalEar:
+def _send(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.setblocking(False)
+        try:
+            with _short(path) as address:
+                sender.sendto(b"!", address)
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+
+
+class _SocketWaiter:
     def __init__(self, listening: socket.socket, path: Path) -> None:
         self._listening, self._path = listening, path
 
@@ -137,30 +140,30 @@ class _LocalEar:
                 self._listening.recv(16)
 
 
-class PostgresBell:
-    """The bell of a database that several machines share.
+class PostgresNotifier:
+    """Notifier for a database that several machines share: LISTEN and NOTIFY.
 
     Args:
-        engine: of the database.
+        engine: engine of the database.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def ring_within(self, session: Session, topics: Collection[str]) -> None:
-        """Notify; PostgreSQL delivers it when the transaction commits."""
+    def notify_in_transaction(self, session: Session, topics: Collection[str]) -> None:
+        """Notify; PostgreSQL delivers the notification when the transaction commits."""
         for topic in topics:
             session.execute(text("SELECT pg_notify(:channel, :topic)"), {"channel": _CHANNEL, "topic": topic})
 
-    def ring_after(self, topics: Collection[str]) -> None:
-        """Do nothing: the transaction has rung."""
+    def notify_after_commit(self, topics: Collection[str]) -> None:
+        """Do nothing: the transaction has notified."""
 
-    def ear(self, topic: str) -> Ear:
-        """Return an ear with a connection of its own."""
-        return _PostgresEar(self._engine, topic)
+    def waiter(self, topic: str) -> Waiter:
+        """Return a waiter with its own connection."""
+        return _PostgresWaiter(self._engine, topic)
 
 
-class _PostgresEar:
+class _PostgresWaiter:
     def __init__(self, engine: Engine, topic: str) -> None:
         self._engine, self._topic = engine, topic
         self._connection: Any = None
@@ -174,14 +177,14 @@ class _PostgresEar:
                     if notice.payload == self._topic:
                         return
         except (DBAPIError, OSError, self._lost()) as error:
-            log.warning("bell_not_heard", kind=self._topic, error=type(error).__name__)
+            log.warning("listen_failed", kind=self._topic, error=type(error).__name__)
             self.close()
             stop.wait(max(0.0, deadline - time.monotonic()))
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(Exception):
+            with suppress(OSError, self._lost()):
                 connection.close()
 
     def _listening(self) -> Any:
@@ -200,11 +203,11 @@ class _PostgresEar:
         return psycopg.Error
 
 
-class Sleeper:
-    """An ear that hears nothing: whoever waits with it looks when the time is up."""
+class PollingWaiter:
+    """Waiter that receives no notifications: the worker polls when the timeout is over."""
 
     def wait(self, stop: threading.Event, timeout_s: float) -> None:
-        """Return when *stop* is set, or after this time."""
+        """Return when *stop* is set, or after *timeout_s* seconds."""
         stop.wait(timeout_s)
 
     def close(self) -> None:
@@ -213,7 +216,7 @@ class Sleeper:
 
 @contextmanager
 def _short(path: Path) -> Iterator[str]:
-    """Yield a path by way of its open folder: the address of a socket has 107 bytes at most."""
+    """Yield a path that leads through its open folder: a socket's address has at most 107 bytes."""
     descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{descriptor}/{path.name}"

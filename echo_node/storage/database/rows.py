@@ -60,7 +60,7 @@ def enqueue(session: Session, study: Study, now: datetime) -> None:
     )
 
 
-def hurry(session: Session, study: Study) -> None:
+def prioritise(session: Session, study: Study) -> None:
     """Let a locked study, and its job if that still waits, be drafted before others."""
     study.urgent = True
     session.execute(

@@ -24,7 +24,7 @@ from echo_node.domain.work.withdrawal import Conflict, Standing
 from echo_node.errors import PermanentError
 from echo_node.storage.database.claims import Claims
 from echo_node.storage.database.engine import Database
-from echo_node.storage.database.notifications import DELIVERIES, ring
+from echo_node.storage.database.notifications import DELIVERIES, notify
 from echo_node.storage.database.rows import insert_if_absent, lock_study, move
 from echo_node.storage.database.tables import Delivery, Document, Instance, Job, Study
 from echo_node.storage.ledgers import pending_drafts
@@ -76,7 +76,7 @@ class Drafts:
         with self._database.read() as session:
             rows = session.scalars(query).all()
             session.expunge_all()
-        with self._objects.at_hand([row.path for row in rows]) as paths:
+        with self._objects.local_paths([row.path for row in rows]) as paths:
             yield [
                 stored_instance(row, job.study_instance_uid, path)
                 for row, path in zip(rows, paths, strict=True)
@@ -318,7 +318,7 @@ def add_delivery(
     session: Session, document_id: int, destination: str, now: datetime, dead_because: str | None = None
 ) -> bool:
     """Create the delivery of a document to a destination unless there is one; say whether it was created."""
-    ring(session, DELIVERIES)
+    notify(session, DELIVERIES)
     return insert_if_absent(
         session,
         Delivery,

@@ -65,12 +65,12 @@ class Forms:
         predecessor = predecessor_of(
             self._database, self._outbox, row.study_id, uid, revision=row.revision, kind=row.kind
         )
-        with self._objects.at_hand([image.path for image in images]) as paths:
-            at_hand = {
+        with self._objects.local_paths([image.path for image in images]) as paths:
+            instances = {
                 image.sop_instance_uid: stored_instance(image, uid, path)
                 for image, path in zip(images, paths, strict=True)
             }
-            yield UnmadeForm(row.kind, pending_drafts.decoded(content, at_hand), predecessor)
+            yield UnmadeForm(row.kind, pending_drafts.decoded(content, instances), predecessor)
 
     def store(self, job: DeliveryJob, document: EncodedDocument) -> None:
         """Make the document durable; if another worker was faster, that one's stays."""

@@ -16,7 +16,7 @@ from echo_node.domain.work.commitment import CommitmentState
 from echo_node.domain.work.job import DeliveryState
 from echo_node.domain.work.lifecycle import StudyEvent, StudyState
 from echo_node.domain.work.withdrawal import NoteKind, RejectionReason, WithdrawalState
-from echo_node.storage.database.notifications import WITHDRAWALS, ring
+from echo_node.storage.database.notifications import WITHDRAWALS, notify
 from echo_node.storage.database.rows import move, supersede_jobs
 from echo_node.storage.database.tables import Commitment, Delivery, Document, Study, Withdrawal
 
@@ -95,7 +95,7 @@ def withdraw(
     move(study, StudyEvent.TAKEN_BACK, now, said_of(withdrawal))
     if not is_known_of:
         settle_withdrawal(session, study, now)
-    ring(session, WITHDRAWALS)
+    notify(session, WITHDRAWALS)
     return True
 
 

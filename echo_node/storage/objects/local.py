@@ -77,7 +77,7 @@ class LocalObjects(ObjectStore):
         return (self._root / name).is_file()
 
     @contextmanager
-    def at_hand(self, names: Sequence[str]) -> Iterator[Sequence[Path]]:
+    def local_paths(self, names: Sequence[str]) -> Iterator[Sequence[Path]]:
         """Yield the files where they are."""
         for name in names:
             area_of(name)

@@ -119,7 +119,7 @@ class RemoteObjects(ObjectStore):
             return bool(self._file_system.exists(self._key(name)))
 
     @contextmanager
-    def at_hand(self, names: Sequence[str]) -> Iterator[Sequence[Path]]:
+    def local_paths(self, names: Sequence[str]) -> Iterator[Sequence[Path]]:
         """Fetch objects into a folder of their own, which is removed at the end."""
         if not names:
             yield []

@@ -88,7 +88,7 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def at_hand(self, names: Sequence[str]) -> AbstractContextManager[Sequence[Path]]:
+    def local_paths(self, names: Sequence[str]) -> AbstractContextManager[Sequence[Path]]:
         """Yield a local file of each object, in this order, to be read while the block lasts.
 
         Of an object that is not there the path leads to nothing.

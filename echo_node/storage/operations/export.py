@@ -69,7 +69,7 @@ class Archive:
             after, uid = study.id, study.study_instance_uid
             if not _is_listed(uid, choice):
                 continue
-            with self._objects.at_hand([row.path for row in rows]) as paths:
+            with self._objects.local_paths([row.path for row in rows]) as paths:
                 kept = zip(rows, paths, strict=True)
                 yield KeptStudy(study.id, uid, tuple(stored_instance(row, uid, path) for row, path in kept))
 

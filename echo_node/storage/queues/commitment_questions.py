@@ -36,7 +36,7 @@ class Asking(RowQueue[Question]):
         table: of the questions.
         states: theirs.
         kind: what they are, for logs and messages.
-        topic: what is rung for them.
+        topic: topic notified for them.
 
     Args:
         database: where rows are kept.

@@ -31,7 +31,7 @@ from echo_node.domain.work.commitment import (
 from echo_node.domain.work.job import RetryPolicy
 from echo_node.storage.database.claims import Claims, lease_of
 from echo_node.storage.database.engine import Database
-from echo_node.storage.database.notifications import ANSWERS, PROMISES, ring
+from echo_node.storage.database.notifications import ANSWERS, PROMISES, notify
 from echo_node.storage.database.rows import insert_if_absent, lock_study
 from echo_node.storage.database.tables import Conflict, Instance, Promise, PromisedInstance, Study
 from echo_node.storage.queues.commitment_questions import Asking
@@ -93,7 +93,7 @@ class PromiseQueue(Asking[Promise]):
             for start in range(0, len(named), _CHUNK):
                 session.execute(insert(PromisedInstance), named[start : start + _CHUNK])
             _refuse_what_is_not_held(session, promise.id)
-            ring(session, PROMISES)
+            notify(session, PROMISES)
             self._settle_if_known(session, promise, now)
             promise_id, state = promise.id, promise.state
         log.info(
@@ -281,7 +281,7 @@ def _refuse_what_is_not_held(session: Session, promise_id: int) -> None:
 
 def _settled(session: Session, now: datetime) -> dict[str, object]:
     """Return what a request becomes when every instance has its status."""
-    ring(session, ANSWERS)
+    notify(session, ANSWERS)
     return {"state": PromiseState.SETTLED, "tries": 0, "available_at": now}
 
 

@@ -21,7 +21,7 @@ from echo_node.domain.work.commitment import COMMITTED, CommitmentReport, Commit
 from echo_node.domain.work.job import DeliveryState, RetryPolicy
 from echo_node.domain.work.lifecycle import StudyEvent, StudyState
 from echo_node.storage.database.engine import Database
-from echo_node.storage.database.notifications import COMMITMENTS, ring
+from echo_node.storage.database.notifications import COMMITMENTS, notify
 from echo_node.storage.database.rows import insert_if_absent, lock_study, move
 from echo_node.storage.database.tables import Commitment, Delivery, Document
 from echo_node.storage.ledgers.documents import is_current, settle
@@ -153,7 +153,7 @@ class CommitmentQueue(Asking[Commitment]):
 
 def ask_for_commitment(session: Session, delivery_id: int, now: datetime) -> None:
     """Create the question for a delivery that has just been made; nothing if it has been asked."""
-    ring(session, COMMITMENTS)
+    notify(session, COMMITMENTS)
     insert_if_absent(
         session,
         Commitment,

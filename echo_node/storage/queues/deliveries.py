@@ -18,7 +18,7 @@ from echo_node.domain.work.pausable import Pausable
 from echo_node.errors import PermanentError
 from echo_node.storage.database.claims import Claims, lease_of
 from echo_node.storage.database.engine import Database
-from echo_node.storage.database.notifications import DELIVERIES, WITHDRAWALS, ring
+from echo_node.storage.database.notifications import DELIVERIES, WITHDRAWALS, notify
 from echo_node.storage.database.rows import lock_study, move
 from echo_node.storage.database.tables import Delivery, Document, Study
 from echo_node.storage.ledgers.documents import (
@@ -108,7 +108,7 @@ class DeliveryQueue:
             self.claims.end(session, job.lease, now, state=_STATE_OF[outcome], status=status)
             settle(session, study, now)
             if is_withdrawn(session, job.document_id):
-                ring(session, WITHDRAWALS)
+                notify(session, WITHDRAWALS)
             elif job.destination in self._committing:
                 ask_for_commitment(session, job.lease.row_id, now)
 
@@ -118,22 +118,22 @@ class DeliveryQueue:
             state = _or_stopped(session, work.document_id, DeliveryState.PENDING)
             self.claims.end(session, work.lease, now, state=state, available_at=at, reason=reason)
 
-    def give_back(self, work: DeliveryJob) -> None:
+    def release_claim(self, work: DeliveryJob) -> None:
         """Return a delivery that was not made, as if it had not been tried."""
         with self._ending(work.study_id) as (session, _study, now):
             state = _or_stopped(session, work.document_id, DeliveryState.PENDING)
             self.claims.put_back(session, work.lease, now, state=state)
 
-    def bury(self, work: DeliveryJob, reason: str) -> None:
+    def dead_letter(self, work: DeliveryJob, reason: str) -> None:
         """Make the delivery a dead letter."""
         with self._ending(work.study_id) as (session, study, now):
-            self._bury(session, study, work.document_id, work.lease, now, reason)
+            self._dead_letter(session, study, work.document_id, work.lease, now, reason)
 
     def skip(self, work: DeliveryJob, reason: str) -> None:
         """End the delivery; there is no delivery that is not needed, so that is a dead letter too."""
-        self.bury(work, reason)
+        self.dead_letter(work, reason)
 
-    def take_over_from(self, holders: str) -> None:
+    def reclaim_from(self, holders: str) -> None:
         """Free at once what holders whose name begins so had claimed: the caller knows that they are dead."""
         with self._database.write() as session:
             self.claims.expire(session, holders, self._clock.now())
@@ -170,7 +170,7 @@ class DeliveryQueue:
                 raise PermanentError(
                     f"delivery {delivery_id} is not a dead letter: there is nothing to retry"
                 )
-            ring(session, DELIVERIES)
+            notify(session, DELIVERIES)
             if study.state is StudyState.UNDELIVERED and is_current(session, released.document_id, study_id):
                 move(study, StudyEvent.RELEASED, now)
             elif study.state is StudyState.WITHDRAWING:
@@ -211,14 +211,14 @@ class DeliveryQueue:
             lease = lease_of(row)
             reason = f"its worker was lost while sending ({lease.tries} tries)"
             if self._policy.is_exhausted(lease.tries):
-                self._bury(session, study, row.document_id, lease, now, reason)
+                self._dead_letter(session, study, row.document_id, lease, now, reason)
             else:
                 state = _or_stopped(session, row.document_id, DeliveryState.PENDING)
                 self.claims.end(session, lease, now, state=state, available_at=now, reason=reason)
         log.warning("delivery_rescued", delivery_id=delivery_id, study_id=study_id)
         return True
 
-    def _bury(
+    def _dead_letter(
         self, session: Session, study: Study, document_id: int, lease: Lease, now: datetime, reason: str
     ) -> None:
         state = _or_stopped(session, document_id, DeliveryState.DEAD)
@@ -236,5 +236,5 @@ def _or_stopped(session: Session, document_id: int, state: DeliveryState) -> Del
     """Return the state of a delivery that was not made; that of a withdrawn draft is stopped."""
     if not is_withdrawn(session, document_id):
         return state
-    ring(session, WITHDRAWALS)
+    notify(session, WITHDRAWALS)
     return DeliveryState.STOPPED

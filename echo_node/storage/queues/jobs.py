@@ -17,8 +17,8 @@ from echo_node.domain.work.pausable import Pausable
 from echo_node.errors import PermanentError
 from echo_node.storage.database.claims import Claims, lease_of
 from echo_node.storage.database.engine import Database
-from echo_node.storage.database.notifications import JOBS, ring
-from echo_node.storage.database.rows import hurry, lock_study, move
+from echo_node.storage.database.notifications import JOBS, notify
+from echo_node.storage.database.rows import lock_study, move, prioritise
 from echo_node.storage.database.tables import Job, Study
 from echo_node.storage.queues.pauses import is_paused
 
@@ -75,13 +75,13 @@ class JobQueue:
             self.claims.end(session, work.lease, now, state=JobState.READY, available_at=at, reason=reason)
             move(study, StudyEvent.RETRY, now, reason)
 
-    def give_back(self, work: DraftJob) -> None:
+    def release_claim(self, work: DraftJob) -> None:
         """Return a job that was not done, as if it had not been tried."""
         with self._ending(work) as (session, study, now):
             self.claims.put_back(session, work.lease, now)
             move(study, StudyEvent.RETRY, now)
 
-    def bury(self, work: DraftJob, reason: str) -> None:
+    def dead_letter(self, work: DraftJob, reason: str) -> None:
         """Make the job a dead letter."""
         with self._ending(work) as (session, study, now):
             self.claims.end(session, work.lease, now, state=JobState.DEAD, reason=reason)
@@ -93,7 +93,7 @@ class JobQueue:
             self.claims.end(session, work.lease, now, state=JobState.SKIPPED, reason=reason)
             move(study, StudyEvent.NOT_ELIGIBLE, now, reason)
 
-    def take_over_from(self, holders: str, died_alone: str = "") -> None:
+    def reclaim_from(self, holders: str, died_alone: str = "") -> None:
         """Free at once what holders whose name begins so had claimed: the caller knows that they are dead.
 
         Args:
@@ -132,10 +132,10 @@ class JobQueue:
             if self.claims.release(session, job_id, JobState.DEAD, now, losses=0) is None:
                 raise PermanentError(f"job {job_id} is not a dead letter: there is nothing to retry")
             move(study, StudyEvent.RELEASED, now)
-            ring(session, JOBS)
+            notify(session, JOBS)
         log.info("job_released", job_id=job_id, study_id=study_id)
 
-    def hurry(self, study_id: int) -> None:
+    def prioritise(self, study_id: int) -> None:
         """Let a study be drafted before others, if it still waits, and in every later revision.
 
         Raises:
@@ -144,7 +144,7 @@ class JobQueue:
         with self._database.write() as session:
             if session.get(Study, study_id) is None:
                 raise PermanentError(f"there is no study {study_id}")
-            hurry(session, lock_study(session, study_id))
+            prioritise(session, lock_study(session, study_id))
         log.info("study_urgent", study_id=study_id)
 
     def _rescue(self, job_id: int, study_id: int, now: datetime, *, is_loss: bool) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, delete, exists, select
 from echo_node.domain.ports import Clock
 from echo_node.domain.work.pausable import Pausable
 from echo_node.storage.database.engine import Database
-from echo_node.storage.database.notifications import ANSWERS, COMMITMENTS, DELIVERIES, JOBS, PROMISES, ring
+from echo_node.storage.database.notifications import ANSWERS, COMMITMENTS, DELIVERIES, JOBS, PROMISES, notify
 from echo_node.storage.database.rows import insert_if_absent
 from echo_node.storage.database.tables import Pause
 
@@ -49,7 +49,7 @@ class Pauses:
         with self._database.write() as session:
             ended = session.scalar(delete(Pause).where(Pause.what == what).returning(Pause.what)) is not None
             for topic in (JOBS,) if what is Pausable.DRAFTING else _OUTGOING:
-                ring(session, topic)
+                notify(session, topic)
         if ended:
             log.warning("resumed", kind=what.value)
         return ended

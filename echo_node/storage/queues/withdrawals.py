@@ -29,7 +29,7 @@ from echo_node.domain.work.withdrawal import Rejected, RejectionReason, Withdraw
 from echo_node.errors import PermanentError
 from echo_node.storage.database.claims import Claims, lease_of
 from echo_node.storage.database.engine import Database
-from echo_node.storage.database.notifications import JOBS, WITHDRAWALS, ring
+from echo_node.storage.database.notifications import JOBS, WITHDRAWALS, notify
 from echo_node.storage.database.rows import enqueue, lock_study, move
 from echo_node.storage.database.tables import Delivery, Document, Study, Withdrawal
 from echo_node.storage.ledgers.documents import add_delivery, encoded_document
@@ -111,7 +111,7 @@ class WithdrawalQueue(RowQueue[Withdrawal]):
             study.revision += 1
             move(study, StudyEvent.REDRAFT, now)
             enqueue(session, study, now)
-            ring(session, JOBS)
+            notify(session, JOBS)
             revision = study.revision
         log.info("study_redrafted", study_id=study_id, revision=revision)
         return revision

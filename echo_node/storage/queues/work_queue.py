@@ -23,7 +23,7 @@ from echo_node.domain.work.pausable import Pausable
 from echo_node.errors import PermanentError
 from echo_node.storage.database.claims import Claims, Row
 from echo_node.storage.database.engine import Database
-from echo_node.storage.database.notifications import ring
+from echo_node.storage.database.notifications import notify
 from echo_node.storage.queues.pauses import is_paused
 
 log = structlog.get_logger()
@@ -39,7 +39,7 @@ class RowQueue(Generic[Row]):
         claims: the claiming of its rows.
         dead: the state of dead letters.
         kind: what a row is, for logs and messages.
-        topic: what is rung for rows that wait.
+        topic: topic notified for rows that wait.
         randomness: for jitter.
     """
 
@@ -73,12 +73,12 @@ class RowQueue(Generic[Row]):
         """Put the row back to be claimed again at *at*."""
         self._end(work.lease, state=self.claims.ready, available_at=at, reason=reason)
 
-    def give_back(self, work: Leased) -> None:
+    def release_claim(self, work: Leased) -> None:
         """Return a row that nothing was done for, as if it had not been tried."""
         with self._database.write() as session:
             self.claims.put_back(session, work.lease, self._clock.now())
 
-    def bury(self, work: Leased, reason: str) -> None:
+    def dead_letter(self, work: Leased, reason: str) -> None:
         """Give the row up."""
         now = self._clock.now()
         with self._database.write() as session:
@@ -87,9 +87,9 @@ class RowQueue(Generic[Row]):
 
     def skip(self, work: Leased, reason: str) -> None:
         """End the work; there is none here that is not needed, so that it is given up."""
-        self.bury(work, reason)
+        self.dead_letter(work, reason)
 
-    def take_over_from(self, holders: str) -> None:
+    def reclaim_from(self, holders: str) -> None:
         """Free at once what holders whose name begins so had claimed: the caller knows that they are dead."""
         with self._database.write() as session:
             self.claims.expire(session, holders, self._clock.now())
@@ -108,7 +108,7 @@ class RowQueue(Generic[Row]):
         """
         with self._database.write() as session:
             released = self.claims.release(session, row_id, self._dead, self._clock.now())
-            ring(session, self._topic)
+            notify(session, self._topic)
         if not released:
             raise PermanentError(f"{self._kind} {row_id} is not a dead letter: there is nothing to retry")
         log.info("work_released", kind=self._kind, job_id=row_id)

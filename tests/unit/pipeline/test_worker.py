@@ -42,14 +42,14 @@ class Queue:
         self.retried_at = at
         self.said.append(("retry", reason))
 
-    def bury(self, work: DraftJob, reason: str) -> None:
-        self.said.append(("bury", reason))
+    def dead_letter(self, work: DraftJob, reason: str) -> None:
+        self.said.append(("dead_letter", reason))
 
     def skip(self, work: DraftJob, reason: str) -> None:
         self.said.append(("skip", reason))
 
-    def give_back(self, work: DraftJob) -> None:
-        self.said.append(("give_back",))
+    def release_claim(self, work: DraftJob) -> None:
+        self.said.append(("release_claim",))
 
 
 def _worker(queue: Queue, stage: Callable[[DraftJob], None], heartbeat_s: float = 60) -> Worker[DraftJob]:
@@ -84,11 +84,11 @@ def test_a_stage_that_returns_has_recorded_its_success_itself() -> None:
     ("error", "tries", "said"),
     [
         (NotEligible("not a chest"), 1, ("skip", "not a chest")),
-        (PermanentError("no such pixels"), 1, ("bury", "no such pixels")),
+        (PermanentError("no such pixels"), 1, ("dead_letter", "no such pixels")),
         (TransientError("out of memory"), 1, ("retry", "out of memory")),
-        (TransientError("out of memory"), 3, ("bury", "out of memory (given up after 3 tries)")),
+        (TransientError("out of memory"), 3, ("dead_letter", "out of memory (given up after 3 tries)")),
         (ZeroDivisionError("DOE^JOHN"), 1, ("retry", "ZeroDivisionError")),
-        (ZeroDivisionError("DOE^JOHN"), 3, ("bury", "ZeroDivisionError (given up after 3 tries)")),
+        (ZeroDivisionError("DOE^JOHN"), 3, ("dead_letter", "ZeroDivisionError (given up after 3 tries)")),
     ],
 )
 def test_the_class_of_the_error_decides(error: Exception, tries: int, said: tuple[str, str]) -> None:
@@ -150,7 +150,7 @@ def test_work_that_takes_too_long_is_given_back() -> None:
     end.set()
     thread.join()
     worker.abandon()
-    assert queue.said == [("give_back",)]
+    assert queue.said == [("release_claim",)]
 
 
 def test_a_queue_that_does_not_answer_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:

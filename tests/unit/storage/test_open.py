@@ -80,7 +80,7 @@ def test_a_report_finds_whichever_question_is_open(tmp_path: Path) -> None:
         answer = storage.answers.claim("answerer")
         assert answer is not None
         assert (answer.archive_ae_title, answer.statuses) == ("PACS", {image: COMMITTED})
-        storage.answers.bury(answer, "gone")
+        storage.answers.dead_letter(answer, "gone")
         storage.release("promise", answer.lease.row_id)
         assert storage.queries.overview().promises == {"settled": 1}
 

@@ -47,7 +47,7 @@ def console(tmp_path: Path, empty_config: Path) -> Console:
 def test_a_dead_job_is_listed_shown_and_released(console: Console) -> None:
     console.house.arrive()
     console.house.complete()
-    console.house.jobs.bury(console.house.claim(), "the pixels cannot be decoded")
+    console.house.jobs.dead_letter(console.house.claim(), "the pixels cannot be decoded")
     assert console.json("status")["studies"]["failed"] == 1
     (row,) = console.json("queue", "list")
     assert (row["id"], row["state"], row["reason"]) == ("job-1", "dead", "the pixels cannot be decoded")
@@ -80,7 +80,7 @@ def test_a_form_that_could_not_be_made_is_named_and_released(console: Console) -
 
 def test_a_dead_delivery_is_released_by_its_own_id(console: Console) -> None:
     console.house.drafted()
-    console.house.deliveries.bury(console.house.claim_delivery(), "refused: 0xA900")
+    console.house.deliveries.dead_letter(console.house.claim_delivery(), "refused: 0xA900")
     status = console.json("status")
     assert (status["studies"]["undelivered"], status["deliveries"]["dead"]) == (1, 1)
     (row,) = console.json("queue", "list", "--dead")
@@ -114,7 +114,7 @@ def test_a_modality_that_could_not_be_answered_is_listed_shown_and_released(cons
     promises.report(CommitmentReport(job.transaction_uid, frozenset(job.instances), {}), "PACS")
     answer = answers.claim("answerer")
     assert answer is not None
-    answers.bury(answer, "MODALITY@10.0.0.9:104 cannot be reached")
+    answers.dead_letter(answer, "MODALITY@10.0.0.9:104 cannot be reached")
     assert console.json("status")["promises"]["dead"] == 1
     assert "promises" in console("status").stdout
     (row,) = console.json("queue", "list", "--dead")

@@ -68,7 +68,7 @@ def test_a_note_that_is_refused_ends_the_waiting_with_a_line(console: Console) -
     console.deliver()
     assert console("retract", "1").returncode == 0
     console.house.notes()
-    console.house.deliveries.bury(console.house.claim_delivery(), "0xA900")
+    console.house.deliveries.dead_letter(console.house.claim_delivery(), "0xA900")
     console.deliver()
     done = console("retract", "1", "--wait")
     assert done.returncode == 1

@@ -87,7 +87,7 @@ def test_a_store_that_does_not_answer_is_transient_for_everyone(
     uses = (
         lambda: away.put(NAME, (b"x",)),
         lambda: away.read(NAME),
-        lambda: away.at_hand([NAME]).__enter__(),
+        lambda: away.local_paths([NAME]).__enter__(),
         lambda: away.contains(NAME),
         lambda: list(away.older_than(0)),
         away.ping,
@@ -105,7 +105,7 @@ def test_one_object_that_cannot_be_had_is_told_from_a_store_that_is_away(root: s
     remote(root, tmp_path).put(NAME, (b"abc",))
     for more, expected in (({}, TransientError), ({"exists": error}, Unavailable)):
         objects = remote(root, tmp_path, cat_file=error, get_file=error, **more)
-        for use in (lambda: objects.read(NAME), lambda: objects.at_hand([NAME]).__enter__()):  # noqa: B023
+        for use in (lambda: objects.read(NAME), lambda: objects.local_paths([NAME]).__enter__()):  # noqa: B023
             with pytest.raises(TransientError) as caught:
                 use()
             assert type(caught.value) is expected
@@ -120,7 +120,7 @@ def test_a_store_of_another_name_loses_nothing(root: str, tmp_path: Path) -> Non
     objects = remote(root, tmp_path)
     with pytest.raises(Unavailable, match=r"storage\.url"):
         objects.read(NAME)
-    with pytest.raises(Unavailable, match=r"storage\.url"), objects.at_hand([NAME]):
+    with pytest.raises(Unavailable, match=r"storage\.url"), objects.local_paths([NAME]):
         pass
     objects.put("spool/cd/another.dcm", (b"x",))
     with pytest.raises(PermanentError, match="not in the object store"):
@@ -151,7 +151,7 @@ def test_little_free_disk_refuses_before_anything_is_sent_or_fetched(root: str, 
     with pytest.raises(InstanceRejected) as refusal:
         put(Spool(objects, 2**62), instance)
     assert refusal.value.status == OUT_OF_RESOURCES
-    with pytest.raises(TransientError, match="minimum_free_bytes"), objects.at_hand([NAME]):
+    with pytest.raises(TransientError, match="minimum_free_bytes"), objects.local_paths([NAME]):
         pass
     assert file_system.asked == []
     assert _files(tmp_path) == []
@@ -164,7 +164,7 @@ def test_a_machine_without_a_data_folder_yet_has_room(root: str, tmp_path: Path)
 def test_what_was_fetched_goes_with_its_reader(root: str, tmp_path: Path) -> None:
     objects = remote(root, tmp_path)
     objects.put(NAME, (b"abc",))
-    with suppress(RuntimeError), objects.at_hand([NAME]) as (path,):
+    with suppress(RuntimeError), objects.local_paths([NAME]) as (path,):
         assert path.read_bytes() == b"abc"
         raise RuntimeError
     assert _files(tmp_path) == []
@@ -176,9 +176,9 @@ def test_what_a_killed_reader_left_goes_and_what_a_living_one_has_stays(root: st
     left = tmp_path / "fetched" / "dead" / "image.dcm"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"patient data")
-    with objects.at_hand([NAME]) as (first,):
+    with objects.local_paths([NAME]) as (first,):
         assert not left.exists()
-        with objects.at_hand([NAME]) as (second,):
+        with objects.local_paths([NAME]) as (second,):
             assert (first.read_bytes(), second.read_bytes()) == (b"abc", b"abc")
         assert first.exists()
     assert _files(tmp_path) == []
