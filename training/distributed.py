@@ -16,7 +16,7 @@ from training.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Distributed:
     """Where this process stands.
 
     Attributes:
@@ -30,7 +30,7 @@ class World:
     device: torch.device
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process writes files and talks."""
         return self.rank == 0
 
@@ -81,15 +81,15 @@ class World:
         return _sums(done)
 
     @contextmanager
-    def in_turn(self, *, waits: bool) -> Iterator[None]:
+    def main_first(self, *, waits: bool) -> Iterator[None]:
         """Let the process that leads do something first, and the others after it, if they wait at all."""
-        if waits and not self.leads:
-            self.wait()
+        if waits and not self.is_main:
+            self.barrier()
         yield
-        if waits and self.leads:
-            self.wait()
+        if waits and self.is_main:
+            self.barrier()
 
-    def add_up(self, values: dict[str, float]) -> dict[str, float]:
+    def all_reduce(self, values: dict[str, float]) -> dict[str, float]:
         """Return the sums over all processes; every one must name the same values in the same order."""
         if self.size == 1:
             return values
@@ -97,7 +97,7 @@ class World:
         dist.all_reduce(added)
         return dict(zip(values, added.tolist(), strict=True))
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Wait for all processes to come here."""
         if self.size > 1:
             dist.barrier()
@@ -111,7 +111,7 @@ def _sums(tensors: Sequence[Tensor]) -> list[Tensor]:
     return [part.view_as(tensor) for tensor, part in zip(tensors, parts, strict=True)]
 
 
-def settled(plan: Recipe, device: torch.device) -> Recipe:
+def resolve_precision(plan: Recipe, device: torch.device) -> Recipe:
     """Return the recipe with the precision that `auto` means on a device."""
     if plan.hardware.precision != "auto":
         return plan
@@ -121,7 +121,7 @@ def settled(plan: Recipe, device: torch.device) -> Recipe:
 
 
 @contextmanager
-def joined(device: str) -> Iterator[World]:
+def join_processes(device: str) -> Iterator[Distributed]:
     """Join the processes of the run, and part from them at the end.
 
     Args:
@@ -142,10 +142,10 @@ def joined(device: str) -> Iterator[World]:
     if on_gpu:
         torch.cuda.set_device(place)
     if size == 1:
-        yield World(0, 1, place)
+        yield Distributed(0, 1, place)
         return
     dist.init_process_group("nccl" if on_gpu else "gloo")
     try:
-        yield World(dist.get_rank(), size, place)
+        yield Distributed(dist.get_rank(), size, place)
     finally:
         dist.destroy_process_group()

@@ -18,7 +18,7 @@ from echo_node.inference.image import ImagePreparation
 from echo_node.model import checkpoint
 from echo_node.model.checkpoint import Checkpoint
 from echo_node.model.decoding.canvas import DecodeSettings
-from echo_node.model.decoding.decoder import settings_of
+from echo_node.model.decoding.decoder import decode_settings
 from echo_node.settings import ModelSettings
 from training.evaluation.calibrate import expected_calibration_error, judge, reliability
 from training.evaluation.cases import PhantomCases
@@ -44,7 +44,7 @@ class Way:
 
 def ways() -> list[Way]:
     """Return every way that is measured."""
-    one = settings_of("one_step", _DEFAULT, 160)
+    one = decode_settings("one_step", _DEFAULT, 160)
     found = [Way("one step", "one step", one)]
     found += [
         Way("one step + repair", f"improbable {p}", replace(one, check="repair", improbable=p))
@@ -52,11 +52,11 @@ def ways() -> list[Way]:
     ]
     for steps, curve in ((2, "at most 2 steps"), (4, "adaptive: at most 4 steps"), (0, "multi-step")):
         found += [Way(curve, f"threshold {t}", DecodeSettings(t, steps, 160)) for t in _THRESHOLDS]
-    adaptive = settings_of("adaptive", _DEFAULT, 160)
+    adaptive = decode_settings("adaptive", _DEFAULT, 160)
     found += [
         Way("adaptive + check", f"threshold {_DEFAULT}", replace(adaptive, check="mark")),
         Way("adaptive + check, repair", f"threshold {_DEFAULT}", replace(adaptive, check="repair")),
-        Way("teacher, multi-step", "threshold 0.85", settings_of("multi_step", 0.85, 160), teacher=True),
+        Way("teacher, multi-step", "threshold 0.85", decode_settings("multi_step", 0.85, 160), teacher=True),
     ]
     return found
 
@@ -87,7 +87,10 @@ def main() -> None:
         print("no reliability diagram: `echo-node calibrate` has not been run")
         return
     marked = draft(
-        student, preparation, cases.images, replace(settings_of("adaptive", _DEFAULT, 160), check="mark")
+        student,
+        preparation,
+        cases.images,
+        replace(decode_settings("adaptive", _DEFAULT, 160), check="mark"),
     )
     _draw_reliability(reliability(judge(marked.decoded, cases.truths, student.tokenizer), calibration))
 

@@ -18,7 +18,7 @@ from transformers import GenerationMixin
 
 from echo_node.bench.inputs import Inputs
 from echo_node.model.decoding.canvas import Decoded, DecodeSettings
-from echo_node.model.decoding.decoder import Decoder, settings_of
+from echo_node.model.decoding.decoder import Decoder, decode_settings
 from echo_node.model.network import EchoNetwork, Prompt
 
 Row = dict[str, object]
@@ -41,11 +41,11 @@ class Timed:
 
 def modes(threshold: float, max_new_tokens: int, *, forced_length: bool) -> dict[str, DecodeSettings]:
     """Return the block decoders to measure, by name."""
-    one_step = replace(settings_of("one_step", threshold, max_new_tokens), forced_length=forced_length)
-    adaptive = replace(settings_of("adaptive", threshold, max_new_tokens), forced_length=forced_length)
+    one_step = replace(decode_settings("one_step", threshold, max_new_tokens), forced_length=forced_length)
+    adaptive = replace(decode_settings("adaptive", threshold, max_new_tokens), forced_length=forced_length)
     return {
         "multi_step": replace(one_step, confidence_threshold=0.85, most_steps=0),
-        "one_step": replace(one_step, reading="unfused"),
+        "one_step": replace(one_step, schedule="unfused"),
         "one_step_fused": one_step,
         "adaptive": adaptive,
         "adaptive_mark": replace(adaptive, check="mark"),

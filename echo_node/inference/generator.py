@@ -16,7 +16,7 @@ from echo_node.inference.processor import EchoProcessor
 from echo_node.model import checkpoint
 from echo_node.model.checkpoint import Checkpoint
 from echo_node.model.decoding.canvas import Decoded
-from echo_node.model.decoding.decoder import Decoder, settings_of
+from echo_node.model.decoding.decoder import Decoder, decode_settings
 from echo_node.report_text.draft_sections import Span, split_sections
 from echo_node.report_text.soundness import why_unsound
 from echo_node.settings import ModelSettings
@@ -62,7 +62,7 @@ class EchoGenerator:
             preparation.greyscale if settings.greyscale == "auto" else Greyscale(settings.greyscale)
         )
         self._decoder_name, self._max_new_tokens = settings.decoder, settings.max_new_tokens
-        decoding = settings_of(
+        decoding = decode_settings(
             settings.decoder, settings.confidence_threshold, settings.max_new_tokens, settings.check
         )
         self._decoder = Decoder(loaded.model, decoding)

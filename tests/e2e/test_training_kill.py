@@ -10,7 +10,7 @@ from support import tiny_recipes
 from support.small_checkpoint import write_checkpoint
 from support.training_runs import finish, kill_after, start
 
-from training.loop.record import figures_of
+from training.loop.record import read_metrics
 
 
 @pytest.mark.slow
@@ -28,8 +28,8 @@ def test_a_killed_run_goes_on_to_the_same_weights(stage: str, tmp_path: Path) ->
     expected, found = load_file(whole / "model.safetensors"), load_file(out / "model.safetensors")
     assert expected.keys() == found.keys()
     assert [name for name in expected if not torch.equal(expected[name], found[name])] == []
-    assert [row["step"] for row in figures_of(out)] == [1, 2, 3, 4, 5, 6]
-    losses = [[row["loss"] for row in figures_of(folder)] for folder in (whole, out)]
+    assert [row["step"] for row in read_metrics(out)] == [1, 2, 3, 4, 5, 6]
+    losses = [[row["loss"] for row in read_metrics(folder)] for folder in (whole, out)]
     assert losses[0] == losses[1]
     assert min(losses[0]) > 0
     assert not (out / "state.pt").exists()
@@ -51,4 +51,4 @@ def test_a_full_disk_stops_a_run_cleanly_and_it_goes_on_when_there_is_space(tmp_
     assert "run the same command again" in errors
     assert "defect" not in errors
     finish(start("ar", recipe, out))
-    assert [row["step"] for row in figures_of(out)] == [1, 2, 3, 4, 5, 6]
+    assert [row["step"] for row in read_metrics(out)] == [1, 2, 3, 4, 5, 6]

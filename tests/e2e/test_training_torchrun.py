@@ -13,9 +13,9 @@ from support.training_runs import ALONE, TWO_PROCESSES, finish, kill_after, star
 
 from echo_node.inference.image import ImagePreparation
 from echo_node.model import checkpoint
-from echo_node.model.decoding.decoder import decode, settings_of
+from echo_node.model.decoding.decoder import decode, decode_settings
 from training.examples.collate import prepare_prompts
-from training.loop.record import figures_of
+from training.loop.record import read_metrics
 
 VALIDATION = "validation={count=4, seed=9, every=3, patience=5}"
 
@@ -36,7 +36,7 @@ def _ending(folder: Path) -> Path:
     inputs = prepare_prompts(images, ImagePreparation.load(folder), loaded.tokenizer)
     with torch.no_grad():
         prompt = loaded.model.embed_prompt(*inputs)
-    drafts = decode(loaded.model, prompt, settings_of("multi_step", 0.85, 16))
+    drafts = decode(loaded.model, prompt, decode_settings("multi_step", 0.85, 16))
     [(token, _)] = Counter(token for draft in drafts for token in draft.tokens).most_common(1)
     loaded.model.config.text.eos_token_id = token
     loaded.model.save_pretrained(folder)
@@ -45,7 +45,7 @@ def _ending(folder: Path) -> Path:
 
 def _assert_same(one: Path, two: Path) -> None:
     for name in ("loss", "gradient_norm", "validation_loss"):
-        expected, found = ([r[name] for r in figures_of(each) if name in r] for each in (one, two))
+        expected, found = ([r[name] for r in read_metrics(each) if name in r] for each in (one, two))
         assert len(expected) == (2 if name == "validation_loss" else 6)
         assert found == pytest.approx(expected, rel=1e-5, abs=1e-5)
         assert min(expected) > 0

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from support.one_update import loss_and_figures
+from support.one_update import loss_and_metrics
 from support.small_checkpoint import TEXTS, write_checkpoint
 
 from echo_node.inference.image import ImagePreparation
@@ -41,7 +41,7 @@ def _write_parrot(folder: Path) -> Path:
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for step in range(_MOST_UPDATES):
         optimiser.zero_grad()
-        loss, _ = loss_and_figures(objective, batch, Noise(0, step))
+        loss, _ = loss_and_metrics(objective, batch, Noise(0, step))
         loss.backward()
         optimiser.step()
         if loss.item() < _LEARNT:

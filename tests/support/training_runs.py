@@ -11,7 +11,7 @@ from pathlib import Path
 
 from support.console import ENVIRONMENT
 
-from training.loop.record import figures_of
+from training.loop.record import read_metrics
 
 ALONE = (sys.executable,)
 TWO_PROCESSES = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
@@ -46,7 +46,7 @@ def finish(process: "subprocess.Popen[str]") -> None:
 
 def kill_after(updates: int, process: "subprocess.Popen[str]", out: Path) -> None:
     """Kill a run, with all its processes, as soon as it has told of so many updates."""
-    while process.poll() is None and len(figures_of(out)) < updates:
+    while process.poll() is None and len(read_metrics(out)) < updates:
         time.sleep(0.005)
     for pid in _family(process.pid):  # the launcher first: it cannot tell the others to end in peace
         with suppress(ProcessLookupError):

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from echo_node.errors import ConfigError
 from echo_node.model.decoding.canvas import DecodeSettings
-from echo_node.model.decoding.decoder import settings_of
+from echo_node.model.decoding.decoder import decode_settings
 from echo_node.settings import ModelSettings
 
 PAPER = Path(__file__).resolve().parent / "paper.toml"
@@ -87,13 +87,15 @@ class AblationPlan(_Part):
         """Return the decoders that the checkpoint of a stage is measured by, by name."""
         longest = self.max_new_tokens
         if stage == "ar":
-            return {_NEXT_TOKEN: DecodeSettings(1.0, 0, longest, reading="next_token")}
+            return {_NEXT_TOKEN: DecodeSettings(1.0, 0, longest, schedule="next_token")}
         served = ModelSettings()
         found = {
-            "one_step": settings_of("one_step", served.confidence_threshold, longest),
-            "adaptive": settings_of("adaptive", served.confidence_threshold, longest),
+            "one_step": decode_settings("one_step", served.confidence_threshold, longest),
+            "adaptive": decode_settings("adaptive", served.confidence_threshold, longest),
         }
-        return found | {f"multi_step_{t:g}": settings_of("multi_step", t, longest) for t in self.thresholds}
+        return found | {
+            f"multi_step_{t:g}": decode_settings("multi_step", t, longest) for t in self.thresholds
+        }
 
     def wanted(self, only: Sequence[str]) -> list[str]:
         """Return the variants to measure: those of all claims, or of what *only* names.

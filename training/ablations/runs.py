@@ -16,7 +16,7 @@ from typing import Literal
 from echo_node.errors import ConfigError
 from echo_node.model import checkpoint
 from training.ablations.plan import AblationPlan, Variant
-from training.loop.run import is_written, train
+from training.loop.run import is_written, run_stage
 from training.recipe import Recipe, load_recipe
 
 CASES_SEED = 7
@@ -81,7 +81,7 @@ class TrainingRun:
 
     def train(self) -> None:
         """Train this stage; what an interrupted run has done is kept."""
-        train(self.stage, self.recipe, self.folder, self.overrides)
+        run_stage(self.stage, self.recipe, self.folder, self.overrides)
 
 
 class Runs:

@@ -7,7 +7,7 @@ from rich.console import Console
 from echo_node.errors import ConfigError
 from echo_node.inference.image import ImagePreparation
 from echo_node.model import checkpoint
-from echo_node.model.decoding.decoder import settings_of
+from echo_node.model.decoding.decoder import decode_settings
 from echo_node.settings import ModelSettings
 from training.evaluation.calibrate import fit, judge, reliability
 from training.evaluation.drafting import draft
@@ -58,7 +58,7 @@ def calibrate(data: str, seed: int, settings: ModelSettings) -> list[tuple[float
     count = parse_phantoms(data)
     loaded = checkpoint.load(settings.name)
     preparation = ImagePreparation.load(loaded.folder)
-    decoding = settings_of(
+    decoding = decode_settings(
         settings.decoder, settings.confidence_threshold, settings.max_new_tokens, settings.check
     )
     with Console(stderr=True).status("rendering phantoms") as status:

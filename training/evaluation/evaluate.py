@@ -20,7 +20,7 @@ from echo_node.inference.image import ImagePreparation
 from echo_node.model import checkpoint
 from echo_node.model.checkpoint import Checkpoint
 from echo_node.model.decoding.canvas import DecodeSettings
-from echo_node.model.decoding.decoder import settings_of
+from echo_node.model.decoding.decoder import decode_settings
 from echo_node.report_text.garble import Garble, garble
 from training.evaluation.calibrate import judge, reliability
 from training.evaluation.cases import Cases, PhantomCases
@@ -146,9 +146,9 @@ def _drafts(
 ) -> Iterator[tuple[str, DraftSet]]:
     """Yield the drafts of each decoder and control."""
     preparation = ImagePreparation.load(student.folder)
-    one_step = settings_of("one_step", plan.threshold, _MAX_NEW_TOKENS)
-    adaptive = settings_of("adaptive", plan.threshold, _MAX_NEW_TOKENS)
-    multi_step = settings_of("multi_step", _TEACHER_THRESHOLD, _MAX_NEW_TOKENS)
+    one_step = decode_settings("one_step", plan.threshold, _MAX_NEW_TOKENS)
+    adaptive = decode_settings("adaptive", plan.threshold, _MAX_NEW_TOKENS)
+    multi_step = decode_settings("multi_step", _TEACHER_THRESHOLD, _MAX_NEW_TOKENS)
 
     def write(name: str, model: Checkpoint, settings: DecodeSettings) -> tuple[str, DraftSet]:
         progress(name)

@@ -84,7 +84,7 @@ class Batch:
         return Batch(**moved)
 
 
-def joined(parts: Sequence[Batch]) -> Batch:
+def concatenated(parts: Sequence[Batch]) -> Batch:
     """Return parts of a batch as one; they have images of one size, all or none of them cut into patches."""
     own = {field.name: [getattr(part, field.name) for part in parts] for field in fields(Batch)}
     width = max(response_NR.shape[1] for response_NR in own["response_NR"])

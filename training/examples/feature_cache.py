@@ -27,7 +27,7 @@ def tower_digest(model: EchoNetwork) -> str:
     return total.hexdigest()
 
 
-class KeptFeatures:
+class FeatureCache:
     """The features of examples, by their number; in memory, and on disk where a folder is given."""
 
     def __init__(self, model: EchoNetwork, belongs_to: str, folder: Path | None) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 
 from echo_node.errors import ConfigError
-from training.distributed import World
+from training.distributed import Distributed
 from training.examples.collate import Batch, collate
 from training.examples.examples import Examples, Images, batch_indices, jitter
-from training.examples.feature_cache import KeptFeatures
+from training.examples.feature_cache import FeatureCache
 from training.loop.validation import HeldOut
 from training.objectives.noise import Noise
 from training.recipe import Recipe
@@ -33,7 +33,7 @@ class Batches:
     plan: Recipe
     examples: Examples
     started: Start
-    features: KeptFeatures | None = None
+    features: FeatureCache | None = None
 
     def __call__(self, step: int, rows: range) -> Batch:
         """Return *rows* of the batch of update *step*."""
@@ -51,19 +51,19 @@ class Batches:
         return sorted(indices, key=lambda index: len(self.examples.report(index, epoch)))
 
 
-def features_of(plan: Recipe, started: Start, folder: Path) -> KeptFeatures | None:
+def features_of(plan: Recipe, started: Start, folder: Path) -> FeatureCache | None:
     """Return where a recipe keeps the features of images; none if it keeps none."""
     if plan.hardware.keep_vision == "no":
         return None
     on_disk = plan.hardware.keep_vision == "disk"
-    return KeptFeatures(
+    return FeatureCache(
         started.model,
         examples_key(plan, started),
         Path(plan.hardware.kept_in or folder) / "features" if on_disk else None,
     )
 
 
-def held_out(plan: Recipe, started: Start, world: World) -> HeldOut | None:
+def held_out(plan: Recipe, started: Start, distributed: Distributed) -> HeldOut | None:
     """Return this process's part of the held-out examples; none if the recipe wants none.
 
     Raises:
@@ -72,21 +72,23 @@ def held_out(plan: Recipe, started: Start, world: World) -> HeldOut | None:
     recipe = plan.validation
     if recipe is None:
         return None
-    if recipe.count % world.size:
-        raise ConfigError(f"validation.count of {recipe.count} cannot be dealt out to {world.size} processes")
+    if recipe.count % distributed.size:
+        raise ConfigError(
+            f"validation.count of {recipe.count} cannot be dealt out to {distributed.size} processes"
+        )
     held_out_data = plan.data.model_copy(
         update={"count": recipe.count, "seed": recipe.seed, "split": recipe.split}
     )
     examples = examples_of(held_out_data, started.preparation, keep=plan.hardware.kept_in)
-    share = recipe.count // world.size
-    mine = range(world.rank * share, (world.rank + 1) * share)
-    size = plan.hardware.micro_batch or -(-plan.optimiser.batch // world.size)
+    share = recipe.count // distributed.size
+    mine = range(distributed.rank * share, (distributed.rank + 1) * share)
+    size = plan.hardware.micro_batch or -(-plan.optimiser.batch // distributed.size)
     batches = []
     for at in range(0, len(mine), size):
         indices = list(mine[at : at + size])
         batch = _collated(plan, examples, started, indices, examples.images(indices), 0)
-        batches.append(batch.to(world.device))
-    return HeldOut(batches, world, Noise(plan.optimiser.seed, first=mine.start))
+        batches.append(batch.to(distributed.device))
+    return HeldOut(batches, distributed, Noise(plan.optimiser.seed, first=mine.start))
 
 
 def _collated(

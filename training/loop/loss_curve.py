@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from training.loop.record import figures_of
+from training.loop.record import read_metrics
 
 FILE_NAME = "training.svg"
 _LOSSES = ("loss", "validation_loss")
@@ -15,7 +15,7 @@ _POINTS = 200
 
 
 def draw(folder: Path, title: str, note: Callable[[str], None]) -> None:
-    """Draw the figures in *folder* into `training.svg`; without matplotlib, say so."""
+    """Draw the metrics in *folder* into `training.svg`; without matplotlib, say so."""
     try:
         import matplotlib as mpl
     except ModuleNotFoundError:
@@ -24,7 +24,7 @@ def draw(folder: Path, title: str, note: Callable[[str], None]) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    rows = figures_of(folder)
+    rows = read_metrics(folder)
     names = list(dict.fromkeys(name for row in rows for name in row))
     shares = [name for name in names if name not in (*_LOSSES, *_OTHERS)]
     figure, (above, below) = plt.subplots(2, 1, figsize=(8, 6), sharex=True)

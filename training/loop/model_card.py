@@ -38,12 +38,12 @@ def model_card(plan: Recipe, parameters: int, last: dict[str, float]) -> str:
     Args:
         plan: the run's recipe.
         parameters: how many the network has.
-        last: the figures of the last update.
+        last: the metrics of the last update.
     """
     origin = f"the checkpoint `{Path(plan.model.start).name}`" if plan.model.start else "random weights"
     if plan.model.start_share:
         origin += f", of whose weights {plan.model.start_share:g} is averaged into the result"
-    figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in last.items())
+    metrics = "\n".join(f"| {name} | {value:.4g} |" for name, value in last.items())
     return f"""---
 license: apache-2.0
 pipeline_tag: image-to-text
@@ -60,7 +60,7 @@ block length {plan.model.block_length}. {_STAGES[plan.stage]}.
 | started from | {origin} |
 | data | {_data(plan.data)} |
 | updates | {plan.optimiser.steps} of {plan.optimiser.batch}, learning rate {plan.optimiser.learning_rate:g} |
-{figures}
+{metrics}
 
 The whole recipe is in `recipe.json`. Input: one frontal view.
 Output, in English: `Findings: ... Impression: ...`.

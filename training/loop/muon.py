@@ -35,7 +35,7 @@ class Muon(torch.optim.Muon):
             params: the matrices.
             lr: learning rate.
             weight_decay: decoupled, as in AdamW.
-            share_out: has the work done, by several processes perhaps (`World.share_out`).
+            share_out: has the work done, by several processes perhaps (`Distributed.share_out`).
 
         Raises:
             ValueError: one of them is not a matrix.

@@ -7,20 +7,22 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from training.distributed import World
+from training.distributed import Distributed
 from training.loop.muon import Muon
 from training.recipe import OptimiserRecipe
 
 _LAYER_PARTS = (".layers.", ".blocks.", ".merger.")
 
 
-def optimisers(learner: nn.Module, recipe: OptimiserRecipe, world: World) -> list[torch.optim.Optimizer]:
+def make_optimizers(
+    learner: nn.Module, recipe: OptimiserRecipe, distributed: Distributed
+) -> list[torch.optim.Optimizer]:
     """Return the optimisers that together train every parameter of *learner* that wants a gradient."""
     trained = {name: p for name, p in learner.named_parameters() if p.requires_grad}
     hidden = {name: p for name, p in trained.items() if recipe.muon and _is_layer_matrix(name, p)}
     made: list[torch.optim.Optimizer] = [_adamw((p for n, p in trained.items() if n not in hidden), recipe)]
     if hidden:
-        made.append(Muon(hidden.values(), recipe.learning_rate, recipe.weight_decay, world.share_out))
+        made.append(Muon(hidden.values(), recipe.learning_rate, recipe.weight_decay, distributed.share_out))
     return made
 
 

@@ -18,10 +18,10 @@ _NOT_DRAWN = ("step", "seconds", "tokens", "learning_rate", "gradient_norm")
 
 
 class Record:
-    """The figures of a run's updates."""
+    """The metrics of a run's updates."""
 
     def __init__(self, folder: Path, first: int, steps: int, *, console: Console) -> None:
-        """Go on with a folder's figures.
+        """Go on with a folder's metrics.
 
         Args:
             folder: the run's.
@@ -37,10 +37,10 @@ class Record:
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[figures]}"),
+            TextColumn("{task.fields[metrics]}"),
             console=console,
         )
-        self._bar = self._progress.add_task("training", total=steps, completed=first, figures="")
+        self._bar = self._progress.add_task("training", total=steps, completed=first, metrics="")
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -54,28 +54,28 @@ class Record:
         if self._board is not None:
             self._board.close()
 
-    def update(self, step: int, figures: dict[str, float]) -> None:
-        """Tell the figures of update *step*, counted from 1; `seconds` and `tokens` are among them."""
-        self._file.write(json.dumps({"step": step, **figures}) + "\n")
+    def update(self, step: int, metrics: dict[str, float]) -> None:
+        """Tell the metrics of update *step*, counted from 1; `seconds` and `tokens` are among them."""
+        self._file.write(json.dumps({"step": step, **metrics}) + "\n")
         if self._board is not None:
-            for name, value in figures.items():
+            for name, value in metrics.items():
                 self._board.add_scalar(name, value, step)
-        shown = [f"{name} {value:.3g}" for name, value in figures.items() if name not in _NOT_DRAWN]
-        speed = figures["tokens"] / figures["seconds"]
-        self._progress.update(self._bar, advance=1, figures="  ".join([*shown, f"{speed:,.0f} tokens/s"]))
+        shown = [f"{name} {value:.3g}" for name, value in metrics.items() if name not in _NOT_DRAWN]
+        speed = metrics["tokens"] / metrics["seconds"]
+        self._progress.update(self._bar, advance=1, metrics="  ".join([*shown, f"{speed:,.0f} tokens/s"]))
 
 
-def figures_of(folder: Path) -> list[dict[str, float]]:
-    """Return the figures of a run's updates, as far as whole lines were written."""
+def read_metrics(folder: Path) -> list[dict[str, float]]:
+    """Return the metrics of a run's updates, as far as whole lines were written."""
     path = folder / METRICS_FILE
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
     return [json.loads(line) for line in lines if line.endswith("}\n")]
 
 
 def forget_after(folder: Path, step: int) -> None:
-    """Keep the figures of the first *step* updates only: the others will be made again."""
-    kept = [figures for figures in figures_of(folder) if figures["step"] <= step]
-    text = "".join(json.dumps(figures) + "\n" for figures in kept)
+    """Keep the metrics of the first *step* updates only: the others will be made again."""
+    kept = [metrics for metrics in read_metrics(folder) if metrics["step"] <= step]
+    text = "".join(json.dumps(metrics) + "\n" for metrics in kept)
     write_whole(folder / METRICS_FILE, text)
 
 
@@ -83,6 +83,6 @@ def _tensorboard(folder: Path, first: int, note: Callable[[str], None]) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ModuleNotFoundError:
-        note(f"no TensorBoard (pip install 'echo-node[train]'): figures go to {METRICS_FILE} only")
+        note(f"no TensorBoard (pip install 'echo-node[train]'): metrics go to {METRICS_FILE} only")
         return None
     return SummaryWriter(str(folder / "tensorboard"), purge_step=first + 1)

@@ -18,17 +18,16 @@ from torch import Tensor
 from echo_node.errors import ConfigError, TransientError
 from echo_node.model.checkpoint import FACTS_FILE, ModelFacts
 from echo_node.model.report_generation import EchoForReportGeneration
-from training.distributed import World, joined, settled
+from training.distributed import Distributed, join_processes, resolve_precision
 from training.loop import loss_curve, snapshot
 from training.loop.batches import Batches, features_of, held_out
 from training.loop.model_card import FILE_NAME as CARD
 from training.loop.model_card import model_card
-from training.loop.optimiser import optimisers
-from training.loop.record import Record, figures_of
+from training.loop.optimiser import make_optimizers
+from training.loop.record import Record, read_metrics
 from training.loop.sharding import needs_whole_network, shard
 from training.loop.state import StateFolder
-from training.loop.train import Run
-from training.loop.train import train as run_loop
+from training.loop.train import TrainingContext, train
 from training.objectives.choose import objective_of
 from training.objectives.objective import Learner
 from training.recipe import Recipe, load_recipe
@@ -39,7 +38,7 @@ _RECIPE = "recipe.json"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def train(stage: str, recipe: str, out: Path | None = None, overrides: Sequence[str] = ()) -> Path:
+def run_stage(stage: str, recipe: str, out: Path | None = None, overrides: Sequence[str] = ()) -> Path:
     """Run one stage and write its checkpoint; an interrupted run in its folder goes on, a finished one stays.
 
     Under torchrun every process calls this.
@@ -62,13 +61,13 @@ def train(stage: str, recipe: str, out: Path | None = None, overrides: Sequence[
     plan = plan_of(stage, recipe, overrides)
     folder = out or Path("runs") / Path(recipe).stem
     folder.mkdir(parents=True, exist_ok=True)
-    with joined(plan.hardware.device) as world:
-        console = Console(stderr=True, quiet=not world.leads, markup=False)
+    with join_processes(plan.hardware.device) as distributed:
+        console = Console(stderr=True, quiet=not distributed.is_main, markup=False)
         if _is_finished(plan, folder):
             console.print(f"{folder} is finished: it has the checkpoint of this recipe")
             return folder
         try:
-            _train(settled(plan, world.device), folder, world, console)
+            _train(resolve_precision(plan, distributed.device), folder, distributed, console)
         except OSError as error:
             if error.errno not in _FULL:
                 raise
@@ -116,21 +115,21 @@ def _is_finished(plan: Recipe, folder: Path) -> bool:
     return True
 
 
-def _train(plan: Recipe, folder: Path, world: World, console: Console) -> None:
-    if world.leads:
+def _train(plan: Recipe, folder: Path, distributed: Distributed, console: Console) -> None:
+    if distributed.is_main:
         (folder / _RECIPE).write_text(plan.model_dump_json(indent=2) + "\n", encoding="utf-8")
     started = start(plan)
     model = started.model
     prepare(model, plan)
-    model.to(world.device)  # type: ignore[arg-type]
+    model.to(distributed.device)  # type: ignore[arg-type]
     torch.manual_seed(plan.optimiser.seed)
-    objective = objective_of(plan, started, world, folder)
-    learner = Learner(model, objective).to(world.device)
-    is_sharded = world.size > 1 and not needs_whole_network(plan)
+    objective = objective_of(plan, started, distributed, folder)
+    learner = Learner(model, objective).to(distributed.device)
+    is_sharded = distributed.size > 1 and not needs_whole_network(plan)
     if is_sharded:
-        shard(learner, plan, world)
+        shard(learner, plan, distributed)
     with (
-        world.in_turn(waits=bool(plan.hardware.kept_in)),
+        distributed.main_first(waits=bool(plan.hardware.kept_in)),
         Progress(console=console, transient=True) as progress,
     ):
         bar = progress.add_task("phantoms", total=plan.data.count)
@@ -143,32 +142,32 @@ def _train(plan: Recipe, folder: Path, world: World, console: Console) -> None:
         f"{len(examples)} images, {plan.optimiser.steps} updates of {plan.optimiser.batch}"
     )
     states = StateFolder(folder, _digest(plan), console.print)
-    run = Run(
+    context = TrainingContext(
         plan,
-        world,
+        distributed,
         learner,
         objective,
-        optimisers(learner, plan.optimiser, world),
+        make_optimizers(learner, plan.optimiser, distributed),
         Batches(plan, examples, started, features_of(plan, started, folder)),
         states,
-        held_out(plan, started, world),
+        held_out(plan, started, distributed),
     )
 
-    def record_from(first: int) -> Record | None:
-        if not world.leads:
+    def open_record(first: int) -> Record | None:
+        if not distributed.is_main:
             return None
         return Record(folder, first, plan.optimiser.steps, console=console)
 
-    run_loop(run, record_from)
+    train(context, open_record)
     learnt = snapshot.weights_of(learner) if is_sharded else {}
-    if world.leads:
+    if distributed.is_main:
         _write(plan, _gathered(plan, learnt) if learnt else started, folder)
-        card = model_card(plan, parameters, figures_of(folder)[-1])
+        card = model_card(plan, parameters, read_metrics(folder)[-1])
         (folder / CARD).write_text(card, encoding="utf-8")
         loss_curve.draw(folder, f"{plan.model.name} {plan.model.version}, {plan.stage}", console.print)
         states.clear()
         console.print(f"wrote {folder}")
-    world.wait()
+    distributed.barrier()
 
 
 def prepare(model: EchoForReportGeneration, plan: Recipe) -> None:

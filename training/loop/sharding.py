@@ -11,7 +11,7 @@ import torch
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
-from training.distributed import World
+from training.distributed import Distributed
 from training.objectives.objective import Learner
 from training.recipe import Recipe
 
@@ -27,9 +27,9 @@ def needs_whole_network(plan: Recipe) -> bool:
     return plan.optimiser.muon or plan.lora is not None or keeps_features or student_writes
 
 
-def shard(learner: Learner, plan: Recipe, world: World) -> None:
+def shard(learner: Learner, plan: Recipe, distributed: Distributed) -> None:
     """Spread a learner over all processes, in place; all must hold the same one."""
-    mesh = init_device_mesh(world.device.type, (world.size,))
+    mesh = init_device_mesh(distributed.device.type, (distributed.size,))
     is_half = plan.hardware.precision == "bfloat16"
     policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32) if is_half else MixedPrecisionPolicy()
     network = learner.model.model

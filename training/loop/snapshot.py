@@ -24,9 +24,9 @@ def weights_of(learner: nn.Module) -> dict[str, Tensor]:
     return {name: _whole(p) for name, p in trained(learner).items()}
 
 
-def optimisers_of(steppers: Sequence[torch.optim.Optimizer]) -> list[dict[str, Any]]:
+def optimizer_states(optimizers: Sequence[torch.optim.Optimizer]) -> list[dict[str, Any]]:
     """Return the states of optimisers, gathered to the CPU; all processes must call it."""
-    states: list[dict[str, Any]] = [tree_map(_whole, stepper.state_dict()) for stepper in steppers]
+    states: list[dict[str, Any]] = [tree_map(_whole, optimizer.state_dict()) for optimizer in optimizers]
     return states
 
 
@@ -41,15 +41,15 @@ def load_weights(learner: nn.Module, weights: dict[str, Tensor]) -> None:
         parameter.copy_(_like(weights[name], parameter))
 
 
-def load_optimisers(steppers: Sequence[torch.optim.Optimizer], states: Sequence[dict[str, Any]]) -> None:
-    """Put the states of optimisers where `optimisers_of` found them."""
-    for stepper, state in zip(steppers, states, strict=True):
-        parameters = [p for group in stepper.param_groups for p in group["params"]]
+def load_optimizers(optimizers: Sequence[torch.optim.Optimizer], states: Sequence[dict[str, Any]]) -> None:
+    """Put the states of optimisers where `optimizer_states` found them."""
+    for optimizer, state in zip(optimizers, states, strict=True):
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
         spread = {
             place: {name: _like(value, parameters[place]) for name, value in kept.items()}
             for place, kept in state["state"].items()
         }
-        stepper.load_state_dict({**state, "state": spread})
+        optimizer.load_state_dict({**state, "state": spread})
 
 
 def _whole(value: Any) -> Any:

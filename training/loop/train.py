@@ -1,7 +1,7 @@
-"""The one training loop: any objective, on one process or many, with exact resume.
+"""The training loop: any objective, on one process or many, with exact resume.
 
-Order and noise of an update are functions of (seed, update), and the state is saved whole, so that a run
-that was killed goes on to the same weights.
+The order of examples and the noise of an update are functions of (seed, update), and the saved state is
+complete. A run that was killed and resumed therefore ends with the same weights.
 """
 
 from __future__ import annotations
@@ -17,132 +17,137 @@ import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
-from training.distributed import World
+from training.distributed import Distributed
 from training.examples.collate import Batch
 from training.loop import snapshot
 from training.loop.record import Record
 from training.loop.state import StateFolder
 from training.loop.validation import HeldOut, Patience
 from training.objectives.noise import Noise
-from training.objectives.objective import Figures, Learner, Objective, Share, total
+from training.objectives.objective import Learner, Metrics, Objective, Share, total
 from training.recipe import OptimiserRecipe, Recipe
 
 BatchAt = Callable[[int, range], Batch]
-"""Gives rows of an update's batch, by the update's number."""
+"""Returns rows of an update's batch, given the number of the update."""
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """What goes on in one run.
+class TrainingContext:
+    """Everything that the loop of one run works with.
 
     Attributes:
-        recipe: all that was decided.
-        world: the processes.
-        learner: what is trained, in place.
-        objective: gives the loss.
-        steppers: the optimisers.
-        batch_at: gives the examples.
-        states: where to go on from.
-        held_out: looked at now and then, if the recipe says so.
+        recipe: recipe of the run.
+        distributed: processes of the run.
+        learner: model and read-outs, trained in place.
+        objective: objective to minimise.
+        optimizers: optimizers, which together cover all trained parameters.
+        batch_at: source of the batches.
+        states: folder of the saved states, to resume from.
+        held_out: validation examples, if the recipe has any.
     """
 
     recipe: Recipe
-    world: World
+    distributed: Distributed
     learner: Learner
     objective: Objective
-    steppers: list[torch.optim.Optimizer]
+    optimizers: list[torch.optim.Optimizer]
     batch_at: BatchAt
     states: StateFolder
     held_out: HeldOut | None = None
 
 
-def train(run: Run, record_from: Callable[[int], Record | None]) -> None:
-    """Run the updates that are still to do, and leave the learner with the final weights.
+def train(context: TrainingContext, open_record: Callable[[int], Record | None]) -> None:
+    """Run the remaining updates, and leave the final weights in the learner.
 
-    The last state stays on disk, since the checkpoint is not written yet.
+    The last state stays on disk, because the checkpoint is not written yet.
 
     Args:
-        run: what goes on.
-        record_from: opens the record, given how many updates are done; none on processes that do not lead.
+        context: everything that the loop works with.
+        open_record: opens the record, given the number of finished updates; returns None on every process
+            but the main one.
 
     Raises:
-        ConfigError: the state on disk is another recipe's.
+        ConfigError: the state on disk belongs to another recipe.
         TransientError: a state cannot be written.
     """
     patience = Patience()
-    first = _resume(run, patience)
-    steps, every = run.recipe.optimiser.steps, run.recipe.hardware.save_every
-    record = record_from(first)
+    first = _resume(context, patience)
+    steps, every = context.recipe.optimiser.steps, context.recipe.hardware.save_every
+    record = open_record(first)
     with record or nullcontext():
         for step in range(first, steps):
             if patience.stopped:
                 break
             started = time.monotonic()
-            figures = update(run, step)
-            figures["seconds"] = time.monotonic() - started
-            _validate(run, step + 1, patience, figures)
+            metrics = update(context, step)
+            metrics["seconds"] = time.monotonic() - started
+            _validate(context, step + 1, patience, metrics)
             if record is not None:
-                record.update(step + 1, figures)
+                record.update(step + 1, metrics)
             if (step + 1) % every == 0 or step + 1 == steps or patience.stopped:
-                _save(run, step + 1, patience)
-    if run.recipe.validation is not None and run.recipe.validation.patience and patience.best < math.inf:
-        snapshot.load_weights(run.learner, run.states.load_best())
+                _save(context, step + 1, patience)
+    if (
+        context.recipe.validation is not None
+        and context.recipe.validation.patience
+        and patience.best < math.inf
+    ):
+        snapshot.load_weights(context.learner, context.states.load_best())
 
 
-def update(run: Run, step: int) -> dict[str, float]:
-    """Make one update; return its figures."""
-    optimiser, hardware, world = run.recipe.optimiser, run.recipe.hardware, run.world
-    run.learner.train()
-    rate = learning_rate(optimiser, step)
-    for stepper in run.steppers:
-        for group in stepper.param_groups:
+def update(context: TrainingContext, step: int) -> dict[str, float]:
+    """Run one update and return its metrics."""
+    recipe, hardware, distributed = context.recipe.optimiser, context.recipe.hardware, context.distributed
+    context.learner.train()
+    rate = learning_rate(recipe, step)
+    for optimizer in context.optimizers:
+        for group in optimizer.param_groups:
             group["lr"] = rate
-        stepper.zero_grad(set_to_none=True)
-    torch.manual_seed(optimiser.seed * 1_000_003 + step)  # of dropout
-    noise = Noise(optimiser.seed, step)
-    with _forward_precision(run):
-        shares = run.objective.shares(
+        optimizer.zero_grad(set_to_none=True)
+    torch.manual_seed(recipe.seed * 1_000_003 + step)  # of dropout
+    noise = Noise(recipe.seed, step)
+    with _forward_precision(context):
+        shares = context.objective.shares(
             [
-                (run.batch_at(step, rows).to(world.device), noise.behind(rows.start))
-                for rows in world.rows(optimiser.batch, hardware.micro_batch)
+                (context.batch_at(step, rows).to(distributed.device), noise.behind(rows.start))
+                for rows in distributed.rows(recipe.batch, hardware.micro_batch)
             ]
         )
-    counts = world.add_up(_added(share.counts for share in shares))
-    loss, tokens, figures = 0.0, 0.0, []
+    counts = distributed.all_reduce(_added(share.counts for share in shares))
+    loss, tokens, metrics = 0.0, 0.0, []
     for share in shares:
-        part, seen = _backward(run, share, counts)
+        part, seen = _backward(context, share, counts)
         loss, tokens = loss + part, tokens + share.tokens
-        figures.append(seen)
-    _average_copies(run)
-    norm = _clip(run, optimiser)
-    for stepper in run.steppers:
-        stepper.step()
-    averages = _averages(world, {"loss": loss, "tokens": tokens}, figures)
+        metrics.append(seen)
+    _average_copies(context)
+    norm = _clip(context, recipe)
+    for optimizer in context.optimizers:
+        optimizer.step()
+    averages = _averages(distributed, {"loss": loss, "tokens": tokens}, metrics)
     return {**averages, "gradient_norm": norm, "learning_rate": rate}
 
 
-def _backward(run: Run, share: Share, counts: dict[str, float]) -> tuple[float, Figures]:
-    with _forward_precision(run):
-        sums, figures = run.learner(share)
+def _backward(context: TrainingContext, share: Share, counts: dict[str, float]) -> tuple[float, Metrics]:
+    with _forward_precision(context):
+        sums, metrics = context.learner(share)
         loss = total(sums, counts)
-    # Gradients are averaged over the processes; here they are parts of one sum.
-    (loss * run.world.size).backward()  # type: ignore[no-untyped-call]
-    return loss.item(), figures
+    # The processes average their gradients, but their losses are parts of one sum: hence the factor.
+    (loss * context.distributed.size).backward()  # type: ignore[no-untyped-call]
+    return loss.item(), metrics
 
 
-def _average_copies(run: Run) -> None:
-    """Average the gradients of processes that hold a copy each; those of shards are averaged already."""
-    gradients = [p.grad for p in snapshot.trained(run.learner).values() if p.grad is not None]
-    run.world.average([each for each in gradients if not isinstance(each, DTensor)])
+def _average_copies(context: TrainingContext) -> None:
+    """Average gradients over processes that each hold a copy; FSDP has already averaged those of shards."""
+    gradients = [p.grad for p in snapshot.trained(context.learner).values() if p.grad is not None]
+    context.distributed.average([each for each in gradients if not isinstance(each, DTensor)])
 
 
-def _forward_precision(run: Run) -> Any:
-    is_half = run.recipe.hardware.precision == "bfloat16"
-    return torch.autocast(run.world.device.type, torch.bfloat16, enabled=is_half)
+def _forward_precision(context: TrainingContext) -> Any:
+    is_half = context.recipe.hardware.precision == "bfloat16"
+    return torch.autocast(context.distributed.device.type, torch.bfloat16, enabled=is_half)
 
 
-def _clip(run: Run, recipe: OptimiserRecipe) -> float:
-    parameters = list(snapshot.trained(run.learner).values())
+def _clip(context: TrainingContext, recipe: OptimiserRecipe) -> float:
+    parameters = list(snapshot.trained(context.learner).values())
     norm: Tensor = torch.nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
     return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
 
@@ -155,18 +160,18 @@ def _added(parts: Any) -> dict[str, float]:
     return added
 
 
-def _averages(world: World, sums: dict[str, float], figures: list[Figures]) -> dict[str, float]:
-    """Return sums over all processes, and figures divided by their counts."""
-    above = _added({name: pair[0] for name, pair in each.items()} for each in figures)
-    below = _added({f"/{name}": pair[1] for name, pair in each.items()} for each in figures)
-    added = world.add_up({**sums, **above, **below})
+def _averages(distributed: Distributed, sums: dict[str, float], metrics: list[Metrics]) -> dict[str, float]:
+    """Return sums over all processes, and each metric divided by its count."""
+    above = _added({name: pair[0] for name, pair in each.items()} for each in metrics)
+    below = _added({f"/{name}": pair[1] for name, pair in each.items()} for each in metrics)
+    added = distributed.all_reduce({**sums, **above, **below})
     return {name: added[name] for name in sums} | {
         name: added[name] / max(1.0, added[f"/{name}"]) for name in above
     }
 
 
 def learning_rate(recipe: OptimiserRecipe, step: int) -> float:
-    """Return the learning rate of an update: linear warm-up, then a cosine to the final fraction."""
+    """Return the learning rate of an update: linear warm-up, then cosine decay to the final fraction."""
     if step < recipe.warmup_steps:
         return recipe.learning_rate * (step + 1) / recipe.warmup_steps
     done = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)
@@ -174,33 +179,33 @@ def learning_rate(recipe: OptimiserRecipe, step: int) -> float:
     return recipe.learning_rate * (recipe.final_fraction + (1 - recipe.final_fraction) * cosine)
 
 
-def _validate(run: Run, done: int, patience: Patience, figures: dict[str, float]) -> None:
-    recipe = run.recipe.validation
-    if recipe is None or run.held_out is None or done % recipe.every:
+def _validate(context: TrainingContext, done: int, patience: Patience, metrics: dict[str, float]) -> None:
+    recipe = context.recipe.validation
+    if recipe is None or context.held_out is None or done % recipe.every:
         return
-    with _forward_precision(run):
-        figures["validation_loss"] = run.held_out.loss(run.learner, run.objective)
-    if patience.see(figures["validation_loss"], recipe) and recipe.patience:
-        best = snapshot.weights_of(run.learner)
-        if run.world.leads:
-            run.states.save_best(best)
+    with _forward_precision(context):
+        metrics["validation_loss"] = context.held_out.loss(context.learner, context.objective)
+    if patience.see(metrics["validation_loss"], recipe) and recipe.patience:
+        best = snapshot.weights_of(context.learner)
+        if context.distributed.is_main:
+            context.states.save_best(best)
 
 
-def _save(run: Run, done: int, patience: Patience) -> None:
-    weights, optimisers = snapshot.weights_of(run.learner), snapshot.optimisers_of(run.steppers)
-    if run.world.leads:
-        run.states.save(
+def _save(context: TrainingContext, done: int, patience: Patience) -> None:
+    weights, optimisers = snapshot.weights_of(context.learner), snapshot.optimizer_states(context.optimizers)
+    if context.distributed.is_main:
+        context.states.save(
             {"step": done, "weights": weights, "optimisers": optimisers, "patience": patience.as_dict()}
         )
-    run.world.wait()
+    context.distributed.barrier()
 
 
-def _resume(run: Run, patience: Patience) -> int:
-    state = run.states.load()
+def _resume(context: TrainingContext, patience: Patience) -> int:
+    state = context.states.load()
     if state is None:
         return 0
-    snapshot.load_weights(run.learner, state["weights"])
-    snapshot.load_optimisers(run.steppers, state["optimisers"])
+    snapshot.load_weights(context.learner, state["weights"])
+    snapshot.load_optimizers(context.optimizers, state["optimisers"])
     for name, value in state["patience"].items():
         setattr(patience, name, value)
     return int(state["step"])

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-from training.distributed import World
+from training.distributed import Distributed
 from training.examples.collate import Batch
 from training.objectives.noise import Noise
 from training.objectives.objective import Learner, Objective, total
@@ -17,15 +17,15 @@ from training.recipe import ValidationRecipe
 class HeldOut:
     """Held-out batches, always with the same noise."""
 
-    def __init__(self, batches: Sequence[Batch], world: World, noise: Noise) -> None:
+    def __init__(self, batches: Sequence[Batch], distributed: Distributed, noise: Noise) -> None:
         """Know the examples.
 
         Args:
             batches: this process's part of them, as many as each other process has.
-            world: the processes.
+            distributed: the processes.
             noise: of the first of them.
         """
-        self._batches, self._world, self._noise = batches, world, noise
+        self._batches, self._distributed, self._noise = batches, distributed, noise
 
     @torch.no_grad()
     def loss(self, learner: Learner, objective: Objective) -> float:
@@ -41,7 +41,7 @@ class HeldOut:
             for name, count in share.counts.items():
                 counts[name] = counts.get(name, 0.0) + count
                 sums[name] = sums.get(name, 0.0) + float(terms[name])
-        sums, counts = self._world.add_up(sums), self._world.add_up(counts)
+        sums, counts = self._distributed.all_reduce(sums), self._distributed.all_reduce(counts)
         return float(total({name: torch.tensor(each) for name, each in sums.items()}, counts))
 
 

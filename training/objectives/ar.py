@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from echo_node.model.block_mask import block_causal
 from echo_node.model.network import EchoNetwork, Prompt
 from training.examples.collate import Batch
-from training.objectives.objective import Figures, Part, Share
+from training.objectives.objective import Metrics, Part, Share
 from training.objectives.packing import packed_hidden_states
 
 
@@ -69,7 +69,7 @@ class ArObjective:
         trained_NR = up_to_the_end(response_NR, self._model.config.end_of_sequence) & batch.trained_NR
         count = int(trained_NR.sum())
 
-        def sums() -> tuple[dict[str, Tensor], Figures]:
+        def sums() -> tuple[dict[str, Tensor], Metrics]:
             hidden_NRD = reading_hidden_states(
                 self._model, batch.embed(self._model), response_NR, trained_NR, self._row_tokens
             )

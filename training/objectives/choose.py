@@ -8,12 +8,12 @@ import torch
 
 from echo_node.inference.prompt import prompt_ids
 from echo_node.model import checkpoint
-from training.distributed import World
+from training.distributed import Distributed
 from training.objectives.ar import ArObjective
 from training.objectives.dcd import DcdObjective, TargetsOf, streamed_targets
 from training.objectives.objective import Objective
 from training.objectives.rad import RadObjective
-from training.objectives.rollout_cache import KeptRollouts, folder_name
+from training.objectives.rollout_cache import RolloutCache, folder_name
 from training.objectives.vision import VisionObjective
 from training.objectives.with_findings_probe import WithReading
 from training.phantom.findings import FACTS
@@ -21,13 +21,13 @@ from training.recipe import Recipe
 from training.start.start import Start, examples_key, teacher_of
 
 
-def objective_of(plan: Recipe, started: Start, world: World, folder: Path) -> Objective:
+def objective_of(plan: Recipe, started: Start, distributed: Distributed, folder: Path) -> Objective:
     """Return what a recipe minimises.
 
     Args:
         plan: the recipe.
         started: the network that is trained.
-        world: the processes.
+        distributed: the processes.
         folder: of the run; rollouts are kept in it.
 
     Raises:
@@ -37,26 +37,28 @@ def objective_of(plan: Recipe, started: Start, world: World, folder: Path) -> Ob
     values = [len(values) for values in FACTS.values()]
     if plan.stage == "vision":
         return VisionObjective(started.model, _image_tokens(plan, started), values)
-    objective = _of_words(plan, started, world, folder)
+    objective = _of_words(plan, started, distributed, folder)
     if not plan.reading.weight:
         return objective
     return WithReading(objective, started.model, values, plan.reading.weight)
 
 
-def _of_words(plan: Recipe, started: Start, world: World, folder: Path) -> Objective:
+def _of_words(plan: Recipe, started: Start, distributed: Distributed, folder: Path) -> Objective:
     model, rows = started.model, plan.hardware.row_tokens
     if plan.stage == "ar":
         return ArObjective(model, rows)
     if plan.stage == "rad":
         return RadObjective(model, plan.rad, rows)
-    return DcdObjective(model, _targets(plan, started, world, folder), plan.dcd, plan.rad, rows)
+    return DcdObjective(model, _targets(plan, started, distributed, folder), plan.dcd, plan.rad, rows)
 
 
-def _targets(plan: Recipe, started: Start, world: World, folder: Path) -> TargetsOf:
+def _targets(plan: Recipe, started: Start, distributed: Distributed, folder: Path) -> TargetsOf:
     """Return what gives the teacher's rollouts: the teacher, or what was kept of it."""
     teacher = checkpoint.load(teacher_of(plan))
-    is_half = plan.hardware.precision == "bfloat16" and world.device.type == "cuda"  # no gain on a processor
-    network = teacher.model.to(world.device, torch.bfloat16 if is_half else torch.float32)  # type: ignore[arg-type]
+    is_half = (
+        plan.hardware.precision == "bfloat16" and distributed.device.type == "cuda"
+    )  # no gain on a processor
+    network = teacher.model.to(distributed.device, torch.bfloat16 if is_half else torch.float32)  # type: ignore[arg-type]
     streamed = streamed_targets(started.model, network, plan.dcd)
     if not plan.dcd.cache:
         return streamed
@@ -65,7 +67,7 @@ def _targets(plan: Recipe, started: Start, world: World, folder: Path) -> Target
     prompt = len(prompt_ids(started.tokenizer, _image_tokens(plan, started)))
     least = plan.model.block_length - prompt % plan.model.block_length
     eos_id, at_once = started.model.config.end_of_sequence, plan.hardware.rollout_batch
-    return KeptRollouts(streamed, kept, eos_id, least, at_once)
+    return RolloutCache(streamed, kept, eos_id, least, at_once)
 
 
 def _image_tokens(plan: Recipe, started: Start) -> int:

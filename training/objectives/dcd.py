@@ -14,12 +14,12 @@ import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch import Tensor, nn
 
 from echo_node.model.block_mask import rad_length
-from echo_node.model.decoding.decoder import decode, settings_of
+from echo_node.model.decoding.decoder import decode, decode_settings
 from echo_node.model.network import EchoNetwork, Prompt
 from training.examples.collate import Batch, pad_responses
 from training.examples.feature_cache import tower_digest
 from training.objectives.noise import Noise
-from training.objectives.objective import Figures, Part, Share
+from training.objectives.objective import Metrics, Part, Share
 from training.objectives.rad import Noised, add_noise, noisy_hidden_states, restoration
 from training.objectives.targets import Targets, divergence, targets_of
 from training.objectives.teacher import Rollout, continue_text, looped, roll_out, writer_of
@@ -65,7 +65,7 @@ def _continue_draft(
 ) -> Rollout:
     """Let the teacher write each block of the student's drafts anew."""
     threshold, longest = recipe.teacher_threshold, recipe.max_new_tokens
-    drafts = decode(student, batch.embed(student), settings_of("one_step", threshold, longest))
+    drafts = decode(student, batch.embed(student), decode_settings("one_step", threshold, longest))
     text_NR, trained_NR = pad_responses(
         [draft.tokens for draft in drafts],
         prompt.length,
@@ -124,7 +124,7 @@ class DcdObjective:
 
     def _sums(
         self, batch: Batch, targets: Targets, weight_M: Tensor, noised: Noised | None
-    ) -> tuple[dict[str, Tensor], Figures]:
+    ) -> tuple[dict[str, Tensor], Metrics]:
         prompt = batch.embed(self._student)
         prefix_NR, label_NR, trained_NR = targets.prefix_NR, targets.response_NR, targets.trained_NR
         all_masked_NR = torch.full_like(label_NR, self._student.config.mask)

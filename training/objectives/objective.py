@@ -20,7 +20,7 @@ from training.objectives.noise import Noise
 Part = tuple[Batch, Noise]
 """What one forward gets of a batch, and its random numbers."""
 
-Figures = dict[str, tuple[float, float]]
+Metrics = dict[str, tuple[float, float]]
 """Averages worth logging, each as a sum and by how many it is to be divided."""
 
 
@@ -31,12 +31,12 @@ class Share:
     Attributes:
         counts: by what each term's sum is to be divided, as far as this part goes.
         tokens: how many tokens the language model reads in the forward.
-        sums: runs the forward; returns each term's sum, its weight in the loss included, and the figures.
+        sums: runs the forward; returns each term's sum, its weight in the loss included, and the metrics.
     """
 
     counts: dict[str, float]
     tokens: int
-    sums: Callable[[], tuple[dict[str, Tensor], Figures]]
+    sums: Callable[[], tuple[dict[str, Tensor], Metrics]]
 
 
 class Objective(Protocol):
@@ -61,7 +61,7 @@ class Learner(nn.Module):
         self.model = model
         self.own = objective.own
 
-    def forward(self, share: Share) -> tuple[dict[str, Tensor], Figures]:
+    def forward(self, share: Share) -> tuple[dict[str, Tensor], Metrics]:
         """Run a share's forward."""
         return share.sums()
 

@@ -21,7 +21,7 @@ _FILLING = -1  # the document of what fills up a row
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class ExampleLayout:
     """One example's elements: from which column each comes, where it stands, in which stream.
 
     Each noisy copy ends with those whose states are wanted, as many as the response is long; where there is
@@ -33,7 +33,9 @@ class Example:
     stream_L: Tensor
 
 
-def lay_out(prompt: int, response: int, columns: tuple[int, int], block_length: int, copies: int) -> Example:
+def lay_out(
+    prompt: int, response: int, columns: tuple[int, int], block_length: int, copies: int
+) -> ExampleLayout:
     """Lay out one example.
 
     Args:
@@ -51,7 +53,7 @@ def lay_out(prompt: int, response: int, columns: tuple[int, int], block_length: 
     positions_of = [torch.cat([prompt_L, prompt + response_L])]
     positions_of += [torch.cat([tail_L, prompt + response_L])] * copies
     stream_L = torch.cat([torch.full_like(each, stream) for stream, each in enumerate(columns_of)])
-    return Example(torch.cat(columns_of), torch.cat(positions_of), stream_L)
+    return ExampleLayout(torch.cat(columns_of), torch.cat(positions_of), stream_L)
 
 
 def rows_of(lengths: list[int], row_tokens: int) -> list[list[int]]:

@@ -17,7 +17,7 @@ from echo_node.model.block_mask import rad_layout, rad_length
 from echo_node.model.network import EchoNetwork, Prompt
 from training.examples.collate import Batch
 from training.objectives.noise import Noise
-from training.objectives.objective import Figures, Part, Share
+from training.objectives.objective import Metrics, Part, Share
 from training.objectives.packing import packed_hidden_states
 from training.recipe import RadRecipe
 
@@ -131,7 +131,7 @@ class RadObjective:
         noised = add_noise(self._model, length, response_NR, batch.trained_NR, self._recipe.min_noise, noise)
         counts = {"rad": float(batch.trained_NR.sum())}
 
-        def sums() -> tuple[dict[str, Tensor], Figures]:
+        def sums() -> tuple[dict[str, Tensor], Metrics]:
             prompt = batch.embed(self._model)
             restored, hits = rad_sum(self._model, prompt, response_NR, noised, self._row_tokens)
             return {"rad": restored}, {"masked_accuracy": hits}

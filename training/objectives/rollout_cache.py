@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from training.examples.collate import Batch, joined
+from training.examples.collate import Batch, concatenated
 from training.file_cache import keep
 from training.objectives.dcd import TargetsOf
 from training.objectives.targets import Targets
@@ -37,7 +37,7 @@ def folder_name(teacher_digest: str, recipe: DcdRecipe, data: str) -> str:
     return hashlib.sha256(decides.encode()).hexdigest()[:16]
 
 
-class KeptRollouts:
+class RolloutCache:
     """Targets of batches: from disk, or from the teacher the first time."""
 
     def __init__(self, write: TargetsOf, folder: Path, eos_id: int, least: int, at_once: int = 0) -> None:
@@ -78,7 +78,7 @@ class KeptRollouts:
         paths = [path for batch in parts for path in self._paths(batch)]
         if all(path.is_file() for path in paths):
             return
-        [targets] = self._write([joined(parts)])
+        [targets] = self._write([concatenated(parts)])
         for path, kept in zip(paths, taken_apart(targets), strict=True):
             keep(kept, path, "free some space and run the same command again")
 

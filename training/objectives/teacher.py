@@ -18,7 +18,7 @@ from torch import Tensor
 
 from echo_node.model.decoding.block_writer import BlockWriter
 from echo_node.model.decoding.canvas import Decoded, Step, most_probable, reached_by_block
-from echo_node.model.decoding.decoder import Decoder, settings_of
+from echo_node.model.decoding.decoder import Decoder, decode_settings
 from echo_node.model.network import EchoNetwork, Prompt
 
 
@@ -51,7 +51,7 @@ def looped(decoded: Sequence[Decoded]) -> Tensor:
 
 def writer_of(teacher: EchoNetwork, threshold: float, max_new_tokens: int) -> Decoder:
     """Return what lets a teacher write reports of at most so many tokens, each token once it is confident."""
-    return Decoder(teacher, settings_of("multi_step", threshold, max_new_tokens))
+    return Decoder(teacher, decode_settings("multi_step", threshold, max_new_tokens))
 
 
 def roll_out(teacher: EchoNetwork, prompt: Prompt, writer: Decoder) -> Rollout:
@@ -112,7 +112,7 @@ def continue_text(
     """
     length, mask = teacher.config.block_length, teacher.config.mask
     tail = prompt.length % length
-    writer = BlockWriter(teacher, prompt, settings_of("multi_step", threshold, text_NR.shape[1]))
+    writer = BlockWriter(teacher, prompt, decode_settings("multi_step", threshold, text_NR.shape[1]))
     token_NC = F.pad(text_NR, (tail, 0))
     writer.recite(token_NC)
     block_K = torch.arange(token_NC.shape[1] // length, device=token_NC.device)

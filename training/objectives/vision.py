@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from echo_node.model.block_mask import block_causal
 from echo_node.model.network import EchoNetwork
 from training.examples.collate import Batch
-from training.objectives.objective import Figures, Part, Share
+from training.objectives.objective import Metrics, Part, Share
 from training.objectives.probes import HalfwayReadOut, PlacesReadOut, reading_sum
 
 
@@ -43,7 +43,7 @@ class VisionObjective:
             for batch, _ in parts
         ]
 
-    def _sums(self, batch: Batch) -> tuple[dict[str, Tensor], Figures]:
+    def _sums(self, batch: Batch) -> tuple[dict[str, Tensor], Metrics]:
         prompt = batch.embed(self._model)
         positions_P = torch.arange(prompt.length, device=batch.prompt_NP.device)
         mask_PP = block_causal(prompt.length, self._model.config.block_length, positions_P.device)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from echo_node.model.network import EchoNetwork
 from training.examples.collate import Batch
-from training.objectives.objective import Figures, Objective, Part, Share
+from training.objectives.objective import Metrics, Objective, Part, Share
 from training.objectives.probes import HalfwayReadOut, reading_sum
 
 
@@ -37,10 +37,10 @@ class WithReading:
         return [self._with_reading(share, batch) for share, (batch, _) in zip(inner, parts, strict=True)]
 
     def _with_reading(self, inner: Share, batch: Batch) -> Share:
-        def sums() -> tuple[dict[str, Tensor], Figures]:
-            terms, figures = inner.sums()
+        def sums() -> tuple[dict[str, Tensor], Metrics]:
+            terms, metrics = inner.sums()
             logits = self._halfway(batch.prompt_NP.shape[1])
-            found, figures["halfway_accuracy"] = reading_sum(logits, batch.findings_NF)
-            return {**terms, "findings": self._weight * found}, figures
+            found, metrics["halfway_accuracy"] = reading_sum(logits, batch.findings_NF)
+            return {**terms, "findings": self._weight * found}, metrics
 
         return replace(inner, counts={**inner.counts, "findings": float(len(batch.prompt_NP))}, sums=sums)

@@ -66,12 +66,12 @@ def train(
       echo-node train dcd --recipe small-dcd --set optimiser.steps=50
       echo-node train rad --recipe 7b-lora-rad --dry-run
     """
-    from training.loop import run
+    from training.loop.run import run_stage
 
     if dry_run:
         _print_needs(stage, recipe, overrides or [])
         return
-    run.train(stage.value, recipe, out, overrides or [])
+    run_stage(stage.value, recipe, out, overrides or [])
 
 
 def evaluate(

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from echo_node.model.block_mask import block_causal
 from echo_node.model.decoding.canvas import Canvas, DecodeSettings, Step
-from echo_node.model.decoding.cuda_graph import CudaGraph, Graph, recorded
+from echo_node.model.decoding.cuda_graph import CudaGraph, ReplayGraph, recorded
 from echo_node.model.decoding.half_masked import COPIES, half_masked, probability_of, where_masked
 from echo_node.model.network import EchoNetwork, Prompt
 
@@ -43,7 +43,7 @@ class BlockWriter:
         model: EchoNetwork,
         prompt: Prompt,
         settings: DecodeSettings,
-        graph: Graph | None = None,
+        graph: ReplayGraph | None = None,
     ) -> None:
         """Make room and begin.
 
@@ -57,7 +57,7 @@ class BlockWriter:
         self.prompt = prompt.padded_to(-(-prompt.length // _ROOM) * _ROOM)
         self.canvas = Canvas(model, self.prompt, settings)
         self._block_length = self.canvas.block_length
-        self._asks = settings.check != "off" and settings.reading == "fused"
+        self._asks = settings.check != "off" and settings.schedule == "fused"
         self._columns = self.canvas.token_NC.shape[1]
         # A void block of slots stands before position 0: block 0 has no finished block to be carried with.
         self._void = self._block_length

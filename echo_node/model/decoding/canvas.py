@@ -38,7 +38,7 @@ class DecodeSettings:
             one of the block if none is.
         most_steps: the step of a block that commits whatever is still open; 0 takes as many as it needs.
         max_new_tokens: the longest response; rounded up to whole blocks.
-        reading: `fused`, one forward carries the finished block and the one being written; `unfused`, a
+        schedule: `fused`, one forward carries the finished block and the one being written; `unfused`, a
             finished block costs a forward of its own; `next_token`, the blocks are single tokens, each read
             out at the one before it (an autoregressive model).
         check: `mark` gives every token of a doubtful block the probability that it has beside the rest of its
@@ -50,7 +50,7 @@ class DecodeSettings:
     confidence_threshold: float
     most_steps: int
     max_new_tokens: int
-    reading: Literal["fused", "unfused", "next_token"] = "fused"
+    schedule: Literal["fused", "unfused", "next_token"] = "fused"
     check: Check = "off"
     improbable: float = 0.05
     forced_length: bool = False
@@ -108,7 +108,7 @@ class Canvas:
     def __init__(self, model: EchoNetwork, prompt: Prompt, settings: DecodeSettings) -> None:
         """Make room for the responses to as many prompts as *prompt* has; `begin` comes before writing."""
         self._settings, self._prompt = settings, prompt
-        one_by_one = settings.reading == "next_token"
+        one_by_one = settings.schedule == "next_token"
         self.block_length = 1 if one_by_one else model.config.block_length
         self._eos_id = model.config.end_of_sequence
         self._mask_id = self._eos_id if one_by_one else model.config.mask
@@ -127,8 +127,8 @@ class Canvas:
         self._step_N = torch.empty_like(self.start_N)
         self._ending_N = torch.empty_like(self.start_N)
         self.forwards_N = torch.empty_like(self.start_N)
-        lead = 0 if settings.reading == "unfused" else self.block_length
-        width = self.block_length if settings.reading != "fused" else 2 * self.block_length
+        lead = 0 if settings.schedule == "unfused" else self.block_length
+        width = self.block_length if settings.schedule != "fused" else 2 * self.block_length
         self._window_L = torch.arange(width, device=device) - lead
         self._period_P1 = torch.arange(1, _LONGEST_PERIOD + 1, device=device)[:, None]
         looked_at = torch.arange(_REPEATS * _LONGEST_PERIOD, device=device)
@@ -190,7 +190,7 @@ class Canvas:
         open_NB = self._open_NC.gather(1, column_NB)
         writing_N = self._ending_N == 0
         was_full_N = ~open_NB.any(1)
-        if self._settings.reading != "next_token":
+        if self._settings.schedule != "next_token":
             logits_NBV[..., self._mask_id] = -torch.inf
         self._step_N += writing_N & ~was_full_N
         self.forwards_N += writing_N
@@ -206,7 +206,7 @@ class Canvas:
         step = Step(column_NB, token_NB, commit_NB, logits_NBV, self._step_N.clone())
         full_N = writing_N & ~(open_NB & ~commit_NB).any(1)
         self._end(full_N, (token_NB == self._eos_id).any(1))
-        stored_N = was_full_N if self._settings.reading == "unfused" else full_N
+        stored_N = was_full_N if self._settings.schedule == "unfused" else full_N
         onward_N = full_N & stored_N & (self._ending_N == 0)
         self._block_N += onward_N
         self._step_N.masked_fill_(onward_N, 0)

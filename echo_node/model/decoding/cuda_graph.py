@@ -16,7 +16,7 @@ import torch
 Result = TypeVar("Result")
 
 
-class Graph(Protocol):
+class ReplayGraph(Protocol):
     """What records operations on tensors and does them again, on the same memory."""
 
     def recording(self) -> AbstractContextManager[None]:
@@ -53,7 +53,7 @@ class CudaGraph:
         self._graph.replay()
 
 
-def recorded(step: Callable[[], Result], graph: Graph) -> Callable[[], Result]:
+def recorded(step: Callable[[], Result], graph: ReplayGraph) -> Callable[[], Result]:
     """Return *step* so that it runs from Python twice at most and is replayed from then on.
 
     The first call runs as it is, which lets libraries set themselves up; the second is recorded. What later

@@ -21,7 +21,7 @@ DecoderName = Literal["one_step", "adaptive", "multi_step"]
 StepListener = Callable[[Step], None]
 
 
-def settings_of(
+def decode_settings(
     decoder: DecoderName, confidence_threshold: float, max_new_tokens: int, check: Check = "off"
 ) -> DecodeSettings:
     """Return the settings of a decoder by its name.

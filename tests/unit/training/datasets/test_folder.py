@@ -9,7 +9,7 @@ from echo_node.errors import ConfigError
 from echo_node.inference.image import ImagePreparation, read_picture
 from echo_node.model import checkpoint
 from training.datasets.folder import FolderExamples
-from training.loop import run
+from training.loop.run import run_stage
 from training.recipe import load_recipe
 
 SQUARE = ImagePreparation(resize="square", side=56)
@@ -65,7 +65,7 @@ def test_training_runs_on_a_folder(folder: Path, tmp_path: Path) -> None:
     recipe.write_text(
         RECIPE.format(start=write_checkpoint(tmp_path / "start"), path=folder), encoding="utf-8"
     )
-    out = run.train("rad", str(recipe), tmp_path / "run")
+    out = run_stage("rad", str(recipe), tmp_path / "run")
     assert checkpoint.load(str(out)).model.config.block_length == 8
     assert "split train of the data set out" in (out / "README.md").read_text(encoding="utf-8")
 

@@ -114,9 +114,9 @@ def test_pictures_of_many_sizes_are_drafted_in_their_order(tmp_path: Path) -> No
     rng = np.random.default_rng(0)
     pictures = [rng.integers(0, 255, (56, width), dtype=np.uint8) for width in (56, 84, 56, 112)]
     settings = Plan(0, 0.9)
-    from echo_node.model.decoding.decoder import settings_of
+    from echo_node.model.decoding.decoder import decode_settings
 
-    one_step = settings_of("one_step", settings.threshold, 16)
+    one_step = decode_settings("one_step", settings.threshold, 16)
     together = draft(loaded, preparation, pictures, one_step).texts
     alone = tuple(draft(loaded, preparation, [picture], one_step).texts[0] for picture in pictures)
     assert together == alone

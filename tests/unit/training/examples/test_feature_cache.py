@@ -9,7 +9,7 @@ from support.small_model import make_model, prompt_inputs
 
 from echo_node.model.report_generation import EchoForReportGeneration
 from training.examples.collate import Batch
-from training.examples.feature_cache import KeptFeatures
+from training.examples.feature_cache import FeatureCache
 
 
 def _batch(seed: int = 1) -> Batch:
@@ -28,10 +28,10 @@ def test_kept_features_are_the_tower_s_and_spare_it_the_second_time(
 ) -> None:
     model, batch = make_model(4), _batch()
     expected = batch.embed(model).embeds_NPD
-    features = KeptFeatures(model, "data", tmp_path if on_disk else None)
+    features = FeatureCache(model, "data", tmp_path if on_disk else None)
     torch.testing.assert_close(features.add_to(batch, [7, 8, 9]).embed(model).embeds_NPD, expected)
     if on_disk:
-        features = KeptFeatures(model, "data", tmp_path)
+        features = FeatureCache(model, "data", tmp_path)
     _blind(model, monkeypatch)
     turned = replace(batch, prompt_NP=batch.prompt_NP.flip(0))
     again = features.add_to(turned, [9, 8, 7]).embed(model).embeds_NPD
@@ -40,7 +40,7 @@ def test_kept_features_are_the_tower_s_and_spare_it_the_second_time(
 
 def test_features_of_another_tower_are_not_taken(tmp_path: Path) -> None:
     first, second = make_model(4), make_model(4, seed=9)
-    KeptFeatures(first, "data", tmp_path).add_to(_batch(), [0, 1, 2])
-    kept = KeptFeatures(second, "data", tmp_path).add_to(_batch(), [0, 1, 2])
+    FeatureCache(first, "data", tmp_path).add_to(_batch(), [0, 1, 2])
+    kept = FeatureCache(second, "data", tmp_path).add_to(_batch(), [0, 1, 2])
     torch.testing.assert_close(kept.embed(second).embeds_NPD, _batch().embed(second).embeds_NPD)
     assert len(list(tmp_path.iterdir())) == 2

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from training.distributed import World
+from training.distributed import Distributed
 from training.loop.muon import Muon, orthogonalised
 
 
@@ -24,7 +24,7 @@ def _after(optimiser: torch.optim.Optimizer, matrices: list[nn.Parameter]) -> li
 
 def test_its_steps_are_those_of_pytorch() -> None:
     ours, theirs = _matrices(), _matrices()
-    found = _after(Muon(ours, 0.1, 0.05, World(0, 1, torch.device("cpu")).share_out), ours)
+    found = _after(Muon(ours, 0.1, 0.05, Distributed(0, 1, torch.device("cpu")).share_out), ours)
     expected = _after(
         torch.optim.Muon(theirs, lr=0.1, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"), theirs
     )

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from training.loop import loss_curve
-from training.loop.record import METRICS_FILE, Record, figures_of
+from training.loop.record import METRICS_FILE, Record, read_metrics
 
 
 def _tell(folder: Path, first: int, steps: range, console: Console | None = None) -> None:
@@ -22,7 +22,7 @@ def test_updates_that_are_made_again_are_told_once(tmp_path: Path) -> None:
     _tell(tmp_path, 0, range(1, 6))
     with (tmp_path / METRICS_FILE).open("a") as file:
         file.write('{"step": 6, "lo')  # killed while it wrote
-    assert [row["step"] for row in figures_of(tmp_path)] == [1, 2, 3, 4, 5]
+    assert [row["step"] for row in read_metrics(tmp_path)] == [1, 2, 3, 4, 5]
     _tell(tmp_path, 3, range(4, 8))
     rows = [json.loads(line) for line in (tmp_path / METRICS_FILE).read_text().splitlines()]
     assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6, 7]
@@ -45,7 +45,7 @@ def test_without_tensorboard_the_lines_remain_and_it_is_said(
     told = io.StringIO()
     _tell(tmp_path, 0, range(1, 3), Console(file=told, width=200))
     assert told.getvalue().count("no TensorBoard") == 1
-    assert len(figures_of(tmp_path)) == 2
+    assert len(read_metrics(tmp_path)) == 2
     assert not (tmp_path / "tensorboard").exists()
 
 

@@ -12,8 +12,8 @@ from echo_node.errors import ConfigError
 from echo_node.inference.image import ImagePreparation
 from echo_node.model import checkpoint
 from training.examples import examples
-from training.loop.record import figures_of
-from training.loop.run import train
+from training.loop.record import read_metrics
+from training.loop.run import run_stage
 
 _PLAIN = ["data.jitter=false", "optimiser.train_vision=false", "reading.weight=0", "optimiser.steps=3"]
 _CONSTANT = ["optimiser.warmup_steps=0", "optimiser.final_fraction=1"]
@@ -27,14 +27,14 @@ def recipe(tmp_path: Path) -> str:
 
 
 def _losses(folder: Path, name: str = "loss") -> list[float]:
-    return [row[name] for row in figures_of(folder) if name in row]
+    return [row[name] for row in read_metrics(folder) if name in row]
 
 
 @pytest.mark.slow
 def test_an_update_is_the_same_however_it_is_computed(tmp_path: Path, recipe: str) -> None:
-    at_once = train("rad", recipe, tmp_path / "at_once", _PLAIN)
+    at_once = run_stage("rad", recipe, tmp_path / "at_once", _PLAIN)
     saving = ["micro_batch=3", "row_tokens=300", "gradient_checkpointing=true", "keep_vision=disk"]
-    in_parts = train(
+    in_parts = run_stage(
         "rad", recipe, tmp_path / "in_parts", [*_PLAIN, *(f"hardware.{each}" for each in saving)]
     )
     for name in ("loss", "gradient_norm", "masked_accuracy"):
@@ -44,8 +44,8 @@ def test_an_update_is_the_same_however_it_is_computed(tmp_path: Path, recipe: st
 
 @pytest.mark.slow
 def test_adapters_in_half_precision_leave_a_plain_checkpoint(tmp_path: Path, recipe: str) -> None:
-    plain = train("rad", recipe, tmp_path / "plain", _PLAIN)
-    adapted = train(
+    plain = run_stage("rad", recipe, tmp_path / "plain", _PLAIN)
+    adapted = run_stage(
         "rad",
         recipe,
         tmp_path / "adapted",
@@ -68,12 +68,12 @@ def test_adapters_in_half_precision_leave_a_plain_checkpoint(tmp_path: Path, rec
 def test_a_run_that_gets_worse_stops_and_keeps_its_best_weights(tmp_path: Path, recipe: str) -> None:
     steep = [*_CONSTANT, "reading.weight=0", "optimiser.learning_rate=0.5", "optimiser.clip_norm=1000"]
     watched = [*steep, "validation={count=4, seed=9, every=1, patience=2}", "optimiser.steps=30"]
-    stopped = train("rad", recipe, tmp_path / "stopped", watched)
+    stopped = run_stage("rad", recipe, tmp_path / "stopped", watched)
     seen = _losses(stopped, "validation_loss")
     assert len(seen) < 30
     best = seen.index(min(seen)) + 1
     assert len(seen) == best + 2
-    until_then = train("rad", recipe, tmp_path / "until_then", [*steep, f"optimiser.steps={best}"])
+    until_then = run_stage("rad", recipe, tmp_path / "until_then", [*steep, f"optimiser.steps={best}"])
     expected, found = (load_file(folder / "model.safetensors") for folder in (until_then, stopped))
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     assert not (stopped / "best.pt").exists()
@@ -83,24 +83,24 @@ def test_a_run_that_gets_worse_stops_and_keeps_its_best_weights(tmp_path: Path, 
 def test_rad_starts_from_what_ar_left(tmp_path: Path) -> None:
     recipe = tmp_path / "ar.toml"
     recipe.write_text(tiny_recipes.AR)
-    parent = train("ar", str(recipe), tmp_path / "parent", ["optimiser.steps=1"])
+    parent = run_stage("ar", str(recipe), tmp_path / "parent", ["optimiser.steps=1"])
     text = tiny_recipes.dcd(parent).replace('stage = "dcd"', 'stage = "rad"')
     (tmp_path / "rad.toml").write_text(text)
     overrides = ["optimiser.steps=1", "model.block_length=8"]
-    child = train("rad", str(tmp_path / "rad.toml"), tmp_path / "child", overrides)
+    child = run_stage("rad", str(tmp_path / "rad.toml"), tmp_path / "child", overrides)
     assert checkpoint.load(str(child)).model.config.block_length == 8
 
 
 def test_a_finished_run_stays_and_another_recipe_does_not_write_over_it(tmp_path: Path, recipe: str) -> None:
     brief = ["optimiser.steps=1"]
-    out = train("rad", recipe, tmp_path / "out", brief)
+    out = run_stage("rad", recipe, tmp_path / "out", brief)
     written = (out / "model.safetensors").stat()
-    assert train("rad", recipe, out, [*brief, "hardware.micro_batch=2"]) == out
+    assert run_stage("rad", recipe, out, [*brief, "hardware.micro_batch=2"]) == out
     with pytest.raises(ConfigError, match="has a checkpoint of another recipe"):
-        train("rad", recipe, out, ["optimiser.steps=2"])
+        run_stage("rad", recipe, out, ["optimiser.steps=2"])
     after = (out / "model.safetensors").stat()
     assert (after.st_mtime_ns, after.st_ino) == (written.st_mtime_ns, written.st_ino)
-    assert len(figures_of(out)) == 1
+    assert len(read_metrics(out)) == 1
 
 
 def test_the_recipe_says_what_size_a_model_is_taught_and_then_given(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_the_recipe_says_what_size_a_model_is_taught_and_then_given(tmp_path: Pa
     ImagePreparation(resize="smart").save(origin)
     text = tiny_recipes.dcd(origin).replace('stage = "dcd"', 'stage = "rad"')
     (tmp_path / "rad.toml").write_text(text)
-    child = train("rad", str(tmp_path / "rad.toml"), tmp_path / "child", ["optimiser.steps=1"])
+    child = run_stage("rad", str(tmp_path / "rad.toml"), tmp_path / "child", ["optimiser.steps=1"])
     assert ImagePreparation.load(child) == ImagePreparation(resize="square", side=140)
 
 
@@ -118,11 +118,11 @@ def test_every_stage_computes_in_half_precision_what_it_does_in_full(tmp_path: P
     parent = tmp_path / "parent"
     if stage == "dcd":
         (tmp_path / "rad.toml").write_text(tiny_recipes.RAD)
-        train("rad", str(tmp_path / "rad.toml"), parent, ["optimiser.steps=1"])
+        run_stage("rad", str(tmp_path / "rad.toml"), parent, ["optimiser.steps=1"])
     recipe = tmp_path / f"{stage}.toml"
     recipe.write_text(tiny_recipes.dcd(parent) if stage == "dcd" else tiny_recipes.FROM_NOTHING[stage])
     folders = [
-        train(
+        run_stage(
             stage, str(recipe), tmp_path / precision, [f"hardware.precision={precision}", "optimiser.steps=1"]
         )
         for precision in ("float32", "bfloat16")
@@ -137,11 +137,11 @@ def test_pictures_that_an_earlier_run_has_kept_are_not_rendered_again(
     tmp_path: Path, recipe: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = [*_PLAIN, f"hardware.kept_in={tmp_path / 'kept'}"]
-    without = train("rad", recipe, tmp_path / "without", _PLAIN)
-    first = train("rad", recipe, tmp_path / "first", kept)
+    without = run_stage("rad", recipe, tmp_path / "without", _PLAIN)
+    first = run_stage("rad", recipe, tmp_path / "first", kept)
     monkeypatch.setattr(examples, "ProcessPoolExecutor", None)
-    second = train("rad", recipe, tmp_path / "second", kept)
+    second = run_stage("rad", recipe, tmp_path / "second", kept)
     assert _losses(without) == _losses(first) == _losses(second)
-    fewer = train("rad", recipe, tmp_path / "fewer", [*kept, "data.count=4"])
+    fewer = run_stage("rad", recipe, tmp_path / "fewer", [*kept, "data.count=4"])
     assert _losses(fewer)[0] != _losses(first)[0]
     assert len(list((tmp_path / "kept" / "phantoms").iterdir())) == 1

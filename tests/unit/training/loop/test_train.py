@@ -10,11 +10,11 @@ from torch import nn
 
 from echo_node.errors import ConfigError
 from echo_node.model import checkpoint
-from training.distributed import World
+from training.distributed import Distributed
 from training.examples.examples import batch_indices
-from training.loop import train as train_loop
-from training.loop.optimiser import optimisers
-from training.loop.run import train
+from training.loop.optimiser import make_optimizers
+from training.loop.run import run_stage
+from training.loop.train import learning_rate
 from training.recipe import OptimiserRecipe, load_recipe
 
 
@@ -27,15 +27,15 @@ def recipe(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_a_new_network_can_take_the_vision_tower_of_another(tmp_path: Path, recipe: Path) -> None:
-    first = train("rad", str(recipe), tmp_path / "first")
+    first = run_stage("rad", str(recipe), tmp_path / "first")
     frozen = ["optimiser.train_vision=false", "optimiser.steps=1", "optimiser.seed=5"]
-    second = train("rad", str(recipe), tmp_path / "second", [f"model.start_vision='{first}'", *frozen])
+    second = run_stage("rad", str(recipe), tmp_path / "second", [f"model.start_vision='{first}'", *frozen])
     towers = [checkpoint.load(str(folder)).model.model.visual.state_dict() for folder in (first, second)]
     assert all(torch.equal(a, b) for a, b in zip(towers[0].values(), towers[1].values(), strict=True))
     words = [checkpoint.load(str(folder)).model.lm_head.weight for folder in (first, second)]
     assert not torch.equal(*words)
     with pytest.raises(ConfigError, match="other dimensions"):
-        train(
+        run_stage(
             "rad",
             str(recipe),
             tmp_path / "third",
@@ -45,10 +45,10 @@ def test_a_new_network_can_take_the_vision_tower_of_another(tmp_path: Path, reci
 
 @pytest.mark.slow
 def test_a_share_of_the_start_is_averaged_into_the_result(tmp_path: Path, recipe: Path) -> None:
-    start = train("rad", str(recipe), tmp_path / "start")
+    start = run_stage("rad", str(recipe), tmp_path / "start")
     again = [f"model.start='{start}'", "optimiser.steps=2"]
-    learnt = train("rad", str(recipe), tmp_path / "learnt", again)
-    mixed = train("rad", str(recipe), tmp_path / "mixed", [*again, "model.start_share=0.25"])
+    learnt = run_stage("rad", str(recipe), tmp_path / "learnt", again)
+    mixed = run_stage("rad", str(recipe), tmp_path / "mixed", [*again, "model.start_share=0.25"])
     origin, end, found = (load_file(folder / "model.safetensors") for folder in (start, learnt, mixed))
     assert any(not torch.equal(origin[name], end[name]) for name in origin)
     for name in origin:
@@ -60,19 +60,21 @@ def test_a_share_of_the_start_is_averaged_into_the_result(tmp_path: Path, recipe
 
 @pytest.mark.slow
 def test_rad_teaches_blocks_of_another_length_and_dcd_does_not(tmp_path: Path, recipe: Path) -> None:
-    start = train("rad", str(recipe), tmp_path / "start")
+    start = run_stage("rad", str(recipe), tmp_path / "start")
     other = [f"model.start='{start}'", "model.block_length=8", "optimiser.steps=1"]
-    changed = checkpoint.load(str(train("rad", str(recipe), tmp_path / "other", other)))
+    changed = checkpoint.load(str(run_stage("rad", str(recipe), tmp_path / "other", other)))
     assert changed.model.config.block_length == 8
     (tmp_path / "dcd.toml").write_text(dcd(start))
     with pytest.raises(ConfigError, match=r"is 8, but .* has 4: stage rad teaches"):
-        train("dcd", str(tmp_path / "dcd.toml"), tmp_path / "student", ["model.block_length=8"])
+        run_stage("dcd", str(tmp_path / "dcd.toml"), tmp_path / "student", ["model.block_length=8"])
 
 
 def test_muon_gets_the_matrices_of_the_layers_and_adamw_the_rest() -> None:
     learner = nn.ModuleDict({"layers": nn.ModuleList([nn.Linear(4, 4)]), "lm_head": nn.Linear(4, 8)})
     recipe = OptimiserRecipe(steps=1, batch=1, learning_rate=1e-3, muon=True)
-    adamw, muon = optimisers(nn.ModuleDict({"model": learner}), recipe, World(0, 1, torch.device("cpu")))
+    adamw, muon = make_optimizers(
+        nn.ModuleDict({"model": learner}), recipe, Distributed(0, 1, torch.device("cpu"))
+    )
     assert isinstance(muon, torch.optim.Muon)
     assert muon.param_groups[0]["params"] == [learner["layers"][0].weight]
     rest = {id(p) for group in adamw.param_groups for p in group["params"]}
@@ -81,7 +83,7 @@ def test_muon_gets_the_matrices_of_the_layers_and_adamw_the_rest() -> None:
 
 def test_learning_rate_warms_up_and_falls_to_its_final_fraction() -> None:
     recipe = OptimiserRecipe(steps=100, batch=1, learning_rate=1.0, warmup_steps=10, final_fraction=0.1)
-    rates = [train_loop.learning_rate(recipe, step) for step in range(100)]
+    rates = [learning_rate(recipe, step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == pytest.approx(1.0)
     assert rates[10:] == sorted(rates[10:], reverse=True)
@@ -119,4 +121,4 @@ def test_an_unknown_recipe_tells_which_there_are() -> None:
 
 def test_a_recipe_of_another_stage_is_refused(recipe: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is for the stage 'rad'"):
-        train("dcd", str(recipe), tmp_path / "out")
+        run_stage("dcd", str(recipe), tmp_path / "out")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.one_update import loss_and_figures
+from support.one_update import loss_and_metrics
 from support.small_checkpoint import write_checkpoint
 from support.small_model import EOS, make_model, prompt_inputs
 
@@ -29,13 +29,13 @@ def test_what_was_fitted_is_what_next_token_decoding_writes() -> None:
     model, batch = make_model(8), _batch()
     objective = ArObjective(model)
     optimiser = torch.optim.Adam(model.parameters(), 3e-3)
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for _ in range(60):
-        loss, figures = loss_and_figures(objective, batch)
+        loss, metrics = loss_and_metrics(objective, batch)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    assert figures["accuracy"] == 1
+    assert metrics["accuracy"] == 1
     decoded = decode(model, batch.embed(model), DecodeSettings(0.0, 0, 20, "next_token"))
     assert [list(each.tokens) for each in decoded] == TEXTS
 
@@ -43,11 +43,11 @@ def test_what_was_fitted_is_what_next_token_decoding_writes() -> None:
 def test_a_token_is_predicted_from_earlier_ones_alone() -> None:
     model, batch = make_model(8), _batch()
     batch.trained_NR[:, 2:] = False
-    before = loss_and_figures(ArObjective(model), batch)[0]
+    before = loss_and_metrics(ArObjective(model), batch)[0]
     batch.response_NR[:, 2:] = 11
-    torch.testing.assert_close(loss_and_figures(ArObjective(model), batch)[0], before)
+    torch.testing.assert_close(loss_and_metrics(ArObjective(model), batch)[0], before)
     batch.response_NR[:, 0] = 11
-    assert loss_and_figures(ArObjective(model), batch)[0] != before
+    assert loss_and_metrics(ArObjective(model), batch)[0] != before
 
 
 def test_the_end_is_trained_and_nothing_behind_it() -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from support.one_update import loss_and_figures
+from support.one_update import loss_and_metrics
 from support.small_model import EOS, make_model, make_prompt
 
-from echo_node.model.decoding.decoder import decode, settings_of
+from echo_node.model.decoding.decoder import decode, decode_settings
 from echo_node.model.report_generation import EchoForReportGeneration
 from training.examples.collate import Batch
 from training.objectives.dcd import DcdObjective, streamed_targets
@@ -20,7 +20,7 @@ def test_a_rollout_is_what_the_teacher_decodes(threshold: float) -> None:
     model = make_model(8, seed=2)
     prompt = make_prompt(model, 5, sequences=6)
     rollout = roll_out(model, prompt, writer_of(model, threshold, 40))
-    for row, decoded in enumerate(decode(model, prompt, settings_of("multi_step", threshold, 40))):
+    for row, decoded in enumerate(decode(model, prompt, decode_settings("multi_step", threshold, 40))):
         written = rollout.response_NR[row, : len(decoded.tokens)].tolist()
         assert tuple(written) == decoded.tokens
         assert bool(rollout.trained_NR[row].any()) == decoded.ended
@@ -115,11 +115,11 @@ def test_distilling_brings_the_student_s_one_step_to_the_teacher_s_text(
     optimiser = torch.optim.Adam(student.parameters(), 3e-3)
     agreements = []
     for _ in range(updates):
-        loss, figures = loss_and_figures(objective, batch)
+        loss, metrics = loss_and_metrics(objective, batch)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        agreements.append(figures["agreement"])
+        agreements.append(metrics["agreement"])
     assert agreements[-1] > agreements[0] + 0.1
     assert agreements[-1] > 0.95
 
@@ -128,7 +128,7 @@ def test_the_teacher_is_left_alone() -> None:
     teacher, student = _teacher(), _teacher()
     before = teacher.lm_head.weight.clone()
     objective = _objective(student, teacher, DcdRecipe(max_new_tokens=32, rad_weight=0.5))
-    loss, _ = loss_and_figures(objective, _batch(4))
+    loss, _ = loss_and_metrics(objective, _batch(4))
     loss.backward()
     assert all(p.grad is None for p in teacher.parameters())
     assert torch.equal(before, teacher.lm_head.weight)
@@ -142,8 +142,8 @@ def test_what_repeats_itself_teaches_nothing() -> None:
         student.lm_head.weight[EOS] = 0
         student.lm_head.weight[10] *= 40
         student.lm_head.weight[11] = -student.lm_head.weight[10]
-    loss, figures = loss_and_figures(_objective(student, _teacher(), recipe), _batch(4))
-    assert figures["rollouts_looped"] == 1
-    assert figures["rollouts_ended"] == 0
+    loss, metrics = loss_and_metrics(_objective(student, _teacher(), recipe), _batch(4))
+    assert metrics["rollouts_looped"] == 1
+    assert metrics["rollouts_ended"] == 0
     assert float(loss.detach()) == 0
     loss.backward()  # an update without any target is no defect

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from support.one_update import loss_and_figures
+from support.one_update import loss_and_metrics
 from support.small_model import EOS, make_model, prompt_inputs
 
 from echo_node.model.report_generation import EchoForReportGeneration
@@ -50,10 +50,10 @@ def test_packed_examples_give_the_loss_and_gradient_of_unpacked_ones(made: Made,
     found = []
     for row_tokens in (0, ROW):
         model = make_model(4)
-        loss, figures = loss_and_figures(made(model, row_tokens), batch)
+        loss, metrics = loss_and_metrics(made(model, row_tokens), batch)
         loss.backward()
         gradient = model.model.language_model.layers[0].self_attn.q_proj.weight.grad
-        found.append((loss.detach(), gradient, figures))
+        found.append((loss.detach(), gradient, metrics))
     torch.testing.assert_close(found[0][0], found[1][0], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(found[0][1], found[1][1], atol=1e-4, rtol=1e-4)
     assert found[0][2] == found[1][2]

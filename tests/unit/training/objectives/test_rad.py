@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from support.one_update import loss_and_figures
+from support.one_update import loss_and_metrics
 from support.small_model import EOS, MASK, make_model, make_prompt
 
 from echo_node.model.block_mask import Elements, block_causal, visible
@@ -119,13 +119,13 @@ def test_reading_the_findings_is_learnt_beside_the_words_and_left_out_of_the_mod
     grid = torch.tensor([[1, 4, 4]] * 8)
     batch = Batch(prompt, pixels.reshape(-1, 1176), grid, response, trained, findings)
     optimiser = torch.optim.Adam([*model.parameters(), *objective.own.parameters()], 3e-3)
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for step in range(40):
-        loss, figures = loss_and_figures(objective, batch, Noise(0, step))
+        loss, metrics = loss_and_metrics(objective, batch, Noise(0, step))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    assert figures["halfway_accuracy"] > 0.9
+    assert metrics["halfway_accuracy"] > 0.9
     assert set(model.state_dict()) == names
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.one_update import loss_and_figures
+from support.one_update import loss_and_metrics
 from support.small_model import EOS, make_model, prompt_inputs
 
 from echo_node.model.report_generation import EchoForReportGeneration
 from training.examples.collate import Batch
 from training.objectives.dcd import DcdObjective, TargetsOf, streamed_targets
-from training.objectives.rollout_cache import KeptRollouts, folder_name
+from training.objectives.rollout_cache import RolloutCache, folder_name
 from training.objectives.targets import Targets
 from training.recipe import DcdRecipe, RadRecipe
 
@@ -46,7 +46,7 @@ def _refuse(_parts: Sequence[Batch]) -> list[Targets]:
 
 
 def _loss(student: EchoForReportGeneration, targets: TargetsOf, batch: Batch) -> torch.Tensor:
-    return loss_and_figures(DcdObjective(student, targets, RECIPE, RadRecipe()), batch)[0].detach()
+    return loss_and_metrics(DcdObjective(student, targets, RECIPE, RadRecipe()), batch)[0].detach()
 
 
 def test_kept_rollouts_give_the_loss_of_streamed_ones_without_the_teacher(tmp_path: Path) -> None:
@@ -54,9 +54,9 @@ def test_kept_rollouts_give_the_loss_of_streamed_ones_without_the_teacher(tmp_pa
     streamed = streamed_targets(student, _teacher(), RECIPE)
     expected = _loss(student, streamed, _batch([0, 1, 2, 3]))
     least = 4 - 9 % 4
-    first = KeptRollouts(streamed, tmp_path, EOS, least)
+    first = RolloutCache(streamed, tmp_path, EOS, least)
     torch.testing.assert_close(_loss(student, first, _batch([0, 1, 2, 3])), expected)
-    again = KeptRollouts(_refuse, tmp_path, EOS, least)
+    again = RolloutCache(_refuse, tmp_path, EOS, least)
     torch.testing.assert_close(_loss(student, again, _batch([3, 1, 0, 2])), expected)
     for number in range(4):
         alone = _loss(student, streamed, _batch([number]))
@@ -66,11 +66,11 @@ def test_kept_rollouts_give_the_loss_of_streamed_ones_without_the_teacher(tmp_pa
 def test_an_interrupted_collection_goes_on(tmp_path: Path) -> None:
     student = make_model(4)
     streamed = streamed_targets(student, _teacher(), RECIPE)
-    kept = KeptRollouts(streamed, tmp_path, EOS, 3)
+    kept = RolloutCache(streamed, tmp_path, EOS, 3)
     kept([_batch([0, 1])])
     (tmp_path / "2.part").write_bytes(b"PK")  # killed while it wrote
     kept([_batch([1, 2])])
-    KeptRollouts(_refuse, tmp_path, EOS, 3)([_batch([0, 1, 2])])
+    RolloutCache(_refuse, tmp_path, EOS, 3)([_batch([0, 1, 2])])
 
 
 @pytest.mark.parametrize(("at_once", "asked"), [(0, [1, 2, 1]), (2, [1, 2, 1]), (3, [3, 1]), (9, [4])])
@@ -85,7 +85,7 @@ def test_the_teacher_writes_about_several_parts_at_once(
         return streamed(parts)
 
     parts = [_batch([2]), _batch([0, 3]), _batch([1])]
-    kept = KeptRollouts(counted, tmp_path, EOS, 3, at_once)(parts)
+    kept = RolloutCache(counted, tmp_path, EOS, 3, at_once)(parts)
     assert sizes == asked
     for each, alone in zip(kept, streamed(parts), strict=True):
         assert torch.equal(each.response_NR[each.trained_NR], alone.response_NR[alone.trained_NR])

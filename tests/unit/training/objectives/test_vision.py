@@ -1,7 +1,7 @@
 """The vision stage: the tower learns what the read-out asks for, and the read-out is left behind."""
 
 import torch
-from support.one_update import loss_and_figures
+from support.one_update import loss_and_metrics
 from support.small_model import make_model
 
 from training.examples.collate import Batch
@@ -27,13 +27,13 @@ def test_the_tower_learns_the_findings() -> None:
     objective = VisionObjective(model, tokens=4, values=[2])
     parameters = [*model.parameters(), *objective.own.parameters()]
     optimiser = torch.optim.Adam(parameters, 3e-3)
-    batch, figures = _batch(32), {"places_accuracy": 0.0, "halfway_accuracy": 0.0}
+    batch, metrics = _batch(32), {"places_accuracy": 0.0, "halfway_accuracy": 0.0}
     for _ in range(30):
-        loss, figures = loss_and_figures(objective, batch)
+        loss, metrics = loss_and_metrics(objective, batch)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    assert figures["places_accuracy"] > 0.9
-    assert figures["halfway_accuracy"] > 0.9
+    assert metrics["places_accuracy"] > 0.9
+    assert metrics["halfway_accuracy"] > 0.9
     assert not torch.equal(before, model.model.visual.patch_embed.proj.weight)
     assert set(model.state_dict()) == set(make_model(8).state_dict())
