@@ -8,12 +8,19 @@ from typing import Annotated
 
 import typer
 
+from echo_node.actions.references import WorkReference, parse_reference
 from echo_node.config import LoadedSettings, Override, load
 from echo_node.config.keys import dotted
 from echo_node.errors import ConfigError
 
 SETTINGS_PANEL = "Settings"
 
+Id = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID", help="Number of a study, or job-N, delivery-N, … as `queue list` shows them."
+    ),
+]
 Config = Annotated[
     Path | None,
     typer.Option(
@@ -104,6 +111,18 @@ def load_settings(
             overrides.append(Override(key, str(value), flag))
     overrides += [Override(("pacs",), text, "--pacs") for text in pacs or []]
     return load(config, os.environ, overrides)
+
+
+def reference(id_: str) -> WorkReference:
+    """Return the study or work item that an ID argument names.
+
+    Raises:
+        typer.BadParameter: the ID has no valid form.
+    """
+    try:
+        return parse_reference(id_)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="ID") from None
 
 
 def _assignment(text: str) -> Override:

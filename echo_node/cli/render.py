@@ -1,17 +1,18 @@
-"""What the node knows of a study, of a promise and of work, told on a terminal."""
+"""Studies, commitment requests and work items, printed on a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from echo_node.cli.output import console, escape, print_table, styled_state
 
-Record = dict[str, Any]
+if TYPE_CHECKING:
+    from echo_node.storage.operations.queries import Record
 
 
 def print_study(record: Record) -> None:
-    """Tell all of one study but its work."""
+    """Print a study's record without its work items."""
     out = console()
     out.print(f"[bold]study {record['study_id']}[/bold]  {styled_state(record['state'])}")
     if record["reason"]:
@@ -34,19 +35,19 @@ def print_study(record: Record) -> None:
         if document["is_note"]:
             what = f"note of the withdrawal up to revision {document['revision']}"
         withdrawn = ", [yellow]withdrawn[/yellow]" if document["is_withdrawn"] else ""
-        unmade = "" if document["is_made"] else " [yellow]could not be made[/yellow]; kept to try again:"
-        out.print(f"  {what}, {document['kind']}{withdrawn}{unmade}")
+        pending = "" if document["is_made"] else " [yellow]could not be made[/yellow]; stored for a retry:"
+        out.print(f"  {what}, {document['kind']}{withdrawn}{pending}")
         out.print(f"    {escape(document['path'])}", soft_wrap=True)
     for conflict in record["conflicts"]:
         out.print(
-            f"  [yellow]set aside[/yellow]: other content for instance {conflict['instance_id']}, "
+            f"  [yellow]set aside[/yellow]: different content for instance {conflict['instance_id']}, "
             f"{moment(conflict['received_at'])} from {escape(conflict['calling_ae_title'])}"
         )
         out.print(f"    {escape(conflict['path'])}", soft_wrap=True)
 
 
 def print_promise(record: Record) -> None:
-    """Tell what a modality asked for, and what the archive said."""
+    """Print a modality's commitment request with the archive's answer for each instance."""
     out = console()
     out.print(f"[bold]promise {record['promise_id']}[/bold]  {styled_state(record['state'])}")
     if record["reason"]:
@@ -55,12 +56,12 @@ def print_promise(record: Record) -> None:
     out.print(f"  asked by {escape(record['calling_ae_title'])}; archive: {archive}")
     out.print(f"  {record['request_uid']}")
     for row in record["instances"]:
-        said = {True: "committed", False: f"failed {row['failure_reason']}", None: "not known yet"}
-        out.print(f"  {row['sop_instance_uid']}  {said[row['is_committed']]}")
+        answer = {True: "committed", False: f"failed {row['failure_reason']}", None: "not known yet"}
+        out.print(f"  {row['sop_instance_uid']}  {answer[row['is_committed']]}")
 
 
 def print_work(rows: Iterable[Record]) -> None:
-    """Print what waits, runs or was given up, a row each."""
+    """Print a table of work items."""
     print_table(
         "",
         ("id", "study", "state", "tries", "to", "status", "next", "reason"),
@@ -81,5 +82,5 @@ def print_work(rows: Iterable[Record]) -> None:
 
 
 def moment(iso: str) -> str:
-    """Return a moment in UTC to the second."""
+    """Return a UTC time to the second."""
     return iso.replace("T", " ")[:19] + "Z"

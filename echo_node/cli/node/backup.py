@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
+from echo_node.actions.open_storage import existing_storage
 from echo_node.cli import options
-from echo_node.cli.open_storage import existing_storage
 from echo_node.cli.output import complain, console, print_json
 
 

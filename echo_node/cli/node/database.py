@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from echo_node.actions.open_storage import is_absent
 from echo_node.cli import options
-from echo_node.cli.open_storage import is_absent
 from echo_node.cli.output import print_json
 
 group = typer.Typer(no_args_is_help=True)

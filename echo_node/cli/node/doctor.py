@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from echo_node.actions.open_storage import is_absent
 from echo_node.cli import options
-from echo_node.cli.open_storage import is_absent
 from echo_node.cli.output import console, print_json
 from echo_node.config import LoadedSettings
 from echo_node.errors import ConfigError, EchoNodeError

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from echo_node.actions.open_storage import existing_storage
 from echo_node.cli import options
-from echo_node.cli.open_storage import existing_storage
 from echo_node.cli.output import console, escape, print_json, print_table, styled_state
 from echo_node.cli.render import moment
 from echo_node.config.values import mask_url

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from echo_node.actions.open_storage import existing_storage
 from echo_node.cli import options
-from echo_node.cli.open_storage import existing_storage
 from echo_node.cli.output import console, print_json
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from echo_node.actions.open_storage import existing_storage
 from echo_node.cli import options
 from echo_node.cli.models.dataset import print_facts
-from echo_node.cli.open_storage import existing_storage
 from echo_node.cli.output import complain, console
 from echo_node.domain.identifiers import is_valid_uid
 from echo_node.errors import ConfigError

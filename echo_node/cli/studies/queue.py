@@ -1,58 +1,24 @@
-"""`echo-node queue …`: what waits or was given up, why, and another try."""
+"""`echo-node queue …`: waiting work and dead letters, their reasons, retries and pauses."""
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
+from echo_node.actions import work
+from echo_node.actions.open_storage import existing_storage
 from echo_node.cli import options
-from echo_node.cli.open_storage import existing_storage
 from echo_node.cli.output import print_json
-from echo_node.cli.render import Record, print_promise, print_study, print_work
-from echo_node.domain.work.commitment import CommitmentState, PromiseState
-from echo_node.domain.work.job import DeliveryState, JobState, WorkKind
+from echo_node.cli.render import print_promise, print_study, print_work
 from echo_node.domain.work.pausable import Pausable
-from echo_node.domain.work.withdrawal import WithdrawalState
-from echo_node.errors import PermanentError
 
-if TYPE_CHECKING:
-    from echo_node.storage.open import Storage
+_POLL_S = 1.0
 
 group = typer.Typer(no_args_is_help=True)
 
-_STATES: dict[WorkKind, type[StrEnum]] = {
-    "job": JobState,
-    "delivery": DeliveryState,
-    "commitment": CommitmentState,
-    "promise": PromiseState,
-    "withdrawal": WithdrawalState,
-}
-_ENDED = frozenset(
-    {
-        JobState.DONE, JobState.SKIPPED, JobState.SUPERSEDED,
-        DeliveryState.DELIVERED, DeliveryState.DELIVERED_WITH_WARNING,
-        DeliveryState.STOPPED, CommitmentState.COMMITTED, PromiseState.ANSWERED, WithdrawalState.PREPARED,
-    }
-)  # fmt: skip
-_DEAD = "dead"
-_WORK_OF_STUDY: dict[WorkKind, str] = {
-    "job": "jobs",
-    "delivery": "deliveries",
-    "commitment": "commitments",
-    "promise": "promises",
-    "withdrawal": "withdrawals",
-}
-_ID = re.compile(rf"(?:(?P<kind>{'|'.join(_STATES)})-)?(?P<number>[0-9]{{1,15}})")
-What = Annotated[Pausable, typer.Argument(metavar="{drafting|delivery}", help="What.")]
-Id = Annotated[
-    str,
-    typer.Argument(metavar="ID", help="A study's number, or job-N, delivery-N, … of the list."),
-]
+What = Annotated[Pausable, typer.Argument(metavar="{drafting|delivery}", help="Work to pause or resume.")]
 
 
 @group.command("list")
@@ -60,77 +26,66 @@ def list_(
     config: options.Config = None,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many of each kind.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Maximum number of each kind and state.")] = 50,
     *,
-    dead: Annotated[bool, typer.Option("--dead", help="Only what has been given up.")] = False,
-    everything: Annotated[bool, typer.Option("--all", help="What is done, too.")] = False,
+    dead: Annotated[bool, typer.Option("--dead", help="Dead letters only.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Finished work too.")] = False,
     json: options.Json = False,
 ) -> None:
-    """List jobs, deliveries, commitments, promises and withdrawals that wait, run or were given up."""
+    """List waiting work, work in progress and dead letters, with their reasons.
+
+    Work is a job (drafting), delivery, commitment, promise or withdrawal.
+    """
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     with existing_storage(settings) as storage:
-        listed: dict[WorkKind, Callable[[Any, int], list[Record]]] = {
-            "job": storage.queries.list_jobs,
-            "delivery": storage.queries.list_deliveries,
-            "commitment": storage.queries.list_commitments,
-            "promise": storage.queries.list_promises,
-            "withdrawal": storage.queries.list_withdrawals,
-        }
-        rows = [
-            _with_id(kind, {"kind": kind, **row})
-            for kind, rows_of in listed.items()
-            for state in _wanted(kind, dead=dead, everything=everything)
-            for row in rows_of(state, limit)
-        ]
+        rows = work.list_work(storage, dead_only=dead, with_finished=everything, limit=limit)
     if json:
         print_json(rows)
     elif rows:
         print_work(rows)
     else:
-        typer.echo("Nothing was given up." if dead else "Nothing waits, nothing was given up.")
+        typer.echo("There are no dead letters." if dead else "There is no waiting work and no dead letter.")
 
 
 @group.command()
 def show(
-    id_: Id,
+    id_: options.Id,
     config: options.Config = None,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
     *,
     json: options.Json = False,
 ) -> None:
-    """Show all there is to know of one study: images, jobs, drafts, deliveries; or of one promise-N."""
+    """Show one study with its images, jobs, drafts and deliveries, or one promise-N."""
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
-    kind, number = _parse(id_)
+    reference = options.reference(id_)
     with existing_storage(settings) as storage:
-        if kind == "promise":
-            (print_json if json else print_promise)(storage.queries.promise(number))
+        if reference.kind == "promise":
+            (print_json if json else print_promise)(storage.queries.promise(reference.number))
             return
-        record = storage.queries.show(study_of(storage, id_))
-        for row in (*record["documents"], *record["conflicts"]):
-            row["path"] = storage.objects.location(row["path"])
+        record = work.show_study(storage, reference)
     if json:
         print_json(record)
         return
     print_study(record)
-    work = [_with_id(kind, row) for kind, key in _WORK_OF_STUDY.items() for row in record[key]]
-    if work:
-        print_work([{"study_id": record["study_id"], **row} for row in work])
+    if items := work.work_of(record):
+        print_work(items)
 
 
 @group.command()
 def retry(
-    id_: Id,
+    id_: options.Id,
     config: options.Config = None,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
     *,
     json: options.Json = False,
 ) -> None:
-    """Try again what was given up: one job, delivery, … of the list, or all of a study."""
+    """Retry a dead letter, such as job-12, or every dead letter of a study."""
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
+    reference = options.reference(id_)
     with existing_storage(settings) as storage:
-        released = _release(storage, id_)
+        released = [str(each) for each in work.release(storage, reference)]
     if json:
         print_json({"released": released})
     else:
@@ -139,40 +94,43 @@ def retry(
 
 @group.command()
 def urgent(
-    id_: Id,
+    id_: options.Id,
     config: options.Config = None,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
 ) -> None:
-    """Draft a study before all others that are not urgent."""
+    """Draft a study before all studies that are not urgent."""
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
+    reference = options.reference(id_)
     with existing_storage(settings) as storage:
-        study_id = study_of(storage, id_)
-        storage.jobs.prioritise(study_id)
+        study_id = work.prioritise(storage, reference)
     typer.echo(f"Study {study_id} is drafted next.")
 
 
 @group.command()
 def pause(
     what: What,
-    reason: Annotated[str, typer.Option("--reason", help="Shown by `status`.")] = "paused by an operator",
+    reason: Annotated[
+        str, typer.Option("--reason", help="Reason, shown by `status`.")
+    ] = "paused by an operator",
     config: options.Config = None,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
     *,
-    wait: Annotated[bool, typer.Option("--wait", help="Return when nothing of it runs any more.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until work in progress is finished.")] = False,
 ) -> None:
-    """Stop drafting or delivery on all machines; studies are still received, and nothing is lost.
+    """Pause drafting or delivery on all machines; the node still receives studies, and nothing is lost.
 
-    What runs is finished: `--wait` returns when it is, before an upgrade, say.
+    Work in progress is finished. With `--wait` the command returns after
+    that, for example before an upgrade.
     """
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     with existing_storage(settings) as storage:
-        storage.pauses.begin(what, reason)
-        while wait and (running := storage.queries.running(what)):
-            typer.echo(f"{running} of {what.value} still run")
-            time.sleep(1)
-    typer.echo(f"Paused: {what.value}. `echo-node queue resume {what.value}` goes on.")
+        work.pause(storage, what, reason)
+        while wait and (running := work.in_progress(storage, what)):
+            typer.echo(f"{what.value}: {running} in progress")
+            time.sleep(_POLL_S)
+    typer.echo(f"Paused: {what.value}. `echo-node queue resume {what.value}` resumes it.")
 
 
 @group.command()
@@ -182,68 +140,18 @@ def resume(
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
 ) -> None:
-    """Go on with what was paused."""
+    """Resume drafting or delivery after a pause."""
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     with existing_storage(settings) as storage:
-        was_paused = storage.pauses.end(what)
-    typer.echo(f"{what.value} goes on." if was_paused else f"{what.value} was not paused.")
-
-
-def _release(storage: Storage, id_: str) -> list[str]:
-    kind, number = _parse(id_)
-    if kind is not None:
-        storage.release(kind, number)
-        return [id_]
-    record = storage.queries.show(number)
-    dead = [
-        (kind, row[f"{kind}_id"])
-        for kind, key in _WORK_OF_STUDY.items()
-        for row in record[key]
-        if row["state"] == _DEAD and (kind != "job" or row["revision"] == record["revision"])
-    ]
-    for each, row_id in dead:
-        storage.release(each, row_id)
-    released = [f"{each}-{row_id}" for each, row_id in dead]
-    if not released:
-        raise PermanentError(
-            f"study {number} is {record['state']}: nothing of it was given up, so there is nothing to retry"
-        )
-    return released
-
-
-def study_of(storage: Storage, id_: str) -> int:
-    """Return the number of the study that an ID of the console is about."""
-    kind, number = _parse(id_)
-    return number if kind is None else storage.queries.study_of(kind, number)
-
-
-def _parse(id_: str) -> tuple[WorkKind | None, int]:
-    match = _ID.fullmatch(id_)
-    if match is None:
-        raise typer.BadParameter(
-            f"write a study's number, or {', '.join(f'{kind}-N' for kind in _STATES)} of the list",
-            param_hint="ID",
-        )
-    kinds: dict[str, WorkKind] = {kind: kind for kind in _STATES}
-    return kinds.get(match["kind"] or ""), int(match["number"])
-
-
-def _wanted(kind: WorkKind, *, dead: bool, everything: bool) -> list[StrEnum]:
-    """Return the states to list: given up first, then what runs and waits, then the rest if asked for."""
-    given_up = [state for state in _STATES[kind] if state == _DEAD]
-    if dead:
-        return given_up
-    # States stand in the order of a row's way: what is furthest on comes first.
-    others = [state for state in reversed(_STATES[kind]) if state != _DEAD]
-    at_work = [state for state in others if state not in _ENDED]
-    return given_up + at_work + [state for state in _STATES[kind] if everything and state in _ENDED]
-
-
-def _with_id(kind: WorkKind, row: Record) -> Record:
-    """Return a row with the name that commands take."""
-    return {"id": f"{kind}-{row[f'{kind}_id']}", **row}
+        was_paused = work.resume(storage, what)
+    typer.echo(f"Resumed: {what.value}." if was_paused else f"{what.value} was not paused.")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.add_typer(group, name="queue", help="Work that waits or was given up.", rich_help_panel="The node")
+    app.add_typer(
+        group,
+        name="queue",
+        help="List, retry, prioritise and pause work; show its dead letters.",
+        rich_help_panel="The node",
+    )

@@ -73,7 +73,7 @@ def test_a_form_that_could_not_be_made_is_named_and_released(console: Console) -
     (row,) = console.json("queue", "list", "--dead")
     assert row["reason"] == "encapsulated-pdf could not be made: no font has it"
     shown = console("queue", "show", "1").stdout
-    assert "encapsulated-pdf could not be made; kept to try again:" in " ".join(shown.split())
+    assert "encapsulated-pdf could not be made; stored for a retry:" in " ".join(shown.split())
     assert console.json("queue", "retry", "1") == {"released": [row["id"]]}
     assert house.state() is StudyState.DRAFTED
 
@@ -131,7 +131,7 @@ def test_a_modality_that_could_not_be_answered_is_listed_shown_and_released(cons
 def test_what_was_not_given_up_cannot_be_retried(console: Console) -> None:
     console.house.drafted()
     done = console("queue", "retry", "1")
-    assert (done.returncode, "nothing of it was given up" in done.stderr) == (1, True)
+    assert (done.returncode, "has no dead letters" in done.stderr) == (1, True)
     assert console("queue", "retry", "job-1").returncode == 1
     assert console("queue", "retry", "job-99").returncode == 1
     assert console.house.state() is StudyState.DRAFTED
@@ -181,7 +181,7 @@ def test_a_pause_is_begun_shown_and_ended(console: Console) -> None:
     console.house.arrive()
     console.house.complete()
     assert console.house.jobs.claim("worker") is None
-    assert console("queue", "resume", "drafting").stdout == "drafting goes on.\n"
+    assert console("queue", "resume", "drafting").stdout == "Resumed: drafting.\n"
     assert console.house.jobs.claim("worker") is not None
     assert console("queue", "pause", "receiving").returncode == 2
 

@@ -59,7 +59,7 @@ def test_a_withdrawal_is_begun_watched_shown_and_ended_by_another_draft(console:
     assert "by alice" in story
     assert "note of the withdrawal up to revision 1, rejection-note" in story
     assert json.loads(console("status", "--json").stdout)["withdrawals"]["prepared"] == 1
-    assert console("redraft", "1").stdout == "Study 1 is drafted anew, as revision 2.\n"
+    assert console("redraft", "1").stdout == "Study 1 will be drafted again, as revision 2.\n"
     assert console("redraft", "1").returncode == 1
 
 

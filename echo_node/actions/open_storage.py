@@ -1,4 +1,4 @@
-"""The database and the spool as the console opens them: what is not there is said, never made."""
+"""Opening of an existing node's storage. A missing database is an error and is never created."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ _SQLITE = "sqlite:///"
 
 
 def is_absent(settings: Settings) -> bool:
-    """Say whether the database is a file that does not exist; opening it would make it."""
+    """Return whether the database is a file that does not exist; opening it would create it."""
     url = settings.database_url
     return url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).is_file()
 
 
 @contextmanager
 def existing_storage(settings: Settings) -> Iterator[Storage]:
-    """Open the storage of a node that has run.
+    """Open the storage of a node that has run before.
 
     Raises:
-        ConfigError: there is none here, or it is of another version.
-        TransientError: the database cannot be reached.
+        ConfigError: the database does not exist, or its schema has another version.
+        TransientError: the database is unreachable.
     """
     url = settings.database_url
     if is_absent(settings):
         raise ConfigError(
-            f"there is no database {url.removeprefix(_SQLITE)}: `echo-node serve` makes it; "
+            f"there is no database {url.removeprefix(_SQLITE)}: `echo-node serve` creates it; "
             "a node that runs with --data-dir, --config or --database-url needs the same flags here"
         )
     from echo_node.storage.database import migrate
@@ -44,7 +44,8 @@ def existing_storage(settings: Settings) -> Iterator[Storage]:
         if not migrate.is_usable(storage.database):
             here = storage.current() or "none"
             raise ConfigError(
-                f"the database {mask_url(url)} is at version {here}, this program needs {migrate.latest()}: "
-                "`echo-node db upgrade` with the same flags, or the program that it belongs to"
+                f"the database {mask_url(url)} is at version {here}, but this program needs "
+                f"{migrate.latest()}: run `echo-node db upgrade` with the same flags, "
+                "or the program version that matches the database"
             )
         yield storage

@@ -1,0 +1,147 @@
+"""Work of the node: list it, show a study with its work, release dead letters, prioritise, pause, resume."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from echo_node.actions.references import RECORD_KEYS, WorkReference, study_of
+from echo_node.domain.work.commitment import CommitmentState, PromiseState
+from echo_node.domain.work.job import DeliveryState, JobState, WorkKind
+from echo_node.domain.work.pausable import Pausable
+from echo_node.domain.work.withdrawal import WithdrawalState
+from echo_node.errors import PermanentError
+
+if TYPE_CHECKING:
+    from echo_node.storage.open import Storage
+    from echo_node.storage.operations.queries import Record
+
+_STATES: dict[WorkKind, type[StrEnum]] = {
+    "job": JobState,
+    "delivery": DeliveryState,
+    "commitment": CommitmentState,
+    "promise": PromiseState,
+    "withdrawal": WithdrawalState,
+}
+_ENDED = frozenset(
+    {
+        JobState.DONE, JobState.SKIPPED, JobState.SUPERSEDED,
+        DeliveryState.DELIVERED, DeliveryState.DELIVERED_WITH_WARNING,
+        DeliveryState.STOPPED, CommitmentState.COMMITTED, PromiseState.ANSWERED, WithdrawalState.PREPARED,
+    }
+)  # fmt: skip
+_DEAD = "dead"
+
+
+def list_work(
+    storage: Storage, *, dead_only: bool = False, with_finished: bool = False, limit: int = 50
+) -> list[Record]:
+    """Return the newest work items of each kind and state; dead letters first, then the furthest advanced.
+
+    Args:
+        storage: the node's storage.
+        dead_only: return dead letters only.
+        with_finished: return finished work too.
+        limit: maximum number of items of each kind and state.
+    """
+    lists: dict[WorkKind, Callable[[Any, int], list[Record]]] = {
+        "job": storage.queries.list_jobs,
+        "delivery": storage.queries.list_deliveries,
+        "commitment": storage.queries.list_commitments,
+        "promise": storage.queries.list_promises,
+        "withdrawal": storage.queries.list_withdrawals,
+    }
+    return [
+        _with_reference(kind, {"kind": kind, **row})
+        for kind, rows_in in lists.items()
+        for state in _listed_states(kind, dead_only=dead_only, with_finished=with_finished)
+        for row in rows_in(state, limit)
+    ]
+
+
+def show_study(storage: Storage, reference: WorkReference) -> Record:
+    """Return everything known about a study, with the location of each file.
+
+    Raises:
+        PermanentError: there is no such study or work item.
+    """
+    record = storage.queries.show(study_of(storage, reference))
+    for row in (*record["documents"], *record["conflicts"]):
+        row["path"] = storage.objects.location(row["path"])
+    return record
+
+
+def work_of(record: Record) -> list[Record]:
+    """Return the work items in a study's record, each with its reference."""
+    return [
+        {"study_id": record["study_id"], **_with_reference(kind, row)}
+        for kind, key in RECORD_KEYS.items()
+        for row in record[key]
+    ]
+
+
+def release(storage: Storage, reference: WorkReference) -> Sequence[WorkReference]:
+    """Release a dead letter, or every dead letter of a study, and return what was released.
+
+    Raises:
+        PermanentError: there is no such dead letter, or the study has none.
+    """
+    if reference.kind is not None:
+        storage.release(reference.kind, reference.number)
+        return [reference]
+    record = storage.queries.show(reference.number)
+    dead = [
+        (kind, int(row[f"{kind}_id"]))
+        for kind, key in RECORD_KEYS.items()
+        for row in record[key]
+        if row["state"] == _DEAD and (kind != "job" or row["revision"] == record["revision"])
+    ]
+    if not dead:
+        raise PermanentError(
+            f"study {reference.number} ({record['state']}) has no dead letters: there is nothing to retry"
+        )
+    for kind, number in dead:
+        storage.release(kind, number)
+    return [WorkReference(kind, number) for kind, number in dead]
+
+
+def prioritise(storage: Storage, reference: WorkReference) -> int:
+    """Draft a study, and each later revision of it, before studies that are not urgent. Return its id.
+
+    Raises:
+        PermanentError: there is no such study or work item.
+    """
+    study_id = study_of(storage, reference)
+    storage.jobs.prioritise(study_id)
+    return study_id
+
+
+def pause(storage: Storage, what: Pausable, reason: str) -> None:
+    """Pause drafting or delivery on all machines; work in progress is finished."""
+    storage.pauses.begin(what, reason)
+
+
+def in_progress(storage: Storage, what: Pausable) -> int:
+    """Return the number of work items that workers still have in progress."""
+    return storage.queries.running(what)
+
+
+def resume(storage: Storage, what: Pausable) -> bool:
+    """Resume what was paused. Return whether it was paused."""
+    return storage.pauses.end(what)
+
+
+def _listed_states(kind: WorkKind, *, dead_only: bool, with_finished: bool) -> list[StrEnum]:
+    """Return the states to list: dead letters, then open work (later states first), then finished work."""
+    dead = [state for state in _STATES[kind] if state == _DEAD]
+    if dead_only:
+        return dead
+    ended = [state for state in _STATES[kind] if state in _ENDED]
+    open_states = [state for state in _STATES[kind] if state != _DEAD and state not in _ENDED]
+    return dead + open_states[::-1] + (ended if with_finished else [])
+
+
+def _with_reference(kind: WorkKind, row: Record) -> Record:
+    """Return a row with the reference that commands accept."""
+    return {"id": str(WorkReference(kind, row[f"{kind}_id"])), **row}
