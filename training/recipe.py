@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from echo_node.assignments import parse_assignment
 from echo_node.errors import ConfigError
 
 SHIPPED = Path(__file__).resolve().parent / "recipes"
@@ -270,7 +271,7 @@ def load_recipe(name: str, overrides: list[str]) -> Recipe:
 
     Args:
         name: such as `small-rad`, or a path of a TOML file.
-        overrides: `section.key=value` each, the value in TOML's notation (a bare word is a string).
+        overrides: assignments `section.name=value`, with the value in TOML notation; a bare word is a string.
 
     Raises:
         ConfigError: no such recipe, not TOML, or a key or value that a recipe cannot have.
@@ -294,14 +295,12 @@ def load_recipe(name: str, overrides: list[str]) -> Recipe:
 
 
 def _apply(content: dict[str, Any], override: str) -> None:
-    key, separator, text = override.partition("=")
-    if not separator:
-        raise ConfigError(f"'{override}' is not of the form section.key=value")
+    given = parse_assignment(override, "optimiser.steps=50")
     try:
-        value: Any = tomllib.loads(f"value = {text}")["value"]
+        value: Any = tomllib.loads(f"value = {given.text}")["value"]
     except tomllib.TOMLDecodeError:
-        value = text
-    *sections, last = key.strip().split(".")
+        value = given.text
+    *sections, last = given.key
     for section in sections:
         content = content.setdefault(section, {})
     content[last] = value

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from echo_node.actions.references import WorkReference, parse_reference
+from echo_node.assignments import parse_assignment
 from echo_node.config import LoadedSettings, Override, load
 from echo_node.config.keys import dotted
-from echo_node.errors import ConfigError
 
 SETTINGS_PANEL = "Settings"
 
@@ -126,8 +126,5 @@ def reference(id_: str) -> WorkReference:
 
 
 def _assignment(text: str) -> Override:
-    name, equals, value = text.partition("=")
-    key = tuple(part.strip() for part in name.split("."))
-    if not equals or len(key) < 2:
-        raise ConfigError(f"--set {text}: write it as section.name=value, such as intake.study_idle_s=30")
-    return Override(key, value.strip(), f"--set {dotted(key)}")
+    given = parse_assignment(text, "intake.study_idle_s=30", least_parts=2)
+    return Override(given.key, given.text, f"--set {dotted(given.key)}")

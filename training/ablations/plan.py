@@ -33,7 +33,7 @@ class Variant(_Part):
     after: str = ""
     """The variant whose checkpoint this one starts from, or takes its tower from, as the recipe does."""
     change: tuple[str, ...] = ()
-    """`section.key=value` each; what makes it a variant, so that no option replaces it."""
+    """`section.name=value` each; what makes it a variant, so that no option replaces it."""
     data_share: float = Field(default=1.0, gt=0, le=1)
     """The part of the recipe's `data.count` that is used."""
     seed: int | None = Field(default=None, ge=0)

@@ -30,7 +30,7 @@ class Changes:
     """What the command line changes in a plan.
 
     Attributes:
-        overrides: `section.key=value` each, of every recipe.
+        overrides: `section.name=value` each, of every recipe.
         steps: updates by stage.
         taken: checkpoints made elsewhere, by the variant in whose place they stand.
     """

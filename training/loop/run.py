@@ -47,7 +47,7 @@ def run_stage(stage: str, recipe: str, out: Path | None = None, overrides: Seque
         stage: `vision`, `ar`, `rad` or `dcd`; must be the recipe's own.
         recipe: a shipped recipe's name or a file.
         out: the folder of the checkpoint and the run's records; `runs/<recipe>` by default.
-        overrides: `section.key=value` each.
+        overrides: `section.name=value` each.
 
     Returns:
         The checkpoint's folder.

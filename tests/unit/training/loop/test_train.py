@@ -102,7 +102,7 @@ def test_every_example_comes_once_an_epoch() -> None:
     [
         ("optimiser.stepps=3", "optimiser.stepps"),
         ("optimiser.steps=-3", "optimiser.steps"),
-        ("optimiser", "section.key=value"),
+        ("optimiser", "section.name=value"),
         ("hardware.keep_vision=disk", "data.jitter = false"),
         ("dcd.cache=true", "data.jitter = false"),
         ("hardware.row_tokens=99", "one example a row"),
