@@ -38,7 +38,7 @@ def chest(rows: int, columns: int) -> np.ndarray[Any, np.dtype[np.uint16]]:
     y, x = np.mgrid[0:rows, 0:columns].astype(np.float32)
     smooth = 2000 + 900 * np.sin(x / columns * 9) + 700 * np.cos(y / rows * 7)
     noise = np.random.default_rng(0).normal(0, 12, (rows, columns))
-    return np.clip(smooth + noise, 0, 4095).astype(np.uint16)
+    return np.asarray(np.clip(smooth + noise, 0, 4095), dtype=np.uint16)
 
 
 def write(path: Path, syntax: str, rows: int, columns: int) -> None:
@@ -57,7 +57,7 @@ def write(path: Path, syntax: str, rows: int, columns: int) -> None:
         image.compress(syntax, generate_instance_uid=False)
     elif syntax == ExplicitVRBigEndian:
         image.PixelData = np.frombuffer(image.PixelData, "<u2").byteswap().tobytes()
-    image.file_meta.TransferSyntaxUID = syntax
+    image.file_meta.TransferSyntaxUID = UID(syntax)
     write_plain(path, image)
 
 
@@ -113,7 +113,8 @@ def bench(rows: int, columns: int, rounds: int) -> list[dict[str, Any]]:
                 text=True,
                 check=True,
             )
-            row = {"syntax": name, "file_bytes": path.stat().st_size, "pixel_bytes": 2 * rows * columns}
+            row: dict[str, Any] = {"syntax": name, "file_bytes": path.stat().st_size}
+            row["pixel_bytes"] = 2 * rows * columns
             row |= json.loads(done.stdout)
             row["peak_by_file"] = row["peak_bytes"] / row["file_bytes"]
             row["peak_by_pixels"] = row["peak_bytes"] / row["pixel_bytes"]

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -29,14 +30,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def rows(folder: Path) -> list[dict[str, float]]:
+def rows(folder: Path) -> list[dict[str, Any]]:
     arguments = ["bench", "decode", "--batch", "1,2", "--rounds", "1", "--json"]
     done = echo_node(*arguments, "--plot", "speeds.svg", cwd=folder)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
 
 
-def test_every_mode_has_a_row_for_every_batch(rows: list[dict[str, float]]) -> None:
+def test_every_mode_has_a_row_for_every_batch(rows: list[dict[str, Any]]) -> None:
     assert {(row["mode"], row["batch"]) for row in rows} == {(mode, n) for mode in MODES for n in (1, 2)}
     wanted = {
         "vision_ms",
@@ -50,7 +52,7 @@ def test_every_mode_has_a_row_for_every_batch(rows: list[dict[str, float]]) -> N
     assert all(row["decode_ms"] > 0 for row in rows)
 
 
-def test_the_figures_agree_with_each_other(rows: list[dict[str, float]]) -> None:
+def test_the_figures_agree_with_each_other(rows: list[dict[str, Any]]) -> None:
     by_mode = {row["mode"]: row for row in rows if row["batch"] == 1}
     for row in by_mode.values():
         assert row["tokens_per_second"] == pytest.approx(row["tokens"] / row["decode_ms"] * 1e3)
@@ -62,13 +64,13 @@ def test_the_figures_agree_with_each_other(rows: list[dict[str, float]]) -> None
     assert by_mode["adaptive_mark"]["forwards"] == by_mode["adaptive"]["forwards"] + 1
 
 
-def test_only_a_gpu_is_held_against_its_bandwidth(rows: list[dict[str, float]]) -> None:
+def test_only_a_gpu_is_held_against_its_bandwidth(rows: list[dict[str, Any]]) -> None:
     if not torch.cuda.is_available():
         assert {row["bandwidth_fraction"] for row in rows} == {None}
     assert copy_bandwidth(torch.device("cpu"), 2**20) > 0
 
 
-def test_the_plot_is_drawn(rows: list[dict[str, float]], folder: Path) -> None:
+def test_the_plot_is_drawn(rows: list[dict[str, Any]], folder: Path) -> None:
     assert rows
     assert "<svg" in (folder / "speeds.svg").read_text(encoding="utf-8")
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -190,7 +191,7 @@ class Node:
             job, [document(study, job.revision)], selection(received(study, study)), MODEL
         )
 
-    def show(self, study: int) -> dict[str, list[dict[str, str]]]:
+    def show(self, study: int) -> dict[str, Any]:
         return self.storage.queries.show(study)
 
     def paths(self) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,7 +98,7 @@ class Node(House):
 
     model = MODEL
 
-    def select(self, instances: list[StoredInstance]) -> Selection:
+    def select(self, instances: Sequence[StoredInstance]) -> Selection:
         unread = tuple(UnreadImage(each.identity, "older") for each in instances[:-1])
         return Selection((SelectedImage(instances[-1], "PA"),), unread)
 
@@ -123,7 +123,7 @@ class Node(House):
             except PermanentError as error:
                 self.deliveries.dead_letter(job, str(error))
 
-    def dead(self) -> dict[tuple[str, str], str]:
+    def dead(self) -> dict[tuple[str, int], str]:
         """Return the reason of each dead letter, by destination and id."""
         rows = self.queries.list_deliveries(DeliveryState.DEAD)
         return {(row["destination"], row["delivery_id"]): row["reason"] for row in rows}

@@ -309,7 +309,8 @@ def test_a_conflict_that_the_node_sees_withdraws_what_was_delivered(house: House
     house.complete()
     job = house.claim()
     standing = house.drafts.standing(job)
-    assert ([each.kind for each in standing.documents], standing.late) == ([TEXT, PDF, ORU], {"1.2.3.99.2"})
+    assert [each.kind for each in standing.documents] == [TEXT, PDF, ORU]
+    assert standing.late == {"1.2.3.99.2"}
     house.drafts.withdraw(job, Conflict(RejectionReason.WORKLIST, "the patient ID differs"))
     assert house.state() is StudyState.WITHDRAWING
     assert house.reason() == "withdrawn (worklist): the patient ID differs"

@@ -49,10 +49,10 @@ def _assert_same(one: Path, two: Path) -> None:
         assert len(expected) == (2 if name == "validation_loss" else 6)
         assert found == pytest.approx(expected, rel=1e-5, abs=1e-5)
         assert min(expected) > 0
-    expected, found = (load_file(each / "model.safetensors") for each in (one, two))
-    assert expected.keys() == found.keys()
-    for name, weight in expected.items():
-        torch.testing.assert_close(found[name].float(), weight.float(), atol=2e-3, rtol=1e-2, msg=name)
+    weights, others = (load_file(each / "model.safetensors") for each in (one, two))
+    assert weights.keys() == others.keys()
+    for name, weight in weights.items():
+        torch.testing.assert_close(others[name].float(), weight.float(), atol=2e-3, rtol=1e-2, msg=name)
 
 
 @pytest.mark.slow

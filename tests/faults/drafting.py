@@ -20,7 +20,7 @@ from echo_node.dicom.selection.selector import ChestImageSelector
 from echo_node.domain.drafts.report import Generation, ModelIdentity, Report, Sentence
 from echo_node.domain.studies.intake import StoreOutcome
 from echo_node.domain.studies.study import GreyImage, InstanceIdentity
-from echo_node.domain.work.job import RetryPolicy
+from echo_node.domain.work.job import DraftJob, RetryPolicy
 from echo_node.pipeline.draft import DraftStage
 from echo_node.pipeline.receive import Intake
 from echo_node.pipeline.worker import Worker
@@ -44,7 +44,7 @@ class FixedWords:
         return Report(words, words, "en", MODEL, Generation("one_step", 8, 1, 0.02))
 
 
-def worker(storage: Storage, holder: str) -> Worker:
+def worker(storage: Storage, holder: str) -> Worker[DraftJob]:
     """Return a worker that drafts with fixed words."""
     clock = SystemClock()
     encoders = [StructuredReportEncoder()]

@@ -156,7 +156,8 @@ def _wait_for_receivers(node: ServedNode, count: int) -> None:
     """Wait until so many receiving processes have been ready, those that were killed among them."""
 
     def are_ready() -> bool:
-        return sum(event["event"] == "role_ready" for event in node.events()) >= count
+        ready = [event for event in node.events() if event["event"] == "role_ready"]
+        return len(ready) >= count
 
     eventually(are_ready, f"{count} receivers have been ready: {node.log}", 60)
 

@@ -16,6 +16,7 @@ from pydicom.filereader import read_dataset
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
 from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
+from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
 from sqlalchemy import select
 
@@ -165,10 +166,12 @@ class ScriptedPacs:
         entity = ApplicationEntity("PACS")
         for sop_class in (BASIC_TEXT_SR, KEY_OBJECT_SELECTION):
             entity.add_supported_context(sop_class, ExplicitVRLittleEndian)
-        self._server = entity.start_server(
+        server = entity.start_server(
             ("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._on_store)]
         )
-        self.port = int(self._server.server_address[1])
+        assert server is not None
+        self._server = server
+        self.port = int(server.server_address[1])
 
     def close(self) -> None:
         """Stop listening."""
@@ -183,8 +186,11 @@ class ScriptedPacs:
             return 0x0110
         if status == 0 or 0xB000 <= status <= 0xBFFF:
             with self._lock:
-                uid = str(event.request.AffectedSOPInstanceUID)
-                self.stored.setdefault(uid, []).append(event.request.DataSet.getvalue())
+                request = event.request
+                assert isinstance(request, C_STORE)
+                assert request.DataSet is not None
+                uid = str(request.AffectedSOPInstanceUID)
+                self.stored.setdefault(uid, []).append(request.DataSet.getvalue())
         return status
 
     @contextmanager

@@ -49,7 +49,8 @@ class Made(NamedTuple):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, str], Made]:
     """All of them."""
-    folder, everything = tmp_path_factory.mktemp("forms"), {}
+    folder = tmp_path_factory.mktemp("forms")
+    everything: dict[tuple[str, str, str], Made] = {}
     for kind, language, header in CASES:
         image = drafts.image(folder / f"{language}-{header}-image.dcm", language, header)
         comparison = drafts.COMPARISONS[header]

@@ -254,7 +254,7 @@ def smooth(bits: int, is_signed: bool) -> NDArray[np.int64]:
     """Return values that any lossy codec keeps well, over the whole range."""
     y, x = np.mgrid[0:96, 0:80]
     values = np.rint((np.sin(x / 15) + np.cos(y / 11) + 2) / 4 * (2**bits - 1)).astype(np.int64)
-    return values - (1 << (bits - 1)) if is_signed else values
+    return np.subtract(values, (1 << (bits - 1)) if is_signed else 0)
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)

@@ -272,6 +272,7 @@ def test_a_slow_archive_is_given_up(answers: int) -> None:
     entity = AE("PACS")
     entity.add_supported_context("1.2.840.10008.5.1.4.1.2.2.1")
     server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_FIND, find)])
+    assert server is not None
     peer = Peer(ae_title="PACS", host="127.0.0.1", port=server.server_address[1])
     try:
         finder = prior_finder(PriorsSettings(peer="pacs", time_limit_s=0.5), {"pacs": peer}, "ECHO_NODE")
@@ -291,7 +292,7 @@ def test_a_dead_archive_is_told(way: str) -> None:
         port = held.getsockname()[1]
         where = {"peer": "pacs"} if way == "C-FIND" else {"qido_url": f"http://127.0.0.1:{port}"}
         peers = {"pacs": Peer(ae_title="PACS", host="127.0.0.1", port=port)}
-        finder = prior_finder(PriorsSettings(**where), peers, "ECHO_NODE")  # type: ignore[arg-type]
+        finder = prior_finder(PriorsSettings(**where), peers, "ECHO_NODE")
         assert finder is not None
         with pytest.raises(TransientError, match="cannot be reached"):
             finder.find(archive.subject(), archive.OURS)

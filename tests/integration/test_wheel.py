@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from training.phantom.dicom_study import write_study
 ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.slow
+
+Command = Callable[..., str]
 
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> str:
@@ -39,7 +42,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def echo_node(installed: Path, tmp_path: Path):
+def echo_node(installed: Path, tmp_path: Path) -> Command:
     """Runs the installed command in an empty folder; the checkout is not on its path before the wheel."""
 
     def call(*arguments: str | Path) -> str:
@@ -66,24 +69,24 @@ def test_nothing_is_installed_beside_the_packages(installed: Path) -> None:
     assert names == {"bin", "echo_node", "training"}
 
 
-def test_config_show(echo_node, tmp_path: Path) -> None:
+def test_config_show(echo_node: Command, tmp_path: Path) -> None:
     shown = json.loads(echo_node("config", "show", "--json"))
     assert shown["settings"]["node.port"]["value"] == 11112
     assert list(tmp_path.iterdir()) == []
 
 
-def test_config_init(echo_node, tmp_path: Path) -> None:
+def test_config_init(echo_node: Command, tmp_path: Path) -> None:
     echo_node("config", "init", "here")
     echo_node("config", "check", "--config", "here")
     assert (tmp_path / "here" / "node.toml").is_file()
 
 
-def test_db_upgrade(echo_node) -> None:
+def test_db_upgrade(echo_node: Command) -> None:
     made = json.loads(echo_node("db", "upgrade", "--data-dir", "data", "--json"))
     assert made["current"] == made["latest"]
 
 
-def test_report_with_the_shipped_model(echo_node, tmp_path: Path) -> None:
+def test_report_with_the_shipped_model(echo_node: Command, tmp_path: Path) -> None:
     (image,) = write_study(tmp_path, seed=1, views=["PA"], size=512)
     draft = json.loads(echo_node("report", image, "--sr", "draft.dcm", "--json"))
     assert draft["findings"]

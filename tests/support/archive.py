@@ -35,7 +35,7 @@ def image(**attributes: object) -> Dataset:
         "SeriesNumber": 1,
         "InstanceNumber": 1,
     }
-    return radiograph(ramp(*PLAIN), **{**usual, **attributes})
+    return radiograph(ramp(*PLAIN), PLAIN, is_signed=False, **{**usual, **attributes})
 
 
 def file(data_set: Dataset) -> bytes:

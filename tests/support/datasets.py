@@ -1,7 +1,7 @@
 """Pictures and tables of computer-made chests, in the layouts that data sets come in."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ def write_picture(path: Path, seed: int, size: tuple[int, int] = (80, 64)) -> Pa
     return path
 
 
-def write_csv(path: Path, rows: Sequence[dict[str, object]]) -> Path:
+def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, list(rows[0]))
@@ -50,6 +50,6 @@ def manifest_rows(folder: Path, count: int, split: str = "train") -> list[dict[s
     ]
 
 
-def build_manifest(folder: Path, out: Path, rows: Sequence[dict[str, object]]) -> Facts:
+def build_manifest(folder: Path, out: Path, rows: Sequence[Mapping[str, object]]) -> Facts:
     table = write_csv(folder / "rows.csv", rows)
     return build(manifest.read(table), out, BuildOptions(out.name, "manifest"))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import socket
 import socketserver
 import ssl
 import threading
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 BEGIN, END = b"\x0b", b"\x1c\r"
 _MEANINGS = {"E": "\\", "F": "|", "S": "^", "T": "&", "R": "~", ".br": "\n", "X0D": "\r"}
@@ -53,15 +54,15 @@ class ReportingSystem:
                 if answer == "":
                     while self.request.recv(65_536):
                         pass
-                elif isinstance(answer, str):
-                    answer = acknowledgement(message, answer)
-                for byte in range(0, len(answer or b""), 7):  # in pieces, as networks deliver
-                    self.request.sendall(bytes(answer or b"")[byte : byte + 7])
+                    return
+                reply = acknowledgement(message, answer) if isinstance(answer, str) else answer or b""
+                for byte in range(0, len(reply), 7):  # in pieces, as networks deliver
+                    self.request.sendall(reply[byte : byte + 7])
 
         class Server(socketserver.ThreadingTCPServer):
             daemon_threads = True
 
-            def get_request(self) -> tuple[object, object]:
+            def get_request(self) -> tuple[socket.socket, Any]:
                 connection, address = super().get_request()
                 if tls is not None:
                     connection = tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)

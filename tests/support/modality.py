@@ -62,8 +62,8 @@ class Modality:
         """Listen for answers; yield what the node must know of it."""
         entity = AE(self.ae_title)
         entity.require_called_aet = True
-        roles = {"scu_role": False, "scp_role": True} if self._negotiates_roles else {}
-        entity.add_supported_context(PUSH_MODEL, **roles)
+        scu_role, scp_role = (False, True) if self._negotiates_roles else (None, None)
+        entity.add_supported_context(PUSH_MODEL, scu_role=scu_role, scp_role=scp_role)
         server = entity.start_server(
             ("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_N_EVENT_REPORT, self._on_report)]
         )

@@ -20,7 +20,8 @@ def ramp(stored: int, allocated: int, high_bit: int) -> NDArray[np.int64]:
 def curve(entries: int, bits: int) -> list[int]:
     """Return a rising S from 0 to the greatest entry of so many bits."""
     s = 1 / (1 + np.exp(-np.linspace(-4, 4, entries)))
-    return np.rint((s - s[0]) / (s[-1] - s[0]) * (2**bits - 1)).astype(int).tolist()
+    entries_of_s: list[int] = np.rint((s - s[0]) / (s[-1] - s[0]) * (2**bits - 1)).astype(int).tolist()
+    return entries_of_s
 
 
 def lut(entries: list[int], first: int, bits: int, *, packed: bool = False, vr: str = "OW") -> Dataset:

@@ -1,12 +1,13 @@
 """Checkpoints of learned metrics in their published layouts, of small dimensions and with random weights."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
-from transformers import BertConfig, BertForTokenClassification, BertModel, BertTokenizerFast
+from transformers import BertConfig, BertForTokenClassification, BertModel, BertTokenizer
 
 from training.evaluation.metrics.chexbert import CheXbert
 
@@ -21,17 +22,18 @@ RELATIONS = ("located_at", "modify")
 WIDTH, HIDDEN, SPAN = 16, 8, 4
 
 
-def _config(**more: object) -> BertConfig:
+def _config(labels: Sequence[str] = ("LABEL_0", "LABEL_1")) -> BertConfig:
     return BertConfig(
         vocab_size=len(WORDS), hidden_size=WIDTH, num_hidden_layers=1, num_attention_heads=2,
-        intermediate_size=16, **more,
+        intermediate_size=16, id2label=dict(enumerate(labels)),
+        label2id={name: i for i, name in enumerate(labels)},
     )  # fmt: skip
 
 
 def _write_tokenizer(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.txt").write_text("\n".join(WORDS) + "\n", encoding="utf-8")
-    BertTokenizerFast.from_pretrained(folder).save_pretrained(folder)
+    BertTokenizer.from_pretrained(folder).save_pretrained(folder)
 
 
 def _randomise(module: torch.nn.Module, seed: int, std: float = 0.5) -> None:
@@ -56,7 +58,7 @@ def write_chexbert(folder: Path, *, pickled: bool = False, seed: int = 0) -> Pat
 
 def write_ratescore(folder: Path, seed: int = 0) -> Path:
     labels = ["O"] + [f"{place}-{kind}" for kind in TYPES for place in "BI"]
-    config = _config(id2label=dict(enumerate(labels)), label2id={name: i for i, name in enumerate(labels)})
+    config = _config(labels)
     for name, model in (
         ("RaTE-NER-Deberta", BertForTokenClassification(config)),
         ("BioLORD-2023-C", BertModel(_config())),
@@ -88,7 +90,7 @@ def write_radgraph(folder: Path, seed: int = 0) -> Path:
 def _dygie_state(seed: int) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     span = 2 * WIDTH + 4
-    shapes = {"_endpoint_span_extractor._span_width_embedding.weight": (SPAN, 4)}
+    shapes: dict[str, tuple[int, ...]] = {"_endpoint_span_extractor._span_width_embedding.weight": (SPAN, 4)}
     pruner = "_relation._mention_pruners.radgraph-xl__relation_labels._scorer"
     ner = "_ner._ner_scorers.radgraph-xl__ner_labels"
     feed = "_relation._relation_feedforwards.radgraph-xl__relation_labels"

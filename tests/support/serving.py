@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -70,9 +71,7 @@ class ServedNode:
                 start_new_session=True,
             )
         for role in roles:
-            eventually(
-                lambda role=role: self._ready(role) is not None, f"{role} is ready: {self.log}", _START_S
-            )
+            eventually(partial(self._is_ready, role), f"{role} is ready: {self.log}", _START_S)
         if receiver := self._ready("receive"):
             self.port = int(receiver["port"])
         return self
@@ -120,6 +119,9 @@ class ServedNode:
         """Return what it has logged since its last start."""
         text = self.log.read_bytes()[self._read_from :].decode(errors="replace")
         return [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
+
+    def _is_ready(self, role: str) -> bool:
+        return self._ready(role) is not None
 
     def _ready(self, role: str) -> dict[str, Any] | None:
         assert self._process is not None

@@ -26,7 +26,8 @@ def make_model(block_length: int, seed: int = 0) -> EchoForReportGeneration:
         image_token_id=IMAGE, video_token_id=IMAGE, vision_start_token_id=6, vision_end_token_id=7,
         mask_token_id=MASK, block_length=block_length, tie_word_embeddings=False,
     )  # fmt: skip
-    model = EchoForReportGeneration(config).eval()
+    model = EchoForReportGeneration(config)
+    model.eval()
     with torch.no_grad():  # random weights of this size give distributions that differ by position
         for parameter in model.model.language_model.parameters():
             if parameter.ndim == 2:

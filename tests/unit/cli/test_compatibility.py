@@ -14,7 +14,8 @@ DOCS = Path(__file__).resolve().parents[3] / "docs"
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     page = runpy.run_path(str(DOCS / "scripts" / "compatibility.py"))
     parrot = write_parrot(tmp_path_factory.mktemp("parrot"))
-    return page["rows"](["--model", str(parrot)])
+    rows: list[Any] = page["rows"](["--model", str(parrot)])
+    return rows
 
 
 def test_every_file_is_drafted_skipped_or_refused_with_a_reason(found: list[Any]) -> None:

@@ -33,7 +33,9 @@ class Pacs:
             (evt.EVT_ACCEPTED, self._accepted),
             (evt.EVT_C_FIND, lambda _event: iter([(0x0000, None)])),
         ]
-        self._server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+        server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+        assert server is not None
+        self._server = server
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
 
     def answers_questions(self) -> None:

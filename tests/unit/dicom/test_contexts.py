@@ -17,7 +17,7 @@ def test_names_and_uids_are_those_of_the_standard() -> None:
 
 
 def test_every_class_is_offered_in_every_syntax() -> None:
-    offered = {cx.abstract_syntax: set(cx.transfer_syntax) for cx in contexts().supported()}
+    offered = {str(cx.abstract_syntax): set(cx.transfer_syntax) for cx in contexts().supported()}
     syntaxes = {each.uid for each in contexts().transfer_syntaxes}
     assert len(syntaxes) == len(contexts().transfer_syntaxes) == 12
     for storage_class in contexts().storage:

@@ -41,6 +41,7 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     entity = AE("PACS")
     entity.add_supported_context(Verification)
     server = entity.start_server(("127.0.0.1", 0), block=False)
+    assert server is not None
     yield int(server.server_address[1])
     server.shutdown()
     server.server_close()

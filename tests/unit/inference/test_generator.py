@@ -63,7 +63,8 @@ def test_what_the_model_wrote_is_judged_before_it_is_a_report(tmp_path: Path) ->
     tokenizer = generator._processor.tokenizer
 
     def ids(text: str) -> list[int]:
-        return tokenizer(text, add_special_tokens=False)["input_ids"]
+        encoded: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+        return encoded
 
     words = ids("Findings: The lungs are clear.")
     mask = generator._model.config.mask

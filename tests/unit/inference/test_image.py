@@ -24,8 +24,7 @@ def _grey(width: int, height: int, seed: int = 0) -> GreyImage:
 @settings(max_examples=25, deadline=None)
 @given(st.integers(30, 400), st.integers(30, 400))
 def test_smart_preparation_equals_the_stock_processor(width: int, height: int) -> None:
-    limits = {"min_pixels": 56 * 56, "max_pixels": 100_000}
-    ours = ImagePreparation(resize="smart", **limits)
+    ours = ImagePreparation(resize="smart", min_pixels=56 * 56, max_pixels=100_000)
     image = _grey(width, height)
     pixels, grid = ours.patches(torch.from_numpy(ours.resized(image).copy())[None])
     stock = Qwen2VLImageProcessorPil(size={"shortest_edge": 56 * 56, "longest_edge": 100_000})

@@ -52,7 +52,8 @@ def real(name: str) -> NDArray[np.uint8]:
 
 @pytest.fixture(params=range(6))
 def phantom(request: pytest.FixtureRequest) -> NDArray[np.uint8]:
-    return PHANTOMS[request.param].image
+    number: int = request.param
+    return PHANTOMS[number].image
 
 
 class TestArithmetic:

@@ -1,5 +1,7 @@
 """The attention rule, against its definition word by word."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -64,6 +66,7 @@ def _packed() -> Elements:
 
 def test_documents_of_one_row_do_not_see_each_other() -> None:
     elements = _packed()
+    assert elements.document is not None
     mask = visible(elements, elements)
     for row in range(2):
         for document in elements.document[row].unique():
@@ -103,5 +106,5 @@ def test_the_network_computes_a_block_mask_as_it_does_a_boolean_one(
     assert torch.equal(again, dense)
 
 
-def _uncompiled(*tensors: torch.Tensor, training: bool, **options: object) -> object:
+def _uncompiled(*tensors: torch.Tensor, training: bool, **options: Any) -> object:
     return flex_attention(*tensors, **options)

@@ -58,7 +58,8 @@ def _flat_config(folder: Path, *, mask: bool = True) -> None:
 
 def _shards(folder: Path) -> None:
     tensors = load_file(folder / "model.safetensors")
-    names, files = sorted(tensors), {}
+    names = sorted(tensors)
+    files: dict[str, str] = {}
     for number, part in enumerate((names[::2], names[1::2]), 1):
         file = f"model-{number:05}-of-00002.safetensors"
         save_file({name: tensors[name].float() for name in part}, folder / file, metadata={"format": "pt"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +16,7 @@ from support.studies import SetClock, received, selection
 from echo_node import logs
 from echo_node.domain.drafts.comparison import Comparison, PriorStudy
 from echo_node.domain.drafts.draft import Order, Subject
+from echo_node.domain.ports import SubjectReader
 from echo_node.domain.studies.study import Selection
 from echo_node.domain.work.job import DraftJob, Lease
 from echo_node.errors import PermanentError, TransientError
@@ -77,7 +78,7 @@ def _search(
     archive: Archive,
     limit_s: float = LONG_S,
     clock: SetClock | None = None,
-    read: Callable[[Selection], Subject] = lambda _images: SUBJECT,
+    read: SubjectReader = lambda selection: SUBJECT,
 ) -> PriorSearch:
     return PriorSearch(archive, read, clock or SetClock(), limit_s)
 

@@ -74,7 +74,8 @@ def _raise(error: Exception) -> Callable[[DraftJob], None]:
 
 
 def test_a_stage_that_returns_has_recorded_its_success_itself() -> None:
-    queue, done = Queue(_job()), []
+    queue = Queue(_job())
+    done: list[DraftJob] = []
     assert _worker(queue, done.append).run_once()
     assert (done, queue.said) == ([_job()], [])
     assert not _worker(queue, done.append).run_once()

@@ -132,7 +132,7 @@ ROWS = [line.split("|") for line in TABLE.strip().splitlines()]
 
 
 @pytest.mark.parametrize(("sentence", "expected"), [(s.strip(), e.split()) for s, e in ROWS])
-def test_a_sentence_is_labelled_as_a_reader_would(sentence, expected) -> None:
+def test_a_sentence_is_labelled_as_a_reader_would(sentence: str, expected: list[str]) -> None:
     stated = {SHORT[each[:-1]]: SIGNS[each[-1]] for each in expected}
     found = {name: status for name, status in label(sentence).items() if status and name != "No Finding"}
     assert found == stated
@@ -155,7 +155,7 @@ def test_all_14_classes_are_answered() -> None:
         ("No evidence of emphysema.", "positive"),
     ],
 )
-def test_no_finding_means_that_nothing_but_devices_is_stated(text, status) -> None:
+def test_no_finding_means_that_nothing_but_devices_is_stated(text: str, status: str | None) -> None:
     assert label(text)["No Finding"] == status
 
 

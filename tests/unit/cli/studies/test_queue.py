@@ -2,7 +2,9 @@
 
 import json
 import random
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.console import echo_node
@@ -30,10 +32,10 @@ class Console:
         migrate.upgrade(database)
         self.house = House(database, folder / "data", destinations=("pacs",))
 
-    def __call__(self, *arguments: str):
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return echo_node(*arguments, *self.flags, cwd=self.folder)
 
-    def json(self, *arguments: str):
+    def json(self, *arguments: str) -> Any:
         done = self(*arguments, "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)

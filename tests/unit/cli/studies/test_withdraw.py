@@ -1,6 +1,7 @@
 """What the operator sees of a withdrawal: what was withdrawn where, and what is still under way."""
 
 import json
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,7 +25,7 @@ class Console:
         self.house = House(database, folder / "data", destinations=("pacs", "viewer"))
         self.house.clock.moment = datetime.now(UTC) + timedelta(days=1)  # what the commands make is due
 
-    def __call__(self, *arguments: str):
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return echo_node(*arguments, *self.flags, cwd=self.folder)
 
     def deliver(self, count: int = 99) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -201,7 +201,7 @@ def test_a_12_bit_jpeg_which_pydicom_declines(sample: Sample) -> None:
     ids=lambda value: "" if isinstance(value, str) else str(value),
 )
 def test_each_refusal_names_what_is_wrong(attributes: dict[str, object], reason: str) -> None:
-    image = radiograph(ramp(*PLAIN), **attributes)
+    image = radiograph(ramp(*PLAIN), PLAIN, is_signed=False, **attributes)
     with pytest.raises(PermanentError, match=reason) as refusal:
         decoded(reread(image))
     assert "Doe" not in str(refusal.value)
@@ -216,7 +216,7 @@ def test_up_to_a_row_of_padding_is_forgiven() -> None:
 @pytest.mark.parametrize("syntax", ["1.2.3.4", JPEG2000Lossless.replace(".90", ".999"), "1.2.840.10008.1.1"])
 def test_a_syntax_that_nobody_knows_is_named(syntax: str) -> None:
     image = reread(radiograph(ramp(*PLAIN)))
-    image.file_meta.TransferSyntaxUID = syntax
+    image.file_meta.TransferSyntaxUID = UID(syntax)
     with pytest.raises(PermanentError, match=r"none of the Standard's|no decoder"):
         decoded(image)
 
@@ -280,7 +280,7 @@ class TestBombs:
     """What would take a thousand times its size is refused before memory is given to it."""
 
     @pytest.fixture(autouse=True)
-    def _is_bounded(self) -> None:
+    def _is_bounded(self) -> Iterator[None]:
         tracemalloc.start()
         yield
         peak = tracemalloc.get_traced_memory()[1]

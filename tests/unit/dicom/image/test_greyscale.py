@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.pixels import apply_windowing
+from pydicom.pixels.processing import apply_windowing
 
 from echo_node.dicom.image.decoding import StoredFrame
 from echo_node.dicom.image.greyscale import displayed_grey, is_inverted
@@ -257,7 +257,7 @@ def test_an_inversion_is_one_and_exact(
 @thorough
 @given(STORED, st.integers(0, 60), st.booleans(), st.sampled_from(list(Greyscale)), st.data())
 def test_padding_never_influences_the_rest(
-    stored: NDArray[np.generic], reach: int, inverted: bool, greyscale: Greyscale, data: st.DataObject
+    stored: NDArray[np.integer], reach: int, inverted: bool, greyscale: Greyscale, data: st.DataObject
 ) -> None:
     """Whatever the padded pixels hold between value and limit, the others come out the same."""
     span = np.iinfo(stored.dtype)

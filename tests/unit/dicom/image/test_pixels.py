@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.pixels.decoders import JPEG2000LosslessDecoder
+from pydicom.pixels.decoders.base import JPEG2000LosslessDecoder
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,

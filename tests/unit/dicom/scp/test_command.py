@@ -6,12 +6,13 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 from pynetdicom.dimse_messages import C_STORE_RQ, DIMSEMessage
-from pynetdicom.dimse_primitives import C_ECHO, C_STORE
+from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
 from pynetdicom.pdu import P_DATA_TF
 
@@ -85,8 +86,7 @@ def test_a_response_is_read_by_pynetdicom(status: int, comment: str, longest: in
     assert is_whole
     assert message.context_id == 5
     response = message.message_to_primitive()
-    assert isinstance(response, C_STORE)
-    assert not isinstance(response, C_ECHO)
+    assert type(response) is C_STORE
     assert (response.MessageIDBeingRespondedTo, response.Status) == (7, status)
     assert (response.AffectedSOPClassUID, response.AffectedSOPInstanceUID) == (CR, "1.2.3.45")
     assert (response.ErrorComment or "") == comment[:64]
@@ -97,7 +97,7 @@ def test_a_response_is_read_by_pynetdicom(status: int, comment: str, longest: in
     )
 
 
-def _alone(element: object) -> Dataset:
+def _alone(element: DataElement) -> Dataset:
     only = Dataset()
     only.add(element)
     return only

@@ -107,7 +107,7 @@ def test_echo_and_store(port: int, sink: Sink, make_chest: MakeChest) -> None:
     assert file.file_meta.TransferSyntaxUID == EXPLICIT
     assert file.file_meta.MediaStorageSOPInstanceUID == "1.2.3.1"
     assert file.file_meta.SourceApplicationEntityTitle == "MODALITY"
-    assert file.file_meta.ImplementationVersionName.startswith("ECHO_NODE")
+    assert str(file.file_meta.ImplementationVersionName).startswith("ECHO_NODE")
 
 
 def test_the_data_set_is_kept_byte_for_byte(port: int, sink: Sink, make_chest: MakeChest) -> None:

@@ -150,7 +150,9 @@ class Pacs:
         entity = AE("PACS")
         entity.add_supported_context("1.2.840.10008.5.1.4.1.2.2.1")
         handlers = [(evt.EVT_C_FIND, lambda _event: iter(answers))]
-        self.server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+        server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+        assert server is not None
+        self.server = server
         peer = Peer(ae_title="PACS", host="127.0.0.1", port=self.server.server_address[1])
         self.archive = FindArchive(peer, "ECHO_NODE")
 
@@ -217,6 +219,7 @@ class TestFind:
         entity = AE("PACS")
         entity.add_supported_context("1.2.840.10008.1.1")
         server = entity.start_server(("127.0.0.1", 0), block=False)
+        assert server is not None
         peer = Peer(ae_title="PACS", host="127.0.0.1", port=server.server_address[1])
         try:
             with pytest.raises(PermanentError, match="takes none of what was offered: Study Root"):

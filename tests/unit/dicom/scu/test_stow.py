@@ -45,8 +45,8 @@ class Service:
         return f"http://127.0.0.1:{self.server.server_address[1]}/dicom-web/"
 
     def says(self, code: int, sequence: str = "", **reason: int) -> None:
-        item = {"00081155": {"vr": "UI", "Value": [DOCUMENT.sop_instance_uid]}}
-        item |= {tag.removeprefix("tag"): {"vr": "US", "Value": [value]} for tag, value in reason.items()}  # type: ignore[dict-item]
+        item: dict[str, dict[str, object]] = {"00081155": {"vr": "UI", "Value": [DOCUMENT.sop_instance_uid]}}
+        item |= {tag.removeprefix("tag"): {"vr": "US", "Value": [value]} for tag, value in reason.items()}
         self.code = code
         self.body = json.dumps({sequence: {"vr": "SQ", "Value": [item]}} if sequence else {}).encode()
 

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from echo_node.errors import ConfigError, PermanentError
 from training.datasets import shards
 from training.datasets.build import KEY_FILE, REJECTED_FILE, BuildOptions, build
 from training.datasets.check import check
+from training.datasets.example import Found
 from training.datasets.images import decode_png
 from training.datasets.readers import built, manifest
 from training.datasets.shards import Dataset, Facts
@@ -92,7 +94,7 @@ def test_an_interrupted_run_goes_on_to_the_same_data_set(
     table = write_csv(tmp_path / "rows.csv", manifest_rows(tmp_path, 7))
     whole = build(manifest.read(table), tmp_path / "whole", BuildOptions("d", "manifest"))
 
-    def dies_after_five():
+    def dies_after_five() -> Iterator[Found]:
         for number, row in enumerate(manifest.read(table)):
             if number == 5:
                 raise KeyboardInterrupt

@@ -97,8 +97,8 @@ class TestMimicCxr:
     def test_or_a_table_of_sections(self, mimic: Path) -> None:
         rows = [{"study": "s2", "impression": "", "findings": "Effusion."}]
         write_csv(mimic / "mimic_cxr_sectioned.csv", rows)
-        rows, _ = split_found(list(mimic_cxr.read(mimic)))
-        assert [(row.key, row.findings) for row in rows] == [("aa", "Clear."), ("bb", "Effusion.")]
+        found, _ = split_found(list(mimic_cxr.read(mimic)))
+        assert [(row.key, row.findings) for row in found] == [("aa", "Clear."), ("bb", "Effusion.")]
 
     def test_dicom_and_jpeg_are_both_built(self, mimic: Path) -> None:
         write_csv(

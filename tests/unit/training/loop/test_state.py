@@ -12,7 +12,7 @@ from training.loop.state import StateFolder
 
 
 def _folder(path: Path, notes: list[str] | None = None, recipe: str = "a") -> StateFolder:
-    return StateFolder(path, recipe, [].append if notes is None else notes.append)
+    return StateFolder(path, recipe, ([] if notes is None else notes).append)
 
 
 def test_the_newest_state_is_taken_and_nothing_is_no_state(tmp_path: Path) -> None:

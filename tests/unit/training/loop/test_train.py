@@ -70,15 +70,16 @@ def test_rad_teaches_blocks_of_another_length_and_dcd_does_not(tmp_path: Path, r
 
 
 def test_muon_gets_the_matrices_of_the_layers_and_adamw_the_rest() -> None:
-    learner = nn.ModuleDict({"layers": nn.ModuleList([nn.Linear(4, 4)]), "lm_head": nn.Linear(4, 8)})
+    matrix = nn.Linear(4, 4)
+    learner = nn.ModuleDict({"layers": nn.ModuleList([matrix]), "lm_head": nn.Linear(4, 8)})
     recipe = OptimiserRecipe(steps=1, batch=1, learning_rate=1e-3, muon=True)
     adamw, muon = make_optimizers(
         nn.ModuleDict({"model": learner}), recipe, Distributed(0, 1, torch.device("cpu"))
     )
     assert isinstance(muon, torch.optim.Muon)
-    assert muon.param_groups[0]["params"] == [learner["layers"][0].weight]
+    assert muon.param_groups[0]["params"] == [matrix.weight]
     rest = {id(p) for group in adamw.param_groups for p in group["params"]}
-    assert rest == {id(p) for p in learner.parameters()} - {id(learner["layers"][0].weight)}
+    assert rest == {id(p) for p in learner.parameters()} - {id(matrix.weight)}
 
 
 def test_learning_rate_warms_up_and_falls_to_its_final_fraction() -> None:

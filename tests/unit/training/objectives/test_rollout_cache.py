@@ -77,7 +77,8 @@ def test_an_interrupted_collection_goes_on(tmp_path: Path) -> None:
 def test_the_teacher_writes_about_several_parts_at_once(
     tmp_path: Path, at_once: int, asked: list[int]
 ) -> None:
-    student, sizes = make_model(4), []
+    student = make_model(4)
+    sizes: list[int] = []
     streamed = streamed_targets(student, _teacher(), RECIPE)
 
     def counted(parts: Sequence[Batch]) -> list[Targets]:

@@ -19,10 +19,10 @@ def frequencies() -> list[str]:
     studies: Counter[str] = Counter()
     for _ in range(DRAWS):
         findings = sample_findings(rng)
-        there = [kind for kind, present in labels(findings).items() if present] or ["normal"]
+        there: list[str] = [kind for kind, present in labels(findings).items() if present]
         for view in (findings.patient.view, "all"):
             studies[view] += 1
-            shown.update((view, kind) for kind in there)
+            shown.update((view, kind) for kind in there or ["normal"])
     return [
         f"| {kind.replace('_', ' ')} | "
         + " | ".join(f"{shown[view, kind] / studies[view]:.1%}" for view in ("PA", "AP", "all"))

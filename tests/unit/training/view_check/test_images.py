@@ -41,7 +41,7 @@ def test_the_same_seed_gives_the_same_images_and_no_body_is_in_two_pools(pools: 
 def test_an_image_that_is_not_a_chest_can_have_any_size(kind: str) -> None:
     for size in (128, 200):
         image = KINDS[kind](np.random.default_rng(1), size)
-        assert (image.shape, image.dtype) == ((size, size), np.uint8)
+        assert (image.shape, image.dtype) == ((size, size), np.dtype(np.uint8))
         assert image.max() > image.min()
 
 

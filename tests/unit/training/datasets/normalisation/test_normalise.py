@@ -14,7 +14,7 @@ from echo_node.report_text.labeller import positives
 from training.datasets.normalisation.endpoint import KEY_VARIABLE, Endpoint
 from training.datasets.normalisation.faithful import difference
 from training.datasets.normalisation.normalise import FALLBACKS_FILE, normalise
-from training.datasets.normalisation.regions import REGIONS
+from training.datasets.normalisation.regions import REGIONS, Region
 from training.datasets.normalisation.rules import by_rules, region_of, silent_regions
 from training.datasets.shards import Dataset
 
@@ -63,7 +63,7 @@ class TestRules:
         assert silent_regions(text) == []
 
     @pytest.mark.parametrize("region", REGIONS, ids=lambda region: region.name)
-    def test_a_normal_sentence_names_its_region_and_no_finding(self, region) -> None:
+    def test_a_normal_sentence_names_its_region_and_no_finding(self, region: Region) -> None:
         assert region_of(region.normal) is region
         assert positives(region.normal) == frozenset()
         assert difference("", "", region.normal) == ""

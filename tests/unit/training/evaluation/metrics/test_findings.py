@@ -1,6 +1,7 @@
 """F1 by class: bounds, what a perfect and an always-normal answer get, and the intervals."""
 
 import math
+from random import Random
 from typing import Literal
 
 import numpy as np
@@ -47,7 +48,7 @@ def test_the_reference_itself_is_perfect_wherever_anything_is_present(references
 
 @settings(deadline=None, max_examples=15)
 @given(pairs, st.randoms())
-def test_the_order_of_studies_changes_no_point(of_pairs: list[tuple[Labels, Labels]], random) -> None:
+def test_the_order_of_studies_changes_no_point(of_pairs: list[tuple[Labels, Labels]], random: Random) -> None:
     shuffled = random.sample(of_pairs, len(of_pairs))
     before, after = _scores(of_pairs), _scores(shuffled)
     for name, score in before.items():
@@ -90,6 +91,7 @@ def test_a_class_that_nobody_names_is_left_out_of_macro_and_is_null_in_json() ->
 
 
 def test_the_seed_settles_the_interval() -> None:
+    of_pairs: list[tuple[Labels, Labels]]
     of_pairs = [({"a": "positive"}, {"a": "positive" if i % 3 else None}) for i in range(30)]
     assert _scores(of_pairs, 1)["a"] == _scores(of_pairs, 1)["a"] != _scores(of_pairs, 2)["a"]
 

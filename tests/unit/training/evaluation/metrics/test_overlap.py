@@ -1,5 +1,6 @@
 """Overlap of words: the libraries' own numbers, and what happens without them."""
 
+import shutil
 import sys
 
 import pytest
@@ -91,6 +92,6 @@ def test_without_java_meteor_says_what_to_install(monkeypatch: pytest.MonkeyPatc
 
 
 def test_without_the_package_meteor_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(meteor_module.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(meteor_module, "find_spec", lambda name: None)
     assert why_not() == "METEOR is left out: pip install 'echo-node[meteor]'"

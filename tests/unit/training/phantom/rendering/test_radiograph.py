@@ -27,7 +27,7 @@ def change(seed: int, fact: str, value: str, view: View | None = None) -> NDArra
 def test_an_image_is_grey_bytes_with_contrast_and_repeatable(view: View) -> None:
     findings = Findings.normal()
     image = render(findings, np.random.default_rng(4), 224, view)
-    assert (image.shape, image.dtype) == ((224, 224), np.uint8)
+    assert (image.shape, image.dtype) == ((224, 224), np.dtype(np.uint8))
     assert np.percentile(image, 90) - np.percentile(image, 10) > 80
     np.testing.assert_array_equal(image, render(findings, np.random.default_rng(4), 224, view))
 
