@@ -10,9 +10,7 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import matplotlib as mpl
-from matplotlib import pyplot as plt
-
+from echo_node import plotting
 from echo_node.inference.confidence import Calibration
 from echo_node.inference.image import ImagePreparation
 from echo_node.model import checkpoint
@@ -23,13 +21,13 @@ from echo_node.settings import ModelSettings
 from training.evaluation.calibrate import expected_calibration_error, judge, reliability
 from training.evaluation.cases import PhantomCases
 from training.evaluation.drafting import draft
+from training.evaluation.page.plots import reliability_diagram
 
 _IMAGES = Path(__file__).resolve().parents[1] / "images"
 _COUNT, _SEED = 512, 9
 _DEFAULT = ModelSettings().confidence_threshold
 _THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
 _IMPROBABLE = (0.02, 0.05, 0.2)
-_INK, _GREY = "#1a1a2e", "#8a8a9a"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +61,6 @@ def ways() -> list[Way]:
 
 def main() -> None:
     """Measure, print the tables, write the figures."""
-    mpl.rcParams.update(
-        {"svg.hashsalt": "echo-node", "font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
-    )
     _IMAGES.mkdir(exist_ok=True)
     student = checkpoint.load("echo-demo")
     teacher = checkpoint.load(student.facts.teacher)
@@ -96,30 +91,23 @@ def main() -> None:
 
 
 def _draw_frontier(points: dict[str, list[tuple[float, float, str]]]) -> None:
-    figure, axes = plt.subplots(figsize=(7.5, 4.5))
+    figure, (axes,) = plotting.new_figure(7.5, 4.5)
     for curve, measured in points.items():
         speeds, shares = [p[0] for p in measured], [p[1] for p in measured]
         axes.plot(speeds, shares, marker="o", markersize=4, linewidth=1.2, label=curve)
-    axes.set_xlabel("tokens a forward (faster to the right)")
+    axes.set_xlabel("tokens per forward pass (faster to the right)")
     axes.set_ylabel("coherent sentences")
-    axes.grid(color=_GREY, alpha=0.25)
     axes.legend(frameon=False, fontsize=8)
-    axes.set_title(f"The demonstration model on {_COUNT} held-out phantoms", fontsize=10, color=_INK)
-    figure.tight_layout()
-    figure.savefig(_IMAGES / "frontier.svg", metadata={"Date": None})
+    axes.set_title(f"The demonstration model on {_COUNT} held-out phantoms", fontsize=10)
+    plotting.save(figure, _IMAGES / "frontier.svg")
 
 
 def _draw_reliability(rows: list[tuple[float, float, int]]) -> None:
-    figure, axes = plt.subplots(figsize=(4.5, 4.5))
-    axes.plot([0, 1], [0, 1], color=_GREY, linewidth=1, linestyle="--")
-    sizes = [12 + 3 * count**0.5 for _, _, count in rows]
-    axes.scatter([r[0] for r in rows], [r[1] for r in rows], s=sizes, color=_INK)
-    axes.set_xlabel("confidence of a sentence")
-    axes.set_ylabel("share that is coherent and true")
+    figure, (axes,) = plotting.new_figure(4.5, 4.5)
+    reliability_diagram(axes, rows)
     error = expected_calibration_error(rows)
-    axes.set_title(f"Expected calibration error {error:.3f}", fontsize=10, color=_INK)
-    figure.tight_layout()
-    figure.savefig(_IMAGES / "reliability.svg", metadata={"Date": None})
+    axes.set_title(f"Expected calibration error {error:.3f}", fontsize=10)
+    plotting.save(figure, _IMAGES / "reliability.svg")
     print(f"\nexpected calibration error {error:.4f} over {sum(r[2] for r in rows)} sentences")
     for confidence, share, count in rows:
         print(f"| {confidence:.3f} | {share:.3f} | {count} |")

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
+from echo_node import plotting
 from echo_node.errors import ConfigError
 from echo_node.report_text.garble import KINDS
 from training.evaluation.cases import MarkedSentence
@@ -84,7 +85,8 @@ def write_report(evaluation: Evaluation, folder: Path, date: str) -> None:
         folder: where to; files of these names are replaced.
         date: of the measurement, as it shall stand there.
     """
-    drawn, examples = plots(evaluation), _examples(evaluation)
+    drawn, left_out = _plots(evaluation)
+    examples = _examples(evaluation)
     context = {
         "evaluation": evaluation,
         "date": date,
@@ -93,6 +95,7 @@ def write_report(evaluation: Evaluation, folder: Path, date: str) -> None:
         "raw": _table(evaluation.rows, _reference_columns(evaluation.rows, normalised=False)),
         "normalised": _table(evaluation.rows, _reference_columns(evaluation.rows, normalised=True)),
         "plots": {name: (caption, Markup(svg)) for name, (caption, svg) in drawn.items()},  # noqa: S704 - ours
+        "left_out": left_out,
         "examples": examples,
         "kinds": KINDS,
         "shown": [result for result in evaluation.results if result.name in _SHOWN],
@@ -118,6 +121,13 @@ def write_report(evaluation: Evaluation, folder: Path, date: str) -> None:
 def escape_markdown(text: str) -> str:
     """Return text that Markdown shows as it is, on one line."""
     return _MARKDOWN.sub(r"\\\1", " ".join(text.split())).replace("&", "&amp;")
+
+
+def _plots(evaluation: Evaluation) -> tuple[dict[str, tuple[str, str]], tuple[str, ...]]:
+    """Return the plots, and a line for everything that the page leaves out."""
+    if plotting.is_installed():
+        return plots(evaluation), evaluation.left_out
+    return {}, (*evaluation.left_out, f"The plots are left out: {plotting.HOW_TO_INSTALL}")
 
 
 def _reference_columns(rows: list[Row], *, normalised: bool) -> tuple[str, ...]:

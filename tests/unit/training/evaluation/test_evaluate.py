@@ -1,6 +1,7 @@
 """An evaluation from end to end on a model that has learnt nothing: rows, controls, the page."""
 
 import json
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -189,6 +190,18 @@ def test_the_page_fetches_nothing_and_holds_every_plot(phantoms: Evaluation, tmp
     assert phantoms.digest[:16] in markdown
     assert '<span class="tag">right</span>' in html
     assert '<span class="tag">wrong</span>' in html
+
+
+def test_without_matplotlib_the_page_has_no_plots_and_tells_how_to_get_them(
+    phantoms: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    write_report(phantoms, tmp_path, "2026-01-01")
+    for name in ("report.html", "report.md"):
+        page = (tmp_path / name).read_text(encoding="utf-8")
+        assert "Plots" not in page
+        assert "plots are left out: pip install" in page
+    assert not list(tmp_path.glob("*.svg"))
 
 
 def test_texts_are_escaped(tmp_path: Path) -> None:
