@@ -6,7 +6,7 @@ import tomllib
 from functools import cache
 from typing import Any
 
-from echo_node.domain.drafts.draft import Code
+from echo_node.domain.drafts.subject import Code
 from echo_node.errors import ConfigError
 from echo_node.resources import packaged_folder
 

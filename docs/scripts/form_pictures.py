@@ -51,7 +51,7 @@ def main(target: Path) -> None:
         folder = Path(name)
         images = write_study(folder, seed=1, size=512)
         selection = ChestImageSelector().select([instance_from_file(path) for path in images])
-        study = selection.images[0].instance.identity.study_instance_uid
+        study = selection.primary.instance.identity.study_instance_uid
         draft = Draft(_REPORT, selection, study, 1, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
         for kind in _REPORTS:
             path = _written(draft, kind, folder)

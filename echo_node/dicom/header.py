@@ -10,6 +10,7 @@ import hashlib
 import io
 import struct
 import zlib
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -189,10 +190,11 @@ def read_header(path: Path | io.BytesIO) -> Dataset:
         PermanentError: it cannot be read, or is not a DICOM file.
     """
     try:
-        header = dcmread(_bounded(path), stop_before_pixels=True, specific_tags=_HEADER_TAGS)
-        # Elements are decoded when first looked at: look now, so that a broken one is met here.
-        for _ in header.iterall():
-            pass
+        with _opened(path) as file:
+            header = dcmread(_bounded(file), stop_before_pixels=True, specific_tags=_HEADER_TAGS)
+            # Elements are decoded when first looked at: look now, so that a broken one is met here.
+            for _ in header.iterall():
+                pass
     except OSError as error:
         raise PermanentError(f"the file cannot be read ({error.strerror or type(error).__name__})") from error
     except PARSE_ERRORS as error:
@@ -207,8 +209,9 @@ def read_whole(path: Path) -> Dataset:
         PermanentError: it cannot be read, is not a DICOM file, or is larger than that of a radiograph.
     """
     try:
-        _check_size(path)
-        return dcmread(_bounded(path))
+        _check_size(path.stat().st_size)
+        with path.open("rb") as file:
+            return dcmread(_bounded(file))
     except OSError as error:
         raise PermanentError(
             f"the image cannot be read ({error.strerror or type(error).__name__})"
@@ -224,7 +227,7 @@ def instance_from_file(path: Path) -> StoredInstance:
         PermanentError: it is not a whole DICOM file, or a UID in it is absent or malformed.
     """
     try:
-        _check_size(path)
+        _check_size(path.stat().st_size)
         part10 = path.read_bytes()
     except OSError as error:
         raise PermanentError(f"the file cannot be read ({error.strerror or type(error).__name__})") from error
@@ -244,26 +247,29 @@ def instance_from_file(path: Path) -> StoredInstance:
     return StoredInstance(identity, path, hashlib.sha256(data_set).hexdigest())
 
 
-def _check_size(path: Path) -> None:
-    if path.stat().st_size > MAXIMUM_FILE_BYTES:
+def _check_size(size_bytes: int) -> None:
+    if size_bytes > MAXIMUM_FILE_BYTES:
         raise PermanentError(f"the file is larger than {MAXIMUM_FILE_BYTES // 2**20} MB: not one radiograph")
 
 
-def _bounded(source: Path | io.BytesIO) -> Path | io.BytesIO:
-    """Return what may be parsed: *source* itself or, of a deflated file, the same data set inflated.
+def _opened(source: Path | io.BytesIO) -> AbstractContextManager[BinaryIO]:
+    return nullcontext(source) if isinstance(source, io.BytesIO) else source.open("rb")
 
-    pydicom would inflate whatever there is, a gigabyte from each megabyte.
+
+def _bounded(file: BinaryIO) -> BinaryIO:
+    """Return a stream that pydicom may parse: *file*, or the inflated data set of a deflated file.
+
+    pydicom would inflate data sets of any size, a gigabyte from each megabyte.
     """
-    if isinstance(source, io.BytesIO):
-        return source
-    with source.open("rb") as file:
-        start = file.read(_LONGEST_META_BYTES)
-        if start[128:132] != b"DICM" or DeflatedExplicitVRLittleEndian.encode() not in start:
-            return source
-        _check_size(source)
-        meta, data_set = split(start + file.read())
+    start = file.read(_LONGEST_META_BYTES)
+    file.seek(0)
+    if start[128:132] != b"DICM" or DeflatedExplicitVRLittleEndian.encode() not in start:
+        return file
+    _check_size(_end_of(file))
+    meta, data_set = split(file.read())
+    file.seek(0)
     if text(meta, "TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
-        return source
+        return file
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     plain = io.BytesIO(b"\0" * 128 + b"DICM")
     plain.seek(0, io.SEEK_END)

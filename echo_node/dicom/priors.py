@@ -28,8 +28,8 @@ from echo_node.dicom.selection.body_part import UNTOLD, why_not_chest
 from echo_node.dicom.selection.rules import AP, PA
 from echo_node.dicom.selection.view import frontal_view
 from echo_node.domain.drafts.comparison import Comparison, PriorStudy
-from echo_node.domain.drafts.draft import Subject
 from echo_node.domain.drafts.prior import ArchivedStudy, dates_to_search, is_earlier, why_another_patient
+from echo_node.domain.drafts.subject import Subject
 from echo_node.domain.identifiers import is_valid_uid
 from echo_node.errors import EchoNodeError, NotEligible
 from echo_node.settings import Peer, PriorsSettings

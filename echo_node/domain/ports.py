@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from echo_node.domain.drafts.comparison import Comparison
-from echo_node.domain.drafts.draft import Draft, Subject, Unmade, UnmadeForm
+from echo_node.domain.drafts.draft import Draft, Unmade, UnmadeForm
 from echo_node.domain.drafts.report import EncodedDocument, ModelIdentity, Report
+from echo_node.domain.drafts.subject import Subject
 from echo_node.domain.studies.appearance import Appearance
 from echo_node.domain.studies.study import (
     GreyImage,
@@ -351,14 +352,14 @@ class ReportGenerator(Protocol):
         ...
 
 
-class SubjectReader(Protocol):
-    """Reads whose images they are (fulfilled by dicom/documents/subject.py)."""
+class ImageDescriber(Protocol):
+    """Reads what documents repeat from an image's header (dicom/selection/headers.py)."""
 
-    def __call__(self, selection: Selection) -> Subject:
-        """Return what the header of the image that was read says of patient and order.
+    def __call__(self, image: SelectedImage) -> SelectedImage:
+        """Return the image with the attributes of its header.
 
         Raises:
-            PermanentError: it cannot be read any more.
+            PermanentError: the header cannot be read.
         """
         ...
 
@@ -399,14 +400,14 @@ class ReportEncoder(Protocol):
     def encode(self, draft: Draft, predecessor: EncodedDocument | None = None) -> EncodedDocument:
         """Return the document; the same inputs give the same SOP Instance UID.
 
-        Patient, study and order attributes come from the selected image's own header.
+        It reads no file: patient, study and order come with the draft.
 
         Args:
             draft: what to encode.
             predecessor: the document of this form of an earlier revision that the new one stands in for.
 
         Raises:
-            PermanentError: the image's header cannot be read any more, or this form cannot hold the draft.
+            PermanentError: this form cannot hold the draft.
         """
         ...
 

@@ -16,18 +16,15 @@ from echo_node import __version__, codes
 from echo_node.domain.drafts.draft import (
     BANNER,
     MANUFACTURER,
-    Code,
     Content,
     Draft,
-    Order,
     Section,
     SectionName,
-    Subject,
     compose,
 )
 from echo_node.domain.drafts.report import EncodedDocument, ModelIdentity
+from echo_node.domain.drafts.subject import Code, Order, Subject
 from echo_node.domain.identifiers import document_uid
-from echo_node.domain.ports import SubjectReader
 from echo_node.hl7.message import (
     ENCODING_CHARACTERS,
     REPETITION,
@@ -50,26 +47,18 @@ class OruEncoder:
     """Fulfils the ReportEncoder port.
 
     Args:
-        read_subject: says whose images they are.
         sending_application: our name (MSH-3).
         zone: the time zone of dates and times where the image's header states none; the machine's by default.
     """
 
-    def __init__(
-        self, read_subject: SubjectReader, sending_application: str, *, zone: tzinfo | None = None
-    ) -> None:
+    def __init__(self, sending_application: str, *, zone: tzinfo | None = None) -> None:
         self.kind = DocumentKind.ORU_R01
-        self._read_subject = read_subject
         self._sending_application = sending_application
         self._zone = zone
 
     def encode(self, draft: Draft, predecessor: EncodedDocument | None = None) -> EncodedDocument:
-        """Return the message; a receiver knows an earlier one of the order by its filler order number.
-
-        Raises:
-            PermanentError: the header of the image that was read cannot be read any more.
-        """
-        subject = self._read_subject(draft.selection)
+        """Return the message; a receiver knows an earlier one of the order by its filler order number."""
+        subject = draft.subject
         model, inputs = draft.report.model, draft.selection.images
         uid = document_uid(
             draft.study_instance_uid,
@@ -84,7 +73,7 @@ class OruEncoder:
             *_software(model),
             _patient(subject),
         ]
-        content = compose(draft, subject)
+        content = compose(draft)
         for number, order in enumerate(subject.orders, start=1):
             segments.append(_request(number, order, subject, draft.at.astimezone(zone)))
             segments += _observations(content, draft.study_instance_uid)

@@ -14,6 +14,7 @@ import structlog
 
 from echo_node.domain.drafts.draft import Draft, Unmade
 from echo_node.domain.drafts.report import EncodedDocument
+from echo_node.domain.drafts.subject import Subject
 from echo_node.domain.ports import (
     Clock,
     ConflictFinder,
@@ -87,8 +88,10 @@ class DraftStage:
                 self._ledger.keep_earlier(job)
                 log.info("draft_unchanged", study_id=job.study_id, revision=job.revision)
                 return
-            priors = self._priors.begin(job, selection) if self._priors else None
-            image = self._reader.read(selection.images[0])
+            priors = (
+                self._priors.begin(job, Subject.of(selection.primary.attributes)) if self._priors else None
+            )
+            image = self._reader.read(selection.primary)
             report = self._generator.generate(image)
             comparison = priors() if priors else None
             draft = Draft(

@@ -15,10 +15,9 @@ from datetime import datetime, timedelta
 import structlog
 
 from echo_node.domain.drafts.comparison import Comparison
-from echo_node.domain.drafts.draft import Subject
 from echo_node.domain.drafts.prior import why_not_asked
-from echo_node.domain.ports import Clock, PriorFinder, SubjectReader
-from echo_node.domain.studies.study import Selection
+from echo_node.domain.drafts.subject import Subject
+from echo_node.domain.ports import Clock, PriorFinder
 from echo_node.domain.work.job import DraftJob
 from echo_node.errors import EchoNodeError
 
@@ -30,7 +29,6 @@ _MOST_QUESTIONS = 4
 _NO_ANSWER = "it cannot be reached, or does not answer"
 _TOO_LATE = "it did not answer in time"
 _BUSY = "it has not answered earlier questions yet"
-_UNREADABLE = "the header of the image cannot be read"
 
 
 class PriorSearch:
@@ -38,28 +36,20 @@ class PriorSearch:
 
     Args:
         finder: asks the archive.
-        read_subject: says whose images they are.
         clock: the time.
         time_limit_s: how long a draft may wait for the answer, from the question on.
     """
 
-    def __init__(
-        self, finder: PriorFinder, read_subject: SubjectReader, clock: Clock, time_limit_s: float
-    ) -> None:
+    def __init__(self, finder: PriorFinder, clock: Clock, time_limit_s: float) -> None:
         self._finder = finder
-        self._read_subject = read_subject
         self._clock = clock
         self._limit = timedelta(seconds=time_limit_s)
         self._open = threading.BoundedSemaphore(_MOST_QUESTIONS)
         self._answers_in_time = True
 
-    def begin(self, job: DraftJob, selection: Selection) -> Callable[[], Comparison]:
-        """Ask for the priors of a study whose images are at hand; return what gives the answer, once."""
+    def begin(self, job: DraftJob, subject: Subject) -> Callable[[], Comparison]:
+        """Ask for the priors of a study; return a function that waits for the answer, to be called once."""
         asked_at = self._clock.now()
-        try:
-            subject = self._read_subject(selection)
-        except EchoNodeError:
-            return lambda: self._without(job, _UNREADABLE, asked_at)
         if obstacle := why_not_asked(subject):
             return lambda: self._without(job, obstacle, asked_at)
         if not self._open.acquire(blocking=False):

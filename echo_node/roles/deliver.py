@@ -24,6 +24,7 @@ _ANSWERERS = 4
 def deliver(settings: Settings, stop: threading.Event) -> None:
     """Send until *stop* is set."""
     from echo_node.dicom.library_settings import configure_libraries
+    from echo_node.dicom.selection.headers import describe
     from echo_node.pipeline.deliver import DeliverStage
     from echo_node.pipeline.form import FormStage
     from echo_node.pipeline.maintenance import Sweep
@@ -34,7 +35,7 @@ def deliver(settings: Settings, stop: threading.Event) -> None:
     delivery = settings.delivery
     to = senders(settings)
     with owned_storage(settings, stop) as storage, identity_of(settings) as identity:
-        make_form = FormStage(storage.forms, lambda kind: encoder(DocumentKind(kind), settings))
+        make_form = FormStage(storage.forms, lambda kind: encoder(DocumentKind(kind), settings), describe)
         # A worker for each destination: one that is dead or slow does not hold up the others.
         workers = [
             _sender(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from echo_node.domain.ports import ConflictFinder
     from echo_node.inference.generator import EchoGenerator
     from echo_node.pipeline.priors import PriorSearch
+    from echo_node.wiring.images import ChestImages
 
 log = structlog.get_logger()
 
@@ -57,7 +58,7 @@ def infer(settings: Settings, stop: threading.Event) -> None:
             generator,
             forms,
             clock,
-            _watch(settings.delivery),
+            _identity_check(settings.delivery, images),
             _prior_search(settings, clock),
         )
         worker = Worker(
@@ -85,22 +86,19 @@ def infer(settings: Settings, stop: threading.Event) -> None:
             work([worker], stop)
 
 
-def _watch(delivery: DeliverySettings) -> ConflictFinder | None:
-    """Return what sees that a draft must be withdrawn, if that is wanted."""
-    from echo_node.dicom.selection.patient_identity import IdentityWatch
-
+def _identity_check(delivery: DeliverySettings, images: ChestImages) -> ConflictFinder | None:
+    """Return the check that withdraws contradicted drafts; None if the settings turn it off."""
     if delivery.withdraw_on == "never":
         return None
-    return IdentityWatch(orders=delivery.withdraw_on == "patient-or-order")
+    return images.identity_check(orders=delivery.withdraw_on == "patient-or-order")
 
 
 def _prior_search(settings: Settings, clock: Any) -> PriorSearch | None:
-    from echo_node.dicom.documents.subject import read_subject
     from echo_node.dicom.priors import prior_finder
     from echo_node.pipeline.priors import PriorSearch
 
     finder = prior_finder(settings.priors, settings.peers, settings.node.ae_title)
-    return PriorSearch(finder, read_subject, clock, settings.priors.time_limit_s) if finder else None
+    return PriorSearch(finder, clock, settings.priors.time_limit_s) if finder else None
 
 
 def _load_generator(model: ModelSettings) -> EchoGenerator:

@@ -18,10 +18,9 @@ def encoder(kind: DocumentKind, settings: Settings) -> ReportEncoder:
         ConfigError: the machine lacks what it needs; the message says what.
     """
     if kind is DocumentKind.ORU_R01:
-        from echo_node.dicom.documents.subject import read_subject
         from echo_node.hl7.oru import OruEncoder
 
-        return OruEncoder(read_subject, settings.node.ae_title)
+        return OruEncoder(settings.node.ae_title)
     from echo_node.dicom.documents.encoders import dicom_encoder
 
     return dicom_encoder(kind)

@@ -1,4 +1,4 @@
-"""What is read, put together: which image of a study, checked by its picture, and the pixels of it.
+"""Composition of the way to the image that is read: selector, identity check, view check and pixels.
 
 Part of the composition root, apart from roles/ because commands need it too.
 """
@@ -7,32 +7,45 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from echo_node.domain.ports import ImageSelector, PixelReader
+from echo_node.dicom.selection.headers import StudyHeaders
+from echo_node.domain.ports import ConflictFinder, ImageSelector, PixelReader
 from echo_node.domain.studies.study import Greyscale
 from echo_node.settings import SelectionSettings
 
 
 @dataclass(frozen=True, slots=True)
 class ChestImages:
-    """The way from a study's instances to the pixels of one.
+    """Everything that leads from a study's instances to the pixels of one image.
 
     Attributes:
         selector: chooses the image.
-        shown: reads it as a viewer shows it; what the selector has looked at is not decoded again.
+        shown: reads the image as a viewer shows it, and decodes it once if the selector looked at it.
+        headers: reads the headers, once for the identity check and the selector.
     """
 
     selector: ImageSelector
     shown: PixelReader
+    headers: StudyHeaders
 
     def reader(self, greyscale: Greyscale) -> PixelReader:
-        """Return what reads the image as a model wants it."""
+        """Return a reader that makes grey values as a model needs them."""
         from echo_node.dicom.image.pixels import DisplayedPixels
 
         return self.shown if greyscale is Greyscale.WINDOW else DisplayedPixels(greyscale)
 
+    def identity_check(self, *, orders: bool) -> ConflictFinder:
+        """Return a check of late images against the drafts of their study.
+
+        Args:
+            orders: whether an accession number that the draft does not know is a conflict too.
+        """
+        from echo_node.dicom.selection.patient_identity import IdentityWatch
+
+        return IdentityWatch(orders=orders, headers=self.headers)
+
 
 def chest_images(settings: SelectionSettings) -> ChestImages:
-    """Return the way by these settings.
+    """Return what the settings of the selection make.
 
     Raises:
         CheckpointError: the view check's weights are absent or broken.
@@ -40,9 +53,10 @@ def chest_images(settings: SelectionSettings) -> ChestImages:
     from echo_node.dicom.image.pixels import DisplayedPixels, KeptPixels
     from echo_node.dicom.selection.selector import ChestImageSelector
 
-    shown = KeptPixels(DisplayedPixels())
+    headers, shown = StudyHeaders(), KeptPixels(DisplayedPixels())
     if settings.view_check == "off":
-        return ChestImages(ChestImageSelector(settings), shown)
+        return ChestImages(ChestImageSelector(settings, headers=headers), shown, headers)
     from echo_node.inference.view_check import ViewCheck
 
-    return ChestImages(ChestImageSelector(settings, shown, ViewCheck.load()), shown)
+    selector = ChestImageSelector(settings, shown, ViewCheck.load(), headers)
+    return ChestImages(selector, shown, headers)

@@ -20,6 +20,7 @@ from echo_node.domain.drafts.draft import Draft
 from echo_node.domain.drafts.report import EncodedDocument, Generation, Report, Sentence
 from echo_node.domain.identifiers import document_uid
 from echo_node.domain.ports import DeliveryOutcome
+from echo_node.domain.studies.attributes import NOT_READ, Attribute, StudyAttributes
 from echo_node.domain.studies.intake import StoreOutcome
 from echo_node.domain.studies.study import (
     GreyImage,
@@ -46,6 +47,7 @@ from echo_node.storage.operations.backup import back_up, restore
 TEXT, PDF, PICTURE, ORU = "basic-text-sr", "encapsulated-pdf", "secondary-capture", "oru-r01"
 DESTINATIONS = {"PACS": (TEXT, PDF), "RIS": (ORU,), "VIEWER": (PDF, PICTURE)}
 KINDS = (TEXT, PDF, PICTURE, ORU)
+ATTRIBUTES = StudyAttributes((Attribute("PatientID", "LO", ("4711",)),))
 
 
 class Form:
@@ -85,7 +87,8 @@ class Node(House):
         self.forms_by_kind = {kind: Form(kind) for kind in KINDS}
         self.drafts_made = 0
         self.sent: list[tuple[str, EncodedDocument]] = []
-        self.form = FormStage(self.forms, self.forms_by_kind.__getitem__)
+        self.described: list[SelectedImage] = []
+        self.form = FormStage(self.forms, self.forms_by_kind.__getitem__, self.describe)
 
     def receive(self, sop: int = 1) -> None:
         instance = received(sop)
@@ -97,10 +100,15 @@ class Node(House):
         stage(self.claim())
 
     model = MODEL
+    attributes = ATTRIBUTES
+
+    def describe(self, image: SelectedImage) -> SelectedImage:
+        self.described.append(image)
+        return replace(image, attributes=ATTRIBUTES)
 
     def select(self, instances: Sequence[StoredInstance]) -> Selection:
         unread = tuple(UnreadImage(each.identity, "older") for each in instances[:-1])
-        return Selection((SelectedImage(instances[-1], "PA"),), unread)
+        return Selection((SelectedImage(instances[-1], "PA", attributes=self.attributes),), unread)
 
     def read(self, image: SelectedImage) -> GreyImage:
         return GreyImage(1, 1, b"\0")
@@ -322,7 +330,39 @@ def test_the_same_images_again_change_nothing(node: Node) -> None:
     assert [row["state"] for row in node.queries.list_jobs()] == [JobState.DONE] * 2
 
 
-def test_what_was_read_must_still_be_there(node: Node) -> None:
+def test_what_an_earlier_version_kept_is_made_from_the_image_as_well(node: Node) -> None:
+    node.attributes = NOT_READ
+    node.receive()
+    failing(node, PDF)
+    node.draft_now()
+    node.forms_by_kind[PDF].error = None
+    for _, delivery_id in node.dead():
+        node.deliveries.release(delivery_id)
+    node.deliver_all()
+    assert node.state() is StudyState.DELIVERED
+    (image,) = node.described
+    assert image.instance.path.is_file()
+    assert node.forms_by_kind[PDF].made[-1].attributes == ATTRIBUTES
+
+
+def test_a_form_is_made_after_the_image_is_removed(node: Node) -> None:
+    node.receive()
+    failing(node, PDF)
+    node.draft_now()
+    node.deliver_all()
+    node.forms_by_kind[PDF].error = None
+    with node.database.write() as session:
+        session.execute(text("UPDATE instances SET removed_at = received_at"))
+    for each in (node.folder / "spool").rglob("*.dcm"):
+        each.unlink()
+    for _, delivery_id in node.dead():
+        node.deliveries.release(delivery_id)
+    node.deliver_all()
+    assert (node.state(), node.described) == (StudyState.DELIVERED, [])
+
+
+def test_what_was_read_must_still_be_there_for_what_an_earlier_version_kept(node: Node) -> None:
+    node.attributes = NOT_READ
     node.receive()
     failing(node, PDF)
     node.draft_now()
@@ -379,6 +419,19 @@ def test_a_backup_holds_what_it_can_be_made_from(
 _TEXT = st.text(st.characters(codec=None))
 
 
+_LEAF = st.builds(
+    Attribute, st.sampled_from(["PatientName", "StudyID"]), st.just("PN"), st.lists(_TEXT).map(tuple)
+)
+_ITEM = st.recursive(
+    st.lists(_LEAF, max_size=3).map(tuple),
+    lambda item: st.tuples(
+        st.builds(
+            Attribute, st.just("RequestAttributesSequence"), st.just("SQ"), st.just(()), st.tuples(item)
+        )
+    ),
+    max_leaves=3,
+)
+_IMAGE_OF_FORMAT_1 = {"sop_instance_uid", "view", "is_view_stated", "looks_mirrored"}
 _PRIOR = st.builds(PriorStudy, st.just("1.2.3"), st.just("20260102"), st.sampled_from([(), ("PA", "AP")]))
 
 
@@ -390,21 +443,37 @@ _PRIOR = st.builds(PriorStudy, st.just("1.2.3"), st.just("20260102"), st.sampled
         Comparison, _TEXT, st.just(10), st.none() | _PRIOR, st.just(1), st.tuples(_TEXT, _TEXT), _TEXT
     ),
     st.booleans(),
+    st.builds(StudyAttributes, _ITEM, st.lists(_ITEM, max_size=2).map(tuple)),
 )
 def test_a_draft_is_kept_to_the_letter(
-    sentences: list[Sentence], reason: str, comparison: Comparison | None, by_its_picture: bool
+    sentences: list[Sentence],
+    reason: str,
+    comparison: Comparison | None,
+    by_its_picture: bool,
+    attributes: StudyAttributes,
 ) -> None:
     report = Report(tuple(sentences), (), "zh", MODEL, Generation("adaptive", 8, 2, 0.25))
     chosen = selection(received(1), received(2))
     unread = (UnreadImage(received(3).identity, reason),)
     images = tuple(
-        replace(each, is_view_stated=not by_its_picture, looks_mirrored=by_its_picture)
+        replace(
+            each,
+            is_view_stated=not by_its_picture,
+            looks_mirrored=by_its_picture,
+            is_orientation_stated=not by_its_picture,
+            attributes=attributes,
+        )
         for each in chosen.images
     )
     at = datetime(2026, 1, 2, tzinfo=UTC)
     draft = Draft(report, Selection(images, unread), "1.2.3.1", 2, at, comparison)
     instances = {each.instance.identity.sop_instance_uid: each.instance for each in chosen.images}
-    assert pending_drafts.decoded(pending_drafts.encoded(draft), instances) == draft
+    kept = pending_drafts.encoded(draft)
+    assert pending_drafts.decoded(kept, instances) == draft
+    assert set(json.loads(kept)["images"][0]) == _IMAGE_OF_FORMAT_1, "an earlier version takes no other"
+    without = {key: value for key, value in json.loads(kept).items() if key != "headers"}
+    earlier = pending_drafts.decoded(json.dumps(without).encode(), instances)
+    assert (earlier.report, earlier.attributes) == (report, NOT_READ)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"format": 1}', b'{"format": 2}'])
@@ -423,5 +492,5 @@ def test_forms_need_no_objects_of_their_own(node: Node) -> None:
     ((_, first), _) = node.dead()
     node.deliveries.release(first)
     job = next(job for job in claimed(node) if job.lease.row_id == first)
-    FormStage(elsewhere, lambda kind: Form(kind))(job)
+    FormStage(elsewhere, lambda kind: Form(kind), node.describe)(job)
     assert node.deliveries.document(job).kind == PDF

@@ -19,7 +19,6 @@ from pydicom.dataset import Dataset
 from support import drafts
 
 from echo_node.dicom.documents.encoders import dicom_encoder
-from echo_node.dicom.documents.subject import read_subject
 from echo_node.dicom.scu.destinations import Destinations
 from echo_node.domain.drafts.draft import BANNER, Draft, compose
 from echo_node.domain.drafts.report import EncodedDocument
@@ -42,7 +41,7 @@ class Made(NamedTuple):
 
     @property
     def paragraphs(self) -> list[str]:
-        content = compose(self.draft, read_subject(self.draft.selection))
+        content = compose(self.draft)
         return [text for section in content.sections for text in section.paragraphs]
 
 
@@ -177,7 +176,7 @@ def test_a_pdf_holds_text_that_can_be_searched(
         assert missing == []
         return
     # Programs disagree on the order of marks and Latin words in it: each letter is there as often as written.
-    name = read_subject(one.draft.selection).patient_name
+    name = one.draft.subject.patient_name
     written = "".join([name, *one.paragraphs])
     assert _arabic_letters(text) == _arabic_letters(written)
 

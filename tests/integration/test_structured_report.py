@@ -76,7 +76,7 @@ def encode(
     comparison: Comparison | None = None,
 ) -> EncodedDocument:
     selection = ChestImageSelector().select([instance_from_file(path) for path in paths])
-    study = selection.images[0].instance.identity.study_instance_uid
+    study = selection.primary.instance.identity.study_instance_uid
     draft = Draft(report, selection, study, 1 if predecessor is None else 2, AT, comparison)
     return StructuredReportEncoder(zone=UTC).encode(draft, predecessor)
 
@@ -172,7 +172,7 @@ def test_phantom_studies_are_read_and_reported(
     selection, shown = read_file(images[0])
     plain = write_study(tmp_path, seed=1, size=256)[0]
     assert shown.pixels == read_file(plain)[1].pixels
-    assert selection.images[0].view == "PA"
+    assert selection.primary.view == "PA"
     path = tmp_path / "sr.dcm"
     path.write_bytes(encode(*images).content)
     assert validators.dciodvfy_errors(path) == []

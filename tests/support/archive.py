@@ -5,8 +5,8 @@ from io import BytesIO
 from pydicom.dataset import Dataset
 from support.radiographs import PLAIN, radiograph, ramp
 
-from echo_node.dicom.documents.subject import subject_of
-from echo_node.domain.drafts.draft import Subject
+from echo_node.dicom.attributes import study_attributes
+from echo_node.domain.drafts.subject import Subject
 
 OURS = "1.2.826.0.1.3680043.9.4"
 """The study that is being drafted."""
@@ -47,4 +47,5 @@ def file(data_set: Dataset) -> bytes:
 
 def subject(**attributes: object) -> Subject:
     """Return what the header of the image that is being drafted from says."""
-    return subject_of(image(StudyInstanceUID=OURS, StudyDate="20260601", StudyTime="120000", **attributes))
+    header = image(StudyInstanceUID=OURS, StudyDate="20260601", StudyTime="120000", **attributes)
+    return Subject.of(study_attributes(header))

@@ -101,7 +101,7 @@ def image(target: Path, language: str = "en", header: str = "whole") -> Path:
 def draft_of(path: Path, words: Report | None = None, **changes: Any) -> Draft:
     """Return a draft of one image."""
     selection = ChestImageSelector().select([instance_from_file(path)])
-    study = selection.images[0].instance.identity.study_instance_uid
+    study = selection.primary.instance.identity.study_instance_uid
     made: dict[str, Any] = {"revision": 1, "at": AT, **changes}
     return Draft(words or report(), selection, study, **made)
 

@@ -57,7 +57,7 @@ class Export:
         Raises:
             PermanentError: it cannot be exported; the message is the reason.
         """
-        chosen = ChestImageSelector(EVERY_CHEST).select(study.instances).images[0]
+        chosen = ChestImageSelector(EVERY_CHEST).select(study.instances).primary
         identity = read_identity(chosen.instance.path)
         if identity.burned_in:
             raise PermanentError("the header says that identifying text is burned into the image")

@@ -54,7 +54,7 @@ def read_image(path: Path, view: str) -> tuple[GreyImage, str]:
         return read_picture(path), stated
     configure_libraries()
     selection, image = read_file(path, EVERY_CHEST)
-    return image, selection.images[0].view
+    return image, selection.primary.view
 
 
 def frontal(view: str) -> str:

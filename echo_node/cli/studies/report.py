@@ -97,7 +97,7 @@ class _Reader:
         selection = source if isinstance(source, Selection) else None
         if sr and selection is None:
             return _Result(file, error="a picture names no patient and no study: --sr needs a DICOM file")
-        view = selection.images[0].view if selection else None
+        view = selection.primary.view if selection else None
         generator = self.generator
         try:
             image = self._shown(source) if isinstance(source, Selection) else source
@@ -134,13 +134,13 @@ class _Reader:
         Raises:
             PermanentError: it cannot be decoded or shown.
         """
-        return self._images.reader(self.generator.greyscale).read(selection.images[0])
+        return self._images.reader(self.generator.greyscale).read(selection.primary)
 
     def _write(self, report: Report, selection: Selection, target: Path) -> None:
         from echo_node.domain.drafts.draft import Draft
         from echo_node.wiring.destinations import encoder
 
-        study_instance_uid = selection.images[0].instance.identity.study_instance_uid
+        study_instance_uid = selection.primary.instance.identity.study_instance_uid
         draft = Draft(report, selection, study_instance_uid, revision=1, at=datetime.now(UTC))
         document = encoder(self._kind, self._settings).encode(draft)
         try:

@@ -16,17 +16,17 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from echo_node import __version__, codes
-from echo_node.dicom.attributes import take_over, zone_of
+from echo_node.dicom.attributes import take_over
 from echo_node.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, series_uid
 from echo_node.domain.drafts.draft import (
     BANNER,
     DEMONSTRATION_NOTICE,
     MANUFACTURER,
     SHORT_DIGEST,
-    Code,
     Draft,
 )
 from echo_node.domain.drafts.report import EncodedDocument, ModelIdentity
+from echo_node.domain.drafts.subject import Code
 from echo_node.domain.identifiers import document_uid
 from echo_node.settings import DocumentKind
 
@@ -36,7 +36,6 @@ FIRST_SERIES_NUMBER = 9901
 
 def begin(
     draft: Draft,
-    header: Dataset,
     kind: DocumentKind,
     *,
     sop_class_uid: str,
@@ -47,7 +46,6 @@ def begin(
 
     Args:
         draft: what it is made from.
-        header: of the image that was read.
         kind: which form it is.
         sop_class_uid: of the form.
         modality: of its series.
@@ -57,7 +55,7 @@ def begin(
     inputs = [each.instance.identity.sop_instance_uid for each in draft.selection.images]
     document = Dataset()
     document.SpecificCharacterSet = "ISO_IR 192"
-    take_over(header, document)
+    take_over(draft.attributes, document)
     document.StudyInstanceUID = study
     document.Modality = modality
     document.SeriesInstanceUID = series_uid(study, model.digest, kind)
@@ -67,7 +65,7 @@ def begin(
     document.SOPClassUID = sop_class_uid
     document.SOPInstanceUID = document_uid(study, draft.revision, model.digest, kind, inputs)
     document.InstanceNumber = draft.revision
-    date(document, draft.at.astimezone(zone_of(header) or zone))
+    date(document, draft.at.astimezone(draft.attributes.zone or zone))
     return document
 
 

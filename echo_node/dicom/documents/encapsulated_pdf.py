@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydicom.uid import EncapsulatedPDFStorage
 
 from echo_node import codes
-from echo_node.dicom.attributes import zone_of
 from echo_node.dicom.documents import draft_object
 from echo_node.dicom.documents.fonts import Family, find_fonts
 from echo_node.dicom.documents.page import Paragraph, Style, drawing, lines, paragraphs
-from echo_node.dicom.header import read_header
 from echo_node.domain.drafts.draft import BANNER, MANUFACTURER, Draft
 from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.errors import ConfigError
@@ -78,9 +76,8 @@ class EncapsulatedPdfEncoder:
         """
         from fpdf.errors import FPDFException
 
-        header = read_header(draft.selection.images[0].instance.path)
         document = draft_object.begin(
-            draft, header, self.kind, sop_class_uid=EncapsulatedPDFStorage, modality="DOC", zone=self._zone
+            draft, self.kind, sop_class_uid=EncapsulatedPDFStorage, modality="DOC", zone=self._zone
         )
         document.ConversionType = "WSD"
         document.AcquisitionDateTime = ""
@@ -91,8 +88,8 @@ class EncapsulatedPdfEncoder:
         document.ConceptNameCodeSequence = [draft_object.code_item(title)]
         document.SourceInstanceSequence = draft_object.source_references(draft)
         document.MIMETypeOfEncapsulatedDocument = "application/pdf"
-        made_at = draft.at.astimezone(zone_of(header) or self._zone)
-        text = paragraphs(draft, header, self._zone)
+        made_at = draft.at.astimezone(draft.attributes.zone or self._zone)
+        text = paragraphs(draft, self._zone)
         with drawing("the PDF of the draft", FPDFException):
             pdf = _pdf(text, draft.report.language, made_at)
         document.EncapsulatedDocumentLength = len(pdf)

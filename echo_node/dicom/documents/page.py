@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from enum import Enum, auto
 
-from pydicom.dataset import Dataset
-
 from echo_node import codes
 from echo_node.dicom.documents.fonts import MISSING, Family, Fonts, find_fonts
-from echo_node.dicom.documents.subject import subject_of
-from echo_node.domain.drafts.draft import Draft, SectionName, Subject, compose, printable
+from echo_node.domain.drafts.draft import Draft, SectionName, compose, printable
+from echo_node.domain.drafts.subject import Subject
 from echo_node.domain.drafts.words import Words, words_of
 from echo_node.errors import PermanentError
 
@@ -73,16 +71,15 @@ class Paragraph:
     is_right_to_left: bool = False
 
 
-def paragraphs(draft: Draft, header: Dataset, zone: tzinfo | None) -> list[Paragraph]:
+def paragraphs(draft: Draft, zone: tzinfo | None) -> list[Paragraph]:
     """Return the page's paragraphs, the banner left out: it heads every page.
 
     Args:
         draft: what it says.
-        header: of the image that was read.
         zone: of dates and times where the header states none; the machine's if None.
     """
-    subject = subject_of(header)
-    content, fonts = compose(draft, subject), find_fonts(draft.report.language)
+    subject = draft.subject
+    content, fonts = compose(draft), find_fonts(draft.report.language)
     words = words_of(draft.report.language)
     made_at = draft.at.astimezone(subject.zone or zone)
     set_ = [_set(Style.IDENTITY, line, fonts) for line in _identity(subject, made_at, words)]

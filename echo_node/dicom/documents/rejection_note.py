@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import KeyObjectSelectionDocumentStorage
 
 from echo_node import __version__
-from echo_node.dicom.attributes import requests, take_over, zone_of
+from echo_node.dicom.attributes import requests, study_attributes, take_over
 from echo_node.dicom.documents import draft_object
 from echo_node.dicom.documents.sr_codes import concept
 from echo_node.dicom.header import read_header, text
@@ -53,7 +53,7 @@ class RejectionNoteEncoder:
             PermanentError: a draft cannot be read.
         """
         headers = [read_header(io.BytesIO(each.content)) for each in rejected.documents]
-        newest, study = headers[-1], rejected.documents[-1].study_instance_uid
+        newest, study = study_attributes(headers[-1]), rejected.documents[-1].study_instance_uid
         uids = sorted(each.sop_instance_uid for each in rejected.documents)
         title = concept("rejection", rejected.reason)
         note = Dataset()
@@ -71,7 +71,7 @@ class RejectionNoteEncoder:
         note.SOPClassUID = KeyObjectSelectionDocumentStorage
         note.SOPInstanceUID = derived_uid("rejection note", [study, rejected.reason, *uids])
         note.InstanceNumber = max(int(header.get("InstanceNumber") or 1) for header in headers)
-        draft_object.date(note, rejected.at.astimezone(zone_of(newest) or self._zone))
+        draft_object.date(note, rejected.at.astimezone(newest.zone or self._zone))
         if orders := requests(newest, study):
             note.ReferencedRequestSequence = orders
         listed = list(zip(rejected.documents, headers, strict=True))

@@ -16,7 +16,6 @@ from pydicom.uid import SecondaryCaptureImageStorage
 from echo_node.dicom.documents import draft_object
 from echo_node.dicom.documents.fonts import Family, find_fonts
 from echo_node.dicom.documents.page import Paragraph, Style, drawing, lines, paragraphs
-from echo_node.dicom.header import read_header
 from echo_node.domain.drafts.draft import BANNER, Draft
 from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.errors import ConfigError, PermanentError
@@ -78,10 +77,8 @@ class SecondaryCaptureEncoder:
             PermanentError: the header of the image that was read cannot be read any more, or the text is
                 too long for a picture or cannot be drawn.
         """
-        header = read_header(draft.selection.images[0].instance.path)
         document = draft_object.begin(
             draft,
-            header,
             self.kind,
             sop_class_uid=SecondaryCaptureImageStorage,
             modality="OT",
@@ -94,7 +91,7 @@ class SecondaryCaptureEncoder:
         document.SourceImageSequence = draft_object.source_references(draft)
         document.PatientOrientation = ""
         document.BodyPartExamined = "CHEST"
-        text = paragraphs(draft, header, self._zone)
+        text = paragraphs(draft, self._zone)
         with drawing("the picture of the draft"):
             page = _picture(text)
         document.SamplesPerPixel = 1

@@ -21,7 +21,6 @@ from pydicom.uid import (
 from echo_node.dicom.attributes import requests
 from echo_node.dicom.documents import draft_object
 from echo_node.dicom.documents.draft_object import sop_reference, study_item
-from echo_node.dicom.documents.subject import subject_of
 from echo_node.dicom.documents.tid_1500 import measurement_tree
 from echo_node.dicom.documents.tid_2000 import content_tree
 from echo_node.dicom.header import read_header, text
@@ -60,18 +59,17 @@ class StructuredReportEncoder:
             PermanentError: the header of the image that was read cannot be read any more.
         """
         selection, study = draft.selection, draft.study_instance_uid
-        header = read_header(selection.images[0].instance.path)
         document = draft_object.begin(
-            draft, header, self.kind, sop_class_uid=self._sop_class_uid, modality="SR", zone=self._zone
+            draft, self.kind, sop_class_uid=self._sop_class_uid, modality="SR", zone=self._zone
         )
         document.ReferencedPerformedProcedureStepSequence = []
         _describe_state(document)
-        if orders := requests(header, study):
+        if orders := requests(draft.attributes, study):
             document.ReferencedRequestSequence = orders
         document.CurrentRequestedProcedureEvidenceSequence = [_evidence(study, selection)]
         if predecessor is not None:
             document.PredecessorDocumentsSequence = [_reference_to(predecessor)]
-        content = compose(draft, subject_of(header))
+        content = compose(draft)
         document.update(self._tree(content, draft.report.model, selection.images))
         return draft_object.finish(document, self.kind)
 

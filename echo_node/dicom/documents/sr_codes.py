@@ -5,7 +5,7 @@ from __future__ import annotations
 from highdicom.sr import CodedConcept
 
 from echo_node import codes
-from echo_node.domain.drafts.draft import Code
+from echo_node.domain.drafts.subject import Code
 
 
 def concept(group: str, name: str) -> CodedConcept:

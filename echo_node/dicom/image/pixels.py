@@ -124,7 +124,7 @@ def read_file(
         PermanentError: it is not a whole DICOM file, or its pixel data cannot be decoded.
     """
     selection = select_file(path, settings)
-    return selection, DisplayedPixels(greyscale).read(selection.images[0])
+    return selection, DisplayedPixels(greyscale).read(selection.primary)
 
 
 def _square(grey: NDArray[np.uint8], data_set: Dataset) -> NDArray[np.uint8]:

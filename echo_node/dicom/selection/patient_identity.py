@@ -7,16 +7,17 @@ messages say which attribute differs, and never its value.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from pydicom.dataset import Dataset
 
-from echo_node.dicom.attributes import requests
+from echo_node.dicom.attributes import study_attributes
 from echo_node.dicom.header import read_header, text
+from echo_node.dicom.selection.headers import StudyHeaders
+from echo_node.domain.studies.attributes import text_of
 from echo_node.domain.studies.person_name import comparable_group
 from echo_node.domain.studies.study import StoredInstance
 from echo_node.domain.work.withdrawal import Conflict, RejectionReason, Standing
-from echo_node.errors import PermanentError
 
 _IDENTITY = {
     "PatientID": "the patient ID",
@@ -40,10 +41,12 @@ class IdentityWatch:
 
     Args:
         orders: whether an accession number that the draft does not know is a conflict too.
+        headers: reads the headers; shared with the selector.
     """
 
-    def __init__(self, *, orders: bool = True) -> None:
+    def __init__(self, *, orders: bool = True, headers: StudyHeaders | None = None) -> None:
         self._orders = orders
+        self._headers = headers or StudyHeaders()
 
     def find(self, instances: Sequence[StoredInstance], standing: Standing) -> Conflict | None:
         """Return what the images of a study contradict each other, or a standing draft, in.
@@ -54,7 +57,11 @@ class IdentityWatch:
         drafts = [
             read_header(io.BytesIO(document.content)) for document in standing.documents if document.is_dicom
         ]
-        images = list(_readable(instances))
+        images = [
+            (instance.identity.sop_instance_uid, header)
+            for instance, header in zip(instances, self._headers.read(instances), strict=True)
+            if isinstance(header, Dataset)
+        ]
         if name := patient_difference([*drafts, *(header for _, header in images)]):
             return Conflict(
                 RejectionReason.PATIENT_SAFETY,
@@ -76,16 +83,6 @@ class IdentityWatch:
         return None
 
 
-def _readable(instances: Iterable[StoredInstance]) -> Iterable[tuple[str, Dataset]]:
-    for instance in instances:
-        try:
-            header = read_header(instance.path)
-        except PermanentError:
-            continue
-        if text(header, "SOPInstanceUID") == instance.identity.sop_instance_uid:
-            yield instance.identity.sop_instance_uid, header
-
-
 def _comparable(header: Dataset, keyword: str) -> str:
     """Return a value without what systems write differently for the same patient."""
     value = text(header, keyword)
@@ -100,4 +97,5 @@ def _accession_number(header: Dataset) -> str:
 
 def _accession_numbers(header: Dataset) -> set[str]:
     """Return the study's accession number as an image has it, and those of its requests."""
-    return {_accession_number(header), *map(_accession_number, requests(header, ""))}
+    ordered = study_attributes(header).requests
+    return {_accession_number(header), *(text_of(each, "AccessionNumber").casefold() for each in ordered)}

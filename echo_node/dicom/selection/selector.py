@@ -16,10 +16,11 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from echo_node.dicom.contexts import contexts
-from echo_node.dicom.header import PARSE_ERRORS, read_header, text
+from echo_node.dicom.header import PARSE_ERRORS, text
 from echo_node.dicom.image.orientation import is_turned, patient_orientation
 from echo_node.dicom.selection.age import age_in_years
 from echo_node.dicom.selection.body_part import why_not_chest
+from echo_node.dicom.selection.headers import StudyHeaders, described
 from echo_node.dicom.selection.patient_identity import patient_difference
 from echo_node.dicom.selection.rules import FRONTAL, PA
 from echo_node.dicom.selection.view import frontal_view
@@ -83,6 +84,7 @@ class ChestImageSelector:
         settings: what else may not be read.
         reader: shows an image to *check*.
         check: says what the picture looks like; without it headers alone decide.
+        headers: reads the headers; shared with the identity check.
     """
 
     def __init__(
@@ -90,8 +92,10 @@ class ChestImageSelector:
         settings: SelectionSettings = DEFAULTS,
         reader: PixelReader | None = None,
         check: AppearanceCheck | None = None,
+        headers: StudyHeaders | None = None,
     ) -> None:
         self._settings = settings
+        self._headers = headers or StudyHeaders()
         self._look = None
         if reader is not None and check is not None and settings.view_check != "off":
             self._look = lambda image: check.look(reader.read(image))
@@ -105,11 +109,11 @@ class ChestImageSelector:
         """
         unread: list[UnreadImage] = []
         headers: list[tuple[StoredInstance, Dataset]] = []
-        for instance in instances:
-            try:
-                headers.append((instance, _header_of(instance)))
-            except PermanentError as error:
-                unread.append(UnreadImage(instance.identity, str(error)))
+        for instance, header in zip(instances, self._headers.read(instances), strict=True):
+            if isinstance(header, PermanentError):
+                unread.append(UnreadImage(instance.identity, str(header)))
+            else:
+                headers.append((instance, header))
         _check_one_patient([header for _, header in headers])
         candidates: list[_Candidate] = []
         for instance, header in headers:
@@ -140,6 +144,7 @@ class ChestImageSelector:
         """
         instance, view = candidate.instance, candidate.view
         image = SelectedImage(instance, view or FRONTAL, is_view_stated=view is not None)
+        image = described(image, candidate.header)
         if self._look is None:
             return image
         try:
@@ -179,18 +184,6 @@ class ChestImageSelector:
         if age is not None and age < least:
             raise NotEligible(f"the patient is younger than {least} years")
         return view
-
-
-def _header_of(instance: StoredInstance) -> Dataset:
-    """Return the header of a stored instance.
-
-    Raises:
-        PermanentError: the file cannot be read, or is damaged: pydicom returns what is left of such a one.
-    """
-    header = read_header(instance.path)
-    if text(header, "SOPInstanceUID") != instance.identity.sop_instance_uid:
-        raise PermanentError("the file is damaged: it is not the instance that was received")
-    return header
 
 
 def _check_kind(instance: StoredInstance, header: Dataset) -> None:

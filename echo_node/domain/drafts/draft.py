@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from echo_node import __version__
 from echo_node.domain.drafts.comparison import Comparison
 from echo_node.domain.drafts.report import Band, EncodedDocument, ModelIdentity, Report, Sentence
+from echo_node.domain.drafts.subject import Subject
 from echo_node.domain.drafts.words import ENGLISH, Words, words_of
+from echo_node.domain.studies.attributes import StudyAttributes
 from echo_node.domain.studies.study import SelectedImage, Selection, UnreadImage
 
 MANUFACTURER = "echo-node"
@@ -53,6 +55,16 @@ class Draft:
     at: datetime
     comparison: Comparison | None = None
 
+    @property
+    def attributes(self) -> StudyAttributes:
+        """Attributes of patient, study and requests that its documents repeat."""
+        return self.selection.primary.attributes
+
+    @property
+    def subject(self) -> Subject:
+        """The patient and the orders of the study."""
+        return Subject.of(self.attributes)
+
 
 @dataclass(frozen=True, slots=True)
 class Unmade:
@@ -80,60 +92,6 @@ class UnmadeForm:
     kind: str
     draft: Draft
     predecessor: EncodedDocument | None
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """A coded concept: value, coding scheme, meaning."""
-
-    value: str
-    scheme: str
-    meaning: str
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One request that the images were made for; what its header does not say is empty."""
-
-    accession_number: str = field(default="", repr=False)
-    placer_number: str = field(default="", repr=False)
-    filler_number: str = field(default="", repr=False)
-    procedure_id: str = field(default="", repr=False)
-    procedure_description: str = field(default="", repr=False)
-    procedure_code: Code | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """Whose images they are, by the header of the image read: patient data, empty where it is silent.
-
-    Attributes:
-        patient_name: DICOM's person name (PS3.5 6.2.1): up to three component groups, `=` between them.
-        patient_id: the identifier.
-        issuer_of_patient_id: who gave it.
-        birth_date: DICOM's date, YYYYMMDD.
-        sex: DICOM's code.
-        referring_physician: a person name.
-        study_date: DICOM's date.
-        study_time: DICOM's time.
-        study_description: in the sender's words.
-        orders: at least one.
-        zone: what the dates and times of the image are in; None if it does not say.
-        is_oriented: whether it says which side is left.
-    """
-
-    patient_name: str = field(repr=False)
-    patient_id: str = field(repr=False)
-    issuer_of_patient_id: str = field(repr=False)
-    birth_date: str = field(repr=False)
-    sex: str = field(repr=False)
-    referring_physician: str = field(repr=False)
-    study_date: str = field(repr=False)
-    study_time: str = field(repr=False)
-    study_description: str = field(repr=False)
-    orders: tuple[Order, ...] = field(repr=False)
-    zone: tzinfo | None
-    is_oriented: bool
 
 
 class SectionName(StrEnum):
@@ -168,14 +126,14 @@ class Content:
         return self.language.partition("-")[0].lower() in _RIGHT_TO_LEFT
 
 
-def compose(draft: Draft, subject: Subject) -> Content:
-    """Return what every document of this draft says."""
+def compose(draft: Draft) -> Content:
+    """Return the content of every document of this draft."""
     report, selection = draft.report, draft.selection
     words = words_of(report.language)
     findings = _sentences(report.findings, words) or (words.no_findings,)
     impression = _sentences(report.impression, words) or (words.no_impression,)
     prior = draft.comparison.paragraphs(words) if draft.comparison else ()
-    unstated = () if subject.is_oriented else (words.unstated_orientation,)
+    unstated = () if selection.primary.is_orientation_stated else (words.unstated_orientation,)
     procedure = (
         *_what_was_read(report, selection.images, words),
         *_of_comparisons(report, words),

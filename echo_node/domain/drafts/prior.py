@@ -10,7 +10,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from echo_node.domain.drafts.draft import Subject
+from echo_node.domain.drafts.subject import Subject
 from echo_node.domain.studies.person_name import comparable_group
 
 _STAND_FOR_OTHERS = frozenset("*?\\")  # wild cards (PS3.4 C.2.2.2.4), and what separates values

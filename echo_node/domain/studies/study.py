@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from echo_node.domain.studies.attributes import NOT_READ, StudyAttributes
+
 
 @dataclass(frozen=True, slots=True)
 class InstanceIdentity:
@@ -87,21 +89,28 @@ class GreyImage:
 
 @dataclass(frozen=True, slots=True)
 class SelectedImage:
-    """The image that the draft is made from, and the view that it shows ('PA', 'AP').
+    """An image that the model reads, with everything that the forms of a draft say about it.
 
-    `is_view_stated` is false where the picture alone told the view; `looks_mirrored` is true where the heart
-    seems to lie on the patient's right.
+    Attributes:
+        instance: the stored image.
+        view: its view: `PA`, `AP`, or `frontal` if neither is known.
+        is_view_stated: whether the header states the view; false if the view check recognised it.
+        looks_mirrored: whether the heart seems to be on the patient's right.
+        is_orientation_stated: whether the header states which side is left.
+        attributes: attributes of its header that documents repeat.
     """
 
     instance: StoredInstance
     view: str
     is_view_stated: bool = True
     looks_mirrored: bool = False
+    is_orientation_stated: bool = True
+    attributes: StudyAttributes = field(default=NOT_READ, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadImage:
-    """An image of the study that the model does not look at, and why, in words for a radiologist."""
+    """An image of the study that the model does not read, and the reason, in words for a radiologist."""
 
     identity: InstanceIdentity
     reason: str
@@ -109,7 +118,12 @@ class UnreadImage:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which images of a study are read and which are left."""
+    """Images of a study that the model reads, at least one, and images that it does not."""
 
     images: tuple[SelectedImage, ...]
     unread: tuple[UnreadImage, ...]
+
+    @property
+    def primary(self) -> SelectedImage:
+        """The image that stands for the study: documents take patient, study and order from it."""
+        return self.images[0]

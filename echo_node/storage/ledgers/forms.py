@@ -7,13 +7,15 @@ names the kept draft instead of a file of its own until it is made; then it neve
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from sqlalchemy import select, update
 
-from echo_node.domain.drafts.draft import UnmadeForm
+from echo_node.domain.drafts.draft import Draft, UnmadeForm
 from echo_node.domain.drafts.report import EncodedDocument
+from echo_node.domain.studies.attributes import NOT_READ
 from echo_node.domain.work.job import DeliveryJob
 from echo_node.errors import PermanentError
 from echo_node.storage.database.engine import Database
@@ -55,22 +57,22 @@ class Forms:
                 select(Instance).where(
                     Instance.study_id == row.study_id,
                     Instance.sop_instance_uid.in_(row.input_sop_instance_uids),
-                    Instance.removed_at.is_(None),
                 )
             ).all()
             session.expunge_all()
         content = self._outbox.read(row.kept_path, row.kept_sha256)
-        if len(images) < len(row.input_sop_instance_uids):
-            raise PermanentError(f"{row.kind} cannot be made any more: the images that were read are removed")
         predecessor = predecessor_of(
             self._database, self._outbox, row.study_id, uid, revision=row.revision, kind=row.kind
         )
+        draft = _draft(content, uid, images, [Path(image.path) for image in images])
+        if draft.attributes != NOT_READ:
+            yield UnmadeForm(row.kind, draft, predecessor)
+            return
+        # An earlier program version stored the draft: the image's header must be read again.
+        if any(image.removed_at is not None for image in images):
+            raise PermanentError(f"{row.kind} cannot be made any more: the images that were read are removed")
         with self._objects.local_paths([image.path for image in images]) as paths:
-            instances = {
-                image.sop_instance_uid: stored_instance(image, uid, path)
-                for image, path in zip(images, paths, strict=True)
-            }
-            yield UnmadeForm(row.kind, pending_drafts.decoded(content, instances), predecessor)
+            yield UnmadeForm(row.kind, _draft(content, uid, images, paths), predecessor)
 
     def store(self, job: DeliveryJob, document: EncodedDocument) -> None:
         """Make the document durable; if another worker was faster, that one's stays."""
@@ -106,3 +108,14 @@ class Forms:
             )
             others = session.scalar(select(Document.id).where(Document.kept_path == kept).limit(1))
             return True, None if others else kept
+
+
+def _draft(
+    content: bytes, study_instance_uid: str, images: Sequence[Instance], paths: Sequence[Path]
+) -> Draft:
+    """Return a stored draft of images whose files are at *paths*."""
+    instances = {
+        image.sop_instance_uid: stored_instance(image, study_instance_uid, path)
+        for image, path in zip(images, paths, strict=True)
+    }
+    return pending_drafts.decoded(content, instances)

@@ -1,6 +1,8 @@
-"""A draft as a file, kept while one of its forms could not be made: patient data, as the forms are.
+"""A pending draft as a file, stored until its last form is made: patient data, as the forms are.
 
-The images that were read are named by their UIDs; whoever makes the form has their files at hand.
+The file names the images that were read by their UIDs, and contains the attributes that documents
+repeat (`headers`). Earlier program versions neither write nor read `headers`: they read the header of
+the image's file. Both read each other's files, so that a fleet can be upgraded machine by machine.
 """
 
 from __future__ import annotations
@@ -9,11 +11,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from echo_node.domain.drafts.comparison import Comparison, PriorStudy
 from echo_node.domain.drafts.draft import Draft
 from echo_node.domain.drafts.report import Generation, ModelIdentity, Report, Sentence
+from echo_node.domain.studies.attributes import Attribute, AttributeItem, StudyAttributes
 from echo_node.domain.studies.study import (
     InstanceIdentity,
     SelectedImage,
@@ -40,6 +43,10 @@ def encoded(draft: Draft) -> bytes:
             }
             for each in draft.selection.images
         ],
+        "headers": [
+            {"is_orientation_stated": each.is_orientation_stated, "attributes": asdict(each.attributes)}
+            for each in draft.selection.images
+        ],
         "unread": [asdict(each) for each in draft.selection.unread],
         "study_instance_uid": draft.study_instance_uid,
         "revision": draft.revision,
@@ -63,7 +70,11 @@ def decoded(content: bytes, instances: Mapping[str, StoredInstance]) -> Draft:
         kept = json.loads(content)
         if kept["format"] != _FORMAT:
             raise PermanentError("the draft was kept by a newer program: use that")
-        images = [SelectedImage(instances[each.pop("sop_instance_uid")], **each) for each in kept["images"]]
+        headers = kept.get("headers") or [{}] * len(kept["images"])
+        images = [
+            SelectedImage(instances[image.pop("sop_instance_uid")], **image, **_header(header))
+            for image, header in zip(kept["images"], headers, strict=True)
+        ]
         unread = [
             UnreadImage(InstanceIdentity(**each["identity"]), each["reason"]) for each in kept["unread"]
         ]
@@ -77,6 +88,31 @@ def decoded(content: bytes, instances: Mapping[str, StoredInstance]) -> Draft:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise PermanentError(f"the kept draft cannot be used ({type(error).__name__})") from error
+
+
+class _Header(TypedDict, total=False):
+    is_orientation_stated: bool
+    attributes: StudyAttributes
+
+
+def _header(kept: dict[str, Any]) -> _Header:
+    """Return what the file contains of an image's header; nothing if an earlier version wrote it."""
+    if not kept:
+        return {}
+    attributes = kept["attributes"]
+    return {
+        "is_orientation_stated": kept["is_orientation_stated"],
+        "attributes": StudyAttributes(
+            _item(attributes["patient_and_study"]), tuple(map(_item, attributes["requests"]))
+        ),
+    }
+
+
+def _item(kept: list[dict[str, Any]]) -> AttributeItem:
+    return tuple(
+        Attribute(each["keyword"], each["vr"], tuple(each["values"]), tuple(map(_item, each["items"])))
+        for each in kept
+    )
 
 
 def _comparison(kept: dict[str, Any] | None) -> Comparison | None:

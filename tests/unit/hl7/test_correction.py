@@ -9,7 +9,6 @@ import pytest
 from support import drafts
 from support.mllp import unescaped
 
-from echo_node.dicom.documents.subject import read_subject
 from echo_node.domain.drafts.draft import BANNER, compose
 from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.work.withdrawal import NoteKind, Rejected, RejectionReason
@@ -33,7 +32,7 @@ def fields(content: bytes, name: str) -> list[dict[int, str]]:
 @pytest.mark.parametrize("header", drafts.HEADERS)
 def test_it_is_the_message_again_without_its_text(tmp_path: Path, language: str, header: str) -> None:
     draft = drafts.draft_of(drafts.image(tmp_path / "x.dcm", language, header), drafts.report(language))
-    sent = OruEncoder(read_subject, "ECHO_NODE", zone=UTC).encode(draft)
+    sent = OruEncoder("ECHO_NODE", zone=UTC).encode(draft)
     note = CorrectionEncoder(zone=UTC).encode(rejected(sent))
     assert note.kind == NoteKind.ORU_R01_WITHDRAWAL
     assert not note.is_dicom
@@ -49,17 +48,13 @@ def test_it_is_the_message_again_without_its_text(tmp_path: Path, language: str,
         assert now[5] == (was[5] if was[2] == "HD" else "")
         assert (was[11], now[11]) == ("P", "W")
     said = {unescaped(value) for _, found in parsed(note.content) for value in found.values()}
-    written = [
-        text
-        for section in compose(draft, read_subject(draft.selection)).sections
-        for text in section.paragraphs
-    ]
+    written = [text for section in compose(draft).sections for text in section.paragraphs]
     assert not [text for text in [BANNER, *written] if text in said]
     assert "Rejected for Patient Safety Reasons" in fields(note.content, "NTE")[0][3]
 
 
 def test_what_is_only_too_old_is_deleted_and_the_rest_was_wrong(tmp_path: Path) -> None:
-    sent = OruEncoder(read_subject, "ECHO_NODE").encode(drafts.draft_of(drafts.image(tmp_path / "x.dcm")))
+    sent = OruEncoder("ECHO_NODE").encode(drafts.draft_of(drafts.image(tmp_path / "x.dcm")))
     for reason in RejectionReason:
         note = CorrectionEncoder().encode(rejected(sent, reason))
         expected = "D" if reason is RejectionReason.RETENTION else "W"
@@ -67,7 +62,7 @@ def test_what_is_only_too_old_is_deleted_and_the_rest_was_wrong(tmp_path: Path) 
 
 
 def test_the_same_withdrawal_is_the_same_message_and_another_is_another(tmp_path: Path) -> None:
-    sent = OruEncoder(read_subject, "ECHO_NODE").encode(drafts.draft_of(drafts.image(tmp_path / "x.dcm")))
+    sent = OruEncoder("ECHO_NODE").encode(drafts.draft_of(drafts.image(tmp_path / "x.dcm")))
     encoder = CorrectionEncoder(zone=UTC)
     assert encoder.encode(rejected(sent)) == encoder.encode(rejected(sent))
     notes = [encoder.encode(rejected(sent, reason)) for reason in RejectionReason]

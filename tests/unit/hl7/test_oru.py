@@ -14,7 +14,6 @@ from hl7apy.validation import Validator
 from support import drafts
 from support.mllp import unescaped
 
-from echo_node.dicom.documents.subject import read_subject
 from echo_node.domain.drafts.draft import BANNER, Draft, compose
 from echo_node.hl7.oru import OruEncoder
 
@@ -25,7 +24,7 @@ def draft(folder: Path, language: str = "en", header: str = "whole") -> Draft:
 
 
 def encoded(made: Draft) -> str:
-    return OruEncoder(read_subject, "ECHO_NODE", zone=UTC).encode(made).content.decode()
+    return OruEncoder("ECHO_NODE", zone=UTC).encode(made).content.decode()
 
 
 def segments(text: str, name: str) -> list[list[str]]:
@@ -50,7 +49,7 @@ class TestEveryLanguageAndHeader:
     def test_says_what_the_other_forms_say(self, language: str, header: str, tmp_path: Path) -> None:
         made = draft(tmp_path, language, header)
         said = [unescaped(fields[5]) for fields in segments(encoded(made), "OBX") if fields[2] == "FT"]
-        content = compose(made, read_subject(made.selection))
+        content = compose(made)
         assert said == [BANNER, *(text for section in content.sections for text in section.paragraphs)]
 
     def test_is_preliminary_throughout(self, language: str, header: str, tmp_path: Path) -> None:
@@ -104,7 +103,7 @@ def test_where_nothing_is_known_the_order_is_still_there(tmp_path: Path) -> None
 
 def test_the_same_draft_is_the_same_message_and_a_new_revision_is_another(tmp_path: Path) -> None:
     made = draft(tmp_path)
-    encoder = OruEncoder(read_subject, "ECHO_NODE", zone=timezone(timedelta(hours=9)))
+    encoder = OruEncoder("ECHO_NODE", zone=timezone(timedelta(hours=9)))
     first = encoder.encode(made)
     assert encoder.encode(made) == first
     assert not first.is_dicom

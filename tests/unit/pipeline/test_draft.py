@@ -8,9 +8,11 @@ from support.house import House
 from support.studies import MODEL, document, received, selection
 
 from echo_node.domain.drafts.comparison import Comparison
-from echo_node.domain.drafts.draft import Draft, Order, Subject
+from echo_node.domain.drafts.draft import Draft
 from echo_node.domain.drafts.report import EncodedDocument, Generation, Report, Sentence
+from echo_node.domain.drafts.subject import Order, Subject
 from echo_node.domain.ports import DeliveryOutcome
+from echo_node.domain.studies.attributes import Attribute, StudyAttributes
 from echo_node.domain.studies.study import GreyImage, SelectedImage, Selection, StoredInstance
 from echo_node.domain.work.lifecycle import StudyState
 from echo_node.domain.work.withdrawal import Conflict, RejectionReason, Standing
@@ -27,8 +29,13 @@ from echo_node.storage.objects.remote import RemoteObjects
 from echo_node.storage.objects.store import ObjectStore
 from echo_node.storage.queues.deliveries import DeliveryQueue
 
-SUBJECT = Subject(
-    "", "4711", "", "19600229", "", "", "20260601", "", "", (Order(),), zone=None, is_oriented=True
+SUBJECT = Subject("", "4711", "", "19600229", "", "", "20260601", "", "", (Order(),), zone=None)
+ATTRIBUTES = StudyAttributes(
+    (
+        Attribute("PatientID", "LO", ("4711",)),
+        Attribute("PatientBirthDate", "DA", ("19600229",)),
+        Attribute("StudyDate", "DA", ("20260601",)),
+    )
 )
 
 
@@ -38,7 +45,7 @@ class FirstImage:
     def select(self, instances: Sequence[StoredInstance]) -> Selection:
         if not instances:
             raise NotEligible("nothing")
-        return Selection((SelectedImage(instances[0], "PA"),), ())
+        return Selection((SelectedImage(instances[0], "PA", attributes=ATTRIBUTES),), ())
 
 
 class Black:
@@ -116,7 +123,7 @@ def test_what_came_of_looking_for_priors_is_in_the_draft(house: House) -> None:
     drafts: list[Draft] = []
     house.arrive()
     house.complete()
-    priors = PriorSearch(NoPriors(), lambda _selection: SUBJECT, house.clock, 60)
+    priors = PriorSearch(NoPriors(), house.clock, 60)
     DraftStage(house.drafts, FirstImage(), Black(), Writer(), [Keeping()], house.clock, priors=priors)(
         house.claim()
     )

@@ -11,24 +11,20 @@ from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 import pytest
-from support.studies import SetClock, received, selection
+from support.studies import SetClock
 
 from echo_node import logs
 from echo_node.domain.drafts.comparison import Comparison, PriorStudy
-from echo_node.domain.drafts.draft import Order, Subject
-from echo_node.domain.ports import SubjectReader
-from echo_node.domain.studies.study import Selection
+from echo_node.domain.drafts.subject import Order, Subject
 from echo_node.domain.work.job import DraftJob, Lease
 from echo_node.errors import PermanentError, TransientError
 from echo_node.pipeline.priors import PriorSearch
 
 SUBJECT = Subject(
     "Doe^Jane", "4711-NOBODY", "", "19600229", "F", "", "20260601", "", "", (Order(),), zone=None,
-    is_oriented=True,
 )  # fmt: skip
 FOUND = Comparison("ARCHIVE", 10, PriorStudy("1.2.3.4", "20260304"))
 LONG_S = 60.0
-IMAGES = selection(received())
 
 
 class Archive:
@@ -74,13 +70,8 @@ def _job(number: int = 1) -> DraftJob:
     return DraftJob(lease, study_id=number, study_instance_uid=f"1.2.3.{number}", revision=1)
 
 
-def _search(
-    archive: Archive,
-    limit_s: float = LONG_S,
-    clock: SetClock | None = None,
-    read: SubjectReader = lambda selection: SUBJECT,
-) -> PriorSearch:
-    return PriorSearch(archive, read, clock or SetClock(), limit_s)
+def _search(archive: Archive, limit_s: float = LONG_S, clock: SetClock | None = None) -> PriorSearch:
+    return PriorSearch(archive, clock or SetClock(), limit_s)
 
 
 @contextmanager
@@ -100,7 +91,7 @@ def _threads_ended() -> None:
 
 
 def test_what_is_found_is_the_answer(archive: Archive, logged: StringIO) -> None:
-    assert _search(archive).begin(_job(), IMAGES)() == FOUND
+    assert _search(archive).begin(_job(), SUBJECT)() == FOUND
     assert archive.questions == [(SUBJECT, "1.2.3.1")]
     (event,) = [json.loads(line) for line in logged.getvalue().splitlines()]
     assert (event["event"], event["study_id"], event["outcome"]) == ("priors_looked_up", 1, "found")
@@ -108,7 +99,7 @@ def test_what_is_found_is_the_answer(archive: Archive, logged: StringIO) -> None
 
 def test_the_archive_is_asked_while_the_model_writes(archive: Archive) -> None:
     archive.let.clear()
-    answer = _search(archive).begin(_job(), IMAGES)
+    answer = _search(archive).begin(_job(), SUBJECT)
     assert archive.asked.acquire(timeout=LONG_S)  # the question is out, and nobody waits for it
     archive.let.set()
     assert answer() == FOUND
@@ -122,21 +113,21 @@ def test_a_failure_of_any_kind_is_said_and_no_failure_of_the_draft(
     archive: Archive, error: Exception, logged: StringIO
 ) -> None:
     archive.says = error
-    answer = _search(archive).begin(_job(), IMAGES)()
+    answer = _search(archive).begin(_job(), SUBJECT)()
     assert answer == Comparison("ARCHIVE", 10, obstacle="it cannot be reached, or does not answer")
     assert ("archive_failed" if str(error) == "no" else "prior_lookup_failed") in logged.getvalue()
 
 
 def test_nobody_waits_longer_than_the_limit(archive: Archive) -> None:
     archive.let.clear()
-    answer = _search(archive, limit_s=0.05).begin(_job(), IMAGES)()
+    answer = _search(archive, limit_s=0.05).begin(_job(), SUBJECT)()
     assert answer == Comparison("ARCHIVE", 10, obstacle="it did not answer in time")
 
 
 def test_what_the_model_took_counts_for_the_limit(archive: Archive) -> None:
     archive.let.clear()
     clock = SetClock()
-    answer = _search(archive, clock=clock).begin(_job(), IMAGES)
+    answer = _search(archive, clock=clock).begin(_job(), SUBJECT)
     clock.move(LONG_S)
     with _answering_soon(archive):
         assert answer().obstacle == "it did not answer in time"
@@ -145,40 +136,40 @@ def test_what_the_model_took_counts_for_the_limit(archive: Archive) -> None:
 def test_an_archive_that_failed_is_not_waited_for_until_it_answers_again(archive: Archive) -> None:
     search = _search(archive)
     archive.says = TransientError("no")
-    assert search.begin(_job(), IMAGES)().obstacle
+    assert search.begin(_job(), SUBJECT)().obstacle
     archive.let.clear()
     archive.says = FOUND
-    answer = search.begin(_job(2), IMAGES)
+    answer = search.begin(_job(2), SUBJECT)
     with _answering_soon(archive):
         assert answer().obstacle == "it did not answer in time"
     archive.let.set()
     _threads_ended()
-    assert search.begin(_job(3), IMAGES)() == FOUND
+    assert search.begin(_job(3), SUBJECT)() == FOUND
 
 
 def test_an_answer_that_came_too_late_wins_back_no_trust(archive: Archive) -> None:
     archive.let.clear()
     clock = SetClock()
     search = _search(archive, clock=clock)
-    late = search.begin(_job(), IMAGES)
+    late = search.begin(_job(), SUBJECT)
     clock.move(LONG_S + 1)
     assert late().obstacle
     archive.let.set()
     _threads_ended()
     archive.let.clear()
     with _answering_soon(archive):
-        assert search.begin(_job(2), IMAGES)().obstacle == "it did not answer in time"
+        assert search.begin(_job(2), SUBJECT)().obstacle == "it did not answer in time"
 
 
 def test_an_archive_without_an_end_holds_up_few_threads_and_no_draft(archive: Archive) -> None:
     archive.let.clear()
     search = _search(archive, limit_s=0.01)
-    obstacles = [search.begin(_job(number), IMAGES)().obstacle for number in range(10)]
+    obstacles = [search.begin(_job(number), SUBJECT)().obstacle for number in range(10)]
     assert obstacles == ["it did not answer in time"] * 4 + ["it has not answered earlier questions yet"] * 6
     assert len(archive.questions) == 4
     archive.let.set()
     _threads_ended()
-    search.begin(_job(), IMAGES)
+    search.begin(_job(), SUBJECT)
     _threads_ended()
     assert len(archive.questions) == 5
 
@@ -186,23 +177,15 @@ def test_an_archive_without_an_end_holds_up_few_threads_and_no_draft(archive: Ar
 @pytest.mark.parametrize("identifier", ["", "47*", "4?11", "4711\\4712"])
 def test_an_identifier_that_cannot_be_asked_for_goes_nowhere(archive: Archive, identifier: str) -> None:
     subject = replace(SUBJECT, patient_id=identifier)
-    answer = _search(archive, read=lambda _images: subject).begin(_job(), IMAGES)()
+    answer = _search(archive).begin(_job(), subject)()
     assert "patient ID" in answer.obstacle
-    assert archive.questions == []
-
-
-def test_a_header_that_cannot_be_read_is_no_failure(archive: Archive) -> None:
-    def broken(_images: Selection) -> Subject:
-        raise PermanentError("not a readable DICOM file")
-
-    assert _search(archive, read=broken).begin(_job(), IMAGES)().obstacle.startswith("the header")
     assert archive.questions == []
 
 
 def test_a_clock_that_is_set_back_makes_nobody_wait_longer(archive: Archive) -> None:
     archive.let.clear()
     clock = SetClock()
-    answer = _search(archive, limit_s=0.05, clock=clock).begin(_job(), IMAGES)
+    answer = _search(archive, limit_s=0.05, clock=clock).begin(_job(), SUBJECT)
     clock.moment = datetime(2020, 1, 1, tzinfo=UTC) - timedelta(days=1)
     with _answering_soon(archive):
         assert answer().obstacle == "it did not answer in time"

@@ -26,7 +26,6 @@ from echo_node.dicom.documents.fonts import MISSING, find_fonts
 from echo_node.dicom.documents.page import Style, paragraphs
 from echo_node.dicom.documents.secondary_capture import _MOST_HEIGHT_PX, SecondaryCaptureEncoder
 from echo_node.dicom.documents.sr_reader import read_sections
-from echo_node.dicom.documents.subject import read_subject
 from echo_node.dicom.header import text as text_of
 from echo_node.domain.drafts.draft import BANNER, Draft, compose, printable
 from echo_node.domain.drafts.report import EncodedDocument, Sentence
@@ -62,7 +61,7 @@ def saying(draft: Draft, findings: list[Sentence], language: str = "en") -> Draf
 
 
 def said(draft: Draft) -> list[str]:
-    content = compose(draft, read_subject(draft.selection))
+    content = compose(draft)
     return [paragraph for section in content.sections for paragraph in section.paragraphs]
 
 
@@ -71,7 +70,7 @@ def opened(document: EncodedDocument) -> Dataset:
 
 
 def oru(draft: Draft) -> str:
-    return OruEncoder(read_subject, "ECHO_NODE").encode(draft).content.decode()
+    return OruEncoder("ECHO_NODE").encode(draft).content.decode()
 
 
 @pytest.mark.parametrize("kind", REPORTS)
@@ -132,10 +131,7 @@ def test_a_page_shows_every_word_or_boxes_and_says_so(
     base: Draft, findings: list[Sentence], language: str
 ) -> None:
     draft = saying(base, findings, language)
-    header = dcmread(draft.selection.images[0].instance.path, stop_before_pixels=True)
-    shown = [
-        each for each in paragraphs(draft, header, None) if each.style not in {Style.IDENTITY, Style.HEADING}
-    ]
+    shown = [each for each in paragraphs(draft, None) if each.style not in {Style.IDENTITY, Style.HEADING}]
     missing = any(MISSING in each.text for each in shown)
     for paragraph, text in itertools.zip_longest(shown[: len(said(draft))], said(draft)):
         assert len(paragraph.text) == len(text)
@@ -230,9 +226,9 @@ def with_header(source: Path, target: Path, values: dict[str, str]) -> Path:
 @example(values=dict.fromkeys(_TEXTS, ""))
 @pytest.mark.filterwarnings("ignore")
 def test_any_patient_can_be_named(base: Draft, tmp_path: Path, values: dict[str, str]) -> None:
-    source = base.selection.images[0].instance.path
+    source = base.selection.primary.instance.path
     draft = drafts.draft_of(with_header(source, tmp_path / "image.dcm", values))
-    subject = read_subject(draft.selection)
+    subject = draft.subject
     for kind in (DocumentKind.BASIC_TEXT_SR, DocumentKind.SECONDARY_CAPTURE):
         document = dicom_encoder(kind).encode(draft)
         again, stream = opened(document), io.BytesIO()

@@ -19,7 +19,6 @@ from echo_node.dicom.contexts import contexts
 from echo_node.dicom.documents.encoders import dicom_encoder
 from echo_node.dicom.documents.sr import StructuredReportEncoder
 from echo_node.dicom.documents.sr_reader import read_report, read_sections
-from echo_node.dicom.documents.subject import read_subject
 from echo_node.domain.drafts.draft import BANNER, Draft, compose
 from echo_node.domain.drafts.report import EncodedDocument, Generation, Report, Sentence
 from echo_node.domain.drafts.words import ENGLISH
@@ -141,7 +140,7 @@ class TestReports:
         )
         draft = drafts.draft_of(stored().path, made)
         content = StructuredReportEncoder(kind).encode(draft).content
-        expected = compose(draft, read_subject(draft.selection))
+        expected = compose(draft)
         paragraphs = [text for section in expected.sections for text in section.paragraphs]
         assert [text for section in read_sections(content) for text in section.texts] == paragraphs
         # Besides them a report holds the texts that say who observed.
@@ -175,5 +174,5 @@ def test_a_measurement_report_measures_nothing_and_shows_what_was_read(draft: Dr
     assert headings == ["Image Library", "Qualitative Evaluations"]
     library = next(item for item in document.ContentSequence if item.ValueType == "CONTAINER")
     (picture,) = library.ContentSequence[0].ContentSequence
-    read = draft.selection.images[0].instance.identity.sop_instance_uid
+    read = draft.selection.primary.instance.identity.sop_instance_uid
     assert picture.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == read

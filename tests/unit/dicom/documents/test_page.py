@@ -19,7 +19,6 @@ from echo_node.dicom.documents import fonts
 from echo_node.dicom.documents.encapsulated_pdf import EncapsulatedPdfEncoder
 from echo_node.dicom.documents.page import Paragraph, Style, lines, paragraphs
 from echo_node.dicom.documents.secondary_capture import SecondaryCaptureEncoder
-from echo_node.dicom.header import read_header
 from echo_node.domain.drafts.draft import DRAFT_NOTICE, Draft
 from echo_node.domain.drafts.report import Sentence
 from echo_node.errors import ConfigError
@@ -36,7 +35,7 @@ pytestmark = [
 
 
 def page(draft: Draft) -> list[Paragraph]:
-    return paragraphs(draft, read_header(draft.selection.images[0].instance.path), None)
+    return paragraphs(draft, None)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from echo_node.dicom.documents.sr import StructuredReportEncoder
 from echo_node.dicom.header import instance_from_file
+from echo_node.dicom.selection.headers import describe
 from echo_node.dicom.selection.selector import ChestImageSelector
 from echo_node.domain.drafts.draft import (
     DEMONSTRATION_NOTICE,
@@ -134,11 +135,13 @@ def test_an_orientation_that_is_not_stated_is_told(
 
 
 def test_what_the_picture_alone_told_is_said_before_what_was_not_read(stored: Store) -> None:
-    image = SelectedImage(
-        stored(ViewPosition=None, PatientOrientation=None),
-        "frontal",
-        is_view_stated=False,
-        looks_mirrored=True,
+    image = describe(
+        SelectedImage(
+            stored(ViewPosition=None, PatientOrientation=None),
+            "frontal",
+            is_view_stated=False,
+            looks_mirrored=True,
+        )
     )
     told = texts(opened(encode(Selection((image,), ()))), "Current Procedure Descriptions")
     assert told[0].startswith("Images read: 1. View: frontal (PA or AP not stated).")

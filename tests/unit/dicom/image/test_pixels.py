@@ -39,7 +39,7 @@ def as_array(image: GreyImage) -> NDArray[np.uint8]:
 
 def test_the_real_chest_is_displayed_as_a_radiologist_sees_it(sample: Sample) -> None:
     selection, image = read_file(sample("RG1_UNCR"))
-    assert selection.images[0].view == "PA"
+    assert selection.primary.view == "PA"
     assert (image.width, image.height) == (1841, 1955)
     grey = as_array(image).astype(float)
     # Lungs dark, mediastinum and what lies under the diaphragm bright (it is stored as MONOCHROME1).

@@ -14,17 +14,16 @@ from echo_node.domain.drafts.draft import (
     DEMONSTRATION_NOTICE,
     DRAFT_NOTICE,
     Draft,
-    Order,
     SectionName,
-    Subject,
     compose,
     printable,
 )
 from echo_node.domain.drafts.report import Band, Generation, ModelIdentity, Report, Sentence
+from echo_node.domain.drafts.subject import Order, Subject
 from echo_node.domain.drafts.words import ENGLISH
-from echo_node.domain.studies.study import UnreadImage
+from echo_node.domain.studies.attributes import NOT_READ
+from echo_node.domain.studies.study import Selection, UnreadImage
 
-SUBJECT = Subject("", "", "", "", "", "", "", "", "", (Order(),), zone=None, is_oriented=True)
 MODEL = ModelIdentity("echo-demo", "3", "5a" * 32, demonstration=True)
 
 
@@ -33,8 +32,8 @@ def draft(*findings: Sentence, impression: tuple[Sentence, ...] = (), language: 
     return Draft(words, selection(received()), "1.2.3", 1, SetClock().now())
 
 
-def said(made: Draft, section: SectionName, subject: Subject = SUBJECT) -> tuple[str, ...]:
-    return next(each.paragraphs for each in compose(made, subject).sections if each.name is section)
+def said(made: Draft, section: SectionName) -> tuple[str, ...]:
+    return next(each.paragraphs for each in compose(made).sections if each.name is section)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +59,7 @@ def test_each_sentence_says_how_sure_the_model_is(
 
 def test_the_notice_comes_first_and_names_a_demonstration() -> None:
     made = draft(Sentence("Clear."))
-    first = compose(made, SUBJECT).sections[0]
+    first = compose(made).sections[0]
     assert (first.name, first.paragraphs) == (
         SectionName.SUMMARY,
         (f"{DEMONSTRATION_NOTICE} {DRAFT_NOTICE}",),
@@ -79,7 +78,8 @@ def test_what_was_not_read_and_a_mirrored_image_are_told() -> None:
     made = draft(Sentence("Clear."))
     unread = (UnreadImage(received(2).identity, "too dark"), UnreadImage(received(3).identity, "too dark"))
     made = replace(made, selection=replace(made.selection, unread=unread))
-    told = said(made, SectionName.PROCEDURE, replace(SUBJECT, is_oriented=False))
+    unoriented = replace(made.selection.primary, is_orientation_stated=False)
+    told = said(replace(made, selection=Selection((unoriented,), unread)), SectionName.PROCEDURE)
     assert told[0].startswith("Images read: 1. View: PA.")
     assert told[2] == ENGLISH.unstated_orientation
     assert told[3] == "Not read, 2 images: too dark. SOP Instance UID: 1.2.3.99.2, 1.2.3.99.3"
@@ -110,15 +110,15 @@ def test_a_sentence_that_compares_is_kept_and_marked_and_never_called_sure(
 
 def test_a_prior_has_a_section_of_its_own_before_the_findings_and_none_if_none_was_looked_for() -> None:
     made = draft(Sentence("Clear."))
-    names = [section.name for section in compose(made, SUBJECT).sections]
+    names = [section.name for section in compose(made).sections]
     assert SectionName.PRIOR not in names
     looked = replace(made, comparison=Comparison("ARCHIVE", 10, left_out=("the patient's name differs",)))
-    content = compose(looked, SUBJECT)
+    content = compose(looked)
     assert [section.name for section in content.sections] == list(SectionName)
     assert content.sections[1].paragraphs == looked.comparison.paragraphs()  # type: ignore[union-attr]
     assert not content.sections[1].is_written
     assert [each for each in content.sections if each.name is not SectionName.PRIOR] == list(
-        compose(made, SUBJECT).sections
+        compose(made).sections
     )
 
 
@@ -126,7 +126,7 @@ def test_a_prior_has_a_section_of_its_own_before_the_findings_and_none_if_none_w
     ("language", "expected"), [("ar", True), ("ar-SA", True), ("he", True), ("ja", False)]
 )
 def test_languages_know_their_direction(language: str, expected: bool) -> None:
-    assert compose(draft(Sentence("."), language=language), SUBJECT).is_right_to_left is expected
+    assert compose(draft(Sentence("."), language=language)).is_right_to_left is expected
 
 
 def test_no_letters_are_shown_in_another_order() -> None:
@@ -157,5 +157,6 @@ def test_nothing_goes_but_control_characters_and_white_space_around(text: str) -
 
 
 def test_patient_data_is_not_in_a_representation(tmp_path: Path) -> None:
-    subject = replace(SUBJECT, patient_name="Doe^Jane", patient_id="4711", orders=(Order("A77"),))
+    nobody = Subject.of(NOT_READ)
+    subject = replace(nobody, patient_name="Doe^Jane", patient_id="4711", orders=(Order("A77"),))
     assert not any(secret in repr(subject) for secret in ("Doe", "4711", "A77"))

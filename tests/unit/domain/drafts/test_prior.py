@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echo_node.domain.drafts.draft import Order, Subject
 from echo_node.domain.drafts.prior import (
     ArchivedStudy,
     dates_to_search,
@@ -16,10 +15,11 @@ from echo_node.domain.drafts.prior import (
     why_another_patient,
     why_not_asked,
 )
+from echo_node.domain.drafts.subject import Order, Subject
 
 OURS = Subject(
     "Wang^XiaoDong=王^小东", "4711", "HOSPITAL", "19600229", "F", "", "20260601", "120000", "", (Order(),),
-    zone=None, is_oriented=True,
+    zone=None,
 )  # fmt: skip
 THEIRS = ArchivedStudy(
     "1.2.3", "4711", "HOSPITAL", "WANG^XIAODONG=王^小东", "19600229", "F", "20260304", "101500"

@@ -8,21 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.studies import SetClock, received, selection
 
-from echo_node.domain.drafts.draft import BANNER, Draft, Order, SectionName, Subject, compose
+from echo_node.domain.drafts.draft import BANNER, Draft, SectionName, compose
 from echo_node.domain.drafts.report import Generation, ModelIdentity, Report, Sentence
 from echo_node.domain.drafts.words import _BY_LANGUAGE, CHINESE, ENGLISH, Words, words_of
-from echo_node.domain.studies.study import UnreadImage
+from echo_node.domain.studies.study import Selection, UnreadImage
 
 MODEL = ModelIdentity("echo", "1", "5a" * 32, demonstration=True)
-SUBJECT = Subject("", "", "", "", "", "", "", "", "", (Order(),), zone=None, is_oriented=False)
 
 
 def said(language: str, *, demonstration: bool = True) -> dict[SectionName, tuple[str, ...]]:
     sentences = tuple(Sentence(f"Sentence {each}.", each) for each in (0.1, 0.6, 0.95))
     model = replace(MODEL, demonstration=demonstration)
     report = Report(sentences, (), language, model, Generation("one_step", 1, 1, 0.1))
-    chosen = replace(selection(received()), unread=(UnreadImage(received(2).identity, "too dark"),))
-    content = compose(Draft(report, chosen, "1.2.3", 1, SetClock().now()), SUBJECT)
+    image = replace(selection(received()).primary, is_orientation_stated=False)
+    chosen = Selection((image,), (UnreadImage(received(2).identity, "too dark"),))
+    content = compose(Draft(report, chosen, "1.2.3", 1, SetClock().now()))
     return {section.name: section.paragraphs for section in content.sections}
 
 
@@ -83,4 +83,4 @@ def test_what_must_be_read_is_said() -> None:
 def test_braces_of_a_sentence_are_letters() -> None:
     report = Report((Sentence("A {sentence} of {0}.", 0.95),), (), "zh", MODEL, Generation("x", 1, 1, 0.1))
     draft = Draft(report, selection(received()), "1.2.3", 1, SetClock().now())
-    assert compose(draft, SUBJECT).sections[1].paragraphs == ("A {sentence} of {0}.（高置信度）",)
+    assert compose(draft).sections[1].paragraphs == ("A {sentence} of {0}.（高置信度）",)

@@ -202,7 +202,7 @@ def structured_report(image: Path, words: str, manufacturer: str) -> bytes:
         ModelIdentity("m", "1", "ab" * 32, demonstration=False),
         Generation("one-step", 1, 1, 0.1),
     )
-    uid = selection.images[0].instance.identity.study_instance_uid
+    uid = selection.primary.instance.identity.study_instance_uid
     at = datetime(2026, 1, 1, tzinfo=UTC)
     encoded = StructuredReportEncoder().encode(Draft(report, selection, uid, 1, at))
     path = image.with_suffix(".sr")

@@ -1,0 +1,71 @@
+"""Headers of a study's instances, each read once for one job.
+
+The identity check and the selector look at the same headers one after the other. The selector then
+copies into its selection what documents repeat, so that no later step reads a header.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pydicom.dataset import Dataset
+
+from echo_node.dicom.attributes import study_attributes
+from echo_node.dicom.header import read_header, text
+from echo_node.dicom.image.orientation import patient_orientation
+from echo_node.domain.studies.study import SelectedImage, StoredInstance
+from echo_node.errors import PermanentError
+
+
+class StudyHeaders:
+    """Reads the headers of a study, and keeps them for the second reader of the same instances."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[tuple[StoredInstance, ...], list[Dataset | PermanentError]] | None = None
+
+    def read(self, instances: Sequence[StoredInstance]) -> list[Dataset | PermanentError]:
+        """Return the header of each instance, or the error that says why it cannot be read."""
+        kept, self._kept = self._kept, None
+        if kept is not None and kept[0] == tuple(instances):
+            return kept[1]
+        headers = [_header_or_error(instance) for instance in instances]
+        self._kept = (tuple(instances), headers)
+        return headers
+
+
+def header_of(instance: StoredInstance) -> Dataset:
+    """Return the header of a stored instance.
+
+    Raises:
+        PermanentError: the file cannot be read, or is damaged; pydicom returns the rest of a damaged file.
+    """
+    header = read_header(instance.path)
+    if text(header, "SOPInstanceUID") != instance.identity.sop_instance_uid:
+        raise PermanentError("the file is damaged: it is not the instance that was received")
+    return header
+
+
+def described(image: SelectedImage, header: Dataset) -> SelectedImage:
+    """Return an image with what the forms of a draft repeat from its header."""
+    return replace(
+        image,
+        is_orientation_stated=patient_orientation(header) is not None,
+        attributes=study_attributes(header),
+    )
+
+
+def describe(image: SelectedImage) -> SelectedImage:
+    """Implements the ImageDescriber port.
+
+    Raises:
+        PermanentError: the header cannot be read.
+    """
+    return described(image, header_of(image.instance))
+
+
+def _header_or_error(instance: StoredInstance) -> Dataset | PermanentError:
+    try:
+        return header_of(instance)
+    except PermanentError as error:
+        return error
