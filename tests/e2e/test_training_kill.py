@@ -8,23 +8,32 @@ import torch
 from safetensors.torch import load_file
 from support import tiny_recipes
 from support.small_checkpoint import write_checkpoint
-from support.training_runs import finish, kill_after, start
+from support.training_runs import Launcher, finish, kill_after, start
 
 from training.loop.record import read_metrics
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["vision", "ar", "rad", "dcd"])
-def test_a_killed_run_goes_on_to_the_same_weights(stage: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("stage", "launcher"),
+    [
+        pytest.param("rad", Launcher.FRESH, id="rad"),  # with other hash seeds each time
+        *(
+            pytest.param(stage, Launcher.ALONE, id=stage, marks=pytest.mark.long)
+            for stage in ("vision", "ar", "dcd")
+        ),
+    ],
+)
+def test_a_killed_run_goes_on_to_the_same_weights(stage: str, launcher: Launcher, tmp_path: Path) -> None:
     origin = write_checkpoint(tmp_path / "start", block_length=4, side=140)
     recipe, whole, out = tmp_path / "tiny.toml", tmp_path / "whole", tmp_path / "broken"
     recipe.write_text({"dcd": tiny_recipes.dcd(origin), **tiny_recipes.FROM_NOTHING}[stage])
-    finish(start(stage, recipe, whole))
+    finish(start(stage, recipe, whole, launcher=launcher))
     for updates in (1, 3):  # before the first state is saved, and behind it
-        kill_after(updates, start(stage, recipe, out), out)
+        kill_after(updates, start(stage, recipe, out, launcher=launcher), out)
         assert not (out / "model.safetensors").exists()
     assert (out / "state.pt").is_file()
-    finish(start(stage, recipe, out))
+    finish(start(stage, recipe, out, launcher=launcher))
     expected, found = load_file(whole / "model.safetensors"), load_file(out / "model.safetensors")
     assert expected.keys() == found.keys()
     assert [name for name in expected if not torch.equal(expected[name], found[name])] == []
@@ -44,9 +53,8 @@ def _small_disk() -> None:
 def test_a_full_disk_stops_a_run_cleanly_and_it_goes_on_when_there_is_space(tmp_path: Path) -> None:
     recipe, out = tmp_path / "tiny.toml", tmp_path / "out"
     recipe.write_text(tiny_recipes.AR)
-    stopped = start("ar", recipe, out, before=_small_disk)
-    _, errors = stopped.communicate(timeout=300)
-    assert stopped.returncode == 1
+    code, errors = start("ar", recipe, out, before=_small_disk).wait()
+    assert code == 1
     assert "could not be written" in errors
     assert "run the same command again" in errors
     assert "defect" not in errors

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from support import tiny_recipes
 from support.small_checkpoint import write_checkpoint
-from support.training_runs import ALONE, TWO_PROCESSES, finish, kill_after, start
+from support.training_runs import Launcher, finish, kill_after, start
 
 from echo_node.inference.image import ImagePreparation
 from echo_node.model import checkpoint
@@ -57,26 +57,38 @@ def _assert_same(one: Path, two: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("stage", "changes"),
+    ("stage", "changes", "launcher"),
     [
-        pytest.param("rad", [], id="rad-shards"),
-        pytest.param("dcd", [], id="dcd-shards"),
-        pytest.param("rad", ["optimiser.muon=true", "hardware.micro_batch=1"], id="rad-copies"),
-        pytest.param("dcd", ["dcd.prefix=student"], id="dcd-copies"),
+        pytest.param("rad", [], Launcher.TORCHRUN, id="rad-shards"),
+        pytest.param("dcd", [], Launcher.PAIR, id="dcd-shards", marks=pytest.mark.long),
+        pytest.param(
+            "rad",
+            ["optimiser.muon=true", "hardware.micro_batch=1"],
+            Launcher.PAIR,
+            id="rad-copies",
+            marks=pytest.mark.long,
+        ),
+        pytest.param("dcd", ["dcd.prefix=student"], Launcher.PAIR, id="dcd-copies", marks=pytest.mark.long),
     ],
 )
 def test_two_processes_give_the_losses_and_weights_of_one(
-    stage: str, changes: list[str], tmp_path: Path, recipes: dict[str, Path]
+    stage: str, changes: list[str], launcher: Launcher, tmp_path: Path, recipes: dict[str, Path]
 ) -> None:
     finish(start(stage, recipes[stage], tmp_path / "one", [VALIDATION, *changes]))
-    finish(start(stage, recipes[stage], tmp_path / "two", [VALIDATION, *changes], launcher=TWO_PROCESSES))
+    finish(start(stage, recipes[stage], tmp_path / "two", [VALIDATION, *changes], launcher=launcher))
     _assert_same(tmp_path / "one", tmp_path / "two")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("first", "then"), [(TWO_PROCESSES, ALONE), (ALONE, TWO_PROCESSES)])
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        pytest.param(Launcher.TORCHRUN, Launcher.ALONE, id="two-then-one", marks=pytest.mark.long),
+        pytest.param(Launcher.ALONE, Launcher.PAIR, id="one-then-two"),
+    ],
+)
 def test_a_killed_run_goes_on_with_another_number_of_processes(
-    first: tuple[str, ...], then: tuple[str, ...], tmp_path: Path, recipes: dict[str, Path]
+    first: Launcher, then: Launcher, tmp_path: Path, recipes: dict[str, Path]
 ) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     finish(start("rad", recipes["rad"], whole, [VALIDATION]))

@@ -2,15 +2,14 @@
 
 import hashlib
 import json
-import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from support.console import echo_node, fresh_echo_node
 from support.small_checkpoint import write_checkpoint
 
 _ID, _REVISION = "someone/small_block4", "0123456789abcdef0123456789abcdef01234567"
@@ -83,7 +82,7 @@ def hub(tmp_path: Path) -> Iterator[str]:
 class _Commands:
     def __init__(self, tmp_path: Path, endpoint: str) -> None:
         self.library = tmp_path / "library"
-        self.environment = os.environ | {
+        self.environment = {
             "ECHO_NODE_MODELS": str(self.library),
             "HF_ENDPOINT": endpoint,
             "HF_HOME": str(tmp_path / "hf"),
@@ -92,15 +91,16 @@ class _Commands:
         }
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "echo_node", "model", *arguments],
-            env=self.environment, capture_output=True, text=True, check=False, timeout=120,
-        )  # fmt: skip
+        return echo_node("model", *arguments, cwd=self.library.parent, env=self.environment)
+
+    def from_hub(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run in a fresh interpreter: the hub's library reads its variables when it is imported."""
+        return fresh_echo_node("model", *arguments, cwd=self.library.parent, env=self.environment)
 
 
 def test_from_a_hub_to_the_node(hub: str, tmp_path: Path) -> None:
     model = _Commands(tmp_path, hub)
-    added = model("add", _ID, "--yes")
+    added = model.from_hub("add", _ID, "--yes")
     assert added.returncode == 0, added.stderr
     assert "cc-by-nc-4.0" in added.stderr
     assert "block length 4" in added.stdout
@@ -145,12 +145,12 @@ def test_a_changed_file_is_named(hub: str, tmp_path: Path) -> None:
 
 def test_what_cannot_be_added_is_said(hub: str, tmp_path: Path) -> None:
     model = _Commands(tmp_path, hub)
-    absent = model("add", "someone/else", "--yes")
+    absent = model.from_hub("add", "someone/else", "--yes")
     assert absent.returncode == 1
     assert "someone/else" in absent.stderr
     assert "defect" not in absent.stderr
     model.environment["HF_ENDPOINT"] = "http://127.0.0.1:9"
-    unreachable = model("add", _ID, "--yes")
+    unreachable = model.from_hub("add", _ID, "--yes")
     assert unreachable.returncode == 1
     assert "defect" not in unreachable.stderr
     empty = tmp_path / "empty"

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from support.console import echo_node
 
-from echo_node.cli.models.phantom import dataset
+from echo_node.cli.models.phantom import View, dataset, sheet
 from echo_node.errors import ConfigError
 
 
@@ -52,6 +52,13 @@ def test_an_unknown_finding_is_a_wrong_usage_that_names_the_known_ones(tmp_path:
     assert not (tmp_path / "out.png").exists()
 
 
+def test_findings_that_do_not_meet_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.phantom.sheet._LOOKED_AT", 1000)
+    with pytest.raises(ConfigError, match="no case shows all of these findings together in this view"):
+        sheet(tmp_path / "out.png", view=View.PA, finding=["endotracheal_tube"])
+
+
+@pytest.mark.long
 def test_findings_that_never_meet_are_told(tmp_path: Path) -> None:
     flags = ("--view", "PA", "--finding", "endotracheal_tube")
     done = echo_node("phantom", "sheet", "out.png", *flags, cwd=tmp_path)

@@ -3,12 +3,11 @@
 import json
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from support.console import ENVIRONMENT, echo_node
+from support.console import echo_node
 from support.studies import SetClock, document, put, received
 
 from echo_node.settings import DatabaseSettings, NodeSettings, Settings
@@ -31,15 +30,12 @@ class Nodes:
         return ("--config", str(self._config), "--data-dir", "data", "--database-url", self._url(name))
 
     def __call__(self, name: str, *arguments: str, answer: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "echo_node", *arguments, *self.flags(name)],
+        return echo_node(
+            *arguments,
+            *self.flags(name),
             cwd=self.folder,
-            env=ENVIRONMENT | {"COLUMNS": "200", "ECHO_NODE_LOG__FORMAT": "json"},
-            input=answer,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
+            env={"COLUMNS": "200", "ECHO_NODE_LOG__FORMAT": "json"},
+            answers=answer,
         )
 
     def open(self, name: str) -> Storage:

@@ -1,0 +1,114 @@
+"""Processes with a warm start: forks of a server that has imported the heavy libraries already.
+
+A fresh interpreter spends five processor seconds on importing PyTorch and Transformers before a command
+begins. A fork of the server begins at once. It is a process of its own all the same, with its own
+folder, variables, output and exit code, and it runs the module as `python -m` would.
+"""
+
+import atexit
+import gc
+import multiprocessing
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.context import ForkServerContext
+from multiprocessing.context import ForkServerProcess as Process
+from pathlib import Path
+
+_IMPORTED = (
+    "echo_node.cli.app",
+    "echo_node.dicom.documents.encoders",
+    "echo_node.dicom.scu.destinations",
+    "echo_node.inference.generator",
+    "echo_node.storage.operations.queries",
+    "echo_node.wiring.destinations",
+    "pynetdicom.sop_class",
+    "training.loop.run",
+)
+
+
+def _context() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(_IMPORTED))
+    return context
+
+
+def start(
+    module: str,
+    arguments: Sequence[str | Path],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    streams: Sequence[Path],
+    before: Callable[[], None] | None = None,
+) -> Process:
+    """Start `python -m module arguments`; standard input, output and error are these three files.
+
+    The process calls *before* first, if it is given.
+    """
+    process = _context().Process(
+        target=_run, args=(module, list(map(str, arguments)), cwd, dict(env), tuple(streams), before)
+    )
+    process.start()
+    return process
+
+
+def run(
+    module: str,
+    arguments: Sequence[str | Path],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    answers: str = "",
+    timeout_s: float = 120.0,
+) -> subprocess.CompletedProcess[str]:
+    """Run `python -m module arguments`, as subprocess.run would; *answers* is its standard input.
+
+    Raises:
+        TimeoutExpired: it took longer than *timeout_s*, and was killed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        stdin, stdout, stderr = streams = [Path(folder, name) for name in ("stdin", "stdout", "stderr")]
+        stdin.write_text(answers, encoding="utf-8")
+        process = start(module, arguments, cwd=cwd, env=env, streams=streams)
+        process.join(timeout_s)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            raise subprocess.TimeoutExpired([module, *arguments], timeout_s, stdout.read_bytes())
+        code = process.exitcode
+        process.close()
+        return subprocess.CompletedProcess(
+            [module, *arguments], code, stdout.read_text("utf-8"), stderr.read_text("utf-8")
+        )
+
+
+def _run(
+    module: str,
+    arguments: Sequence[str],
+    cwd: Path,
+    env: dict[str, str],
+    streams: tuple[Path, ...],
+    before: Callable[[], None] | None,
+) -> None:
+    """Become the command: this runs in the forked process."""
+    gc.freeze()  # what the server imported need not be searched for garbage
+    for stream, path in enumerate(streams):
+        file = os.open(path, os.O_RDONLY if stream == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(file, stream)
+        os.close(file)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - for as long as the process lives
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(env)
+    sys.path[0] = str(cwd)
+    sys.argv = [module, *arguments]
+    if before is not None:
+        before()
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    finally:
+        atexit._run_exitfuncs()
