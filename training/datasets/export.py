@@ -1,46 +1,61 @@
-"""What a node has stored, with its reports, as rows without names: the reader behind `echo-node export`.
+"""Reader of a node's stored studies with their reports, pseudonymised: `echo-node export`.
 
-The image is the one that the node would draft from, chosen and prepared by the same code. Keys of rows are
-pseudonyms, so that lists of what was left out name nobody.
+The image is the one that the node would draft from, selected and prepared by the same code. The keys
+of rows are pseudonyms, so that the list of rejected rows names no patient.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from echo_node.dicom.deidentify import Identity, read_identity
 from echo_node.dicom.selection.selector import EVERY_CHEST, ChestImageSelector
+from echo_node.domain.studies.study import StoredInstance
 from echo_node.errors import PermanentError
 from echo_node.report_text.report_sections import ReportSections
-from echo_node.storage.operations.export import Archive, KeptStudy, StudyChoice
 from training.datasets.deidentification.pseudonyms import Pseudonyms
 from training.datasets.deidentification.scrub import scrub
 from training.datasets.example import Candidate, Found, RejectedRow
 from training.datasets.reports import ReportFolder
 
 
+class StoredStudy(Protocol):
+    """Complete study of the node, with the instances that it has kept."""
+
+    @property
+    def study_instance_uid(self) -> str:
+        """Study Instance UID."""
+        ...
+
+    @property
+    def instances(self) -> Sequence[StoredInstance]:
+        """Instances in order of arrival."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Export:
-    """One export: which studies, their reports, the names that they get.
+    """One export of stored studies.
 
     Attributes:
-        archive: the node's studies.
-        choice: which of them.
-        reports: the folder of reports; None takes images alone.
-        pseudonyms: by the user's key.
+        studies: studies to export; the files of each must be readable until the next one is requested.
+        requested: Study Instance UIDs that the user listed; those that *studies* lacks are reported.
+        reports: folder of reports; None exports images without reports.
+        pseudonyms: pseudonyms under the user's key.
     """
 
-    archive: Archive
-    choice: StudyChoice
+    studies: Iterable[StoredStudy]
+    requested: Collection[str]
     reports: ReportFolder | None
     pseudonyms: Pseudonyms
 
     def read(self) -> Iterator[Found]:
-        """Yield one row for each study, and a rejected one for each study of a list that is not here."""
-        missing = set(self.choice.study_instance_uids or ())
-        for study in self.archive.studies(self.choice):
+        """Yield one row for each study, and a rejected row for each requested study that is missing."""
+        missing = set(self.requested)
+        for study in self.studies:
             missing.discard(study.study_instance_uid)
             key = self.pseudonyms.name("study", study.study_instance_uid)
             try:
@@ -51,7 +66,7 @@ class Export:
             key = self.pseudonyms.name("study", uid)
             yield RejectedRow(key, "the node has no such complete study among those chosen")
 
-    def _candidate(self, key: str, study: KeptStudy) -> Candidate:
+    def _candidate(self, key: str, study: StoredStudy) -> Candidate:
         """Return the row of a study.
 
         Raises:

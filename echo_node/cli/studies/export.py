@@ -98,7 +98,8 @@ def export(
         Progress(console=console(stderr=True), transient=True) as bars,
     ):
         bar = bars.add_task("studies", total=storage.archive.count(choice))
-        found = Export(storage.archive, choice, folder, pseudonyms).read()
+        requested = choice.study_instance_uids or ()
+        found = Export(storage.archive.studies(choice), requested, folder, pseudonyms).read()
         facts = build(found, out, chosen, lambda n: bars.advance(bar, n))
     write_card(out)
     print_facts(facts, out, json=json)

@@ -81,7 +81,8 @@ class Node:
 
     def export(self, out: Path, choice: StudyChoice = StudyChoice(), key: bytes = KEY) -> Dataset:  # noqa: B008
         names = Pseudonyms(key)
-        rows = Export(self.storage.archive, choice, ReportFolder(self.reports), names).read()
+        studies, requested = self.storage.archive.studies(choice), choice.study_instance_uids or ()
+        rows = Export(studies, requested, ReportFolder(self.reports), names).read()
         build(rows, out, BuildOptions("mine", "export", names))
         return Dataset(out)
 
