@@ -51,22 +51,33 @@ lint: $(VENV)/.dev ## Style, types, layers
 	$(BIN)/lint-imports
 
 .PHONY: check
-check: lint test ## Everything that must pass before a commit
+check: lint docs test ## Everything that must pass before a commit
+
+.PHONY: docs
+docs: $(VENV)/.dev ## Build the documentation into site/; a dead link or a page outside the navigation is an error
+	$(BIN)/zensical build --strict
+
+.PHONY: reference
+reference: diagram ## Write the pages of docs/reference/ that are generated from the code
+	$(BIN)/python docs/scripts/commands_reference.py --write
+	$(BIN)/python docs/scripts/settings_reference.py --write
+	$(BIN)/python docs/scripts/log_events_reference.py --write
+	$(BIN)/python docs/scripts/conformance_tables.py --write
 
 .PHONY: diagram
-diagram: $(VENV)/.node ## Write the lifecycle diagram of docs/explanation/architecture.md from the table of transitions
+diagram: $(VENV)/.node ## Write docs/reference/lifecycle.md from the table of transitions
 	$(BIN)/python docs/scripts/lifecycle_diagram.py --write
 
 .PHONY: compatibility
-compatibility: $(VENV)/.test ## Write docs/reference/compatibility.md: what becomes of each of pydicom's test files
+compatibility: $(VENV)/.test ## Write docs/reference/compatibility.md: the result for each of pydicom's test files
 	$(BIN)/python docs/scripts/compatibility.py --write
 
 .PHONY: figures
-figures: $(VENV)/.dev ## Measure and draw the figures of docs/explanation/model.md (several minutes)
+figures: $(VENV)/.dev ## Measure and draw the charts of docs/explanation/decoding.md (several minutes)
 	$(BIN)/python docs/scripts/decoding_figures.py
 
 .PHONY: pictures
-pictures: $(VENV)/.dev ## Draw the forms of a draft for docs/reference/conformance.md (needs dcmtk, chromium, poppler-utils)
+pictures: $(VENV)/.dev ## Draw the forms of a draft for docs/reference/conformance.md (needs DCMTK, Chromium, poppler-utils)
 	$(BIN)/python docs/scripts/form_pictures.py docs/images
 
 # Two processes of one thread each are faster than one process of two threads, because a small network
@@ -109,7 +120,7 @@ tools: ## Install the programs that the tests talk to (Debian packages)
 
 .PHONY: clean
 clean: ## Remove what was built; the environment stays
-	rm -rf dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf dist build site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find echo_node training tests alembic -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import typer
+from generated_page import DOCS, run
 from pydicom import dcmread
 from pydicom.data import get_testdata_files
 
@@ -27,7 +28,7 @@ from echo_node.dicom.library_settings import configure_libraries
 from echo_node.domain.studies.study import InstanceIdentity, SelectedImage, StoredInstance
 from echo_node.errors import PermanentError
 
-PAGE = Path(__file__).resolve().parents[1] / "reference" / "compatibility.md"
+PAGE = DOCS / "reference" / "compatibility.md"
 _NOBODY = InstanceIdentity("", "", "", "", "")
 
 
@@ -140,15 +141,5 @@ def _grouped(found: Sequence[Row]) -> Iterator[tuple[str, ...]]:
         yield (label, *(cell.replace("|", "\\|").replace("\n", " ") for cell in cells))
 
 
-def main(arguments: list[str]) -> int:
-    """Write or print the page; return the exit code."""
-    written = page(rows())
-    if arguments == ["--write"]:
-        PAGE.write_text(written, encoding="utf-8")
-    else:
-        sys.stdout.write(written)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run(PAGE, lambda _present: page(rows()), sys.argv[1:]))

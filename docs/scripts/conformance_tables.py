@@ -1,20 +1,19 @@
 """Write the tables of docs/reference/conformance.md, between their markers, from contexts.toml.
 
-Run `python docs/scripts/conformance_tables.py --write`. Without --write the page is printed. A test compares
-the page with the tables.
+`python docs/scripts/conformance_tables.py --write` or `--check`.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+
+from generated_page import DOCS, run, table
 
 from echo_node.dicom.contexts import contexts
 from echo_node.dicom.uids import IMPLEMENTATION_CLASS_UID
 
-PAGE = Path(__file__).resolve().parents[1] / "reference" / "conformance.md"
+PAGE = DOCS / "reference" / "conformance.md"
 _MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -27,14 +26,14 @@ def tables() -> dict[str, str]:
     ]
     received.append((known.verification.name, known.verification.uid, "(C-ECHO)"))
     return {
-        "received": _table(("SOP class", "UID", "Drafted from"), received),
-        "transfer_syntaxes": _table(
+        "received": table(("SOP class", "UID", "Drafted from"), received),
+        "transfer_syntaxes": table(
             ("Transfer syntax, in order of preference", "UID"),
             [(each.name, each.uid) for each in known.transfer_syntaxes],
         ),
-        "sent": _table(("SOP class", "UID"), [(each.name, each.uid) for each in known.sent]),
-        "asked": _table(("SOP class", "UID"), [(known.query.name, known.query.uid)]),
-        "implementation": _table(
+        "sent": table(("SOP class", "UID"), [(each.name, each.uid) for each in known.sent]),
+        "asked": table(("SOP class", "UID"), [(known.query.name, known.query.uid)]),
+        "implementation": table(
             ("", ""),
             [
                 ("Implementation Class UID", IMPLEMENTATION_CLASS_UID),
@@ -44,20 +43,11 @@ def tables() -> dict[str, str]:
     }
 
 
-def with_tables(document: str) -> str:
+def render(document: str) -> str:
     """Return *document* with the present tables between its markers."""
     present = tables()
     return _MARKED.sub(lambda found: f"{found[1]}\n{present[found[2]]}\n{found[3]}", document)
 
 
-def _table(heading: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    lines = [heading, tuple("---" for _ in heading), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
-
-
 if __name__ == "__main__":
-    page = with_tables(PAGE.read_text(encoding="utf-8"))
-    if sys.argv[1:] == ["--write"]:
-        PAGE.write_text(page, encoding="utf-8")
-    else:
-        print(page)
+    sys.exit(run(PAGE, render, sys.argv[1:]))

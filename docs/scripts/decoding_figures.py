@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
+
+from generated_page import DOCS
 
 from echo_node import plotting
 from echo_node.inference.confidence import Calibration
@@ -23,7 +24,7 @@ from training.evaluation.cases import PhantomCases
 from training.evaluation.drafting import draft
 from training.evaluation.page.plots import reliability_diagram
 
-_IMAGES = Path(__file__).resolve().parents[1] / "images"
+_IMAGES = DOCS / "images"
 _COUNT, _SEED = 512, 9
 _DEFAULT = ModelSettings().confidence_threshold
 _THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)

@@ -1,4 +1,4 @@
-"""Write or check the lifecycle diagram of docs/explanation/architecture.md.
+"""Write the table and the diagram of docs/reference/lifecycle.md from the table of transitions.
 
 `python docs/scripts/lifecycle_diagram.py --write` or `--check`.
 """
@@ -6,42 +6,32 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from itertools import groupby
 
-from echo_node.domain.work.lifecycle import mermaid
+from generated_page import DOCS, between, run, table
 
-PAGE = Path(__file__).resolve().parents[1] / "explanation" / "architecture.md"
+from echo_node.domain.work.lifecycle import TRANSITIONS, StudyState, mermaid
+
+PAGE = DOCS / "reference" / "lifecycle.md"
 BEGIN = "<!-- lifecycle: generated from echo_node/domain/work/lifecycle.py by `make diagram` -->\n"
 END = "<!-- end of lifecycle -->\n"
 
 
-def with_diagram(page: str) -> str:
-    """Return the page with the diagram between its marks as the table has it.
-
-    Raises:
-        ValueError: the page lacks a mark.
-    """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page needs the lines {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}```mermaid\n{mermaid()}```\n{END}{after}"
+def transitions() -> str:
+    """Return the table of transitions in Markdown; the state is named in its first row only."""
+    rows = [("", "first instance", "`receiving`")]
+    order = list(StudyState)
+    ordered = sorted(TRANSITIONS, key=lambda each: order.index(each.source))
+    for state, group in groupby(ordered, lambda each: each.source):
+        for number, each in enumerate(group):
+            rows.append((f"`{state}`" if number == 0 else "", str(each.event), f"`{each.target}`"))
+    return table(("State", "Event", "Next state"), rows)
 
 
-def main(arguments: list[str]) -> int:
-    """Write or check the page; return the exit code."""
-    page = PAGE.read_text(encoding="utf-8")
-    current = with_diagram(page)
-    if arguments == ["--write"]:
-        PAGE.write_text(current, encoding="utf-8")
-    elif arguments != ["--check"]:
-        sys.stderr.write(__doc__ or "")
-        return 2
-    elif current != page:
-        sys.stderr.write("docs/explanation/architecture.md is not up to date: run `make diagram`\n")
-        return 1
-    return 0
+def render(page: str) -> str:
+    """Return the page with the present table and diagram between its markers."""
+    return between(page, BEGIN, f"{transitions()}\n```mermaid\n{mermaid()}```\n", END)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run(PAGE, render, sys.argv[1:]))

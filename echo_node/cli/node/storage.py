@@ -76,7 +76,7 @@ def adopt(
     [bold]After[/bold]: this database has a new id, and the store says so. Whatever is
     in the store stays, even what this database does not name: images that
     came after an old copy was made. `storage orphans` lists them, and the
-    page docs/operations.md says how they are received again.
+    page docs/how-to/recover-a-store.md says how they are received again.
 
     [bold]Examples[/bold]
 

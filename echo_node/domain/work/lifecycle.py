@@ -1,6 +1,6 @@
 """The states of a study and the one table of what may follow what.
 
-The diagram in docs/explanation/architecture.md is generated from TRANSITIONS; the storage layer refuses every
+The page docs/reference/lifecycle.md is generated from TRANSITIONS; the storage layer refuses every
 change of state that is not in it.
 """
 

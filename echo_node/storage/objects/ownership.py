@@ -45,7 +45,10 @@ _INSIDE = "inside"
 _UNKNOWN = "-"
 _LOOKED_FOR = 10
 _FORMAT = 1
-_NOTE = "Says which node these objects belong to. Do not remove, change or copy it: see docs/operations.md."
+_NOTE = (
+    "States the node to which these objects belong. Do not remove, change or copy it: "
+    "see docs/how-to/recover-a-store.md."
+)
 
 
 class Standing(StrEnum):
@@ -150,7 +153,7 @@ class Examination:
         }.get(self.standing, "the store is this node's")
         adopt = "`echo-node storage adopt` takes the store over, once whoever has it is stopped for good"
         end = "?" if self.standing is Standing.ELSEWHERE else "."
-        return f"{self.where}: {what}{end} {adopt}; docs/operations.md tells more"
+        return f"{self.where}: {what}{end} {adopt}; docs/how-to/recover-a-store.md explains it"
 
 
 class Ownership:

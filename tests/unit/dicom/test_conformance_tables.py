@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from conformance_tables import PAGE, tables, with_tables
+from conformance_tables import PAGE, render, tables
 
 from echo_node.dicom.contexts import contexts
 from echo_node.dicom.documents.draft_object import FIRST_SERIES_NUMBER
@@ -16,7 +16,7 @@ def statement() -> str:
 
 
 def test_the_tables_are_those_of_the_program(statement: str) -> None:
-    assert with_tables(statement) == statement, "run: python docs/scripts/conformance_tables.py --write"
+    assert render(statement) == statement, "run `make reference`"
     for name in tables():
         assert f"<!-- table: {name} -->" in statement
 
@@ -28,7 +28,7 @@ def test_every_class_and_syntax_is_stated(statement: str) -> None:
 
 
 def test_a_table_that_was_edited_by_hand_is_noticed(statement: str) -> None:
-    assert with_tables(statement.replace("RLE Lossless", "RLE")) == statement
+    assert render(statement.replace("RLE Lossless", "RLE")) == statement
 
 
 def test_what_is_said_of_the_draft_and_of_statuses(statement: str) -> None:

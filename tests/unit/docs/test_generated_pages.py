@@ -1,0 +1,44 @@
+"""Pages that docs/scripts generates are what the code says today."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = (
+    "commands_reference",
+    "conformance_tables",
+    "lifecycle_diagram",
+    "log_events_reference",
+    "settings_reference",
+)
+MAKEFILE = Path(__file__).resolve().parents[3] / "Makefile"
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_page_is_up_to_date(name: str) -> None:
+    script = importlib.import_module(name)
+    present = script.PAGE.read_text(encoding="utf-8")
+    assert script.render(present) == present, "run `make reference`"
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_make_reference_writes_it(name: str) -> None:
+    assert f"docs/scripts/{name}.py --write" in MAKEFILE.read_text(encoding="utf-8")
+
+
+def test_a_page_that_was_edited_by_hand_is_noticed() -> None:
+    script = importlib.import_module("lifecycle_diagram")
+    present = script.PAGE.read_text(encoding="utf-8")
+    edited = present.replace("| `receiving` |", "| `received` |")
+    assert edited != present
+    assert script.render(edited) == present
+
+
+def test_the_lifecycle_page_has_every_transition() -> None:
+    lifecycle = importlib.import_module("echo_node.domain.work.lifecycle")
+    page = importlib.import_module("lifecycle_diagram").PAGE.read_text(encoding="utf-8")
+    assert f"```mermaid\n{lifecycle.mermaid()}```\n" in page
+    table = page[page.index("| State |") : page.index("```mermaid")]
+    rows = [line for line in table.splitlines() if line.endswith("` |")]
+    assert len(rows) == len(lifecycle.TRANSITIONS) + 1
