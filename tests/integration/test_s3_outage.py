@@ -6,7 +6,8 @@ import pytest
 from support import s3
 from support.studies import put, received, store
 
-from echo_node.cli.node.doctor import Verdict, _storage
+from echo_node.actions.examination.check import Grade
+from echo_node.actions.examination.storage import check_store
 from echo_node.errors import InstanceRejected, TransientError
 from echo_node.pipeline.receive import PROCESSING_FAILURE, Intake
 from echo_node.settings import IntakeSettings, NodeSettings, Settings, StorageSettings
@@ -28,16 +29,16 @@ def _open(folder: Path, server: s3.Server, bucket: str) -> Storage:
 
 
 def test_the_doctor_looks_for_the_store_and_changes_nothing(tmp_path: Path) -> None:
-    def verdict(bucket: str) -> tuple[Verdict, bool]:
-        (finding,) = _storage(_settings(tmp_path / "data", server, bucket))
-        return finding.verdict, bool(finding.remedy)
+    def grade(bucket: str) -> tuple[Grade, bool]:
+        (check,) = check_store(_settings(tmp_path / "data", server, bucket))
+        return check.grade, bool(check.remedy)
 
     with s3.server() as server:
         bucket = server.new_bucket()
-        assert verdict(bucket) == (Verdict.OK, False)
-        assert verdict("no-such-bucket") == (Verdict.FAILED, True)
+        assert grade(bucket) == (Grade.OK, False)
+        assert grade("no-such-bucket") == (Grade.FAILED, True)
         server.kill()
-        assert verdict(bucket) == (Verdict.FAILED, True)
+        assert grade(bucket) == (Grade.FAILED, True)
     assert not (tmp_path / "data").exists()
 
 

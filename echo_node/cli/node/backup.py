@@ -1,4 +1,4 @@
-"""`echo-node backup` and `echo-node restore`: the whole node in one folder, and back."""
+"""`echo-node backup` and `echo-node restore`: copy the whole node into one folder, and restore it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Annotated
 
 import typer
 
+from echo_node.actions import restore as actions
 from echo_node.actions.open_storage import existing_storage
 from echo_node.cli import options
 from echo_node.cli.output import complain, console, print_json
 
 
 def backup(
-    target: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder, or an earlier backup.")],
+    target: Annotated[Path, typer.Argument(metavar="DIR", help="New folder, or an earlier backup.")],
     config: options.Config = None,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
@@ -25,8 +26,8 @@ def backup(
 ) -> None:
     """Copy database, images and drafts into a folder; the node may be running.
 
-    A second backup into the same folder copies only what is new. All of it
-    is patient data. Images that retention has removed are not in it.
+    A second backup into the same folder copies new files only. The whole
+    backup is patient data. It lacks images that retention has removed.
 
     [bold]Examples[/bold]
 
@@ -41,7 +42,9 @@ def backup(
     if json:
         print_json(asdict(made))
     else:
-        typer.echo(f"{made.rows} rows and {made.files} files ({made.bytes / 1e6:.1f} MB) are in {target}.")
+        typer.echo(
+            f"The backup in {target} has {made.rows} rows and {made.files} files ({made.bytes / 1e6:.1f} MB)."
+        )
     if made.missing:
         complain(
             f"{len(made.missing)} files were missing or damaged in the node itself; manifest.json lists them"
@@ -50,7 +53,7 @@ def backup(
 
 
 def restore(
-    source: Annotated[Path, typer.Argument(metavar="DIR", help="A backup.")],
+    source: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the backup.")],
     config: options.Config = None,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
@@ -60,21 +63,21 @@ def restore(
         typer.Option(
             "--take-over",
             metavar="NODE",
-            help="Restore into the images and drafts of this node, which is gone for good.",
+            help="Id of a node that is gone permanently; its images and drafts are taken over.",
         ),
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Bring a backup into an empty node: another folder, another machine, or another kind of database.
+    """Restore a backup into an empty node: another folder, machine or kind of database.
 
     Every file is compared with its digest. A backup made on SQLite can be
-    restored into PostgreSQL, and one of an older version is upgraded. What
-    was delivered since the backup is sent again as the very same object.
+    restored into PostgreSQL, and one of an older version is upgraded. Drafts
+    that were delivered after the backup are sent again as the same objects.
 
-    The restored node is a node of its own, with an id of its own: images and
-    drafts go where nobody's are, into a data folder or storage.url of its own.
-    Only if the node that was backed up is gone for good may the new one have
-    its place: --take-over NODE, with the id that is told without it.
+    The restored node is a new node with its own id. Its images and drafts
+    need a data folder or storage.url that no other node uses. If the node
+    that was backed up is gone permanently, the new node may replace it: use
+    --take-over NODE. The id is printed if you leave the option out.
 
     [bold]Examples[/bold]
 
@@ -82,43 +85,50 @@ def restore(
       echo-node restore /mnt/backup/echo-node --take-over 7d0a0f0e-3c0e-4b52-9a3f-0d6a3c9a2b11
     """
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
-    from echo_node.storage.open import open_storage
-    from echo_node.storage.operations.backup import backed_up_node
-    from echo_node.storage.operations.backup import restore as bring_back
-
-    with open_storage(settings) as storage, _bar("copying") as progress:
-        done = bring_back(source, storage.database, storage.objects, progress, take_over)
-        node = storage.ownership.claim().node
-        spared = sum(1 for _ in storage.orphans(0.0)) if take_over else 0
-    before = backed_up_node(source)
+    with _bar("copying") as progress:
+        done = actions.restore(source, settings, progress, take_over)
+    manifest = done.manifest
     if json:
-        print_json(asdict(done) | {"node": node, "backed_up_node": before, "not_in_the_backup": spared})
+        print_json(
+            asdict(manifest)
+            | {
+                "node": done.node,
+                "backed_up_node": done.backed_up_node,
+                "not_in_the_backup": done.spared,
+            }
+        )
         return
     where = settings.storage.url or settings.node.data_dir
-    typer.echo(f"{done.rows} rows are in the database, {done.files} files of {done.made_at} in {where}.")
-    typer.echo(f"This is node {node}, a node of its own; the backup is of node {before or '(not told)'}.")
+    typer.echo(
+        f"Restored {manifest.rows} rows into the database and {manifest.files} files into {where}; "
+        f"the backup was made at {manifest.made_at}."
+    )
+    typer.echo(
+        f"This is a new node, {done.node}; the backup is of node {done.backed_up_node or '(not stated)'}."
+    )
     if take_over:
         typer.echo(
-            f"It has taken the place of {take_over}, which must not run any more: it would refuse to.\n"
-            f"{spared} images and drafts there are not in the backup, and stay: "
+            f"It replaces node {take_over}, which must not run again and would refuse to.\n"
+            f"{done.spared} images and drafts there are not in the backup, and stay: "
             "`echo-node storage orphans` lists them."
         )
     else:
-        typer.echo("The two share nothing: never give them the same storage.url; serve would refuse it.")
-    typer.echo("`echo-node backup` of it wants a folder of its own.")
-    if done.missing:
+        typer.echo("Never give both nodes the same storage.url: `serve` refuses it.")
+    typer.echo("`echo-node backup` of the new node needs a folder of its own.")
+    if manifest.missing:
         complain(
-            f"{len(done.missing)} files were missing when the backup was made: their studies cannot be read"
+            f"{len(manifest.missing)} files were missing when the backup was made: "
+            "their studies cannot be read"
         )
 
 
 @contextmanager
-def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar; yield what moves it."""
+def _bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar. Yield the function that updates it."""
     from rich.progress import Progress
 
     with Progress(console=console(stderr=True), transient=True) as progress:
-        bar = progress.add_task(what, total=None)
+        bar = progress.add_task(label, total=None)
         yield lambda done, of: progress.update(bar, completed=done, total=of)
 
 

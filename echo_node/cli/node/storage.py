@@ -1,11 +1,12 @@
-"""`echo-node storage show|adopt|orphans`: whose the images and drafts are, and what no row names."""
+"""`echo-node storage show|adopt|orphans`: owner of the images and drafts, and files without a row."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from echo_node.actions import object_store
 from echo_node.actions.open_storage import existing_storage
 from echo_node.cli import options
 from echo_node.cli.output import console, print_json
@@ -24,18 +25,16 @@ def show(
     *,
     json: options.Json = False,
 ) -> None:
-    """Show which node this database is, and which one the images and drafts belong to; nothing is changed.
+    """Show the node id of this database, and the node that owns the images and drafts.
 
-    Exit code 1 if `serve` would refuse to start.
+    Nothing is changed. The exit code is 1 if `serve` would refuse to start.
     """
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
-    from echo_node.storage.objects.ownership import Standing
-
     with existing_storage(settings) as storage:
         found = storage.ownership.examine()
-    is_fine = found.standing in (Standing.OURS, Standing.FREE)
+    is_fine = object_store.may_serve(found)
     if json:
-        print_json(_record(found))
+        print_json(_as_json(found))
     else:
         _print(found)
         if not is_fine:
@@ -51,32 +50,34 @@ def adopt(
         typer.Option(
             "--from",
             metavar="NODE",
-            help="Ask nothing: the store is known to belong to this node, as `storage show` prints it.",
+            help="Present owner, as `storage show` prints it; with it the command asks no question.",
         ),
     ] = None,
     config: options.Config = None,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
 ) -> None:
-    """Take images and drafts over from another database, on purpose.
+    """Take over images and drafts from another database, on purpose.
 
-    Each store belongs to one database, since what a database does not name
-    is removed as an orphan. `serve` refuses a store that is another one's.
-    This is for when that other one is gone for good: its database was moved,
+    Each store belongs to one database, since the node removes files that its
+    database does not name. `serve` refuses a store of another database.
+    Adopt a store if that other database is gone permanently: it was moved,
     loaded from a dump, or lost and replaced by an older copy.
 
-    [bold]Before[/bold]: stop every process of the node that has the store. One that
-    still runs notices within a minute and ends; what it receives until then
-    may be lost.
+    [bold]Before[/bold]: stop every process of the node that owns the store. A process
+    that still runs notices the change within a minute and ends. Images that
+    it receives until then may be lost.
 
-    A database that was itself brought back to an earlier state, by a point in
-    time or an older file in its place, has the same id and is not told from
-    what it was: adopt before it starts, or what came later is removed.
+    A database that was itself restored to an earlier state (point-in-time
+    recovery, or an older file in its place) keeps its id, so the node cannot
+    notice it. Adopt the store before the node starts: otherwise it removes
+    the images that arrived later.
 
-    [bold]After[/bold]: this database has a new id, and the store says so. Whatever is
-    in the store stays, even what this database does not name: images that
-    came after an old copy was made. `storage orphans` lists them, and the
-    page docs/how-to/recover-a-store.md says how they are received again.
+    [bold]After[/bold]: this database has a new id, and the store names it as the owner.
+    Everything in the store stays, even files that this database does not
+    name, such as images that arrived after an old copy was made.
+    `storage orphans` lists them. docs/how-to/recover-a-store.md explains how the node
+    receives them again.
 
     [bold]Examples[/bold]
 
@@ -91,21 +92,21 @@ def adopt(
         found = storage.ownership.examine()
         if found.standing is Standing.FREE:
             _print(found)
-            typer.echo("There is nothing to adopt: `serve` claims it.")
+            typer.echo("There is nothing to adopt: `serve` claims the store.")
             return
         if taken_from is None:
             _print(found)
-            again = "It is this database's already: adopted again, all that is there now is spared."
+            again = "This database owns the store already; if adopted again, every file in it now is spared."
             typer.echo(f"\n{again if found.standing is Standing.OURS else found.refusal}\n")
-            with console(stderr=True).status("looking for what this database does not name"):
-                unknown = sum(1 for _ in storage.orphans(0.0))
-            typer.echo(f"This database does not name {unknown} of the images and drafts there; they stay.")
-            question = f"Is node {found.holder} stopped, and shall this database take its place for good?"
+            with console(stderr=True).status("looking for files that this database does not name"):
+                unnamed = object_store.count_unnamed(storage)
+            typer.echo(f"This database does not name {unnamed} of the images and drafts there; they stay.")
+            question = f"Is node {found.holder} stopped, and should this database replace it permanently?"
             if not typer.confirm(question):
                 raise typer.Exit(1)
-        owner = storage.ownership.adopt(taken_from or found.holder)
-    typer.echo(f"The store was {found.holder}'s, and is this database's now: node {owner.node}.")
-    typer.echo("`echo-node backup` wants a new folder: the earlier one is that of the node before.")
+        node = object_store.adopt(storage, taken_from or found.holder)
+    typer.echo(f"The store belonged to {found.holder} and now belongs to this database, node {node}.")
+    typer.echo("`echo-node backup` needs a new folder: the earlier backup is of the previous node.")
 
 
 @group.command()
@@ -114,34 +115,35 @@ def orphans(
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
     *,
-    remove: Annotated[bool, typer.Option("--remove", help="Remove them, for good.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="With --remove: ask nothing.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the files permanently.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --remove: do not ask for confirmation.")] = False,
     json: options.Json = False,
 ) -> None:
     """List images and drafts that no row names and that are older than an hour.
 
     `serve` removes them every hour: they were never acknowledged. After
-    `storage adopt` or `restore --take-over` it spares those that were there
-    before, since the node before may have acknowledged them; --remove does not.
+    `storage adopt` or `restore --take-over` it spares the files that were
+    there before, since the previous node may have acknowledged them.
+    --remove removes those too.
     """
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     with existing_storage(settings) as storage:
         if remove:
             storage.ownership.claim()
-        where = [storage.objects.location(name) for name in storage.orphans()]
+        locations = object_store.list_orphans(storage)
         if json:
-            print_json(where)
+            print_json(locations)
         else:
-            for each in where:
-                typer.echo(each)
-        if not remove or not where:
+            for location in locations:
+                typer.echo(location)
+        if not remove or not locations:
             return
-        if not yes and not typer.confirm(f"Remove these {len(where)} for good?"):
+        if not yes and not typer.confirm(f"Remove these {len(locations)} files permanently?"):
             raise typer.Exit(1)
-        typer.echo(f"{storage.remove_orphans()} were removed.", err=json)
+        typer.echo(f"Files removed: {object_store.remove_orphans(storage)}.", err=json)
 
 
-def _record(found: Examination) -> dict[str, Any]:
+def _as_json(found: Examination) -> dict[str, object]:
     return {
         "standing": found.standing,
         "node": found.node,
@@ -153,11 +155,16 @@ def _record(found: Examination) -> dict[str, Any]:
 
 def _print(found: Examination) -> None:
     since = f", since {found.owner.claimed_at}" if found.owner else ""
-    typer.echo(f"This database is node  {found.node or 'of no id yet'}")
+    typer.echo(f"This database is node  {found.node or '(no id yet)'}")
     typer.echo(f"The store belongs to   {found.holder}{since}")
-    typer.echo(f"which is said in       {found.where}")
+    typer.echo(f"which is stated in     {found.where}")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.add_typer(group, name="storage", help="Whose the images and drafts are.", rich_help_panel="The node")
+    app.add_typer(
+        group,
+        name="storage",
+        help="Show and adopt the store of images and drafts; remove orphans.",
+        rich_help_panel="The node",
+    )

@@ -105,7 +105,7 @@ def test_orphans_are_listed_and_removed_on_request(nodes: Nodes) -> None:
     assert nodes("second", "storage", "orphans", "--remove", "--yes").returncode == 2
     assert nodes("first", "storage", "orphans", "--remove", answer="n\n").returncode == 1
     assert lost.is_file()
-    assert "1 were removed" in nodes("first", "storage", "orphans", "--remove", "--yes").stdout
+    assert "Files removed: 1." in nodes("first", "storage", "orphans", "--remove", "--yes").stdout
     assert (image.is_file(), lost.is_file()) == (True, False)
 
 
