@@ -1,7 +1,8 @@
-"""Measure and draw the figures of docs/explanation/model.md: `make figures`.
+"""Measure and draw the charts of docs/explanation/decoding.md: `make figures`.
 
-frontier.svg: coherent sentences against tokens a forward, for every way of decoding the shipped model.
-reliability.svg: how often sentences of a confidence were right. The numbers are printed as tables.
+frontier.svg shows coherent sentences against tokens per forward pass, for every way to decode the
+shipped model. reliability.svg shows the share of correct sentences by confidence. The numbers are
+printed as tables.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def main() -> None:
     preparation = ImagePreparation.load(student.folder)
     cases = PhantomCases(_COUNT, _SEED, preparation.side)
     points: dict[str, list[tuple[float, float, str]]] = {}
-    print("| decoder | | coherent | facts | tokens a forward |\n|---|---|---|---|---|")
+    print("| decoder | | coherent | facts | tokens per forward pass |\n|---|---|---|---|---|")
     for way in ways():
         loaded: Checkpoint = teacher if way.teacher else student
         drafts = draft(loaded, preparation, cases.images, way.settings)

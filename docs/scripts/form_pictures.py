@@ -1,7 +1,7 @@
-"""Draw the pictures of docs/reference/conformance.md, one draft in each of its forms: `make pictures`.
+"""Draw the images of docs/reference/conformance.md, one draft in each of its forms: `make pictures`.
 
-Needs dsr2html (dcmtk), chromium, pdftoppm (poppler-utils) and the fonts that pages need; draws a phantom, so
-that nobody is in the pictures.
+The script needs dsr2html (DCMTK), Chromium, pdftoppm (poppler-utils) and the fonts that pages need.
+The study is a phantom, so no patient is in the images.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _screenshot(report: Path, folder: Path, target: Path) -> None:
 
 
 def _save(picture: Image.Image, target: Path) -> None:
-    """Save the picture without the empty paper below it."""
+    """Save the image without the empty paper below it."""
     paper = Image.new("RGB", picture.size, picture.getpixel((picture.width - 1, picture.height // 2)))
     box = ImageChops.difference(picture, paper).getbbox()
     bottom = min(picture.height, (box[3] if box else picture.height) + 16)

@@ -1,8 +1,8 @@
 """Command line of the scripts that generate a page: write the page, or check that it is up to date.
 
-Each script has a PAGE and a function that turns the page's present text into the text that it should have.
-`--write` writes that text, `--check` compares it and returns exit code 1 on a difference, and no option
-prints it.
+Each script has a PAGE, and a function that turns the present text of the page into the text that it
+should have. `--write` writes that text, `--check` compares it and ends with exit code 1 on a
+difference, and without an option the text is printed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def run(page: Path, render: Callable[[str], str], arguments: Sequence[str]) -> i
     """Write, check or print a page. Return the exit code.
 
     Args:
-        page: the page; it need not exist before the first `--write`, unless *render* needs its text.
+        page: the page; before the first `--write` it may be missing, unless *render* needs it.
         render: returns the page as it should be, from its present text.
         arguments: the command line, without the script's name.
     """
