@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from echo_node.domain.drafts.comparison import Comparison
-from echo_node.domain.drafts.draft import Draft, Unmade, UnmadeForm
+from echo_node.domain.drafts.draft import Draft, UnmadeForm
 from echo_node.domain.drafts.report import EncodedDocument, ModelIdentity, Report
 from echo_node.domain.drafts.subject import Subject
 from echo_node.domain.studies.appearance import Appearance
@@ -20,6 +20,7 @@ from echo_node.domain.studies.study import (
     StoredInstance,
 )
 from echo_node.domain.work.commitment import AnswerJob, CommitmentJob, CommitmentReport, CommitmentRequest
+from echo_node.domain.work.drafting import DraftOutcome, StudySnapshot
 from echo_node.domain.work.job import DeliveryJob, DraftJob, Lease
 from echo_node.domain.work.withdrawal import Conflict, Rejected, Standing, WithdrawalJob
 
@@ -85,62 +86,26 @@ class WorkQueue(Protocol[Work]):
 
 
 class DraftLedger(Protocol):
-    """A drafting job's study and where its draft is kept (fulfilled by storage/ledgers/documents.py)."""
+    """A drafting job's study, and the storage of its outcome (storage/ledgers/drafts.py)."""
 
-    def instances(self, job: DraftJob) -> AbstractContextManager[Sequence[StoredInstance]]:
-        """Yield the study's instances in order of arrival, their files to be read while the block lasts.
+    def open(self, job: DraftJob) -> AbstractContextManager[StudySnapshot]:
+        """Yield the state of the job's study; the files of its instances are local while the block lasts.
 
         Raises:
-            TransientError: the files cannot be had now.
+            TransientError: the database, a document or a file is unavailable.
         """
         ...
 
-    def is_drafted(self, job: DraftJob, selection: Selection) -> bool:
-        """Say whether the study's latest draft was made from just these images."""
-        ...
+    def finish(self, job: DraftJob, outcome: DraftOutcome) -> None:
+        """End the job with its outcome, in one transaction.
 
-    def predecessor(self, job: DraftJob, kind: str) -> EncodedDocument | None:
-        """Return the study's last document of this kind from an earlier revision; None if there is none."""
-        ...
-
-    def keep_earlier(self, job: DraftJob) -> None:
-        """Finish the job without a new draft: the earlier one still stands.
+        A new draft is durable when this returns, and its deliveries exist. Deliveries of forms that could
+        not be made are dead letters from the beginning. Without a new draft, the earlier one still stands.
+        A conflict withdraws the standing drafts.
 
         Raises:
-            LeaseLost: the job is another worker's by now, or of an earlier revision.
-        """
-        ...
-
-    def standing(self, job: DraftJob) -> Standing:
-        """Return the study's drafts that have not been withdrawn.
-
-        Raises:
-            TransientError: they cannot be had now.
-        """
-        ...
-
-    def withdraw(self, job: DraftJob, conflict: Conflict) -> None:
-        """End the job without a draft, and withdraw those that stand.
-
-        Raises:
-            LeaseLost: the job is another worker's by now, or of an earlier revision.
-        """
-        ...
-
-    def store(
-        self,
-        job: DraftJob,
-        documents: Sequence[EncodedDocument],
-        selection: Selection,
-        model: ModelIdentity,
-        unmade: Unmade | None = None,
-    ) -> None:
-        """Make the draft durable in its forms, finish the job and create the deliveries.
-
-        Deliveries of forms that could not be made are dead letters from the beginning.
-
-        Raises:
-            LeaseLost: the job is another worker's by now, or of an earlier revision.
+            LeaseLost: another worker holds the job by now, or it belongs to an earlier revision.
+            TransientError: the outcome cannot be stored now.
         """
         ...
 

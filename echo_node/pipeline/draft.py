@@ -1,14 +1,14 @@
 """Queue → infer → report: one claimed study revision becomes one stored draft, in each of its forms.
 
-A form that cannot be made is named, and can be made later from the same words (pipeline/form.py).
+A form that cannot be made is recorded, and can be made later from the same words (pipeline/form.py).
 
-The heavy part runs between transactions, never inside one; `store` is where it counts, and it refuses
-a worker whose claim is over.
+The job reads everything it needs in one transaction, and stores its outcome in another. The model runs
+between the two, never inside one. If the claim is over by then, the ledger refuses the outcome.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -24,7 +24,8 @@ from echo_node.domain.ports import (
     ReportEncoder,
     ReportGenerator,
 )
-from echo_node.domain.studies.study import StoredInstance
+from echo_node.domain.studies.study import Selection
+from echo_node.domain.work.drafting import NewDraft, StudySnapshot, Unchanged
 from echo_node.domain.work.job import DraftJob
 from echo_node.domain.work.withdrawal import Conflict
 from echo_node.errors import PermanentError
@@ -37,15 +38,15 @@ class DraftStage:
     """Drafts one study revision.
 
     Args:
-        ledger: the job's study, and where its draft is kept.
-        selector: chooses what to read.
-        reader: turns it into grey values.
+        ledger: state of the job's study, and storage of the outcome.
+        selector: chooses the image to read.
+        reader: reads the pixels of the image.
         generator: writes the report.
-        encoders: give it its forms, one of each kind that some destination gets.
-        clock: the time.
-        watch: sees whether a late image contradicts a draft that stands, which is withdrawn then; None
-            withdraws nothing.
-        priors: looks for earlier studies meanwhile; None if that is not wanted.
+        encoders: encoders of the draft's forms, one for each kind that some destination gets.
+        clock: source of time.
+        identity_check: finds late images that contradict a standing draft, which is then withdrawn;
+            None turns the check off.
+        priors: searches for earlier studies while the model writes; None turns the search off.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class DraftStage:
         generator: ReportGenerator,
         encoders: Sequence[ReportEncoder],
         clock: Clock,
-        watch: ConflictFinder | None = None,
+        identity_check: ConflictFinder | None = None,
         priors: PriorSearch | None = None,
     ) -> None:
         self._ledger = ledger
@@ -65,40 +66,31 @@ class DraftStage:
         self._generator = generator
         self._encoders = tuple(encoders)
         self._clock = clock
-        self._watch = watch
+        self._identity_check = identity_check
         self._priors = priors
 
     def __call__(self, job: DraftJob) -> None:
-        """Select → read → generate → encode → store; or withdraw what was drafted before.
-
-        Priors are asked for while the model writes.
+        """Select → read → generate → encode → store; or withdraw the earlier draft.
 
         Raises:
-            NotEligible: the study holds no image to draft from.
-            PermanentError: trying again cannot help.
-            TransientError: trying again may help.
-            LeaseLost: the job was taken away meanwhile.
+            NotEligible: no image of the study may be read.
+            PermanentError: a retry cannot succeed.
+            TransientError: a retry may succeed.
+            LeaseLost: another worker holds the job by now, or a new image began the next revision.
         """
-        with self._ledger.instances(job) as instances:
-            if conflict := self._conflict(job, instances):
-                self._ledger.withdraw(job, conflict)
+        with self._ledger.open(job) as study:
+            if conflict := self._conflict(job, study):
+                self._ledger.finish(job, conflict)
                 return
-            selection = self._selector.select(instances)
-            if self._ledger.is_drafted(job, selection):
-                self._ledger.keep_earlier(job)
+            selection = self._selector.select(study.instances)
+            if selection.digest == study.drafted_selection:
+                self._ledger.finish(job, Unchanged())
                 log.info("draft_unchanged", study_id=job.study_id, revision=job.revision)
                 return
-            priors = (
-                self._priors.begin(job, Subject.of(selection.primary.attributes)) if self._priors else None
-            )
-            image = self._reader.read(selection.primary)
-            report = self._generator.generate(image)
-            comparison = priors() if priors else None
-            draft = Draft(
-                report, selection, job.study_instance_uid, job.revision, self._clock.now(), comparison
-            )
-            documents, unmade = self._encoded(job, draft)
-        self._ledger.store(job, documents, selection, report.model, unmade)
+            draft = self._drafted(job, selection)
+            documents, unmade = self._encoded(job, draft, study.predecessors)
+        report = draft.report
+        self._ledger.finish(job, NewDraft(documents, selection, report.model, unmade))
         log.info(
             "draft_made",
             study_id=job.study_id,
@@ -107,17 +99,32 @@ class DraftStage:
             tokens_per_forward=round(report.generation.tokens_per_forward, 2),
         )
 
-    def _encoded(self, job: DraftJob, draft: Draft) -> tuple[list[EncodedDocument], Unmade | None]:
-        """Return the draft in every form that it can be given; one that fails costs none of the others.
+    def _conflict(self, job: DraftJob, study: StudySnapshot) -> Conflict | None:
+        """Return what in the images contradicts a standing draft; None also without such a draft."""
+        if self._identity_check is None or job.revision == 1 or not study.standing.documents:
+            return None
+        return self._identity_check.find(study.instances, study.standing)
+
+    def _drafted(self, job: DraftJob, selection: Selection) -> Draft:
+        """Return a draft of the selected image; the archive is asked for priors while the model writes."""
+        priors = self._priors.begin(job, Subject.of(selection.primary.attributes)) if self._priors else None
+        report = self._generator.generate(self._reader.read(selection.primary))
+        comparison = priors() if priors else None
+        return Draft(report, selection, job.study_instance_uid, job.revision, self._clock.now(), comparison)
+
+    def _encoded(
+        self, job: DraftJob, draft: Draft, predecessors: Mapping[str, EncodedDocument]
+    ) -> tuple[list[EncodedDocument], Unmade | None]:
+        """Return the draft in every form that can be made; a form that fails does not stop the others.
 
         Raises:
-            PermanentError: there is none that it can be given.
+            PermanentError: no form can be made.
         """
         documents: list[EncodedDocument] = []
         reasons: dict[str, str] = {}
         for encoder in self._encoders:
             try:
-                documents.append(encoder.encode(draft, self._ledger.predecessor(job, encoder.kind)))
+                documents.append(encoder.encode(draft, predecessors.get(encoder.kind)))
             except PermanentError as error:
                 reasons[encoder.kind] = str(error)
         for kind, reason in reasons.items():
@@ -125,10 +132,3 @@ class DraftStage:
         if reasons and not documents:
             raise PermanentError("; ".join(f"{kind}: {reason}" for kind, reason in reasons.items()))
         return documents, Unmade(draft, reasons) if reasons else None
-
-    def _conflict(self, job: DraftJob, instances: Sequence[StoredInstance]) -> Conflict | None:
-        """Return what the images contradict a draft that stands in; None too if none stands."""
-        if self._watch is None or job.revision == 1:
-            return None
-        standing = self._ledger.standing(job)
-        return self._watch.find(instances, standing) if standing.documents else None

@@ -22,7 +22,7 @@ from echo_node.storage.database import migrate
 from echo_node.storage.database.engine import Database
 from echo_node.storage.database.notifications import PollingWaiter, Waiter
 from echo_node.storage.database.tables import Conflict, Document, Instance
-from echo_node.storage.ledgers.documents import Drafts
+from echo_node.storage.ledgers.drafts import Drafts
 from echo_node.storage.ledgers.forms import Forms
 from echo_node.storage.ledgers.studies import Studies
 from echo_node.storage.objects.local import LocalObjects

@@ -10,6 +10,7 @@ from support.studies import MODEL, document, received, selection
 
 from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.ports import DeliveryOutcome
+from echo_node.domain.work.drafting import NewDraft
 from echo_node.domain.work.job import DeliveryJob
 from echo_node.domain.work.lifecycle import StudyState
 from echo_node.errors import LeaseLost, TransientError
@@ -33,7 +34,7 @@ def forms(revision: int = 1) -> list[EncodedDocument]:
 def drafted(house: House) -> None:
     house.arrive()
     house.complete()
-    house.drafts.store(house.claim(), forms(), selection(received()), MODEL)
+    house.drafts.finish(house.claim(), NewDraft(forms(), selection(received()), MODEL))
 
 
 def claimed(house: House) -> list[DeliveryJob]:
@@ -96,11 +97,11 @@ def test_a_form_that_cannot_be_written_leaves_none(
 
     monkeypatch.setattr(house.outbox, "put", full)
     with pytest.raises(TransientError):
-        house.drafts.store(job, forms(), selection(received()), MODEL)
+        house.drafts.finish(job, NewDraft(forms(), selection(received()), MODEL))
     assert files(tmp_path) == []
     assert house.queries.overview().documents == 0
     monkeypatch.undo()
-    house.drafts.store(job, forms(), selection(received()), MODEL)
+    house.drafts.finish(job, NewDraft(forms(), selection(received()), MODEL))
     assert house.queries.overview().documents == 3
 
 
@@ -110,7 +111,7 @@ def test_a_lost_claim_leaves_no_form(house: House, tmp_path: Path) -> None:
     job = house.claim()
     house.arrive(received(2))
     with pytest.raises(LeaseLost):
-        house.drafts.store(job, forms(), selection(received()), MODEL)
+        house.drafts.finish(job, NewDraft(forms(), selection(received()), MODEL))
     assert files(tmp_path) == []
 
 
@@ -129,6 +130,5 @@ def test_a_new_revision_names_the_document_of_its_own_kind(house: House) -> None
     house.arrive(received(2))
     house.complete()
     job = house.claim()
-    assert {kind: house.drafts.predecessor(job, kind) for kind in (TEXT, PDF, ORU)} == {
-        each.kind: each for each in forms()
-    }
+    with house.drafts.open(job) as study:
+        assert study.predecessors == {each.kind: each for each in forms()}

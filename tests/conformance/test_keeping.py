@@ -135,8 +135,8 @@ def test_an_image_after_removal_begins_a_revision_without_the_removed_ones(house
     house.complete()
     job = house.claim()
     assert job.revision == 2
-    with house.drafts.instances(job) as instances:
-        names = [each.identity.sop_instance_uid for each in instances]
+    with house.drafts.open(job) as study:
+        names = [each.identity.sop_instance_uid for each in study.instances]
     assert names == [received(2, 1).identity.sop_instance_uid]
 
 

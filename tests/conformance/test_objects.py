@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from support.studies import MODEL, SentInstance, SetClock, document, put, received, selection, store
 
 from echo_node.domain.ports import DeliveryOutcome
+from echo_node.domain.work.drafting import NewDraft
 from echo_node.domain.work.lifecycle import StudyState
 from echo_node.durable_files import temporary_file
 from echo_node.errors import PermanentError
@@ -183,13 +184,12 @@ class Node:
         self.storage.studies.complete_due()
         job = self.storage.jobs.claim("worker")
         assert job is not None
-        with self.storage.drafts.instances(job) as instances:
-            for instance in instances:
+        with self.storage.drafts.open(job) as stored:
+            for instance in stored.instances:
                 kept = hashlib.sha256(data_set_of(instance.path.read_bytes())).hexdigest()
                 assert kept == instance.data_set_sha256
-        self.storage.drafts.store(
-            job, [document(study, job.revision)], selection(received(study, study)), MODEL
-        )
+        chosen = selection(received(study, study))
+        self.storage.drafts.finish(job, NewDraft([document(study, job.revision)], chosen, MODEL))
 
     def show(self, study: int) -> dict[str, Any]:
         return self.storage.queries.show(study)

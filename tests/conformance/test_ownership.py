@@ -15,6 +15,7 @@ from support.studies import MODEL, SetClock, document, put, received, selection
 
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.studies.intake import StoreOutcome
+from echo_node.domain.work.drafting import NewDraft
 from echo_node.errors import ConfigError, PermanentError
 from echo_node.roles import open_storage as role_storage
 from echo_node.settings import DatabaseSettings, RetentionSettings, Settings
@@ -87,7 +88,7 @@ def filled(node: Storage, number: int = 1) -> list[str]:
     node.studies.complete_due()
     job = node.jobs.claim("worker")
     assert job is not None
-    node.drafts.store(job, [document(number, job.revision)], selection(instance), MODEL)
+    node.drafts.finish(job, NewDraft([document(number, job.revision)], selection(instance), MODEL))
     delivery = node.deliveries.claim("sender")
     assert delivery is not None
     node.deliveries.finish(delivery, DeliveryOutcome.SUCCESS, 0)

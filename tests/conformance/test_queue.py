@@ -1,7 +1,7 @@
 """The durable path's promises, the same on every database."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,9 +11,11 @@ from structlog.testing import capture_logs
 from support.house import FORCED_S, IDLE_S, LEASE_S, House
 from support.studies import JPEG_2000, MODEL, digest, document, received, selection, stored_file
 
+from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.studies.intake import StoreOutcome
-from echo_node.domain.work.job import DeliveryState, JobState
+from echo_node.domain.work.drafting import NewDraft, Unchanged
+from echo_node.domain.work.job import DeliveryState, DraftJob, JobState
 from echo_node.domain.work.lifecycle import StudyState
 from echo_node.errors import LeaseLost, PermanentError
 from echo_node.logs import ALLOWED_KEYS
@@ -148,7 +150,7 @@ def test_a_worker_of_an_earlier_revision_cannot_finish(house: House) -> None:
         lambda: house.jobs.skip(old, "x"),
         lambda: house.jobs.release_claim(old),
         lambda: house.jobs.renew(old),
-        lambda: house.drafts.keep_earlier(old),
+        lambda: house.drafts.finish(old, Unchanged()),
     ):
         with pytest.raises(LeaseLost):
             ending()
@@ -420,34 +422,37 @@ def test_the_same_images_are_not_drafted_again(house: House) -> None:
     house.arrive(received(2))
     house.complete()
     job = house.claim()
-    assert house.drafts.is_drafted(job, selection(received(1)))
-    assert not house.drafts.is_drafted(job, selection(received(2)))
-    house.drafts.keep_earlier(job)
+    with house.drafts.open(job) as study:
+        assert study.drafted_selection == selection(received(1)).digest != selection(received(2)).digest
+    house.drafts.finish(job, Unchanged())
     assert house.state() is StudyState.DELIVERED
     overview = house.queries.overview()
     assert (overview.documents, overview.deliveries) == (1, {"delivered": 1})
 
 
+def predecessors(house: House, job: DraftJob) -> Mapping[str, EncodedDocument]:
+    with house.drafts.open(job) as study:
+        return study.predecessors
+
+
 def test_the_predecessor_is_the_last_document_of_this_kind_from_an_earlier_revision(
     house: House, tmp_path: Path
 ) -> None:
-    kind = document(1, 1).kind
     house.arrive(received(1))
     house.complete()
     first = house.claim()
-    assert house.drafts.predecessor(first, kind) is None
+    assert predecessors(house, first) == {}
     house.draft(first, received(1))
-    assert house.drafts.predecessor(first, kind) is None
+    assert predecessors(house, first) == {}
     house.arrive(received(7, study=2))  # another study's draft does not count
     house.arrive(received(2))
     house.complete()
     second, other = sorted((house.claim(), house.claim("another")), key=lambda job: job.study_id)
     house.draft(other)
-    assert house.drafts.predecessor(second, kind) == document(1, 1)
-    assert house.drafts.predecessor(second, "encapsulated-pdf") is None
+    assert predecessors(house, second) == {document(1, 1).kind: document(1, 1)}
     (path,) = (tmp_path / "outbox").glob(f"{document(1, 1).sop_instance_uid}-*.dcm")
     path.write_bytes(b"damaged")
-    assert house.drafts.predecessor(second, kind) is None
+    assert predecessors(house, second) == {}
 
 
 def test_other_images_are_drafted_again_as_another_document(house: House) -> None:
@@ -470,7 +475,7 @@ def test_an_earlier_draft_that_arrives_late_does_not_deliver_the_new_revision(ho
     house.deliveries.finish(late, DeliveryOutcome.SUCCESS, 0)
     assert (house.state(), house.revision()) == (StudyState.RECEIVING, 2)
     house.complete()
-    house.drafts.keep_earlier(house.claim())
+    house.drafts.finish(house.claim(), Unchanged())
     assert house.state() is StudyState.DELIVERED
 
 
@@ -480,7 +485,7 @@ def test_a_transaction_that_fails_changes_nothing(house: House) -> None:
     job = house.claim()
     house.draft(job)
     with pytest.raises(LeaseLost):  # the job is done: a second document of it must not appear
-        house.drafts.store(job, [document(1, 1, b"other")], selection(received(1)), MODEL)
+        house.drafts.finish(job, NewDraft([document(1, 1, b"other")], selection(received(1)), MODEL))
     assert house.queries.overview().documents == 1
 
 
@@ -514,8 +519,8 @@ def test_instances_come_back_as_they_were_stored(house: House, tmp_path: Path) -
     house.arrive(received(2))
     house.arrive(received(1))
     house.complete()
-    with house.drafts.instances(house.claim()) as stored:
-        pass
+    with house.drafts.open(house.claim()) as study:
+        stored = study.instances
     assert [each.identity for each in stored] == [received(2).identity, received(1).identity]
     assert [each.data_set_sha256 for each in stored] == [digest(received(2)), digest(received(1))]
     assert stored[0].path == tmp_path / stored_file(received(2)).path

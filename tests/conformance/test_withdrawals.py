@@ -12,6 +12,7 @@ from support.studies import MODEL, document, received, selection
 from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.work.commitment import CommitmentReport
+from echo_node.domain.work.drafting import NewDraft
 from echo_node.domain.work.job import DeliveryJob
 from echo_node.domain.work.lifecycle import StudyState
 from echo_node.domain.work.withdrawal import Conflict, NoteKind, RejectionReason
@@ -37,7 +38,7 @@ def forms(revision: int = 1) -> list[EncodedDocument]:
 def draft(house: House, revision: int = 1) -> None:
     house.arrive(received(revision))
     house.complete()
-    house.drafts.store(house.claim(), forms(revision), selection(received(revision)), MODEL)
+    house.drafts.finish(house.claim(), NewDraft(forms(revision), selection(received(revision)), MODEL))
 
 
 def claimed(house: House) -> list[DeliveryJob]:
@@ -186,7 +187,7 @@ def test_a_worker_that_drafts_meanwhile_has_lost_the_job(house: House) -> None:
     job = house.claim()
     assert retract(house)
     with pytest.raises(LeaseLost):
-        house.drafts.store(job, forms(), selection(received()), MODEL)
+        house.drafts.finish(job, NewDraft(forms(), selection(received()), MODEL))
     assert house.queries.overview().documents == 0
     assert house.state() is StudyState.WITHDRAWN
 
@@ -205,9 +206,10 @@ def test_a_late_image_is_kept_and_drafts_nothing_until_the_operator_asks(house: 
     assert house.withdrawals.redraft(1) == 2
     job = house.claim()
     assert job.revision == 2
-    assert not house.drafts.is_drafted(job, selection(received(1))), "the draft of these images was withdrawn"
-    assert house.drafts.predecessor(job, TEXT) is None
-    house.drafts.store(job, forms(2), selection(received(2)), MODEL)
+    with house.drafts.open(job) as study:
+        assert study.drafted_selection is None, "the draft of these images was withdrawn"
+        assert study.predecessors == {}
+    house.drafts.finish(job, NewDraft(forms(2), selection(received(2)), MODEL))
     assert [(name, kind) for name, kind, _ in deliver(house)] == [
         ("PACS", TEXT), ("PACS", PDF), ("RIS", ORU), ("VIEWER", TEXT),
     ]  # fmt: skip
@@ -219,7 +221,7 @@ def test_the_second_withdrawal_names_the_second_draft_alone(house: House) -> Non
     deliver(house)
     retract(house)
     house.withdrawals.redraft(1)
-    house.drafts.store(house.claim(), forms(2), selection(received(1)), MODEL)
+    house.drafts.finish(house.claim(), NewDraft(forms(2), selection(received(1)), MODEL))
     assert house.notes() == 1, "the first withdrawal goes on beside the new draft"
     deliver(house)
     assert house.state() is StudyState.DELIVERED
@@ -308,10 +310,11 @@ def test_a_conflict_that_the_node_sees_withdraws_what_was_delivered(house: House
     house.arrive(received(2))
     house.complete()
     job = house.claim()
-    standing = house.drafts.standing(job)
+    with house.drafts.open(job) as study:
+        standing = study.standing
     assert [each.kind for each in standing.documents] == [TEXT, PDF, ORU]
     assert standing.late == {"1.2.3.99.2"}
-    house.drafts.withdraw(job, Conflict(RejectionReason.WORKLIST, "the patient ID differs"))
+    house.drafts.finish(job, Conflict(RejectionReason.WORKLIST, "the patient ID differs"))
     assert house.state() is StudyState.WITHDRAWING
     assert house.reason() == "withdrawn (worklist): the patient ID differs"
     house.notes()

@@ -18,12 +18,13 @@ from support.studies import (
 )
 
 from echo_node.domain.studies.intake import StoreOutcome
+from echo_node.domain.work.drafting import NewDraft
 from echo_node.domain.work.job import DeliveryJob, DraftJob, RetryPolicy
 from echo_node.domain.work.lifecycle import StudyState
 from echo_node.pipeline.withdraw import WithdrawStage
 from echo_node.storage.database.engine import Database
 from echo_node.storage.database.tables import Study
-from echo_node.storage.ledgers.documents import Drafts
+from echo_node.storage.ledgers.drafts import Drafts
 from echo_node.storage.ledgers.forms import Forms
 from echo_node.storage.ledgers.studies import Studies
 from echo_node.storage.objects.local import LocalObjects
@@ -106,7 +107,7 @@ class House:
     def draft(self, job: DraftJob, *images: SentInstance) -> None:
         number = int(job.study_instance_uid.rpartition(".")[2])
         chosen = selection(*(images or (received(study=number),)))
-        self.drafts.store(job, [document(number, job.revision)], chosen, MODEL)
+        self.drafts.finish(job, NewDraft([document(number, job.revision)], chosen, MODEL))
 
     def notes(self) -> int:
         """Make the notes of every withdrawal that is due, in the words of support.studies.Notes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -127,3 +128,17 @@ class Selection:
     def primary(self) -> SelectedImage:
         """The image that stands for the study: documents take patient, study and order from it."""
         return self.images[0]
+
+    @property
+    def sop_instance_uids(self) -> list[str]:
+        """SOP Instance UIDs of the images that are read."""
+        return [image.instance.identity.sop_instance_uid for image in self.images]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the images that are read: of their UIDs and contents, in any order."""
+        lines = sorted(
+            f"{image.instance.identity.sop_instance_uid} {image.instance.data_set_sha256}\n"
+            for image in self.images
+        )
+        return hashlib.sha256("".join(lines).encode("ascii")).hexdigest()

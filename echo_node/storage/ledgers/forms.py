@@ -22,7 +22,7 @@ from echo_node.storage.database.engine import Database
 from echo_node.storage.database.rows import lock_study
 from echo_node.storage.database.tables import Document, Instance, Study
 from echo_node.storage.ledgers import pending_drafts
-from echo_node.storage.ledgers.documents import predecessor_of
+from echo_node.storage.ledgers.documents import latest_earlier, readable
 from echo_node.storage.objects.outbox import Outbox
 from echo_node.storage.objects.spool import stored_instance
 from echo_node.storage.objects.store import ObjectStore
@@ -47,11 +47,6 @@ class Forms:
         """Yield what the delivery's document is to be made from; None if it is made."""
         with self._database.read() as session:
             row = session.get_one(Document, job.document_id)
-            session.expunge_all()
-        if row.kept_path is None or row.kept_sha256 is None:
-            yield None
-            return
-        with self._database.read() as session:
             uid = session.get_one(Study, row.study_id).study_instance_uid
             images = session.scalars(
                 select(Instance).where(
@@ -59,11 +54,13 @@ class Forms:
                     Instance.sop_instance_uid.in_(row.input_sop_instance_uids),
                 )
             ).all()
+            earlier = latest_earlier(session, row)
             session.expunge_all()
+        if row.kept_path is None or row.kept_sha256 is None:
+            yield None
+            return
         content = self._outbox.read(row.kept_path, row.kept_sha256)
-        predecessor = predecessor_of(
-            self._database, self._outbox, row.study_id, uid, revision=row.revision, kind=row.kind
-        )
+        predecessor = readable(self._outbox, earlier, uid) if earlier else None
         draft = _draft(content, uid, images, [Path(image.path) for image in images])
         if draft.attributes != NOT_READ:
             yield UnmadeForm(row.kind, draft, predecessor)

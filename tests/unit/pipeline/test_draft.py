@@ -1,5 +1,5 @@
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import fsspec
@@ -23,7 +23,7 @@ from echo_node.pipeline.priors import PriorSearch
 from echo_node.pipeline.worker import Worker
 from echo_node.storage.database import migrate
 from echo_node.storage.database.engine import Database
-from echo_node.storage.ledgers.documents import Drafts
+from echo_node.storage.ledgers.drafts import Drafts
 from echo_node.storage.objects.outbox import Outbox
 from echo_node.storage.objects.remote import RemoteObjects
 from echo_node.storage.objects.store import ObjectStore
@@ -183,6 +183,37 @@ def test_an_image_that_arrives_while_drafting_outdates_the_draft(house: House) -
     assert house.queries.overview().documents == 0
 
 
+def test_a_draft_of_a_second_revision_takes_two_transactions(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = DraftStage(
+        house.drafts, LastImage(), Black(), Writer(), [Bytes()], house.clock, NoConflict(), None
+    )
+    begun: list[str] = []
+    for number in (1, 2):
+        house.arrive(received(number))
+        house.complete()
+        job = house.claim()
+        begun.clear()
+        for name in ("read", "write"):
+            counted = getattr(house.database, name)
+
+            def begin(name: str = name, counted: Callable[[], object] = counted) -> object:
+                begun.append(name)
+                return counted()
+
+            monkeypatch.setattr(house.database, name, begin)
+        stage(job)
+        monkeypatch.undo()
+    assert begun == ["read", "write"]
+    assert (house.state(), house.revision()) == (StudyState.DRAFTED, 2)
+
+
+class NoConflict:
+    def find(self, instances: Sequence[StoredInstance], standing: Standing) -> None:
+        assert len(standing.documents) == 1
+
+
 def test_no_transaction_is_open_while_the_model_works(house: House) -> None:
     class Watching(Writer):
         def generate(self, image: GreyImage) -> Report:
@@ -291,7 +322,8 @@ def test_selection_helpers_agree_with_the_stage(house: House) -> None:
     house.complete()
     job = house.claim()
     _stage(house, Writer())(job)
-    assert house.drafts.is_drafted(job, selection(received(1)))
+    with house.drafts.open(job) as study:
+        assert study.drafted_selection == selection(received(1)).digest
 
 
 class Watch:

@@ -15,6 +15,7 @@ from echo_node.domain.drafts.draft import Draft, Unmade
 from echo_node.domain.drafts.report import Generation, Report, Sentence
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.work.commitment import CommitmentReport, CommitmentRequest, ReferencedInstance
+from echo_node.domain.work.drafting import NewDraft
 from echo_node.domain.work.job import JobState, RetryPolicy
 from echo_node.domain.work.lifecycle import StudyState
 from echo_node.storage.database import migrate
@@ -68,7 +69,7 @@ def test_a_form_that_could_not_be_made_is_named_and_released(console: Console) -
     words = Report((Sentence("Clear."),), (), "en", MODEL, Generation("one_step", 8, 1, 0.1))
     draft = Draft(words, selection(received()), "1.2.3.1", 1, house.clock.now())
     unmade = Unmade(draft, {"encapsulated-pdf": "no font has it"})
-    house.drafts.store(house.claim(), [document(1, 1)], draft.selection, MODEL, unmade)
+    house.drafts.finish(house.claim(), NewDraft([document(1, 1)], draft.selection, MODEL, unmade))
     house.deliveries.finish(house.claim_delivery(), DeliveryOutcome.SUCCESS, 0)
     (recent,) = console.json("status")["recent"]
     assert (recent["state"], recent["reason"]) == ("undelivered", "encapsulated-pdf could not be made")

@@ -1,0 +1,227 @@
+"""Drafts: everything that a drafting job reads from storage, and the one transaction that ends it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from sqlalchemy import select
+
+from echo_node.domain.drafts.draft import Unmade
+from echo_node.domain.drafts.report import EncodedDocument
+from echo_node.domain.identifiers import document_uid
+from echo_node.domain.ports import Clock
+from echo_node.domain.work.drafting import DraftOutcome, NewDraft, StudySnapshot, Unchanged
+from echo_node.domain.work.job import DraftJob, JobState
+from echo_node.domain.work.lifecycle import StudyEvent
+from echo_node.domain.work.withdrawal import Conflict, Standing
+from echo_node.storage.database.claims import Claims
+from echo_node.storage.database.engine import Database
+from echo_node.storage.database.rows import lock_study, move
+from echo_node.storage.database.tables import Document, Instance, Job
+from echo_node.storage.ledgers import pending_drafts
+from echo_node.storage.ledgers.documents import add_deliveries, readable, settle
+from echo_node.storage.ledgers.withdrawn import standing_drafts, withdraw
+from echo_node.storage.objects.outbox import Outbox
+from echo_node.storage.objects.spool import stored_instance
+from echo_node.storage.objects.store import ObjectStore
+
+log = structlog.get_logger()
+
+_UNCHANGED = "the same images as the earlier draft"
+
+
+class Drafts:
+    """Implements the DraftLedger port.
+
+    Args:
+        database: storage of rows.
+        objects: storage of instances.
+        outbox: storage of documents.
+        clock: source of time.
+        claims: claims on jobs.
+        destinations: kinds of document that each peer gets, by the peer's name.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        objects: ObjectStore,
+        outbox: Outbox,
+        clock: Clock,
+        claims: Claims[Job],
+        *,
+        destinations: Mapping[str, Collection[str]],
+    ) -> None:
+        self._database = database
+        self._objects = objects
+        self._outbox = outbox
+        self._clock = clock
+        self._claims = claims
+        self._destinations = destinations
+
+    @contextmanager
+    def open(self, job: DraftJob) -> Iterator[StudySnapshot]:
+        """Yield the state of the job's study; the files of its instances are local while the block lasts."""
+        instances, documents, late = self._rows(job)
+        made = [row for row in documents if row.kept_path is None]
+        latest = documents[-1].revision if documents else 0
+        standing = [row for row in made if row.revision == latest]
+        earlier = {row.kind: row for row in made if row.revision < job.revision}
+        contents = {
+            row.id: readable(self._outbox, row, job.study_instance_uid)
+            for row in {row.id: row for row in (*standing, *earlier.values())}.values()
+        }
+        predecessors = {kind: contents[row.id] for kind, row in earlier.items()}
+        with self._objects.local_paths([row.path for row in instances]) as paths:
+            yield StudySnapshot(
+                tuple(
+                    stored_instance(row, job.study_instance_uid, path)
+                    for row, path in zip(instances, paths, strict=True)
+                ),
+                Standing(tuple(each for row in standing if (each := contents[row.id]) is not None), late),
+                documents[-1].selection_sha256 if documents else None,
+                {kind: each for kind, each in predecessors.items() if each is not None},
+            )
+
+    def finish(self, job: DraftJob, outcome: DraftOutcome) -> None:
+        """End the job with its outcome: a new draft is durable when this returns."""
+        match outcome:
+            case NewDraft():
+                self._store(job, outcome)
+            case Unchanged():
+                self._keep_earlier(job)
+            case Conflict():
+                self._withdraw(job, outcome)
+
+    def _rows(self, job: DraftJob) -> tuple[Sequence[Instance], Sequence[Document], frozenset[str]]:
+        """Return, from one transaction, the instances, the standing documents, and the late images' UIDs.
+
+        Documents are in the order of their revisions; late images came after the latest of them was made.
+        """
+        documents = standing_drafts(job.study_id).order_by(Document.revision, Document.id)
+        instances = select(Instance).where(Instance.study_id == job.study_id).order_by(Instance.id)
+        with self._database.read() as session:
+            drafted = session.scalars(documents).all()
+            received = session.scalars(instances).all()
+            session.expunge_all()
+        latest = drafted[-1].revision if drafted else job.revision
+        late = frozenset(row.sop_instance_uid for row in received if row.revision > latest)
+        return [row for row in received if row.removed_at is None], drafted, late
+
+    def _withdraw(self, job: DraftJob, conflict: Conflict) -> None:
+        """End the job without a draft, and withdraw the standing drafts."""
+        now = self._clock.now()
+        with self._database.write() as session:
+            study = lock_study(session, job.study_id)
+            self._claims.end(session, job.lease, now, state=JobState.SKIPPED, reason=conflict.explanation)
+            withdraw(session, study, now, conflict.reason, conflict.explanation)
+        log.warning(
+            "study_withdrawn", study_id=job.study_id, revision=job.revision, reason=conflict.explanation
+        )
+
+    def _keep_earlier(self, job: DraftJob) -> None:
+        """End the job without a new draft: the earlier one still stands."""
+        now = self._clock.now()
+        with self._database.write() as session:
+            study = lock_study(session, job.study_id)
+            self._claims.end(session, job.lease, now, state=JobState.DONE, reason=_UNCHANGED)
+            move(study, StudyEvent.UNCHANGED, now)
+            settle(session, study, now)
+
+    def _store(self, job: DraftJob, draft: NewDraft) -> None:
+        """Make the documents durable; then end the job and create the deliveries, all or nothing."""
+        pending = _Pending.of(draft.unmade) if draft.unmade else None
+        with self._outbox.write() as files:
+            paths = [files.put(document) for document in draft.documents]
+            kept = files.keep(pending.documents[0].sop_instance_uid, pending.content) if pending else None
+            document_ids = self._record(job, draft, paths, pending, kept)
+        for document_id in document_ids:
+            log.info("draft_stored", study_id=job.study_id, revision=job.revision, document_id=document_id)
+
+    def _record(
+        self,
+        job: DraftJob,
+        draft: NewDraft,
+        paths: Sequence[Path],
+        pending: _Pending | None,
+        kept: Path | None,
+    ) -> Sequence[int]:
+        now = self._clock.now()
+        with self._database.write() as session:
+            study = lock_study(session, job.study_id)
+            self._claims.end(session, job.lease, now, state=JobState.DONE)
+            made_of = {
+                "study_id": job.study_id,
+                "revision": job.revision,
+                "model_name": draft.model.name,
+                "model_version": draft.model.version,
+                "model_digest": draft.model.digest,
+                "selection_sha256": draft.selection.digest,
+                "input_sop_instance_uids": draft.selection.sop_instance_uids,
+                "created_at": now,
+            }
+            rows = [
+                Document(**made_of, **_naming(document), sha256=_digest(document.content), path=str(path))
+                for document, path in zip(draft.documents, paths, strict=True)
+            ]
+            unmade = [
+                Document(
+                    **made_of, **_naming(document), sha256="", path="",
+                    kept_path=str(kept), kept_sha256=_digest(pending.content),
+                )
+                for document in pending.documents
+            ] if pending else []  # fmt: skip
+            session.add_all([*rows, *unmade])
+            session.flush()
+            for row in rows:
+                add_deliveries(session, row, self._destinations, now)
+            for row in unmade:
+                reason = f"{row.kind} could not be made: {pending.reasons[row.kind]}" if pending else ""
+                add_deliveries(session, row, self._destinations, now, dead_because=reason)
+            move(study, StudyEvent.DRAFT_STORED, now)
+            settle(session, study, now)
+            return [row.id for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A draft some of whose forms are made later: those forms without content, and why they failed."""
+
+    documents: tuple[EncodedDocument, ...]
+    reasons: Mapping[str, str]
+    content: bytes
+
+    @classmethod
+    def of(cls, unmade: Unmade) -> _Pending:
+        draft = unmade.draft
+        digest, inputs = draft.report.model.digest, draft.selection.sop_instance_uids
+        documents = [
+            EncodedDocument(
+                kind,
+                draft.study_instance_uid,
+                document_uid(draft.study_instance_uid, draft.revision, digest, kind, inputs),
+                "",
+                "",
+                b"",
+            )
+            for kind in unmade.reasons
+        ]
+        return cls(tuple(documents), unmade.reasons, pending_drafts.encoded(draft))
+
+
+def _naming(document: EncodedDocument) -> dict[str, str]:
+    return {
+        "kind": document.kind,
+        "sop_instance_uid": document.sop_instance_uid,
+        "sop_class_uid": document.sop_class_uid,
+        "transfer_syntax_uid": document.transfer_syntax_uid,
+    }
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
