@@ -1,4 +1,4 @@
-"""`echo-node demo` goes the whole way, serves on, and leaves nothing running behind it."""
+"""`echo-node demo` drafts a study, continues to serve, and leaves no process running at its end."""
 
 import json
 import re
@@ -18,16 +18,32 @@ pytestmark = pytest.mark.slow
 
 
 @contextmanager
-def start(folder: Path, *flags: str) -> Iterator[subprocess.Popen[str]]:
+def inherited_sigint(*, is_ignored: bool) -> Iterator[None]:
+    """Let processes started meanwhile ignore SIGINT or not, regardless of how the tests were started.
+
+    A shell lets the processes that it starts in the background (`nohup … &`) ignore SIGINT.
+    """
+    handler = signal.SIG_IGN if is_ignored else signal.default_int_handler
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def start(folder: Path, *flags: str, ignores_sigint: bool = False) -> Iterator[subprocess.Popen[str]]:
     """Run the demo; it is killed if the test fails meanwhile."""
-    with subprocess.Popen(
-        [sys.executable, "-u", "-m", "echo_node", "demo", "--data-dir", folder / "demo", *flags],
-        cwd=folder,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as demo:
+    with inherited_sigint(is_ignored=ignores_sigint):
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "echo_node", "demo", "--data-dir", folder / "demo", *flags],
+            cwd=folder,
+            env=ENVIRONMENT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    with process as demo:
         try:
             yield demo
         except BaseException:
@@ -61,16 +77,16 @@ def is_open(port: int) -> bool:
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_it_shows_the_draft_serves_on_and_stops_when_told(tmp_path: Path, how: signal.Signals) -> None:
-    with start(tmp_path) as demo:
+    with start(tmp_path, ignores_sigint=how is signal.SIGTERM) as demo:
         assert demo.stdout is not None
         lines = []
-        for line in demo.stdout:  # ends at the last line before it serves on, or when it fails
+        for line in demo.stdout:  # until the last line before it serves, or until it fails
             lines.append(line)
             if line.strip().startswith("http://"):
                 break
         shown = "".join(lines)
         port = int(re.search(r"ECHO_NODE on 127\.0\.0\.1:(\d+)", shown)[1])  # type: ignore[index]
-        # A worker that waits claims a study at once: that it was queued may be over before it is seen.
+        # A waiting worker claims a study at once: the state "queued" may end before it is seen.
         expected = ("receiving", "drafted", "Findings", "UNVERIFIED")
         assert [word for word in expected if word not in shown] == []
         config = tmp_path / "demo" / "node.toml"
@@ -81,13 +97,14 @@ def test_it_shows_the_draft_serves_on_and_stops_when_told(tmp_path: Path, how: s
         rest = demo.stdout.read()
     assert demo.returncode == {signal.SIGINT: 0, signal.SIGTERM: 143}[how], rest
     assert not is_open(port)
+    assert config.exists()
 
 
 def test_the_node_does_not_outlive_a_demo_that_is_killed(tmp_path: Path) -> None:
     with start(tmp_path, "--model", "not-there") as demo:
         assert demo.stdout is not None
         port = int(re.search(r":(\d+)", demo.stdout.readline())[1])  # type: ignore[index]
-        demo.send_signal(signal.SIGSTOP)  # so that it does not end by itself for want of the model
+        demo.send_signal(signal.SIGSTOP)  # so that it does not end because the model is missing
         wait_until(lambda: is_open(port))
         children = Path(f"/proc/{demo.pid}/task/{demo.pid}/children").read_text(encoding="ascii").split()
         session = int(children[0])
