@@ -58,7 +58,10 @@ def test_each_destination_has_its_way() -> None:
         (Peer(ae_title="X", host="x", kinds=("oru-r01",)), "needs an mllp_url"),
         (Peer(ae_title="X", mllp_url="mllp://x:1", kinds=("basic-text-sr",)), "receives 'oru-r01' only"),
         (Peer(ae_title="X", mllp_url="mllp://x:1", kinds=("oru-r01", "basic-text-sr")), "'oru-r01' only"),
-        (Peer(ae_title="X", host="x", mllp_url="mllp://x:1", storage_commitment=True), "must not have an mllp_url"),
+        (
+            Peer(ae_title="X", host="x", mllp_url="mllp://x:1", storage_commitment=True),
+            "must not have an mllp_url",
+        ),
     ],
 )
 def test_what_a_destination_could_not_be_sent_is_refused(peer: Peer, message: str) -> None:
