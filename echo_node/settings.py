@@ -164,8 +164,7 @@ class SelectionSettings(SettingsSection):
 
 
 class PriorsSettings(SettingsSection):
-    """Search for the patient's earlier chest radiographs; the draft names the newest, and none is
-    read."""
+    """Search for the patient's earlier chest radiographs; the draft names only the newest."""
 
     peer: str = ""
     """Peer whose archive the node queries by C-FIND; without it and `qido_url` the node queries
@@ -405,8 +404,7 @@ class Settings(SettingsSection):
 
     @property
     def archive(self) -> dict[str, str]:
-        """AE title of the archive whose commitment is forwarded to modalities, by name; empty if
-        none."""
+        """AE title of the archive whose commitment is forwarded to modalities, by its peer's name."""
         name = self.intake.commitment_archive
         return {name: self.peers[name].ae_title} if name else {}
 
