@@ -1,5 +1,7 @@
 """What all tests share: DICOM peers, made of pynetdicom, that close the sockets of lost connections."""
 
+from collections.abc import Iterator
+
 import pytest
 from pynetdicom.transport import AssociationSocket
 
@@ -13,7 +15,11 @@ def _and_close(self: AssociationSocket) -> None:
         connection.close()
 
 
-AssociationSocket._shutdown_socket = _and_close
+@pytest.fixture(scope="session", autouse=True)
+def _closing_sockets() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AssociationSocket, "_shutdown_socket", _and_close)
+        yield
 
 
 @pytest.fixture

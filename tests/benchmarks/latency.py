@@ -52,7 +52,11 @@ def measured(studies: int, beside: int, folder: Path) -> list[float]:
             for start in range(0, studies, beside):
                 send(paths[start : start + beside], node.port)
                 there = min(start + beside, studies)
-                eventually(lambda there=there: len(_delivered(node.events())) >= there, "all are delivered")
+
+                def all_are_there(count: int = there) -> bool:
+                    return len(_delivered(node.events())) >= count
+
+                eventually(all_are_there, "all are delivered")
         events = node.events()
     received, made = _last(events, "instance_recorded"), _last(events, "draft_made")
     return [

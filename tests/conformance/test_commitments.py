@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -194,13 +195,14 @@ def test_a_lost_asker_loses_its_claim(house: Committing) -> None:
     house.clock.move(LEASE_S + 1)
     assert house.commitments.rescue() == 1
     again = house.claim_commitment()
-    for ending in (
+    endings: tuple[Callable[[], object], ...] = (
         lambda: house.commitments.asked(lost),
         lambda: house.commitments.renew(lost),
         lambda: house.commitments.retry(lost, "x", house.clock.now()),
         lambda: house.commitments.release_claim(lost),
         lambda: house.commitments.dead_letter(lost, "x"),
-    ):
+    )
+    for ending in endings:
         with pytest.raises(LeaseLost):
             ending()
     house.commitments.renew(again)

@@ -236,7 +236,7 @@ def test_a_backup_that_is_not_whole_is_refused(house: Kept, tmp_path: Path) -> N
     target = tmp_path / "backup"
     back_up(house.database, house.objects, house.folder, target, _nothing)
 
-    def refused(say: str, harm: Callable[[Path], None]) -> None:
+    def refused(say: str, harm: Callable[[Path], object]) -> None:
         copy = tmp_path / "harmed"
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(target, copy)

@@ -97,10 +97,15 @@ def test_a_notification_before_the_wait_is_not_lost(notifying: Database) -> None
 def test_every_stage_notifies_the_next(notifying: Database, tmp_path: Path) -> None:
     assert notifying.notifier is not None
     house = House(notifying, tmp_path)
-    for topic, act in (
-        (JOBS, lambda: (house.arrive(), house.complete())),
-        (DELIVERIES, lambda: house.draft(house.claim())),
-    ):
+
+    def arrive_and_complete() -> None:
+        house.arrive()
+        house.complete()
+
+    def draft() -> None:
+        house.draft(house.claim())
+
+    for topic, act in ((JOBS, arrive_and_complete), (DELIVERIES, draft)):
         waits = Waiting(notifying.notifier, topic)
         act()
         assert waits.is_woken(10), topic

@@ -107,7 +107,7 @@ def copied(database: Database, folder: Path) -> Database:
     if database.file is not None:
         folder.mkdir()
         with database.engine.connect() as connection:
-            connection.connection.execute("VACUUM INTO ?", (str(folder / "copy.sqlite3"),))  # type: ignore[attr-defined]
+            connection.connection.execute("VACUUM INTO ?", (str(folder / "copy.sqlite3"),))
         return Database(f"sqlite:///{folder / 'copy.sqlite3'}")
     url = database.engine.url
     name = f"{url.database}_copy"

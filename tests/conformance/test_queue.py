@@ -144,14 +144,15 @@ def test_a_worker_of_an_earlier_revision_cannot_finish(house: House) -> None:
     house.arrive(received(2))
     with pytest.raises(LeaseLost):
         house.draft(old)
-    for ending in (
+    endings: tuple[Callable[[], object], ...] = (
         lambda: house.jobs.retry(old, "x", house.clock.now()),
         lambda: house.jobs.dead_letter(old, "x"),
         lambda: house.jobs.skip(old, "x"),
         lambda: house.jobs.release_claim(old),
         lambda: house.jobs.renew(old),
         lambda: house.drafts.finish(old, Unchanged()),
-    ):
+    )
+    for ending in endings:
         with pytest.raises(LeaseLost):
             ending()
     assert (house.state(), house.revision()) == (StudyState.RECEIVING, 2)

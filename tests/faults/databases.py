@@ -18,7 +18,7 @@ from echo_node.storage.open import SystemClock
 from echo_node.storage.queues.jobs import JobQueue
 from faults.drafting import complete_now, receive, worker
 from faults.receiving import receiver
-from faults.world import Modalities, Tally, audit, check, storage_of
+from faults.world import Modalities, Tally, audit, check, storage_of, study_uids
 
 
 def the_database_restarts(folder: Path, randomness: random.Random, trials: int) -> Tally:
@@ -28,9 +28,7 @@ def the_database_restarts(folder: Path, randomness: random.Random, trials: int) 
         with receiver(folder, f"database.url={url}") as node:
             node.start("receive")
             for trial in range(trials):
-                senders = Modalities(
-                    node.port, lambda number, sent, trial=trial: f"1.3.1.{trial}.{number}.{sent // 5}"
-                )
+                senders = Modalities(node.port, study_uids(f"1.3.1.{trial}", images=5))
                 senders.wait_for(5)
                 time.sleep(randomness.uniform(0, 0.5))
                 restart()

@@ -15,7 +15,7 @@ from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian
 from pynetdicom.ae import ApplicationEntity
 from support.serving import ServedNode, eventually
 
-from faults.world import Modalities, Tally, audit, check, chest
+from faults.world import Modalities, Tally, audit, check, chest, study_uids
 
 _LONG_S = "86400"
 
@@ -42,9 +42,7 @@ def _killed(folder: Path, randomness: random.Random, trials: int, idle_s: str) -
     for trial in range(trials):
         with receiver(folder, idle_s=idle_s) as node:
             node.start("receive")
-            senders = Modalities(
-                node.port, lambda number, sent, trial=trial: f"1.2.3.{salt}.{trial}.{number}.{sent // 5}"
-            )
+            senders = Modalities(node.port, study_uids(f"1.2.3.{salt}.{trial}", images=5))
             senders.wait_for(1)
             time.sleep(randomness.uniform(0, 0.6))
             node.kill()
@@ -64,7 +62,7 @@ def sender_dies_in_mid_file(folder: Path, randomness: random.Random, trials: int
         for trial in range(trials):
             with _cut_after(node.port, randomness.randrange(400, 200_000)) as port, suppress(Exception):
                 _store_one(port, f"1.2.9.{trial}", size=500)
-            senders = Modalities(node.port, lambda number, sent, trial=trial: f"1.2.8.{trial}", number=1)
+            senders = Modalities(node.port, study_uids(f"1.2.8.{trial}"), number=1)
             senders.wait_for(1)
             acknowledged |= senders.stop()
             tally.trials += 1
@@ -85,7 +83,11 @@ def the_disk_fills(folder: Path, randomness: random.Random, trials: int) -> Tall
             with receiver(place, "intake.minimum_free_bytes=0") as node:
                 node.start("receive")
                 senders = Modalities(node.port, lambda number, sent: f"1.2.7.{number}", size=700)
-                eventually(lambda senders=senders: senders.refused[0xA700] >= 5, "the disk is full", 60)
+
+                def is_full(senders: Modalities = senders) -> bool:
+                    return senders.refused[0xA700] >= 5
+
+                eventually(is_full, "the disk is full", 60)
                 acknowledged = senders.stop()
                 check(set(senders.refused) <= {0xA700, 0x0110}, f"refused with {dict(senders.refused)}")
                 node.kill()
@@ -134,7 +136,7 @@ def one_of_several_receivers_dies(folder: Path, randomness: random.Random, trial
         with receiver(folder, "intake.processes=3", port=port) as node:
             node.start("receive")
             _wait_for_receivers(node, 3)
-            senders = Modalities(port, lambda number, sent, trial=trial: f"1.2.4.{trial}.{number}", number=4)
+            senders = Modalities(port, study_uids(f"1.2.4.{trial}"), number=4)
             senders.wait_for(10)
             assert node._process is not None
             children = (

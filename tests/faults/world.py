@@ -89,6 +89,11 @@ def digest(image: Dataset) -> str:
     return hashlib.sha256(encoded(image)).hexdigest()
 
 
+def study_uids(root: str, images: int | None = None) -> Callable[[int, int], str]:
+    """Return the UID of a sender's study, below *root*; each has *images* instances, by default all."""
+    return lambda number, sent: f"{root}.{number}" + (f".{sent // images}" if images else "")
+
+
 class Modalities:
     """Senders that go on until they are stopped or their association is lost.
 

@@ -161,10 +161,11 @@ def test_an_orthanc_that_asks_sees_what_the_archive_said(tmp_path: Path, images:
         good = asking.ask_for_commitment("ECHO_NODE", [(CR, both)])
         bad = asking.ask_for_commitment("ECHO_NODE", [(CR, both), (CR, here)])
         for transaction in (good, bad):
-            eventually(
-                lambda transaction=transaction: asking.commitment(transaction)["Status"] != "Pending",
-                "Orthanc has its answer",
-            )
+
+            def is_answered(transaction: str = transaction) -> bool:
+                return bool(asking.commitment(transaction)["Status"] != "Pending")
+
+            eventually(is_answered, "Orthanc has its answer")
         said = asking.commitment(good)
         assert (said["Status"], said["RemoteAET"]) == ("Success", "ECHO_NODE")
         assert [item["SOPInstanceUID"] for item in said["Success"]] == [both]

@@ -138,7 +138,7 @@ def test_tables_of_every_depth(tmp_path: Path, entry_bits: int, is_signed: bool)
 def test_odd_shapes_of_tables(tmp_path: Path, is_signed: bool) -> None:
     first = -2048 if is_signed else 0
     rescaled = {"RescaleSlope": 1, "RescaleIntercept": -1024}
-    for name, attributes in {
+    shapes: dict[str, dict[str, object]] = {
         "packed bytes": {"VOILUTSequence": [lut(curve(4096, 8), first, 8, packed=True)]},
         "an odd number of packed bytes": {
             "VOILUTSequence": [lut(curve(1001, 8), first + 1500, 8, packed=True)]
@@ -153,7 +153,8 @@ def test_odd_shapes_of_tables(tmp_path: Path, is_signed: bool) -> None:
             **rescaled,
             "VOILUTSequence": [lut(curve(4096, 12), (first - 1024) % 65536, 12)],
         },
-    }.items():
+    }
+    for name, attributes in shapes.items():
         image = radiograph(ramp(12, 16, 11), (12, 16, 11), is_signed=is_signed, **attributes)
         assert difference(tmp_path, image, TABLE) <= TOLERANCE, name
 
@@ -198,10 +199,13 @@ class TestWhereDcmtkLeavesTheStandard:
     def test_it_rounds_what_a_fractional_rescale_gives(self, tmp_path: Path) -> None:
         """C.11.1.1.2 has no rounding, and C.11.2.1.2 windows reals: to be seen in a window of few values."""
         common = (ramp(12, 16, 11), (12, 16, 11))
-        rescale = {"RescaleSlope": "0.37", "RescaleIntercept": "-12.5"}
-        wide = radiograph(*common, **rescale, WindowCenter=300, WindowWidth=500)
+        wide, narrow = (
+            radiograph(
+                *common, RescaleSlope="0.37", RescaleIntercept="-12.5", WindowCenter=300, WindowWidth=width
+            )
+            for width in (500, 5)
+        )
         assert difference(tmp_path, wide, WINDOW) <= TOLERANCE
-        narrow = radiograph(*common, **rescale, WindowCenter=300, WindowWidth=5)
         assert difference(tmp_path, narrow, WINDOW) > TOLERANCE
         # The same window in the units of stored values, with the half and the one of C.11.2.1.2 rescaled.
         in_stored = radiograph(*common, WindowCenter=(299.5 + 12.5) / 0.37 + 0.5, WindowWidth=4 / 0.37 + 1)
@@ -253,8 +257,9 @@ ENCODERS = {
 def smooth(bits: int, is_signed: bool) -> NDArray[np.int64]:
     """Return values that any lossy codec keeps well, over the whole range."""
     y, x = np.mgrid[0:96, 0:80]
-    values = np.rint((np.sin(x / 15) + np.cos(y / 11) + 2) / 4 * (2**bits - 1)).astype(np.int64)
-    return np.subtract(values, (1 << (bits - 1)) if is_signed else 0)
+    rising = (np.sin(x / 15) + np.cos(y / 11) + 2) / 4
+    values: NDArray[np.int64] = np.rint(rising * (2**bits - 1)).astype(np.int64)
+    return values - (1 << (bits - 1)) if is_signed else values
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)

@@ -16,7 +16,7 @@ class Recorder(TorchDispatchMode):
     """Keeps every operation with its arguments and outputs; refuses those that a CUDA graph cannot hold."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.operations: list[tuple[Any, Any, Any, list[Tensor]]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -27,7 +27,7 @@ def make_model(block_length: int, seed: int = 0) -> EchoForReportGeneration:
         mask_token_id=MASK, block_length=block_length, tie_word_embeddings=False,
     )  # fmt: skip
     model = EchoForReportGeneration(config)
-    model.eval()
+    model.eval()  # type: ignore[no-untyped-call]
     with torch.no_grad():  # random weights of this size give distributions that differ by position
         for parameter in model.model.language_model.parameters():
             if parameter.ndim == 2:

@@ -28,7 +28,7 @@ class Pacs:
         entity.add_supported_context(Verification)
         entity.add_supported_context(ComputedRadiographyImageStorage)
         entity.add_supported_context(ComputedRadiographyImageStorage, "1.2.840.10008.1.2.1")
-        handlers = [
+        handlers: list[evt.EventHandlerType] = [
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_ACCEPTED, self._accepted),
             (evt.EVT_C_FIND, lambda _event: iter([(0x0000, None)])),

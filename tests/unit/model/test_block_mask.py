@@ -1,6 +1,6 @@
 """The attention rule, against its definition word by word."""
 
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -106,5 +106,6 @@ def test_the_network_computes_a_block_mask_as_it_does_a_boolean_one(
     assert torch.equal(again, dense)
 
 
-def _uncompiled(*tensors: torch.Tensor, training: bool, **options: Any) -> object:
-    return flex_attention(*tensors, **options)
+def _uncompiled(*tensors: torch.Tensor, training: bool, **options: object) -> object:
+    kernel: Callable[..., object] = flex_attention
+    return kernel(*tensors, **options)

@@ -2,7 +2,7 @@ import pytest
 
 from echo_node.report_text.labeller import CLASSES, is_abnormal, label, positives, sentences
 from training.phantom.findings import FACTS, REGIONS, kind_of
-from training.phantom.language.parser import REST, finding_sentences
+from training.phantom.language.parser import REST, Statements, finding_sentences
 
 SHORT = {
     "ecm": "Enlarged Cardiomediastinum",
@@ -201,7 +201,7 @@ PHANTOM_CLASSES = {
 
 
 @pytest.mark.parametrize(("sentence", "stated"), finding_sentences("en").items())
-def test_every_sentence_of_the_phantoms_is_understood(sentence, stated) -> None:
+def test_every_sentence_of_the_phantoms_is_understood(sentence: str, stated: Statements) -> None:
     named = [(fact, value) for fact, value in stated if value != REST]
     abnormal = {kind_of(fact) for fact, value in named if value != FACTS[fact][0]}
     assert is_abnormal(sentence) is bool(abnormal - set(REGIONS["devices"]))

@@ -88,7 +88,7 @@ def test_a_report_finds_whichever_question_is_open(tmp_path: Path) -> None:
 def test_releasing_what_is_no_dead_letter_says_so(storage: Storage) -> None:
     for kind in ("job", "delivery"):
         with pytest.raises(PermanentError, match=f"no {kind} 1"):
-            storage.release(kind, 1)  # type: ignore[arg-type]
+            storage.release(kind, 1)
     for kind in ("commitment", "promise"):
         with pytest.raises(PermanentError, match=f"{kind} 1 is not a dead letter"):
             storage.release(kind, 1)  # type: ignore[arg-type]

@@ -42,7 +42,7 @@ def test_a_gpu_that_is_not_there_is_named() -> None:
 def test_patience_counts_validations_since_the_best() -> None:
     patience, recipe = Patience(), ValidationRecipe(count=1, seed=1, patience=2)
     assert [patience.see(loss, recipe) for loss in (3.0, 2.0, 2.5)] == [True, True, False]
-    assert not patience.stopped
+    before = patience.stopped
     patience.see(2.0, recipe)  # as good as the best is not better
-    assert patience.stopped
+    assert (before, patience.stopped) == (False, True)
     assert patience.best == 2.0

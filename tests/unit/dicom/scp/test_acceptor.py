@@ -145,11 +145,16 @@ def test_what_is_refused_on_the_way_is_let_pass_and_answered(port: int, sink: Si
             raise InstanceRejected(0xA700, "the disk is full")
 
     whole = bytes(store_request(16_384, 1_500_000, 0))
+
+    @contextmanager
+    def full(file_meta: bytes) -> Iterator[Arriving]:
+        yield Full(sink, file_meta)
+
     with peer(port) as connection, capture_logs() as logs:
-        begin, sink.begin = sink.begin, contextmanager(lambda meta: iter([Full(sink, meta)]))  # type: ignore[method-assign,assignment]
-        connection.sendall(whole)
-        assert status_of(connection) == 0xA700
-        sink.begin = begin  # type: ignore[method-assign]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sink, "begin", full)
+            connection.sendall(whole)
+            assert status_of(connection) == 0xA700
         connection.sendall(whole)
         assert status_of(connection) == 0x0000
     assert [log["status"] for log in logs if log["event"] == "instance_refused"] == ["0xA700"]

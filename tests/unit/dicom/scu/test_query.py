@@ -149,7 +149,7 @@ class Pacs:
     def __init__(self, answers: list[tuple[int, Dataset | None]]) -> None:
         entity = AE("PACS")
         entity.add_supported_context("1.2.840.10008.5.1.4.1.2.2.1")
-        handlers = [(evt.EVT_C_FIND, lambda _event: iter(answers))]
+        handlers: list[evt.EventHandlerType] = [(evt.EVT_C_FIND, lambda _event: iter(answers))]
         server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
         assert server is not None
         self.server = server

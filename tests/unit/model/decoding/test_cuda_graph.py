@@ -73,7 +73,8 @@ def test_a_step_that_reads_back_cannot_be_recorded() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("settings", WAYS.values(), ids=WAYS.keys())
 def test_a_cuda_graph_writes_what_eager_steps_write(settings: DecodeSettings) -> None:
-    model = make_model(4).to("cuda")
+    model = make_model(4)
+    model.to(torch.device("cuda"))  # type: ignore[arg-type]
     prompt = make_prompt(make_model(4), 3, 3)
     there = replace(
         prompt,

@@ -10,6 +10,7 @@ from training.ablations import runs as running
 from training.ablations.harness import AblationRequest, Harness
 from training.ablations.plan import AblationPlan
 from training.ablations.runs import Changes
+from training.loop.run import run_stage
 
 HarnessOf = Callable[[AblationPlan, AblationRequest, Path], Harness]
 _DECODERS = ["one_step", "adaptive", "multi_step_0.5", "multi_step_0.9"]
@@ -19,13 +20,12 @@ _DECODERS = ["one_step", "adaptive", "multi_step_0.5", "multi_step_0.9"]
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Collect the stages that are trained."""
     stages: list[str] = []
-    as_it_is = running.train
 
     def train(stage: str, recipe: str, out: Path, overrides: tuple[str, ...]) -> Path:
         stages.append(stage)
-        return as_it_is(stage, recipe, out, overrides)
+        return run_stage(stage, recipe, out, overrides)
 
-    monkeypatch.setattr(running, "train", train)
+    monkeypatch.setattr(running, "run_stage", train)
     return stages
 
 

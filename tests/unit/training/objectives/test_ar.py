@@ -71,6 +71,7 @@ def test_a_vocabulary_without_a_mask_gets_one_that_means_nothing_yet(
     assert adopted.tokenizer.convert_tokens_to_ids(MASK_TOKEN) == words == adopted.model.config.mask
     assert adopted.model.config.block_length == 4
     table = adopted.model.get_input_embeddings().weight
+    assert isinstance(table, torch.Tensor)
     torch.testing.assert_close(table[words], table[:words].mean(0))
     assert words == tokens
     assert len(adopted.model.lm_head.weight) == len(table) == tokens + (8 if spare_row else 1)

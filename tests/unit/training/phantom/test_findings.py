@@ -42,7 +42,7 @@ def test_a_healthy_chest_shows_nothing() -> None:
 
 @pytest.mark.parametrize(("fact", "value"), ABNORMAL)
 def test_an_abnormal_value_is_one_finding_of_its_class(fact: str, value: str) -> None:
-    findings = replace(Findings.normal(), **{fact: value})
+    findings = replace(Findings.normal(), patient=Patient(), **{fact: value})
     (finding,) = findings.found()
     assert [kind for kind, shown in labels(findings).items() if shown] == [finding.kind]
     assert finding.kind == kind_of(fact)
@@ -65,7 +65,7 @@ def test_an_abnormal_value_is_one_finding_of_its_class(fact: str, value: str) ->
     ],
 )
 def test_findings_tell_side_place_and_size(fact: str, value: str, finding: Finding) -> None:
-    assert replace(Findings.normal(), **{fact: value}).found() == (finding,)
+    assert replace(Findings.normal(), patient=Patient(), **{fact: value}).found() == (finding,)
 
 
 def test_a_value_that_a_fact_does_not_have_is_refused() -> None:
@@ -97,9 +97,9 @@ def test_what_is_drawn_is_plausible_and_possible_in_its_view(drawn: list[Finding
     ],
 )
 def test_what_hides_or_excludes_another_finding_is_implausible(hidden: dict[str, str]) -> None:
-    assert not is_plausible(Findings(**hidden))
+    assert not is_plausible(Findings(patient=Patient(), **hidden))
     for fact, value in hidden.items():
-        assert is_plausible(Findings(**{fact: value}))
+        assert is_plausible(Findings(patient=Patient(), **{fact: value}))
 
 
 def test_every_value_is_drawn_and_every_class_is_frequent(drawn: list[Findings]) -> None:

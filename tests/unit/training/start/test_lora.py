@@ -32,7 +32,7 @@ def test_a_merged_model_is_plain_and_says_what_the_adapted_one_said() -> None:
 
 
 def test_adapters_alone_are_trained_in_float32_over_weights_of_16_bits() -> None:
-    model = make_model(4).to(torch.bfloat16)
+    model = make_model(4).bfloat16()
     adapt(model, LoraRecipe(rank=2))
     model.model.visual.requires_grad_(requires_grad=False)
     assert all("lora_" in name for name in trained(model))

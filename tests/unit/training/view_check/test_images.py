@@ -84,7 +84,8 @@ def test_every_example_is_counted_once_and_errors_by_their_kind(pools: ImagePool
         """Calls everything frontal."""
 
         def probabilities(self, small_HW: np.ndarray) -> np.ndarray:
-            return np.eye(len(KNOWN), dtype=np.float32)[0] * small_HW.any()
+            certain: np.ndarray = np.eye(len(KNOWN), dtype=np.float32)[0] * small_HW.any()
+            return certain
 
     each = {looks: 11 + n for n, looks in enumerate(KNOWN)}
     measured = measure(Frontal({}, dict.fromkeys(KNOWN, 0.5)), pools, each, seed=1)

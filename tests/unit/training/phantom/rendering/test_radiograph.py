@@ -19,7 +19,8 @@ def change(seed: int, fact: str, value: str, view: View | None = None) -> NDArra
     """How much the finding adds to the grey level of each pixel of one person's normal image."""
     portable = fact in ("endotracheal_tube", "gastric_tube")
     normal = Findings.normal(Patient(view="AP" if portable else "PA"))
-    with_it = render(replace(normal, **{fact: value}), np.random.default_rng(seed), 224, view)
+    abnormal = replace(normal, patient=normal.patient, **{fact: value})
+    with_it = render(abnormal, np.random.default_rng(seed), 224, view)
     return with_it.astype(float) - render(normal, np.random.default_rng(seed), 224, view)
 
 
