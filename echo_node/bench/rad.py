@@ -187,7 +187,7 @@ def measure(layout: str, case: Case) -> Callable[[], dict[str, float]]:
             embedded = _now(device)
             [hidden_NRD] = states(model, prompt, response_NR, [noised.noisy_NR])
             loss = restoration(model, hidden_NRD, response_NR, noised)[0] / trained_NR.sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         computed = _now(device)
         optimiser.step()
         optimiser.zero_grad()

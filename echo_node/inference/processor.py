@@ -77,4 +77,4 @@ def _grey(picture: Picture) -> GreyImage:
     return GreyImage(grey.width, grey.height, grey.tobytes())
 
 
-AutoProcessor.register(EchoConfig, EchoProcessor)  # type: ignore[no-untyped-call]
+AutoProcessor.register(EchoConfig, EchoProcessor)

@@ -128,8 +128,8 @@ def load(name: str, device: str = "cpu", *, adopt_block_length: int = 0) -> Chec
         CheckpointError: naming the file, tensor or setting that is missing, truncated or of another kind.
     """
     folder = find(name)
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
     facts = facts_of(folder)
     tokenizer = _load_tokenizer(folder)
     had_mask = MASK_TOKEN in tokenizer.get_vocab()

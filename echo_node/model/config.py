@@ -11,7 +11,7 @@ MASK_TOKEN = "<|MASK|>"  # noqa: S105 - a token of the vocabulary, no secret
 
 
 @strict
-class EchoConfig(Qwen2_5_VLConfig):  # type: ignore[no-untyped-call]
+class EchoConfig(Qwen2_5_VLConfig):
     """What a checkpoint must say about itself.
 
     Attributes:

@@ -96,7 +96,7 @@ class _PatchProjection(Qwen2_5_VisionPatchEmbed):
         return F.linear(hidden_states.view(-1, weight.shape[1]).to(weight.dtype), weight)
 
 
-class EchoNetwork(Qwen2_5_VLForConditionalGeneration):  # type: ignore[no-untyped-call]
+class EchoNetwork(Qwen2_5_VLForConditionalGeneration):
     """Qwen2.5-VL with a mask token; the logits of a token are read at its own position (no shift)."""
 
     config_class = EchoConfig

@@ -26,7 +26,7 @@ _GENERATION: dict[str, Any] = {
 }
 
 
-class EchoForReportGeneration(EchoNetwork):  # type: ignore[no-untyped-call]
+class EchoForReportGeneration(EchoNetwork):
     """The network with `generate`, which writes reports by block diffusion."""
 
     @torch.inference_mode()

@@ -131,7 +131,7 @@ def _backward(context: TrainingContext, share: Share, counts: dict[str, float]) 
         sums, metrics = context.learner(share)
         loss = total(sums, counts)
     # The processes average their gradients, but their losses are parts of one sum: hence the factor.
-    (loss * context.distributed.size).backward()  # type: ignore[no-untyped-call]
+    (loss * context.distributed.size).backward()
     return loss.item(), metrics
 
 

@@ -47,7 +47,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
     reports = list(texts)
     prompts = [f"user\n{PROMPT}\nassistant\n"] * max(8, len(reports) // 8)
     tokenizer.train_from_iterator([*reports, *prompts], trainer)
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token=TURN_END,
         pad_token=END_OF_TEXT,

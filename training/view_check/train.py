@@ -65,7 +65,7 @@ def train(recipe: ViewCheckRecipe, pools: ImagePools, note: Callable[[int, float
         examples = random_examples(pools, recipe.batch, np.random.default_rng([recipe.seed, 2, step]))
         loss = functional.cross_entropy(network(examples.inputs), torch.from_numpy(examples.classes))
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         schedule.step()

@@ -24,7 +24,8 @@ def test_the_tables_are_those_of_the_program(statement: str) -> None:
 def test_every_class_and_syntax_is_stated(statement: str) -> None:
     known = contexts()
     rows = [(known.verification.name, known.verification.uid), (known.query.name, known.query.uid)]
-    rows += [(each.name, each.uid) for each in (*known.storage, *known.sent)]
+    rows += [(each.name, each.uid) for each in known.storage]
+    rows += [(each.name, each.uid) for each in known.sent]
     rows += [(each.name, each.uid) for each in known.transfer_syntaxes]
     for name, uid in rows:
         assert f"| {name} | {uid} |" in statement

@@ -80,7 +80,7 @@ class RadGraph:
         state = read_state(folder, _NAME, _PICKLED)
         config = from_transformers(AutoConfig.from_pretrained, folder / _ENCODER, _NAME)
         tokenizer = from_transformers(AutoTokenizer.from_pretrained, folder / _ENCODER, _NAME)
-        encoder = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
+        encoder = AutoModel.from_config(config)
         tensors = {
             key.removeprefix(_ENCODER_TENSORS): value
             for key, value in state.items()
