@@ -15,6 +15,7 @@ from enum import Enum, EnumType
 
 import typer
 from generated_page import DOCS, cell, run, table
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from echo_node.cli.app import app
 from echo_node.cli.options import SETTINGS_PANEL
@@ -45,10 +46,11 @@ which."""
 def render(_present: str) -> str:
     """Return the page."""
     root = typer.main.get_command(app)
+    assert isinstance(root, TyperGroup)  # noqa: S101
     commands = list(_commands(root, "echo-node"))
     shared: dict[str, tuple[str, ...]] = {}
     for _, command in commands:
-        for option in command.params:
+        for option in _options(command):
             if _is_shared(option):
                 shared.setdefault(option.opts[0], _option(option, command))
     options = table(("Option", "Value", "Default", "Meaning"), (shared[name] for name in sorted(shared)))
@@ -60,23 +62,23 @@ def render(_present: str) -> str:
     return "\n".join(parts)
 
 
-def _commands(group: typer.core.TyperGroup, path: str) -> Iterator[tuple[str, typer.core.TyperCommand]]:
+def _commands(group: TyperGroup, path: str) -> Iterator[tuple[str, TyperCommand]]:
     for name, command in group.commands.items():
-        if hasattr(command, "commands"):
+        if isinstance(command, TyperGroup):
             yield from _commands(command, f"{path} {name}")
-        else:
+        elif isinstance(command, TyperCommand):
             yield f"{path} {name}", command
 
 
-def _section(path: str, command: typer.core.TyperCommand) -> str:
-    arguments = [each for each in command.params if _is_argument(each)]
-    options = [each for each in command.params if not _is_argument(each) and not each.hidden]
+def _section(path: str, command: TyperCommand) -> str:
+    arguments = [each for each in command.params if isinstance(each, TyperArgument)]
+    options = [each for each in _options(command) if not each.hidden]
     own = [each for each in options if not _is_shared(each) and each.name != "help"]
     usage = " ".join([path, *(["[OPTIONS]"] if options else []), *map(_usage, arguments)])
     parts = [f"## {path}\n", f"```text\n{usage}\n```\n", _help(command.help or "")]
     if arguments:
-        rows = [(f"`{_metavar(each)}`", cell(each.help or "")) for each in arguments]
-        parts.append(table(("Argument", "Meaning"), rows))
+        meanings = [(f"`{_metavar(each)}`", cell(each.help or "")) for each in arguments]
+        parts.append(table(("Argument", "Meaning"), meanings))
     if own:
         rows = [_option(each, command) for each in own]
         parts.append(table(("Option", "Value", "Default", "Meaning"), rows))
@@ -87,26 +89,26 @@ def _section(path: str, command: typer.core.TyperCommand) -> str:
     return "\n".join(parts)
 
 
-def _is_argument(parameter: typer.core.TyperOption) -> bool:
-    return parameter.param_type_name == "argument"
+def _options(command: TyperCommand) -> list[TyperOption]:
+    return [each for each in command.params if isinstance(each, TyperOption)]
 
 
-def _is_shared(parameter: typer.core.TyperOption) -> bool:
-    return getattr(parameter, "rich_help_panel", None) == SETTINGS_PANEL
+def _is_shared(option: TyperOption) -> bool:
+    return option.rich_help_panel == SETTINGS_PANEL
 
 
-def _metavar(argument: typer.core.TyperArgument) -> str:
-    return argument.metavar or argument.name.upper()
+def _metavar(argument: TyperArgument) -> str:
+    return argument.metavar or (argument.name or "").upper()
 
 
-def _usage(argument: typer.core.TyperArgument) -> str:
+def _usage(argument: TyperArgument) -> str:
     shown = _metavar(argument)
     if argument.nargs == -1 and not shown.endswith("…"):
         shown += "…"
     return shown if argument.required or shown.startswith("[") else f"[{shown}]"
 
 
-def _option(option: typer.core.TyperOption, command: typer.core.TyperCommand) -> tuple[str, ...]:
+def _option(option: TyperOption, command: TyperCommand) -> tuple[str, ...]:
     names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
     help_text = _MARKUP.sub("", option.help or "")
     if option.envvar and str(option.envvar) not in help_text:
@@ -114,20 +116,20 @@ def _option(option: typer.core.TyperOption, command: typer.core.TyperCommand) ->
     return names, _value(option, command), _default(option), cell(help_text)
 
 
-def _value(option: typer.core.TyperOption, command: typer.core.TyperCommand) -> str:
+def _value(option: TyperOption, command: TyperCommand) -> str:
     if option.is_flag:
         return ""
-    annotation = typing.get_type_hints(command.callback).get(option.name or "")
+    annotation = typing.get_type_hints(command.callback)[option.name or ""]
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         annotation = next(each for each in typing.get_args(annotation) if each is not type(None))
     if isinstance(annotation, EnumType):
         return ", ".join(f"`{member.value}`" for member in annotation)
     if option.metavar:
         return f"`{cell(option.metavar)}`" if "|" not in option.metavar else cell(option.metavar)
-    return {int: "integer", float: "number"}.get(annotation, "text")
+    return "integer" if annotation is int else "number" if annotation is float else "text"
 
 
-def _default(option: typer.core.TyperOption) -> str:
+def _default(option: TyperOption) -> str:
     if option.required:
         return "required"
     default = option.default.value if isinstance(option.default, Enum) else option.default

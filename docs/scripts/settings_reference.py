@@ -37,7 +37,13 @@ Every setting has an environment variable: `{PREFIX}`, the section, two undersco
 capitals. For example, `{PREFIX}INTAKE__STUDY_IDLE_S` sets `intake.study_idle_s`. Frequently used
 settings also have a short form, which the tables name. An unknown name is an error.
 """
-_TYPE_NAMES = {bool: "true or false", int: "integer", float: "number", str: "text", Path: "path"}
+_TYPE_NAMES: dict[object, str] = {
+    bool: "true or false",
+    int: "integer",
+    float: "number",
+    str: "text",
+    Path: "path",
+}
 
 
 def render(_present: str) -> str:

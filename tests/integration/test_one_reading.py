@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pydicom import dcmread
+from pydicom.uid import UID
 from support import drafts
 from support.opened import opened_in
 from support.studies import SentInstance, SetClock, store
@@ -55,7 +56,9 @@ class NoPriors:
 
 def _later_image(path: Path, target: Path) -> Path:
     data_set = dcmread(path)
-    data_set.SOPInstanceUID = data_set.file_meta.MediaStorageSOPInstanceUID = f"{data_set.SOPInstanceUID}.2"
+    data_set.SOPInstanceUID = data_set.file_meta.MediaStorageSOPInstanceUID = UID(
+        f"{data_set.SOPInstanceUID}.2"
+    )
     data_set.AcquisitionDateTime = "20990101"
     data_set.save_as(target)
     return target

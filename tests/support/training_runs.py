@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from support import warm
@@ -43,7 +44,7 @@ class TrainingRun:
         self._folder = tempfile.TemporaryDirectory()
         self._errors = Path(self._folder.name, "stderr")
         self._process: subprocess.Popen[bytes] | None = None
-        self._forks: list[warm.Process] = []
+        self._forks: list[ForkServerProcess] = []
         if launcher in (Launcher.ALONE, Launcher.PAIR):
             for environment in _environments(2 if launcher is Launcher.PAIR else 1):
                 self._forks.append(self._fork(arguments, environment, before))
@@ -62,7 +63,7 @@ class TrainingRun:
 
     def _fork(
         self, arguments: Sequence[str | Path], environment: dict[str, str], before: Callable[[], None] | None
-    ) -> warm.Process:
+    ) -> ForkServerProcess:
         number = len(self._forks)
         streams = [Path(os.devnull), Path(self._folder.name, f"stdout{number}"), self._errors]
         if number:

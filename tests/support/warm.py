@@ -14,8 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from multiprocessing.context import ForkServerContext
-from multiprocessing.context import ForkServerProcess as Process
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
 _IMPORTED = (
@@ -44,7 +43,7 @@ def start(
     env: Mapping[str, str],
     streams: Sequence[Path],
     before: Callable[[], None] | None = None,
-) -> Process:
+) -> ForkServerProcess:
     """Start `python -m module arguments`; standard input, output and error are these three files.
 
     The process calls *before* first, if it is given.
