@@ -11,7 +11,7 @@ import sys
 import types
 import typing
 from collections.abc import Iterator
-from enum import Enum, EnumType
+from enum import Enum
 
 import typer
 from generated_page import DOCS, cell, run, table
@@ -122,7 +122,7 @@ def _value(option: TyperOption, command: TyperCommand) -> str:
     annotation = typing.get_type_hints(command.callback)[option.name or ""]
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         annotation = next(each for each in typing.get_args(annotation) if each is not type(None))
-    if isinstance(annotation, EnumType):
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
         return ", ".join(f"`{member.value}`" for member in annotation)
     if option.metavar:
         return f"`{cell(option.metavar)}`" if "|" not in option.metavar else cell(option.metavar)
