@@ -16,7 +16,7 @@ from PIL import Image, ImageChops
 from pydicom import dcmread
 
 from echo_node.dicom.documents.encoders import dicom_encoder
-from echo_node.dicom.header import instance_from_file
+from echo_node.dicom.instance_file import instance_from_file
 from echo_node.dicom.library_settings import configure_libraries
 from echo_node.dicom.selection.selector import ChestImageSelector
 from echo_node.domain.drafts.draft import Draft

@@ -56,7 +56,7 @@ _MAKER = re.compile(r"[A-Za-z][A-Za-z0-9 .,()/+-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class PatientIdentity:
     """What a header says about who and where; patient data, never to be logged or kept.
 
     Attributes:
@@ -98,7 +98,7 @@ _TAGS = [
 ]  # fmt: skip
 
 
-def read_identity(path: Path) -> Identity:
+def read_identity(path: Path) -> PatientIdentity:
     """Return what the header of a DICOM file says about people, and its technical attributes.
 
     Raises:
@@ -108,7 +108,7 @@ def read_identity(path: Path) -> Identity:
         header = dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
         data_sets = [header, *_items(header)]
         patient = text(header, "PatientID")
-        return Identity(
+        return PatientIdentity(
             patient_id=f"{text(header, 'IssuerOfPatientID')}\0{patient}"
             if patient
             else text(header, "StudyInstanceUID"),

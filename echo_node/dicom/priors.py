@@ -16,11 +16,11 @@ from echo_node.dicom.scu.query import (
     IMAGE,
     SERIES,
     STUDY,
-    Archive,
     Ask,
     Deadline,
     FindArchive,
     QidoArchive,
+    QueryableArchive,
     identifier,
     probe,
 )
@@ -52,7 +52,7 @@ class ArchivePriors:
         time_limit_s: how long all questions may take together.
     """
 
-    def __init__(self, asked: Archive, name: str, within_years: int, time_limit_s: float) -> None:
+    def __init__(self, asked: QueryableArchive, name: str, within_years: int, time_limit_s: float) -> None:
         self._asked = asked
         self.archive = name
         self.within_years = within_years
@@ -123,7 +123,7 @@ def prior_finder(
     settings: PriorsSettings, peers: Mapping[str, Peer], calling_ae_title: str
 ) -> ArchivePriors | None:
     """Return what looks for priors; None if nothing is to."""
-    asked: Archive
+    asked: QueryableArchive
     if settings.qido_url:
         name = urlsplit(settings.qido_url).hostname or settings.qido_url
         asked = QidoArchive(settings.qido_url, settings.qido_token, name)

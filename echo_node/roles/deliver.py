@@ -95,7 +95,7 @@ def _askers(settings: Settings, storage: Any, identity: ProcessIdentity) -> list
 
 def _answerers(settings: Settings, storage: Any, identity: ProcessIdentity) -> list[Any]:
     """Return the workers that tell modalities what the archive has committed to."""
-    from echo_node.dicom.scp.storage_commitment import Answerer
+    from echo_node.dicom.scu.storage_commitment import Answerer
     from echo_node.pipeline.answer import AnswerStage
     from echo_node.storage.database.notifications import ANSWERS
 

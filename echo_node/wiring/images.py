@@ -50,10 +50,10 @@ def chest_images(settings: SelectionSettings) -> ChestImages:
     Raises:
         CheckpointError: the view check's weights are absent or broken.
     """
-    from echo_node.dicom.image.pixels import DisplayedPixels, KeptPixels
+    from echo_node.dicom.image.pixels import DisplayedPixels, PixelCache
     from echo_node.dicom.selection.selector import ChestImageSelector
 
-    headers, shown = StudyHeaders(), KeptPixels(DisplayedPixels())
+    headers, shown = StudyHeaders(), PixelCache(DisplayedPixels())
     if settings.view_check == "off":
         return ChestImages(ChestImageSelector(settings, headers=headers), shown, headers)
     from echo_node.inference.view_check import ViewCheck

@@ -65,8 +65,8 @@ def measure(path: Path, rounds: int) -> dict[str, float]:
     """Return seconds and peak bytes of this process for reading and preparing one file."""
     import torch
 
-    from echo_node.dicom.image.pixels import read_file
     from echo_node.dicom.library_settings import configure_libraries
+    from echo_node.dicom.selection.from_file import read_file
     from echo_node.inference.image import ImagePreparation
 
     torch.set_num_threads(1)

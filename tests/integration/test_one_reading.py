@@ -8,8 +8,9 @@ from support import drafts
 from support.opened import opened_in
 from support.studies import SentInstance, SetClock, store
 
-from echo_node.dicom.header import instance_from_file, split
+from echo_node.dicom.header import split
 from echo_node.dicom.image.pixels import DisplayedPixels
+from echo_node.dicom.instance_file import instance_from_file
 from echo_node.domain.drafts.comparison import Comparison
 from echo_node.domain.drafts.report import ModelIdentity, Report
 from echo_node.domain.drafts.subject import Subject

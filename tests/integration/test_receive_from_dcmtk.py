@@ -14,8 +14,8 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from support.sinks import Sink
 
-from echo_node.dicom.header import instance_from_file
 from echo_node.dicom.image.pixels import DisplayedPixels
+from echo_node.dicom.instance_file import instance_from_file
 from echo_node.dicom.scp.provider import StorageProvider
 from echo_node.domain.studies.intake import StoreOutcome
 from echo_node.domain.studies.study import ReceivedInstance, SelectedImage

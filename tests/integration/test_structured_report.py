@@ -15,9 +15,9 @@ from pydicom.dataset import Dataset
 from support import drafts
 
 from echo_node.dicom.documents.sr import StructuredReportEncoder
-from echo_node.dicom.header import instance_from_file
-from echo_node.dicom.image.pixels import read_file
+from echo_node.dicom.instance_file import instance_from_file
 from echo_node.dicom.scu.c_store import Sender
+from echo_node.dicom.selection.from_file import read_file
 from echo_node.dicom.selection.selector import ChestImageSelector
 from echo_node.domain.drafts.comparison import Comparison
 from echo_node.domain.drafts.draft import Draft

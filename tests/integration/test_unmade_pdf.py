@@ -12,7 +12,7 @@ from support.studies import SentInstance, SetClock, store
 
 from echo_node.dicom.documents import encapsulated_pdf as pdf_module
 from echo_node.dicom.documents.sr_reader import read_sections
-from echo_node.dicom.header import instance_from_file
+from echo_node.dicom.instance_file import instance_from_file
 from echo_node.dicom.selection.headers import describe
 from echo_node.dicom.selection.selector import ChestImageSelector
 from echo_node.domain.drafts.report import EncodedDocument, Report

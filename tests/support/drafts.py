@@ -8,7 +8,7 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
-from echo_node.dicom.header import instance_from_file
+from echo_node.dicom.instance_file import instance_from_file
 from echo_node.dicom.selection.selector import ChestImageSelector
 from echo_node.domain.drafts.comparison import Comparison, PriorStudy
 from echo_node.domain.drafts.draft import Draft

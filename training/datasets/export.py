@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from echo_node.dicom.deidentify import Identity, read_identity
+from echo_node.dicom.deidentify import PatientIdentity, read_identity
 from echo_node.dicom.selection.selector import EVERY_CHEST, ChestImageSelector
 from echo_node.domain.studies.study import StoredInstance
 from echo_node.errors import PermanentError
@@ -89,7 +89,7 @@ class Export:
             header=json.dumps(header, sort_keys=True),
         )
 
-    def _sections(self, identity: Identity) -> ReportSections:
+    def _sections(self, identity: PatientIdentity) -> ReportSections:
         if self.reports is None:
             return ReportSections("", "")
         sections = self.reports.find(identity.study_instance_uid, identity.accession_number)

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from echo_node.dicom.image.pixels import read_file
 from echo_node.dicom.library_settings import configure_libraries
+from echo_node.dicom.selection.from_file import read_file
 from echo_node.dicom.selection.rules import AP, FRONTAL, PA
 from echo_node.dicom.selection.selector import EVERY_CHEST
 from echo_node.domain.studies.study import GreyImage

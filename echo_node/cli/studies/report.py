@@ -124,7 +124,7 @@ class _Reader:
             NotEligible: it is not an image to draft from.
             PermanentError: it is not a whole DICOM file, or cannot be decoded.
         """
-        from echo_node.dicom.header import instance_from_file
+        from echo_node.dicom.instance_file import instance_from_file
 
         return self._images.selector.select([instance_from_file(file)])
 

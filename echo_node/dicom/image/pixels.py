@@ -7,23 +7,20 @@ padding masked → Modality LUT → VOI LUT → invert once → crop to the coll
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import Dataset
 
-from echo_node.dicom.header import PARSE_ERRORS, instance_from_file, read_whole, values
+from echo_node.dicom.header import PARSE_ERRORS, read_whole, values
 from echo_node.dicom.image.collimation import opening, shutter
 from echo_node.dicom.image.decoding import decoded
 from echo_node.dicom.image.greyscale import displayed_grey
 from echo_node.dicom.image.orientation import patient_orientation
-from echo_node.dicom.selection.selector import DEFAULTS, ChestImageSelector
 from echo_node.domain.ports import PixelReader
-from echo_node.domain.studies.study import GreyImage, Greyscale, SelectedImage, Selection, StoredInstance
+from echo_node.domain.studies.study import GreyImage, Greyscale, SelectedImage, StoredInstance
 from echo_node.errors import PermanentError
-from echo_node.settings import SelectionSettings
 
 _SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio")
 """Each one is rows, then columns; the last counts where no physical spacing is given (PS3.3 C.7.6.3.1.7)."""
@@ -70,7 +67,7 @@ class DisplayedPixels:
         return grey
 
 
-class KeptPixels:
+class PixelCache:
     """Fulfils the PixelReader port: an image that was looked at, and is then read, is decoded once.
 
     Args:
@@ -93,38 +90,6 @@ class KeptPixels:
         shown = self._reader.read(image)
         self._kept = (image.instance, shown)
         return shown
-
-
-def select_file(path: Path, settings: SelectionSettings = DEFAULTS) -> Selection:
-    """Return the chest image in one DICOM file from anywhere, by the rules for a received study.
-
-    Args:
-        path: the file.
-        settings: what else may not be read.
-
-    Raises:
-        NotEligible: it is not an image to draft from; the message says why.
-        PermanentError: it is not a whole DICOM file.
-    """
-    return ChestImageSelector(settings).select([instance_from_file(path)])
-
-
-def read_file(
-    path: Path, settings: SelectionSettings = DEFAULTS, greyscale: Greyscale = Greyscale.WINDOW
-) -> tuple[Selection, GreyImage]:
-    """Return the chest image of one DICOM file from anywhere, and its selection for a report encoder.
-
-    Args:
-        path: the file.
-        settings: what else may not be read.
-        greyscale: how its grey values are made.
-
-    Raises:
-        NotEligible: it is not an image to draft from; the message says why.
-        PermanentError: it is not a whole DICOM file, or its pixel data cannot be decoded.
-    """
-    selection = select_file(path, settings)
-    return selection, DisplayedPixels(greyscale).read(selection.primary)
 
 
 def _square(grey: NDArray[np.uint8], data_set: Dataset) -> NDArray[np.uint8]:

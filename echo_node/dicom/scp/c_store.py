@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from echo_node.dicom.contexts import contexts
-from echo_node.dicom.header import identity_of
+from echo_node.dicom.data_set_check import identity_of
 from echo_node.dicom.scp.command import Command
 from echo_node.dicom.scp.file_meta import file_meta
 from echo_node.dicom.statuses import Status

@@ -10,29 +10,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
 from pynetdicom import evt
 
 from echo_node.dicom.contexts import contexts
-from echo_node.dicom.scu.associate import associated
-from echo_node.dicom.scu.storage_commitment import PUSH_MODEL_INSTANCE, REQUEST, check_response, item_of
+from echo_node.dicom.scu.storage_commitment import PUSH_MODEL_INSTANCE, REQUEST, answerable
 from echo_node.dicom.statuses import Status
 from echo_node.domain.identifiers import is_valid_uid
 from echo_node.domain.ports import PromiseIntake
-from echo_node.domain.work.commitment import (
-    COMMITTED,
-    AnswerJob,
-    CommitmentRequest,
-    FailureReason,
-    ReferencedInstance,
-)
-from echo_node.errors import InstanceRejected, PermanentError
+from echo_node.domain.work.commitment import CommitmentRequest, ReferencedInstance
+from echo_node.errors import InstanceRejected
 from echo_node.settings import Peer
 
 MOST_INSTANCES = 10_000
 """Of one request; more are refused."""
-
-_ALL_COMMITTED, _FAILURES_EXIST = 1, 2  # event types (PS3.4 J.3.3)
 
 
 class CommitmentProvider:
@@ -55,7 +45,7 @@ class CommitmentProvider:
             TransientError: it cannot be recorded now.
         """
         request = request_of(event)
-        if _reachable(self._peers, request.calling_ae_title) is None:
+        if answerable(self._peers, request.calling_ae_title) is None:
             raise InstanceRejected(
                 Status.NOT_AUTHORISED,
                 "this AE title asks for storage commitment and could not be answered: "
@@ -66,40 +56,6 @@ class CommitmentProvider:
                 Status.DUPLICATE_TRANSACTION_UID,
                 "its Transaction UID is that of an earlier request for storage commitment, for other images",
             )
-
-
-class Answerer:
-    """Fulfils the ModalityAnswerer port.
-
-    Args:
-        peers: those who may be answered, by configured name.
-        timeout_s: how long a peer may take to accept a connection, an association, a message.
-    """
-
-    def __init__(self, peers: Mapping[str, Peer], timeout_s: float) -> None:
-        self._peers = peers
-        self._timeout_s = timeout_s
-
-    def answer(self, job: AnswerJob) -> None:
-        """Open an association to the modality and report.
-
-        Raises:
-            TransientError: no association, abort, time-out, or a status that may pass.
-            PermanentError: it is not configured any more, takes no reports, or refused this one.
-        """
-        peer = _reachable(self._peers, job.ae_title)
-        if peer is None:
-            raise PermanentError(
-                f"no peer with host and port has the AE title {job.ae_title} any more; "
-                "add it to peers.toml, then retry"
-            )
-        push_model = contexts().commitment.uid
-        proposed = [contexts().commitment_proposal(is_provider=True)]
-        report = report_for(job)
-        event_type = _FAILURES_EXIST if "FailedSOPSequence" in report else _ALL_COMMITTED
-        with associated(peer, job.own_ae_title, proposed, self._timeout_s) as association:
-            response, _ = association.send_n_event_report(report, event_type, push_model, PUSH_MODEL_INSTANCE)
-            check_response(response, peer, "N-EVENT-REPORT")
 
 
 def request_of(event: evt.Event) -> CommitmentRequest:
@@ -138,29 +94,6 @@ def request_of(event: evt.Event) -> CommitmentRequest:
     )
 
 
-def report_for(job: AnswerJob) -> Dataset:
-    """Return the event information of an answer (PS3.4 J.3.3.1)."""
-    report = Dataset()
-    report.TransactionUID = UID(job.transaction_uid)
-    committed = [each for each, status in job.statuses.items() if status == COMMITTED]
-    if committed:
-        if job.archive_ae_title:
-            report.RetrieveAETitle = job.archive_ae_title
-        report.ReferencedSOPSequence = [item_of(each) for each in committed]
-    failed = [_failed(each, status) for each, status in job.statuses.items() if status != COMMITTED]
-    if failed:
-        report.FailedSOPSequence = failed
-    return report
-
-
-def _failed(instance: ReferencedInstance, status: int) -> Dataset:
-    item = item_of(instance)
-    # What the archive says of our question's Transaction UID, or in a code of its own, is not passed on.
-    is_known = status in set(FailureReason) - {FailureReason.DUPLICATE_TRANSACTION_UID}
-    item.FailureReason = status if is_known else int(FailureReason.PROCESSING_FAILURE)
-    return item
-
-
 def _referenced(item: Dataset) -> ReferencedInstance:
     uids = str(item.get("ReferencedSOPClassUID", "")), str(item.get("ReferencedSOPInstanceUID", ""))
     if not all(map(is_valid_uid, uids)):
@@ -168,9 +101,3 @@ def _referenced(item: Dataset) -> ReferencedInstance:
             Status.INVALID_ARGUMENT_VALUE, "an item lacks a valid SOP Class or Instance UID"
         )
     return ReferencedInstance(*uids)
-
-
-def _reachable(peers: Mapping[str, Peer], ae_title: str) -> Peer | None:
-    """Return the peer of this AE title that we can open an association to."""
-    known = (peer for peer in peers.values() if peer.ae_title == ae_title)
-    return next((peer for peer in known if peer.host and peer.port), None)

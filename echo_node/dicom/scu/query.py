@@ -55,10 +55,10 @@ class Deadline:
 
 
 Ask: TypeAlias = Callable[[Dataset], Sequence[Dataset]]
-"""Asks for what matches an identifier; raises as Archive.opened says."""
+"""Asks for what matches an identifier; raises as QueryableArchive.opened says."""
 
 
-class Archive(Protocol):
+class QueryableArchive(Protocol):
     """A way to ask."""
 
     def opened(self, deadline: Deadline) -> AbstractContextManager[Ask]:
@@ -82,7 +82,7 @@ def identifier(level: str, **keys: str) -> Dataset:
     return question
 
 
-def probe(archive: Archive, timeout_s: float) -> None:
+def probe(archive: QueryableArchive, timeout_s: float) -> None:
     """Ask for a study that nobody has, to see whether the archive answers.
 
     Raises:
@@ -107,7 +107,7 @@ class FindArchive:
 
     @contextmanager
     def opened(self, deadline: Deadline) -> Iterator[Ask]:
-        """Open a conversation; see Archive."""
+        """Open a conversation; see QueryableArchive."""
         proposed = [contexts().query_proposal()]
         with associated(self._peer, self._calling_ae_title, proposed, deadline.left()) as association:
             yield partial(self._ask, association, deadline)
@@ -156,7 +156,7 @@ class QidoArchive:
 
     @contextmanager
     def opened(self, deadline: Deadline) -> Iterator[Ask]:
-        """Open a conversation, which needs no connection of its own; see Archive."""
+        """Open a conversation, which needs no connection of its own; see QueryableArchive."""
         yield partial(self._ask, deadline)
 
     def _ask(self, deadline: Deadline, question: Dataset) -> list[Dataset]:

@@ -17,7 +17,14 @@ from echo_node.dicom.contexts import contexts
 from echo_node.dicom.scu.associate import associated, name_of
 from echo_node.dicom.statuses import Status, Verdict, classify, describe
 from echo_node.domain.identifiers import is_valid_uid
-from echo_node.domain.work.commitment import CommitmentJob, CommitmentReport, ReferencedInstance
+from echo_node.domain.work.commitment import (
+    COMMITTED,
+    AnswerJob,
+    CommitmentJob,
+    CommitmentReport,
+    FailureReason,
+    ReferencedInstance,
+)
 from echo_node.errors import PermanentError, TransientError
 from echo_node.settings import Peer
 
@@ -27,6 +34,7 @@ PUSH_MODEL_INSTANCE = "1.2.840.10008.1.20.1.1"
 REQUEST = 1
 """The only action type of the class (PS3.4 J.3.2)."""
 
+_ALL_COMMITTED, _FAILURES_EXIST = 1, 2  # event types (PS3.4 J.3.3)
 _SAME_ASSOCIATION_S = 1.0
 
 
@@ -67,8 +75,42 @@ class CommitmentUser:
             [(evt.EVT_N_EVENT_REPORT, answer.take)],
         ) as association:
             response, _ = association.send_n_action(_question(job), REQUEST, push_model, PUSH_MODEL_INSTANCE)
-            check_response(response, peer, "N-ACTION")
+            _check_response(response, peer, "N-ACTION")
             return answer.within(_SAME_ASSOCIATION_S)
+
+
+class Answerer:
+    """Fulfils the ModalityAnswerer port.
+
+    Args:
+        peers: those who may be answered, by configured name.
+        timeout_s: how long a peer may take to accept a connection, an association, a message.
+    """
+
+    def __init__(self, peers: Mapping[str, Peer], timeout_s: float) -> None:
+        self._peers = peers
+        self._timeout_s = timeout_s
+
+    def answer(self, job: AnswerJob) -> None:
+        """Open an association to the modality and report.
+
+        Raises:
+            TransientError: no association, abort, time-out, or a status that may pass.
+            PermanentError: it is not configured any more, takes no reports, or refused this one.
+        """
+        peer = answerable(self._peers, job.ae_title)
+        if peer is None:
+            raise PermanentError(
+                f"no peer with host and port has the AE title {job.ae_title} any more; "
+                "add it to peers.toml, then retry"
+            )
+        push_model = contexts().commitment.uid
+        proposed = [contexts().commitment_proposal(is_provider=True)]
+        report = report_for(job)
+        event_type = _FAILURES_EXIST if "FailedSOPSequence" in report else _ALL_COMMITTED
+        with associated(peer, job.own_ae_title, proposed, self._timeout_s) as association:
+            response, _ = association.send_n_event_report(report, event_type, push_model, PUSH_MODEL_INSTANCE)
+            _check_response(response, peer, "N-EVENT-REPORT")
 
 
 def report_of(event: evt.Event) -> CommitmentReport:
@@ -92,7 +134,36 @@ def report_of(event: evt.Event) -> CommitmentReport:
     return CommitmentReport(transaction_uid, committed, failed)
 
 
-def check_response(response: Dataset, peer: Peer, message: str) -> None:
+def report_for(job: AnswerJob) -> Dataset:
+    """Return the event information of an answer (PS3.4 J.3.3.1)."""
+    report = Dataset()
+    report.TransactionUID = UID(job.transaction_uid)
+    committed = [each for each, status in job.statuses.items() if status == COMMITTED]
+    if committed:
+        if job.archive_ae_title:
+            report.RetrieveAETitle = job.archive_ae_title
+        report.ReferencedSOPSequence = [_item_of(each) for each in committed]
+    failed = [_failed(each, status) for each, status in job.statuses.items() if status != COMMITTED]
+    if failed:
+        report.FailedSOPSequence = failed
+    return report
+
+
+def _failed(instance: ReferencedInstance, status: int) -> Dataset:
+    item = _item_of(instance)
+    # What the archive says of our question's Transaction UID, or in a code of its own, is not passed on.
+    is_known = status in set(FailureReason) - {FailureReason.DUPLICATE_TRANSACTION_UID}
+    item.FailureReason = status if is_known else int(FailureReason.PROCESSING_FAILURE)
+    return item
+
+
+def answerable(peers: Mapping[str, Peer], ae_title: str) -> Peer | None:
+    """Return the peer of this AE title that we can open an association to."""
+    known = (peer for peer in peers.values() if peer.ae_title == ae_title)
+    return next((peer for peer in known if peer.host and peer.port), None)
+
+
+def _check_response(response: Dataset, peer: Peer, message: str) -> None:
     """Return if a peer took our *message* of storage commitment.
 
     Raises:
@@ -109,7 +180,7 @@ def check_response(response: Dataset, peer: Peer, message: str) -> None:
         raise PermanentError(f"{name_of(peer)} refused {message} of storage commitment: {describe(status)}")
 
 
-def item_of(instance: ReferencedInstance) -> Dataset:
+def _item_of(instance: ReferencedInstance) -> Dataset:
     """Return the item of a sequence that names an instance."""
     item = Dataset()
     item.ReferencedSOPClassUID = UID(instance.sop_class_uid)
@@ -120,7 +191,7 @@ def item_of(instance: ReferencedInstance) -> Dataset:
 def _question(job: CommitmentJob) -> Dataset:
     question = Dataset()
     question.TransactionUID = UID(job.transaction_uid)
-    question.ReferencedSOPSequence = [item_of(each) for each in job.instances]
+    question.ReferencedSOPSequence = [_item_of(each) for each in job.instances]
     return question
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from echo_node.dicom.image.pixels import DisplayedPixels, KeptPixels
+from echo_node.dicom.image.pixels import DisplayedPixels, PixelCache
 from echo_node.dicom.selection.selector import ChestImageSelector
 from echo_node.domain.studies.appearance import Appearance
 from echo_node.domain.studies.study import GreyImage, SelectedImage, Selection, StoredInstance
@@ -190,7 +190,7 @@ def test_what_was_looked_at_is_not_decoded_again_and_not_kept_longer(stored: Sto
             return super().read(image)
 
     counting, first, second = Counting(), stored(), stored(np.full((16, 24), 9, np.uint8))
-    kept = KeptPixels(counting)
+    kept = PixelCache(counting)
     (by_selector,) = ChestImageSelector(SelectionSettings(), kept, Sees()).select([first]).images
     assert (kept.read(by_selector), counting.count) == (DisplayedPixels().read(by_selector), 1)
     kept.read(by_selector)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from echo_node.dicom.deidentify import Identity
+from echo_node.dicom.deidentify import PatientIdentity
 
 _SURE_LENGTH = 4
 """A name this long is looked for in any case of letters; a shorter one only with a capital, as Li or Ng."""
@@ -67,7 +67,7 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
 )
 
 
-def scrub(text: str, identity: Identity) -> str:
+def scrub(text: str, identity: PatientIdentity) -> str:
     """Return *text* without what names a person, a day or a place, as far as header and patterns tell."""
     for placeholder, found in (
         ("[ID]", _exact(value for value in identity.identifiers if len(value) > 2)),

@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from echo_node.dicom.documents.sr import StructuredReportEncoder
-from echo_node.dicom.header import instance_from_file
+from echo_node.dicom.instance_file import instance_from_file
 from echo_node.dicom.selection.headers import describe
 from echo_node.dicom.selection.selector import ChestImageSelector
 from echo_node.domain.drafts.draft import (

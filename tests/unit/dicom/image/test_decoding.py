@@ -33,6 +33,7 @@ from support.radiographs import PLAIN, radiograph, ramp, write
 
 from echo_node.dicom import header
 from echo_node.dicom.image.decoding import decoded
+from echo_node.dicom.instance_file import instance_from_file
 from echo_node.errors import PermanentError
 
 Sample = Callable[[str], Path]
@@ -318,13 +319,13 @@ class TestBombs:
         image.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
         file = write(tmp_path / "bomb.dcm", image)
         assert file.stat().st_size < 20_000
-        for read in (header.read_header, header.read_whole, header.instance_from_file):
+        for read in (header.read_header, header.read_whole, instance_from_file):
             with pytest.raises(PermanentError, match="becomes larger than 1 MB"):
                 read(file)
 
     def test_a_file_larger_than_a_radiograph(self, tmp_path: Path) -> None:
         with (tmp_path / "sparse.dcm").open("wb") as file:
             file.truncate(header.MAXIMUM_FILE_BYTES + 1)
-        for read in (header.read_whole, header.instance_from_file):
+        for read in (header.read_whole, instance_from_file):
             with pytest.raises(PermanentError, match="larger than 256 MB"):
                 read(tmp_path / "sparse.dcm")

@@ -17,8 +17,9 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from echo_node.dicom.header import instance_from_file
-from echo_node.dicom.image.pixels import DisplayedPixels, read_file
+from echo_node.dicom.image.pixels import DisplayedPixels
+from echo_node.dicom.instance_file import instance_from_file
+from echo_node.dicom.selection.from_file import read_file
 from echo_node.domain.studies.study import GreyImage, Greyscale, SelectedImage, StoredInstance
 from echo_node.errors import NotEligible, PermanentError
 

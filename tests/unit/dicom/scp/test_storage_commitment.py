@@ -14,8 +14,7 @@ from support.sinks import Sink
 
 from echo_node.dicom.scp import storage_commitment
 from echo_node.dicom.scp.provider import StorageProvider
-from echo_node.dicom.scp.storage_commitment import Answerer
-from echo_node.dicom.scu.storage_commitment import CommitmentUser
+from echo_node.dicom.scu.storage_commitment import Answerer, CommitmentUser
 from echo_node.domain.work.commitment import (
     COMMITTED,
     AnswerJob,

@@ -20,10 +20,10 @@ from echo_node.dicom.scu.query import (
     MOST_ANSWERS,
     SERIES,
     STUDY,
-    Archive,
     Deadline,
     FindArchive,
     QidoArchive,
+    QueryableArchive,
     identifier,
     probe,
 )
@@ -161,7 +161,7 @@ class Pacs:
         self.server.server_close()
 
 
-def _ask(archive: Archive) -> list[Dataset]:
+def _ask(archive: QueryableArchive) -> list[Dataset]:
     with archive.opened(Deadline(30)) as ask:
         return list(ask(QUESTION))
 

@@ -11,7 +11,7 @@ from pydicom.uid import generate_uid
 from support import drafts
 
 from echo_node.dicom.documents.encoders import dicom_encoder
-from echo_node.dicom.header import instance_from_file
+from echo_node.dicom.instance_file import instance_from_file
 from echo_node.dicom.selection.patient_identity import IdentityWatch
 from echo_node.domain.studies.study import StoredInstance
 from echo_node.domain.work.withdrawal import Conflict, RejectionReason, Standing

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
-from echo_node.dicom.header import instance_from_file
+from echo_node.dicom.instance_file import instance_from_file
 from echo_node.dicom.selection.selector import EVERY_CHEST, ChestImageSelector
 from echo_node.domain.studies.study import StoredInstance
 from echo_node.errors import NotEligible

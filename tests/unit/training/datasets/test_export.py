@@ -9,7 +9,8 @@ from support.console import echo_node
 from support.studies import SentInstance, store
 
 from echo_node.dicom.documents.sr import StructuredReportEncoder
-from echo_node.dicom.header import instance_from_file, split
+from echo_node.dicom.header import split
+from echo_node.dicom.instance_file import instance_from_file
 from echo_node.dicom.selection.selector import ChestImageSelector
 from echo_node.domain.drafts.draft import Draft
 from echo_node.domain.drafts.report import Generation, ModelIdentity, Report, Sentence

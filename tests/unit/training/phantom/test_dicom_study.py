@@ -8,7 +8,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from echo_node.dicom.header import instance_from_file
+from echo_node.dicom.instance_file import instance_from_file
 from echo_node.dicom.selection.selector import ChestImageSelector
 from training.phantom.dataset import PhantomDataset
 from training.phantom.dicom_study import MAX_SEED, Modality, Photometric, study_truth, views_of, write_study

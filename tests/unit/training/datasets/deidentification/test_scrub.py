@@ -2,11 +2,11 @@ from datetime import date
 
 import pytest
 
-from echo_node.dicom.deidentify import Identity
+from echo_node.dicom.deidentify import PatientIdentity
 from training.datasets.deidentification.pseudonyms import Pseudonyms
 from training.datasets.deidentification.scrub import scrub
 
-IDENTITY = Identity(
+IDENTITY = PatientIdentity(
     patient_id="\0MRN123",
     study_instance_uid="1.2.3",
     accession_number="A77",
@@ -17,7 +17,7 @@ IDENTITY = Identity(
     study_date=date(2024, 1, 2),
     technical={},
 )
-NOBODY = Identity(
+NOBODY = PatientIdentity(
     "", "", "", frozenset(), frozenset(), frozenset(), burned_in=False, study_date=None, technical={}
 )
 

@@ -1,0 +1,123 @@
+"""Check of an encoded data set: is it whole, and which instance is it?
+
+This is the first code that looks into what a peer sent, or into a file from anywhere. It trusts no
+length, value or UID, decodes no pixels, and repeats no value in a message.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from typing import BinaryIO, cast
+
+from pydicom.datadict import tag_for_keyword
+from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag
+from pydicom.uid import UID
+
+from echo_node.dicom.header import PARSE_ERRORS
+from echo_node.domain.identifiers import checked_uid
+from echo_node.domain.studies.study import InstanceIdentity
+
+_MOST_READ_BYTES = 4 * 1024 * 1024
+_UNDEFINED_LENGTH = 0xFFFFFFFF
+_PIXEL_DATA = {0x7FE00008, 0x7FE00009, 0x7FE00010}
+_FIRST_TAG_OF_A_DATA_SET = 0x00080000
+_IDENTITY = ["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"]
+_IDENTITY_TAGS = [tag for tag in map(tag_for_keyword, _IDENTITY) if tag is not None]
+
+
+def identity_of(data_set: BinaryIO, transfer_syntax_uid: str) -> InstanceIdentity:
+    """Return what names the instance that *data_set* encodes, all UIDs checked.
+
+    Walks the elements up to the end of the pixel data without decoding or reading these, so that a data set
+    that ends too early is noticed.
+
+    Args:
+        data_set: as received, from where the stream is to its end, without file meta information.
+        transfer_syntax_uid: of the presentation context; not a deflated one.
+
+    Raises:
+        ValueError: the bytes are no whole data set, or a UID is absent or malformed.
+    """
+    syntax = UID(transfer_syntax_uid)
+    end = _end_of(data_set)
+
+    def is_pixel_data(tag: BaseTag, _vr: str | None, length: int) -> bool:
+        if tag < _FIRST_TAG_OF_A_DATA_SET:
+            raise UnusableDataSet("the data set holds command or file meta information elements")
+        if length != _UNDEFINED_LENGTH and data_set.tell() + length > end:
+            raise UnusableDataSet("the data set ends in the middle of an element")
+        if int(tag) not in _PIXEL_DATA:
+            return False
+        if length == _UNDEFINED_LENGTH:
+            _check_fragments(data_set, end)
+        return True
+
+    try:
+        header = read_dataset(
+            cast("BinaryIO", _Frugal(data_set)),
+            is_implicit_VR=syntax.is_implicit_VR,
+            is_little_endian=syntax.is_little_endian,
+            stop_when=is_pixel_data,
+            specific_tags=_IDENTITY_TAGS,
+        )
+        class_uid, instance_uid, study_uid, series_uid = (str(header.get(each) or "") for each in _IDENTITY)
+    except UnusableDataSet:
+        raise
+    except PARSE_ERRORS as error:
+        raise ValueError(f"the data set cannot be parsed ({type(error).__name__})") from error
+    return InstanceIdentity(
+        study_instance_uid=checked_uid(study_uid, "StudyInstanceUID"),
+        series_instance_uid=checked_uid(series_uid, "SeriesInstanceUID"),
+        sop_instance_uid=checked_uid(instance_uid, "SOPInstanceUID"),
+        sop_class_uid=checked_uid(class_uid, "SOPClassUID"),
+        transfer_syntax_uid=transfer_syntax_uid,
+    )
+
+
+class UnusableDataSet(ValueError):
+    """The data set was parsed far enough to say what is wrong with it."""
+
+
+class _Frugal:
+    """A stream of which no more than some megabytes are read; passing over a value costs nothing.
+
+    What is encoded without a length before the pixel data, such as a sequence of a million empty items,
+    would fill many times its size of memory.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._left = _MOST_READ_BYTES
+        self.seek, self.tell = stream.seek, stream.tell
+
+    def read(self, count: int = -1) -> bytes:
+        content = self._stream.read(min(count, self._left + 1) if count >= 0 else self._left + 1)
+        self._left -= len(content)
+        if self._left < 0:
+            raise UnusableDataSet(f"more than {_MOST_READ_BYTES // 2**20} MB stand before the pixel data")
+        return content
+
+
+def _end_of(stream: BinaryIO) -> int:
+    """Return the position of a stream's end."""
+    start = stream.tell()
+    end = stream.seek(0, io.SEEK_END)
+    stream.seek(start)
+    return end
+
+
+def _check_fragments(data_set: BinaryIO, end: int) -> None:
+    """Follow the items of encapsulated pixel data (PS3.5 A.4); a missing last delimiter is forgiven."""
+    position = data_set.tell()
+    while position + 8 <= end:
+        data_set.seek(position)
+        group, element, length = struct.unpack("<HHL", data_set.read(8))
+        if (group, element) == (0xFFFE, 0xE0DD):
+            return
+        if (group, element) != (0xFFFE, 0xE000):
+            raise UnusableDataSet("the compressed pixel data is not a sequence of fragments")
+        position += 8 + length
+    if position > end:
+        raise UnusableDataSet("the data set ends in the middle of the compressed pixel data")

@@ -1,0 +1,43 @@
+"""The chest image of one DICOM file from anywhere, by the rules for a received study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from echo_node.dicom.image.pixels import DisplayedPixels
+from echo_node.dicom.instance_file import instance_from_file
+from echo_node.dicom.selection.selector import DEFAULTS, ChestImageSelector
+from echo_node.domain.studies.study import GreyImage, Greyscale, Selection
+from echo_node.settings import SelectionSettings
+
+
+def select_file(path: Path, settings: SelectionSettings = DEFAULTS) -> Selection:
+    """Return the chest image in one DICOM file from anywhere, by the rules for a received study.
+
+    Args:
+        path: the file.
+        settings: what else may not be read.
+
+    Raises:
+        NotEligible: it is not an image to draft from; the message says why.
+        PermanentError: it is not a whole DICOM file.
+    """
+    return ChestImageSelector(settings).select([instance_from_file(path)])
+
+
+def read_file(
+    path: Path, settings: SelectionSettings = DEFAULTS, greyscale: Greyscale = Greyscale.WINDOW
+) -> tuple[Selection, GreyImage]:
+    """Return the chest image of one DICOM file from anywhere, and its selection for a report encoder.
+
+    Args:
+        path: the file.
+        settings: what else may not be read.
+        greyscale: how its grey values are made.
+
+    Raises:
+        NotEligible: it is not an image to draft from; the message says why.
+        PermanentError: it is not a whole DICOM file, or its pixel data cannot be decoded.
+    """
+    selection = select_file(path, settings)
+    return selection, DisplayedPixels(greyscale).read(selection.primary)
