@@ -43,7 +43,7 @@ def test_what_is_said_of_the_draft_and_of_statuses(statement: str) -> None:
     verdicts = {
         "delivered with a warning": 0xB000,
         "delivered: the peer has": 0x0111,
-        "tried again": 0xA700,
+        "retried with back-off": 0xA700,
         "a dead letter at once": 0xC000,
     }
     expected = [Verdict.STORED_WITH_WARNING, Verdict.STORED_WITH_WARNING, Verdict.TRY_AGAIN, Verdict.REFUSED]
