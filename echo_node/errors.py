@@ -1,35 +1,35 @@
 """Every exception that echo-node raises on purpose.
 
     EchoNodeError
-    ├── ConfigError          a setting is wrong: the process does not start (exit code 2)
-    ├── InstanceRejected     a C-STORE or N-ACTION is refused: carries the DIMSE status that the peer gets
-    ├── LeaseLost            a worker was taken for dead: its result must not count
-    ├── TransientError       try again later: back-off, then a dead letter
-    │   └── Unavailable      what all work needs is away: it is given back, and counts as not tried
-    └── PermanentError       trying again cannot help: straight to the dead letters, with the reason
-        ├── NotEligible      the study is not one to draft: it ends as skipped, with the reason
-        └── CheckpointError  a model checkpoint that cannot be used as it is
+    ├── ConfigError          invalid setting: the process does not start (exit code 2)
+    ├── InstanceRejected     rejected C-STORE or N-ACTION: has the DIMSE status for the peer
+    ├── LeaseLost            worker that was considered dead: its result must not count
+    ├── TransientError       retry later: backoff, then a dead letter
+    │   └── Unavailable      missing resource of all work: release the claim, count no attempt
+    └── PermanentError       a retry cannot help: a dead letter at once, with the reason
+        ├── NotEligible      study that must not be drafted: it is skipped, with the reason
+        └── CheckpointError  model checkpoint that is unusable
 
-The class decides what happens, never the text. Messages say what happened, to what, and what to do;
-they carry no patient data, since they reach logs and the console.
+The class decides what happens, never the text. A message says what happened, to what, and what to
+do. It has no patient data, since it reaches logs and the console.
 """
 
 from __future__ import annotations
 
 
 class EchoNodeError(Exception):
-    """The root of the tree."""
+    """Root of the tree."""
 
 
 class ConfigError(EchoNodeError):
-    """A setting is missing, unknown or impossible."""
+    """A setting is missing, unknown or invalid."""
 
 
 class InstanceRejected(EchoNodeError):
     """An instance, or a request about instances, cannot be accepted.
 
     Attributes:
-        status: the DIMSE status (PS3.4 Annex B.2.3, PS3.7 Annex C) that answers it.
+        status: DIMSE status of the response (PS3.4 Annex B.2.3, PS3.7 Annex C).
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -38,24 +38,24 @@ class InstanceRejected(EchoNodeError):
 
 
 class LeaseLost(EchoNodeError):
-    """The work belongs to another worker by now, or to nobody: what this one made of it is dropped."""
+    """This worker no longer has a claim on the work, so its result is dropped."""
 
 
 class TransientError(EchoNodeError):
-    """The operation failed for a reason that may pass."""
+    """The operation failed for a reason that may be temporary."""
 
 
 class Unavailable(TransientError):
-    """What every piece of work needs is away, such as the object store: no work is to blame for it."""
+    """A resource that all work needs, such as the object store, is unavailable."""
 
 
 class PermanentError(EchoNodeError):
-    """The operation failed for a reason that repeating it cannot mend."""
+    """The operation failed for a reason that a retry cannot fix."""
 
 
 class NotEligible(PermanentError):
-    """The study holds nothing that the model may be asked to draft from."""
+    """The study contains no image that the model may draft from."""
 
 
 class CheckpointError(PermanentError):
-    """A model checkpoint is absent, truncated, incomplete or of another kind."""
+    """A model checkpoint is missing, truncated, incomplete or of another kind."""

@@ -1,8 +1,8 @@
-"""Logging: constant event names and allow-listed keys, so that no patient data can slip through.
+"""Logging: constant event names and allow-listed keys, so that no patient data reaches the log.
 
-Events of the node are structured; records of libraries keep their logger, level and place but not
-their text, since pydicom and pynetdicom put values of attributes into theirs. Tracebacks keep their
-class and their frames, not their text.
+Events of the node are structured. Records of libraries keep their logger, level and place but not
+their text, since pydicom and pynetdicom include values of attributes. Tracebacks keep their class
+and their frames but not their text.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ ALLOWED_KEYS = frozenset(
     {
         # structlog's own
         "event", "level", "timestamp", "logger",
-        # what it is about: surrogate ids, configured names, states
+        # subject: surrogate ids, configured names, states
         "study_id", "instance_id", "job_id", "document_id", "delivery_id", "commitment_id", "promise_id",
         "conflict_id", "association_id", "revision", "state", "kind", "outcome", "status", "role", "peer",
         "destination", "node", "model", "device", "decoder", "holder", "setting",
-        # how it went
+        # outcome
         "attempt", "tries", "reason", "error", "where", "count", "seconds", "delay_s", "bytes",
         "tokens", "forwards", "tokens_per_forward", "epoch", "step", "loss", "signal", "exit_code",
-        # where the process stands
+        # state of the process
         "pid", "port", "address", "version", "dropped_keys",
     }
 )  # fmt: skip
-"""Keys that an event may carry; anything else is dropped, or refused where `strict`."""
+"""Keys that an event may have; others are dropped, or raise DisallowedKey if `strict`."""
 
 EventDict = MutableMapping[str, Any]
 
 
 class DisallowedKey(Exception):
-    """An event carries a key that is not in the allow-list: a defect in the node."""
+    """An event has a key that is not in the allow-list: a defect of the node."""
 
 
 def configure(
     level: str = "info",
-    format: Literal["auto", "json", "console"] = "auto",  # noqa: A002 - the setting's own name
+    format: Literal["auto", "json", "console"] = "auto",  # noqa: A002 - name of the setting
     *,
     stream: TextIO | None = None,
     strict: bool = False,
@@ -50,11 +50,11 @@ def configure(
     """Set up logging for this process; a later call replaces an earlier one.
 
     Args:
-        level: the least severe level that is written.
-        format: `auto` writes JSON lines unless the stream is a terminal.
-        stream: where to; standard error by default.
-        strict: raise DisallowedKey instead of dropping keys (for tests).
-        role: what this process does; each of its events says so.
+        level: lowest severity of the events that are written.
+        format: format of the events; `auto` writes JSON lines unless the stream is a terminal.
+        stream: target; standard error by default.
+        strict: whether to raise DisallowedKey instead of dropping keys (for tests).
+        role: role of this process, added to each event.
     """
     stream = stream or sys.stderr
     as_json = format == "json" or (format == "auto" and not stream.isatty())
@@ -73,7 +73,7 @@ def configure(
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        # One write a line: several processes share a stream, and their lines must not run into each other.
+        # One write per line: processes share a stream, and their lines must not mix.
         logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
@@ -97,7 +97,7 @@ def _allow_list(*, strict: bool, report: bool) -> structlog.types.Processor:
     def only_allowed(_logger: Any, _method: str, event: EventDict) -> EventDict:
         foreign = sorted(key for key in event if key not in ALLOWED_KEYS)
         if foreign and strict:
-            raise DisallowedKey(f"event '{event.get('event')}' carries {foreign}: see ALLOWED_KEYS")
+            raise DisallowedKey(f"event '{event.get('event')}' has {foreign}, which ALLOWED_KEYS lacks")
         for key in foreign:
             del event[key]
         if foreign and report:
@@ -108,7 +108,7 @@ def _allow_list(*, strict: bool, report: bool) -> structlog.types.Processor:
 
 
 def _exception_without_text(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Replace `exc_info` by the exception's class and its innermost frames: texts may hold patient data."""
+    """Replace `exc_info` with class and innermost frames, since texts may contain patient data."""
     given = event.pop("exc_info", None)
     if not given:
         return event
@@ -121,7 +121,7 @@ def _exception_without_text(_logger: Any, _method: str, event: EventDict) -> Eve
 
 
 class _LibraryRecords(logging.Handler):
-    """Turns a library's warning or error into an event of ours, without its text."""
+    """Turns a library's warning or error into an event without its text."""
 
     def emit(self, record: logging.LogRecord) -> None:
         fields: dict[str, Any] = {"logger": record.name, "where": f"{record.pathname}:{record.lineno}"}

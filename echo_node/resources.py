@@ -1,7 +1,7 @@
-"""Finds the data folders that travel with the program: `dicom_config` and `alembic`.
+"""Finds the data folders that are shipped with the program: `dicom_config` and `alembic`.
 
-In the installed wheel they lie inside the package (`echo_node/_data/`), in a checkout beside it. No
-other module may know which of the two it runs from.
+In an installed wheel they are inside the package (`echo_node/_data/`); in a checkout they are next
+to it. No other module may know which of the two it runs from.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def packaged_folder(name: str) -> Path:
-    """Return the folder *name* that came with the program.
+    """Return the folder *name* that is shipped with the program.
 
     Raises:
-        ConfigError: neither the installed package nor a checkout has it: the installation is broken.
+        ConfigError: neither the installed package nor a checkout contains the folder.
     """
     for folder in (_PACKAGE / "_data" / name, _PACKAGE.parent / name):
         if folder.is_dir():

@@ -1,4 +1,4 @@
-"""Where the settings come from: defaults < files < environment < command line, each value with its source."""
+"""Sources of the settings: defaults < files < environment < command line; each value has one."""
 
 from echo_node.config.files import find_config
 from echo_node.config.sources import LoadedSettings, Override, load

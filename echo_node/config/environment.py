@@ -1,4 +1,4 @@
-"""Settings from the environment: `ECHO_NODE_<SECTION>__<NAME>`, and short forms of the common ones."""
+"""Settings from the environment: `ECHO_NODE_<SECTION>__<NAME>`, and short forms of common ones."""
 
 from __future__ import annotations
 
@@ -20,16 +20,15 @@ SHORT_FORMS: dict[str, Key] = {
     "STUDY_IDLE": ("intake", "study_idle_s"),
     "MODEL": ("model", "name"),
 }
-"""The flags of `serve` as variables: `ECHO_NODE_PORT` is `--port`."""
+"""Flags of `serve` as variables: `ECHO_NODE_PORT` is `--port`."""
 
 PACS = "PACS"
-"""`ECHO_NODE_PACS` is `--pacs`: `AE@host:port`, several separated by commas."""
+"""`ECHO_NODE_PACS` is `--pacs`: `AE@host:port`, or several separated by commas."""
 
 NOT_SETTINGS = frozenset({"CONFIG", "DEBUG", "MODELS"})
-"""Variables of the command itself: which configuration to read, whether to print tracebacks, and where the
-models are that were added."""
+"""Variables of the command itself: configuration to read, tracebacks, folder of added models."""
 
-# Kubernetes describes a service called echo-node to every pod in variables that begin like ours.
+# Kubernetes describes a service called echo-node to every pod, in variables with our prefix.
 _SERVICE_LINK = re.compile(r"SERVICE_(HOST|PORT(_.+)?)|PORT_[0-9]+_(TCP|UDP)(_.+)?")
 _SERVICE_URL = re.compile(r"(tcp|udp)://")
 
@@ -37,14 +36,16 @@ _SERVICE_URL = re.compile(r"(tcp|udp)://")
 def read_environment(
     environ: Mapping[str, str], peer_names: tuple[str, ...]
 ) -> Iterator[tuple[Key, str, str]]:
-    """Yield key, text and variable name of every setting in *environ*; ECHO_NODE_PACS has the key ("pacs",).
+    """Yield key, text and variable of every setting in *environ*.
+
+    The key of ECHO_NODE_PACS is ("pacs",).
 
     Args:
-        environ: the variables of the process.
-        peer_names: the peers known so far; a variable names a peer without regard to case.
+        environ: variables of the process.
+        peer_names: names of the peers in the files; a variable names a peer regardless of case.
 
     Raises:
-        ConfigError: a variable begins with ECHO_NODE_ and names no setting.
+        ConfigError: a variable begins with ECHO_NODE_ but names no setting.
     """
     for variable in sorted(environ):
         if not variable.startswith(PREFIX):
@@ -77,7 +78,7 @@ def _key_of(name: str, variable: str, peer_names: tuple[str, ...]) -> Key:
 
 
 def _unknown_variable(name: str, variable: str) -> ConfigError:
-    """Return the error for a name without a section: a misspelt short form or one underscore for two."""
+    """Return the error for a name without a section: a short form, or a missing underscore."""
     full = [
         f"{section}__{field}".upper() for section, model in sections().items() for field in model.model_fields
     ]

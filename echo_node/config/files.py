@@ -1,4 +1,4 @@
-"""Finds and reads node.toml and peers.toml, and remembers on which line each value stands."""
+"""Finds and reads node.toml and peers.toml, and records the line of each value."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ASSIGNMENT = re.compile(r"""\s*(?P<name>[A-Za-z0-9_."'\-]+(?:\s*\.\s*[A-Za-z0-9
 
 @dataclass(frozen=True, slots=True)
 class FileValue:
-    """One value of a file, and where it stands: `node.toml:12`."""
+    """One value of a file, with its place as the source: `node.toml:12`."""
 
     key: Key
     value: object
@@ -32,26 +32,29 @@ class FileValue:
 
 
 def find_config(given: Path | None) -> tuple[Path, ...]:
-    """Return the configuration files to read, none if there are none.
+    """Return the configuration files to read; there may be none.
 
-    A path that was *given* (`--config`, `ECHO_NODE_CONFIG`) must exist: a folder stands for the node.toml
-    and peers.toml in it, a file for itself. Otherwise the first of */etc/echo-node* and *./dicom_config*
-    that holds either file is read, never both: what a service reads must not depend on where it is started.
+    A *given* path (`--config`, `ECHO_NODE_CONFIG`) must exist. A folder means the node.toml and
+    peers.toml in it, a file means itself. Otherwise the first of */etc/echo-node* and
+    *./dicom_config* that contains either file is read, never both: the configuration of a service
+    must not depend on the folder in which it is started.
 
     Raises:
-        ConfigError: the given path does not exist or holds no configuration.
+        ConfigError: the given path does not exist or contains no configuration.
     """
     if given is None:
         return _files_of(SYSTEM_FOLDER) or _files_of(LOCAL_FOLDER)
     if given.is_file():
         return (given,)
     if not given.is_dir():
-        raise ConfigError(f"the configuration {given} does not exist: `echo-node config init DIR` writes one")
+        raise ConfigError(
+            f"the configuration {given} does not exist: `echo-node config init DIR` creates one"
+        )
     files = _files_of(given)
     if not files:
         meant = difflib.get_close_matches(NODE_FILE, [p.name for p in given.iterdir()], n=1, cutoff=0.6)
-        hint = f"; is {meant[0]} meant to be {NODE_FILE}?" if meant else ""
-        raise ConfigError(f"the folder {given} holds neither {NODE_FILE} nor {PEERS_FILE}{hint}")
+        hint = f"; should {meant[0]} be called {NODE_FILE}?" if meant else ""
+        raise ConfigError(f"the folder {given} contains neither {NODE_FILE} nor {PEERS_FILE}{hint}")
     return files
 
 
@@ -60,10 +63,12 @@ def _files_of(folder: Path) -> tuple[Path, ...]:
 
 
 def read_config(path: Path) -> Iterator[FileValue]:
-    """Yield every value of one file; peers.toml holds a table for each peer, other files hold sections.
+    """Yield every value of one file.
+
+    In peers.toml each table is a peer; in other files each table is a section.
 
     Raises:
-        ConfigError: the file cannot be read, is not TOML, or has a section that does not exist.
+        ConfigError: the file is unreadable, is not TOML, or has an unknown section.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -82,7 +87,7 @@ def read_config(path: Path) -> Iterator[FileValue]:
     for key, value in _leaves(tables):
         source = _where(path, key, lines)
         if is_peers and len(key) == 1 and not isinstance(value, dict):
-            raise ConfigError(f"'{key[0]}' ({source}) belongs to no peer: write it under the [name] of one")
+            raise ConfigError(f"'{key[0]}' ({source}) belongs to no peer: move it below the [name] of a peer")
         if is_peers:
             yield FileValue((PEERS, *key), value, source)
         elif len(key) > 1 or not isinstance(value, dict):
@@ -90,7 +95,7 @@ def read_config(path: Path) -> Iterator[FileValue]:
 
 
 def _leaves(table: dict[str, Any], prefix: Key = ()) -> Iterator[tuple[Key, object]]:
-    """Yield each value by its path; an empty table is a value of its own (a peer without settings)."""
+    """Yield each value with its path; an empty table is a value: a peer without any."""
     for name, value in table.items():
         if isinstance(value, dict) and value:
             yield from _leaves(value, (*prefix, name))
@@ -99,13 +104,13 @@ def _leaves(table: dict[str, Any], prefix: Key = ()) -> Iterator[tuple[Key, obje
 
 
 def _where(path: Path, key: Key, lines: dict[Key, int]) -> str:
-    """Return `file:line` of *key*, or of the longest part of it that has a line (an inline table has one)."""
+    """Return `file:line` of *key*, or that of the inline table that contains it."""
     line = next((lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in lines), None)
     return f"{path}:{line}" if line else str(path)
 
 
 def _line_numbers(text: str) -> dict[Key, int]:
-    """Return the line of each assignment and table header, near enough for a message."""
+    """Return the line of each assignment and table header, precise enough for a message."""
     lines: dict[Key, int] = {}
     table: Key = ()
     for number, line in enumerate(text.splitlines(), start=1):

@@ -1,7 +1,8 @@
-"""The settings by their dotted names: which exist, what they hold, and which one a wrong name may have meant.
+"""Settings by dotted name: known names, types, and the known name nearest to a wrong one.
 
-A key is a path such as `("node", "port")`; a peer's name is free, so `("peers", NAME, "host")` exists for
-every NAME. Everything is read off the models in settings.py, so that a new setting is known at once.
+A key is a path such as `("node", "port")`. A peer may have any name, so `("peers", NAME, "host")`
+exists for every NAME. Everything is derived from the models in settings.py, so that a new setting
+is known at once.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ PEERS = "peers"
 
 
 def dotted(key: Key) -> str:
-    """Return the key as it is written and shown: `node.port`."""
+    """Return the key as it is written and printed: `node.port`."""
     return ".".join(key)
 
 
 def sections() -> dict[str, type[SettingsSection]]:
-    """Return the sections by name, `peers` left out."""
+    """Return the sections by name, without `peers`."""
     return {
         name: field.annotation
         for name, field in Settings.model_fields.items()
@@ -46,7 +47,7 @@ def known_keys(peer_names: tuple[str, ...] = ()) -> Iterator[tuple[Key, FieldInf
 
 
 def find_field(key: Key) -> FieldInfo | None:
-    """Return the setting's description, or None if there is no such setting."""
+    """Return the setting's description, or None if the setting does not exist."""
     if len(key) == 3 and key[0] == PEERS:
         return Peer.model_fields.get(key[2])
     if len(key) == 2 and key[0] in sections():
@@ -55,7 +56,7 @@ def find_field(key: Key) -> FieldInfo | None:
 
 
 def nearest(key: Key, peer_names: tuple[str, ...] = ()) -> str | None:
-    """Return the known key that *key* most probably meant: the same name elsewhere, else the most similar."""
+    """Return the known key nearest to *key*: the same name elsewhere, or a similar one."""
     peers = (*peer_names, key[1]) if len(key) > 2 and key[0] == PEERS else peer_names
     candidates = [dotted(known) for known, _ in known_keys(tuple(dict.fromkeys(peers)))]
     elsewhere = [name for name in candidates if name.rsplit(".", 1)[-1] == key[-1]]
@@ -70,14 +71,14 @@ def nearest(key: Key, peer_names: tuple[str, ...] = ()) -> str | None:
 
 
 def unknown(key: Key, source: str, peer_names: tuple[str, ...] = ()) -> ConfigError:
-    """Return the error for a key that does not exist, naming the nearest one that does."""
+    """Return the error for an unknown key, with the nearest known one."""
     meant = nearest(key, peer_names)
-    hint = f"did you mean '{meant}'?" if meant else "`echo-node config show` lists the known ones"
+    hint = f"did you mean '{meant}'?" if meant else "`echo-node config show` lists the known settings"
     return ConfigError(f"unknown setting '{dotted(key)}' ({source}): {hint}")
 
 
 def unknown_section(name: str, source: str) -> ConfigError:
-    """Return the error for a section that does not exist, naming the nearest one that does."""
+    """Return the error for an unknown section, with the nearest known one."""
     known = [*sections(), PEERS]
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean [{close[0]}]?" if close else f"the sections are {', '.join(known)}"
@@ -85,12 +86,12 @@ def unknown_section(name: str, source: str) -> ConfigError:
 
 
 def holds_list(field: FieldInfo) -> bool:
-    """Say whether the setting holds several values."""
+    """Return whether the setting is a list."""
     return typing.get_origin(field.annotation) is tuple
 
 
 def holds_flag(field: FieldInfo) -> bool:
-    """Say whether the setting is true or false."""
+    """Return whether the setting is true or false."""
     annotation = field.annotation
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         return bool in typing.get_args(annotation)

@@ -1,4 +1,4 @@
-"""Puts the settings together: defaults < files < environment < command line, each with its source."""
+"""Merges the settings: defaults < files < environment < command line, each with its source."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ DEFAULT = "default"
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """A setting given on the command line; `source` is the flag, such as `--port`.
+    """Setting given on the command line; `source` is the flag, such as `--port`.
 
-    The key `("pacs",)` takes `AE@host:port` and stands for a peer that is a destination.
+    The key `("pacs",)` takes `AE@host:port` and defines a peer that is a destination.
     """
 
     key: Key
@@ -34,7 +34,7 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class EffectiveValue:
-    """A setting as it is in force, its password masked, and where it came from."""
+    """Effective setting with its source; passwords are masked."""
 
     key: Key
     value: object
@@ -43,14 +43,14 @@ class EffectiveValue:
 
 @dataclass(frozen=True, slots=True)
 class LoadedSettings:
-    """The settings, the files that were read, and the source of each value that is not a default."""
+    """Settings, the files that were read, and the source of each value that is not a default."""
 
     settings: Settings
     files: tuple[Path, ...]
     sources: Mapping[str, str]
 
     def effective(self) -> list[EffectiveValue]:
-        """Return every setting in the order of settings.py, ready to be shown."""
+        """Return every effective setting in the order of settings.py."""
         dump = self.settings.model_dump(mode="json")
         result = []
         for key, _ in known_keys(tuple(self.settings.peers)):
@@ -63,7 +63,7 @@ class LoadedSettings:
 
 @dataclass(slots=True)
 class _Values:
-    """Values collected so far; a later one replaces an earlier one of the same key."""
+    """Values collected so far; a later value replaces an earlier one with the same key."""
 
     tree: dict[str, Any] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
@@ -113,7 +113,7 @@ class _Values:
         self.sources = {key: source for key, source in self.sources.items() if not key.startswith(prefix)}
 
     def put_all(self, given: Iterable[tuple[Key, str, str]]) -> None:
-        """Put texts of one layer; the PACS of a layer are together the destinations."""
+        """Put the texts of one layer; all PACS of a layer together are the destinations."""
         pacs: list[tuple[str, str]] = []
         for key, text, source in given:
             if key == ("pacs",):
@@ -129,15 +129,15 @@ def load(
     environ: Mapping[str, str] | None = None,
     overrides: Iterable[Override] = (),
 ) -> LoadedSettings:
-    """Return the settings in force.
+    """Return the effective settings.
 
     Args:
-        config: the folder or file of `--config`; None takes `ECHO_NODE_CONFIG`, then the usual places.
-        environ: the variables of the process; None means none.
-        overrides: what the command line gives.
+        config: folder or file of `--config`; None takes `ECHO_NODE_CONFIG`, then the usual places.
+        environ: variables of the process; None means none.
+        overrides: settings from the command line.
 
     Raises:
-        ConfigError: a key is unknown or a value impossible; the message names key, source and remedy.
+        ConfigError: a key is unknown or a value invalid; the message names key, source and remedy.
     """
     environ = environ or {}
     variable = environ.get(f"{PREFIX}CONFIG")
@@ -156,7 +156,7 @@ def load(
 
 
 def _explain(detail: ErrorDetails, sources: Mapping[str, str]) -> str:
-    """Return one line for one impossible value: what it is, where it came from, what is allowed."""
+    """Return one line for an invalid value: setting, value, source, and allowed values."""
     path = tuple(str(part) for part in detail["loc"])
     size = 3 if path[0] == PEERS else 2
     key = path[:size]

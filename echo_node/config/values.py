@@ -1,4 +1,4 @@
-"""Values on their way in (text of the environment and the command line) and out (masked, for show)."""
+"""Conversion of values: from text of environment and command line, and masking of passwords."""
 
 from __future__ import annotations
 
@@ -17,29 +17,31 @@ _PACS = re.compile(r"(?P<ae_title>[^@]+)@(?P<host>\[[^\]]+\]|[^:\[\]]+):(?P<port
 
 
 def from_text(text: str, field: FieldInfo) -> object:
-    """Return what *text* stands for; lists are separated by commas. Numbers are left to pydantic."""
+    """Return *text*, or its items if the setting is a list. Pydantic converts numbers."""
     if holds_list(field):
         return [item.strip() for item in text.split(",") if item.strip()]
     return text
 
 
 def parse_pacs(text: str, source: str) -> dict[str, object]:
-    """Return the peer that `AE@host:port` describes; an IPv6 address goes in brackets.
+    """Return the settings of the peer `AE@host:port`; an IPv6 address is in brackets.
 
     Raises:
-        ConfigError: it is not of this form.
+        ConfigError: the text does not have this form.
     """
     match = _PACS.fullmatch(text.strip())
     if match is None or not 1 <= int(match["port"]) <= 65535:
-        raise ConfigError(f"'{text}' ({source}) is not of the form AE@host:port, such as PACS@10.0.0.5:104")
+        raise ConfigError(
+            f"'{text}' ({source}) does not have the form AE@host:port, such as PACS@10.0.0.5:104"
+        )
     return {"ae_title": match["ae_title"], "host": match["host"].strip("[]"), "port": int(match["port"])}
 
 
 def pacs_peer(text: str, source: str) -> Peer:
-    """Return the peer of `AE@host:port`, checked.
+    """Return the validated peer `AE@host:port`.
 
     Raises:
-        ConfigError: it is not of this form, or the AE title is none.
+        ConfigError: the text does not have this form, or the AE title is invalid.
     """
     try:
         return Peer.model_validate(parse_pacs(text, source))
@@ -49,7 +51,7 @@ def pacs_peer(text: str, source: str) -> Peer:
 
 
 def masked(key: Key, value: object) -> object:
-    """Return *value* fit to be shown: passwords and tokens are replaced by `***`."""
+    """Return *value* for printing: passwords and tokens are replaced by `***`."""
     if key[-1] in {"stow_token", "qido_token"} and value:
         return "***"
     if key[-1] in {"url", "endpoint_url", "qido_url"} and isinstance(value, str):
@@ -58,5 +60,5 @@ def masked(key: Key, value: object) -> object:
 
 
 def mask_url(url: str) -> str:
-    """Return *url* without its password, wherever it stands in it."""
+    """Return *url* with its password masked, wherever in the URL it is."""
     return _SECRET_PARAMETER.sub(r"\1***", _CREDENTIALS.sub(r"\1:***@", url))

@@ -1,4 +1,4 @@
-"""The operator's endpoints: `/health`, `/metrics` and a plain page. Surrogate ids and counts only."""
+"""Endpoints for operators: `/health`, `/metrics` and a page of counts and surrogate ids."""
 
 from __future__ import annotations
 
@@ -71,22 +71,22 @@ class StateCounts(Protocol):
 
 
 class StatusQueries(Protocol):
-    """What the pages show (fulfilled by storage/operations/queries.py)."""
+    """Read models for the pages. The Queries of storage implement it."""
 
     def ping(self) -> None:
-        """Ask the database for something trivial; TransientError if it does not answer."""
+        """Send a trivial query to the database; TransientError if it does not answer."""
         ...
 
     def overview(self) -> StateCounts:
-        """Count everything by state."""
+        """Return all counts by state."""
         ...
 
     def recent_studies(self, limit: int = 50) -> list[dict[str, Any]]:
-        """Return the studies that changed last."""
+        """Return the studies that changed most recently."""
         ...
 
     def list_withdrawals(self, *, limit: int) -> list[dict[str, Any]]:
-        """Return the newest withdrawals: of which study, by whom, when and why."""
+        """Return the newest withdrawals, each with study, operator, time and reason."""
         ...
 
 
@@ -96,10 +96,16 @@ def serve(
     stop: threading.Event,
     on_ready: Callable[[int], None] = lambda port: None,
 ) -> None:
-    """Serve until *stop* is set; *on_ready* is told the port that was bound.
+    """Serve until *stop* is set.
+
+    Args:
+        web: address and port.
+        queries: source of the counts and studies.
+        stop: event that ends the server.
+        on_ready: called with the port once the server listens.
 
     Raises:
-        ConfigError: the address or port cannot be had.
+        ConfigError: the address or port is not available.
     """
     family = socket.AF_INET6 if ":" in web.bind_address else socket.AF_INET
     try:
@@ -107,7 +113,7 @@ def serve(
     except OSError as error:
         raise ConfigError(
             f"cannot listen on {web.bind_address} port {web.port} ({error.strerror}): "
-            "set web.bind_address and web.port to what is free"
+            "set web.bind_address and web.port to a free address and port"
         ) from error
     server = uvicorn.Server(
         uvicorn.Config(application(queries), log_config=None, access_log=False, timeout_graceful_shutdown=2)
@@ -153,7 +159,7 @@ def application(queries: StatusQueries) -> Starlette:
 
 
 class _Counts(Collector):
-    """Reads the counts when Prometheus asks, so that they are right in whichever process serves them."""
+    """Reads the counts when Prometheus asks, so that every serving process has correct ones."""
 
     def __init__(self, queries: StatusQueries) -> None:
         self._queries = queries
@@ -212,7 +218,7 @@ def _page(overview: StateCounts, studies: list[dict[str, Any]], withdrawals: lis
         for study in studies
     ]
     recent = _table("Recent studies", ("study", "revision", "state", "changed (UTC)", "reason"), rows)
-    taken_back = [
+    withdrawn_rows = [
         (
             str(each["study_id"]),
             each["rejection"],
@@ -223,11 +229,13 @@ def _page(overview: StateCounts, studies: list[dict[str, Any]], withdrawals: lis
         for each in withdrawals
     ]
     withdrawn = (
-        _table("Withdrawn", ("study", "reason", "when (UTC)", "by", "why"), taken_back) if taken_back else ""
+        _table("Withdrawn", ("study", "reason", "when (UTC)", "by", "why"), withdrawn_rows)
+        if withdrawn_rows
+        else ""
     )
     aside = (
-        f"<p><strong>{overview.conflicts} set aside</strong>: other content came under the SOP Instance UID "
-        "of an image that is kept. <code>echo-node status</code> names the studies.</p>"
+        f"<p><strong>{overview.conflicts} set aside</strong>: different content arrived under the SOP "
+        "Instance UID of a stored image. <code>echo-node status</code> lists the studies.</p>"
         if overview.conflicts
         else ""
     )
