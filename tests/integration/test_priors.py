@@ -182,7 +182,7 @@ def test_a_chinese_name_is_the_same_in_any_character_set(
 ODD = ["/7:1@x", "a&b=c", "1+1/2#3", "50%", "Ä-7", " 12 34 ", "a,b", '"<>']
 
 
-# Orthanc 1.10's QIDO-RS does not decode what an address must encode; tests/unit/dicom/test_query.py does.
+# Orthanc 1.10's QIDO-RS does not decode what an address must encode; tests/unit/dicom/scu/test_query.py does.
 @pytest.mark.parametrize(("way", "identifier"), [*((WAYS[0], each) for each in ODD), (WAYS[1], ODD[0])])
 def test_any_identifier_survives_the_way(pacs: Orthanc, way: str, patient: str, identifier: str) -> None:
     identifier, finder = f"{patient}{identifier}", _finder(pacs, way)

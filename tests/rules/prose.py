@@ -48,13 +48,13 @@ class Passage:
     """Lines that are read as one text, so that a phrase may cross a line break.
 
     lines: the lines, without what is not prose.
-    docstring: whether the passage is one, and opens as one.
-    data: whether the text is data: its words are not checked.
+    docstring: whether the passage is a docstring.
+    literal: whether it is another string of a program.
     """
 
     lines: tuple[Line, ...]
     docstring: bool = False
-    data: bool = False
+    literal: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def _docstring_starts(tree: ast.AST) -> set[int]:
     }
 
 
-def python_passages(source: str, data: bool) -> Iterator[Passage]:
+def python_passages(source: str) -> Iterator[Passage]:
     """Yield the docstrings, comments and string literals of a Python file."""
     documented = _docstring_starts(ast.parse(source))
     comment: list[Line] = []
@@ -183,7 +183,7 @@ def python_passages(source: str, data: bool) -> Iterator[Passage]:
         elif token.type in _WITHIN_LITERALS:
             continue
         elif literal and (token.type != tokenize.OP or token.string not in "{}!:"):
-            yield Passage(tuple(literal), data=data)
+            yield Passage(tuple(literal), literal=True)
             literal = []
     if comment:
         yield Passage(tuple(comment))
@@ -253,11 +253,11 @@ def markdown_passages(source: str) -> Iterator[Passage]:
         yield Passage(tuple(gathered))
 
 
-def passages(path: Path, source: str, data: bool) -> Iterator[Passage]:
+def passages(path: Path, source: str) -> Iterator[Passage]:
     """Yield the prose of a file."""
     match path.suffix:
         case ".py":
-            yield from python_passages(source, data)
+            yield from python_passages(source)
         case ".md":
             yield from markdown_passages(source)
         case ".toml":
@@ -296,8 +296,6 @@ def _word_hits(path: str, passage: Passage, words: WordList) -> Iterator[Hit]:
                     yield hit(word, match)
     elif not re.search(r"\S\s+\S", text):
         return
-    if passage.data:
-        return
     for word in words.words:
         for match in word.avoid.finditer(text):
             if match.start() not in opening_hits and not _accepted(word, text, match):
@@ -327,7 +325,8 @@ def check(path: Path) -> list[Hit]:
     words = word_list()
     source = path.read_text("utf-8")
     inside = path.resolve().relative_to(ROOT).as_posix() if path.resolve().is_relative_to(ROOT) else str(path)
-    prose = list(passages(path, source, inside.startswith(words.data)))
+    is_data = inside.startswith(words.data)
+    prose = [each for each in passages(path, source) if not (each.literal and is_data)]
     hits = [hit for passage in prose for hit in _word_hits(str(path), passage, words)]
     return sorted({*hits, *_too_long(path, source, prose)})
 

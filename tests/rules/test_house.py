@@ -1,0 +1,174 @@
+"""The architecture page compared with the code, and rules for names that hold in every package."""
+
+import ast
+import io
+import re
+import tokenize
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("echo_node", "training")
+TREE_START = "## Where everything is"
+MOST_MODULES = 15
+DATA = {"__pycache__", "_data"}
+
+
+def architecture() -> str:
+    """Return the page that describes the layers and the file tree."""
+    (page,) = (
+        text
+        for path in sorted((ROOT / "docs").rglob("*.md"))
+        if TREE_START in (text := path.read_text(encoding="utf-8"))
+    )
+    return page
+
+
+def section(title: str) -> str:
+    """Return a section of the page, without its title."""
+    _, _, rest = architecture().partition(f"## {title}\n")
+    assert rest, f"the page has no section {title!r}"
+    return rest.split("\n## ")[0]
+
+
+def modules() -> list[Path]:
+    """Return the modules of the packages."""
+    return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def name_of(path: Path) -> str:
+    """Return the path inside the repository."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def tree() -> Iterator[str]:
+    """Yield every path of the file tree on the page; folders end with a slash."""
+    block = section("Where everything is").split("```")[1]
+    folders: list[str] = []
+    for line in block.strip("\n").split("\n"):
+        depth = (len(line) - len(line.lstrip())) // 2
+        folders = [*folders[:depth], line.split()[0]]
+        yield "".join(folders)
+
+
+def test_the_file_tree_of_the_page_is_the_one_on_disk() -> None:
+    stated = set(tree())
+    for path in stated:
+        there = (ROOT / path).is_dir() if path.endswith("/") else (ROOT / path).is_file()
+        assert there, f"the page names {path}, which does not exist"
+    wings = (path for path in (ROOT / "echo_node").glob("*/*") if (path / "__init__.py").is_file())
+    rooms = (path for package in PACKAGES for path in (ROOT / package).glob("*"))
+    for path in chain(rooms, wings):
+        if path.name in DATA or path.name.startswith("__") or not (path.is_dir() or path.suffix == ".py"):
+            continue
+        assert name_of(path) + ("/" if path.is_dir() else "") in stated, f"the page lacks {name_of(path)}"
+
+
+def _layers(text: str) -> list[set[str]]:
+    return [{each.strip(" ()\n") for each in re.split(r"[|:]", layer)} for layer in text.split(">")]
+
+
+def contracts() -> list[dict[str, list[str]]]:
+    """Return the contracts of import-linter."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    found: list[dict[str, list[str]]] = settings["tool"]["importlinter"]["contracts"]
+    return found
+
+
+def test_the_layers_of_the_page_are_those_that_import_linter_enforces() -> None:
+    (node,) = (each for each in contracts() if each.get("containers") == ["echo_node"])
+    stated = re.search(r"\n\n((?:    .*\n)+)", section("Where everything is"))
+    assert stated is not None
+    assert _layers(stated[1]) == _layers(">".join(node["layers"]))
+
+
+def test_every_package_but_the_commands_and_benchmarks_is_forbidden_to_import_training() -> None:
+    (contract,) = (each for each in contracts() if each.get("forbidden_modules") == ["training"])
+    rooms = {
+        f"echo_node.{path.stem}"
+        for path in (ROOT / "echo_node").glob("*")
+        if path.suffix == ".py" or (path / "__init__.py").is_file()
+    }
+    free = {f"echo_node.{name}" for name in ("__init__", "__main__", "cli", "bench")}
+    assert set(contract["source_modules"]) == rooms - free
+
+
+def test_no_package_has_too_many_modules() -> None:
+    held = defaultdict(list)
+    for path in modules():
+        if path.name != "__init__.py":
+            held[name_of(path.parent)].append(path.name)
+    assert {folder: len(names) for folder, names in held.items() if len(names) > MOST_MODULES} == {}
+
+
+def _identifiers(path: Path) -> set[str]:
+    source = io.StringIO(path.read_text(encoding="utf-8"))
+    tokens = tokenize.generate_tokens(source.readline)
+    return {token.string for token in tokens if token.type == tokenize.NAME}
+
+
+def _broad_handlers(path: Path) -> Iterator[ast.ExceptHandler]:
+    """Yield the handlers of any exception that do not raise it again."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ExceptHandler):
+            continue
+        is_broad = node.type is None or (
+            isinstance(node.type, ast.Name) and node.type.id in {"Exception", "BaseException"}
+        )
+        if is_broad and not isinstance(node.body[-1], ast.Raise):
+            yield node
+
+
+def test_any_exception_is_caught_only_where_the_page_says_so() -> None:
+    stated = set(re.findall(r"`((?:echo_node|training)/[\w/]+\.py)`", section("Errors")))
+    caught = {name_of(path) for path in modules() if any(_broad_handlers(path))}
+    assert caught == stated
+
+
+def test_every_rule_of_the_page_names_its_check() -> None:
+    rules = re.split(r"\n(?=\d+\. )", section("What must always hold").split("\n### ")[0])[1:]
+    assert len(rules) >= 10
+    for rule in rules:
+        assert re.search(r"`(tests/[\w/.]+|pyproject\.toml)`", rule), rule.split("\n")[0]
+
+
+PASSED_IN = (
+    "echo_node/domain/",
+    "echo_node/pipeline/",
+    "echo_node/storage/ledgers/",
+    "echo_node/storage/queues/",
+)
+SCHEDULES = "echo_node/pipeline/maintenance.py"
+"""Passes the present time to its scheduler, as the time of the first run."""
+
+
+def test_time_randomness_and_uids_are_passed_in() -> None:
+    sources = {"datetime.now", "time.time", "random.Random", "random.random", "uuid.uuid4", "generate_uid"}
+    for path in modules():
+        if not name_of(path).startswith(PASSED_IN) or name_of(path) == SCHEDULES:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                assert ast.unparse(node.func) not in sources, f"{name_of(path)}:{node.lineno}"
+
+
+WORDS = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))["identifier"]
+
+
+@pytest.mark.parametrize("row", WORDS, ids=lambda row: str(row["avoid"]))
+def test_private_words_are_gone(row: dict[str, str]) -> None:
+    avoided = re.compile(row["avoid"])
+    allowed = row.get("allowed", "").split()
+    found = {
+        f"{name_of(path)}: {name}"
+        for path in modules()
+        if not name_of(path).startswith(tuple(allowed))
+        for name in ({path.stem} if row.get("names") == "modules" else {path.stem, *_identifiers(path)})
+        if avoided.fullmatch(name)
+    }
+    assert not found, f"use {row['use']}: {sorted(found)}"
