@@ -63,10 +63,10 @@ def test_the_file_tree_of_the_page_is_the_one_on_disk() -> None:
         assert there, f"the page names {path}, which does not exist"
     wings = (path for path in (ROOT / "echo_node").glob("*/*") if (path / "__init__.py").is_file())
     rooms = (path for package in PACKAGES for path in (ROOT / package).glob("*"))
-    for path in chain(rooms, wings):
-        if path.name in DATA or path.name.startswith("__") or not (path.is_dir() or path.suffix == ".py"):
+    for room in chain(rooms, wings):
+        if room.name in DATA or room.name.startswith("__") or not (room.is_dir() or room.suffix == ".py"):
             continue
-        assert name_of(path) + ("/" if path.is_dir() else "") in stated, f"the page lacks {name_of(path)}"
+        assert name_of(room) + ("/" if room.is_dir() else "") in stated, f"the page lacks {name_of(room)}"
 
 
 def _layers(text: str) -> list[set[str]]:
