@@ -1,7 +1,8 @@
 """Plots with matplotlib: one style, and files whose bytes depend only on the data.
 
-matplotlib is optional (`pip install 'echo-node[plot]'`), and slow to import: functions here import it
-when they are called. Every plot of the benchmarks, of training and of the documentation is made here.
+matplotlib is optional (`pip install 'echo-node[plot]'`), and slow to import: functions here import
+it when they are called. Every plot of the benchmarks, of training and of the documentation is made
+here.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""RAD and DCD: making block-diffusion report writers from exported studies and from phantoms."""
+"""Training of block-diffusion report models by RAD and DCD, on exported studies and on phantoms."""

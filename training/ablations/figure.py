@@ -24,9 +24,9 @@ def draw(
 ) -> list[str]:
     """Write `<claim>.svg` for each claim that has measurements, and return the names of these claims.
 
-    A line joins the multi-step decoders by rising threshold; the other decoders are single markers. Error
-    bars range from the lowest seed to the highest. If matplotlib is missing, nothing is drawn and *note* is
-    called.
+    A line joins the multi-step decoders by rising threshold; the other decoders are single markers.
+    Error bars range from the lowest seed to the highest. If matplotlib is missing, nothing is drawn
+    and *note* is called.
     """
     if not plotting.is_installed():
         note(f"no figures: they need matplotlib ({plotting.HOW_TO_INSTALL})")

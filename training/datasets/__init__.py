@@ -1,1 +1,1 @@
-"""Images with reports on disk: readers of what there is, one sharded format, normalisation, a card."""
+"""Data sets of images with reports: readers, one sharded format, normalisation, a data card."""

@@ -1,7 +1,7 @@
-"""From rows to a data set: images prepared, patients split, repetitions and bad rows set aside.
+"""Building of data sets: prepare images, split patients, reject duplicates and unusable rows.
 
-A run that was interrupted goes on: rows that are on disk are passed over. A bad row is listed in
-rejected.jsonl, with its key and the reason, and stops nothing.
+After an interruption, run the same command again: rows that are already on disk are skipped. An
+unusable row does not stop the build; it is listed in rejected.jsonl with its key and the reason.
 """
 
 from __future__ import annotations
@@ -27,16 +27,17 @@ KEY_FILE = "key-fingerprint.txt"
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """How rows become examples.
+    """Options of a build.
 
     Attributes:
-        name: of the data set, for people.
-        source: of the reader.
-        pseudonyms: what patients and studies are called.
-        longest_side: pixels; longer images are made smaller. 0 keeps every image as it is.
-        images_only: take images without a report too.
-        notes: for the card.
-        distinct: no image of the source is there twice, however alike they are: repetitions are not sought.
+        name: name of the data set, for people.
+        source: name of the reader.
+        pseudonyms: pseudonyms of patients and studies.
+        longest_side: maximum side of an image, in pixels; larger images are reduced. 0 keeps their
+            size.
+        images_only: accept images without a report.
+        notes: text for the data card.
+        distinct: the source contains no image twice, so do not search for duplicates.
     """
 
     name: str
@@ -54,17 +55,18 @@ def build(
     options: BuildOptions,
     advance: Callable[[int], None] | None = None,
 ) -> Facts:
-    """Write a data set of what a reader finds, or go on with one.
+    """Write a data set from the rows of a reader, or continue an unfinished one.
 
     Args:
-        found: the reader's rows.
-        out: the folder; made if need be.
-        options: see there.
-        advance: is told of each row.
+        found: rows from the reader.
+        out: folder of the data set, created if missing.
+        options: options of the build.
+        advance: called with 1 for each row.
 
     Raises:
-        ConfigError: the folder was begun with another key.
-        PermanentError: the source or the folder fails as a whole; the shards written so far are safe.
+        ConfigError: the folder was started with another key.
+        PermanentError: the source or the folder fails as a whole; the shards written so far are
+            safe.
     """
     writer = Writer(out)
     _keep_to_one_key(writer, out / KEY_FILE, options.pseudonyms)
@@ -97,16 +99,18 @@ def build(
 
 
 def _keep_to_one_key(writer: Writer, path: Path, pseudonyms: Pseudonyms) -> None:
-    """Refuse to go on with another key: the same patient would get another name and another split.
+    """Check that the folder was started with this key.
+
+    With another key, the same patient would get another pseudonym and another split.
 
     Raises:
-        ConfigError: the folder was begun with another key.
+        ConfigError: the folder was started with another key.
     """
     if not path.exists():
         writer.write_beside(path.name, pseudonyms.fingerprint.encode())
     elif path.read_bytes() != pseudonyms.fingerprint.encode():
         raise ConfigError(
-            f"{path.parent} was begun with another key: give the same --key-file, or another folder"
+            f"{path.parent} was started with another key: use the same --key-file, or another folder"
         )
 
 
@@ -116,7 +120,7 @@ def _example(
     """Return the example of a row, and remember its image.
 
     Raises:
-        PermanentError: the row cannot be used; the message is the reason and holds no patient data.
+        PermanentError: the row is unusable; the message is the reason and contains no patient data.
     """
     findings, impression = (" ".join(text.split()) for text in (row.findings, row.impression))
     if not findings and not impression and not options.images_only:

@@ -1,4 +1,4 @@
-"""The data card: what a data set holds, in counts, lengths and pictures, for whoever trains on it."""
+"""Data card of a data set: counts, lengths and sample images, for anyone who trains on it."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from training.datasets.images import as_pillow, decode_png
 from training.datasets.shards import Dataset
 
 CARD_FILE = "README.md"
-PICTURES_FILE = "pictures.png"
+SAMPLE_FILE = "pictures.png"
 
 _COLUMNS, _ROWS, _SIDE = 6, 4, 160
 
 
 def write_card(folder: Path) -> Path:
-    """Write README.md and a sheet of pictures into a data set's folder; return the card's path.
+    """Write README.md and a sheet of sample images into the folder. Return the path of the card.
 
     Raises:
-        ConfigError: the folder is no data set, or is unfinished.
+        ConfigError: the folder is not a data set, or the data set is unfinished.
         PermanentError: a shard is damaged, or the card cannot be written.
     """
     dataset = Dataset(folder)
     try:
-        write_durably(folder / PICTURES_FILE, [_pictures(dataset)], temporary_folder=folder)
+        write_durably(folder / SAMPLE_FILE, [_sample(dataset)], temporary_folder=folder)
         write_durably(folder / CARD_FILE, [_card(dataset).encode()], temporary_folder=folder)
     except OSError as error:
         raise PermanentError(f"the card of {folder} cannot be written: {error.strerror}") from error
@@ -50,7 +50,7 @@ def _card(dataset: Dataset) -> str:
 {len(rows)} frontal chest radiographs, {patients} patients, read as `{facts.source}`.
 {shards}, schema version {facts.schema_version}. Splits are by patient.
 
-![A sample of the pictures]({PICTURES_FILE})
+![Sample images]({SAMPLE_FILE})
 
 ## Counts
 
@@ -59,11 +59,11 @@ def _card(dataset: Dataset) -> str:
 {_by_split(rows, "sections", _sections)}
 {_by_split(rows, "wording", lambda row: [row.wording])}
 {_by_split(rows, "stated (rule labeller, English)", lambda row: row.labels, CLASSES)}
-{_by_split(rows, "held possible", lambda row: row.uncertain, CLASSES)}
+{_by_split(rows, "stated as possible", lambda row: row.uncertain, CLASSES)}
 ## Lengths in words
 
 {_lengths(rows)}
-## Set aside
+## Rejected rows
 
 {table(["reason", "rows"], [[reason, count] for reason, count in facts.rejected.items()]) or "Nothing."}
 """
@@ -95,22 +95,22 @@ def _lengths(rows: Sequence[Example]) -> str:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return a table in Markdown; nothing where there are no rows."""
+    """Return a table in Markdown; empty if there are no rows."""
     if not rows:
         return ""
     lines = [columns, ["---"] * len(columns), *rows]
     return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
 
 
-def _pictures(dataset: Dataset) -> bytes:
-    """Return a sheet of pictures taken at even distances through the data set."""
+def _sample(dataset: Dataset) -> bytes:
+    """Return a sheet of images taken at even intervals from the data set, as PNG."""
     count = min(len(dataset), _COLUMNS * _ROWS)
     sheet = Image.new("L", (_COLUMNS * _SIDE, max(1, -(-count // _COLUMNS)) * _SIDE))
     for place in range(count):
-        picture = as_pillow(decode_png(dataset.image(place * len(dataset) // count)))
-        picture.thumbnail((_SIDE, _SIDE))
+        image = as_pillow(decode_png(dataset.image(place * len(dataset) // count)))
+        image.thumbnail((_SIDE, _SIDE))
         row, column = divmod(place, _COLUMNS)
-        sheet.paste(picture, (column * _SIDE, row * _SIDE))
+        sheet.paste(image, (column * _SIDE, row * _SIDE))
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG")
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Is a data set whole? Every shard is read and compared with its digest."""
+"""Integrity check of a data set: every shard is read and compared with its digest."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from training.datasets.shards import Dataset, read_rows
 
 
 def check(folder: Path, advance: Callable[[int], None] | None = None) -> list[str]:
-    """Return what is wrong with a data set, one line each; nothing if it is whole.
+    """Return the problems of a data set, one line each; empty if it is complete and intact.
+
+    Args:
+        folder: folder of the data set.
+        advance: called with 1 for each shard.
 
     Raises:
-        ConfigError: the folder is no data set, or is unfinished.
+        ConfigError: the folder is not a data set, or the data set is unfinished.
     """
     dataset = Dataset(folder)
     problems = []
@@ -35,11 +39,11 @@ def check(folder: Path, advance: Callable[[int], None] | None = None) -> list[st
             problems.append(f"{shard.file}: {error}")
         else:
             if digest != shard.sha256:
-                problems.append(f"{shard.file} was changed since it was written: its digest differs")
+                problems.append(f"{shard.file} has changed since it was written: its digest differs")
             elif len(rows) != shard.rows:
-                problems.append(f"{shard.file} has {len(rows)} rows, {shard.rows} are listed")
+                problems.append(f"{shard.file} has {len(rows)} rows, but {shard.rows} are listed")
         if advance is not None:
             advance(1)
     unlisted = sorted({path.name for path in folder.glob("data-*")} - listed)
-    problems += [f"{name} is not listed: a later run was interrupted, run it again" for name in unlisted]
+    problems += [f"{name} is not listed: a later run was interrupted; run it again" for name in unlisted]
     return problems

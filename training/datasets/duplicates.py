@@ -1,4 +1,4 @@
-"""Images that are there twice: found by their hashes, however many there are."""
+"""Detection of duplicate images by their perceptual hashes, fast for any number of images."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections import defaultdict
 from training.datasets.images import COARSE_BYTES
 
 NEAR_BITS = 15
-"""The coarse hashes of one image differ in at most so many of 256 bits."""
+"""Maximum difference between the coarse hashes of duplicates, in bits of 256."""
 NEAR_FINE_BITS = 64
-"""And its fine hashes in at most so many of 1,024.
+"""Maximum difference between the fine hashes of duplicates, in bits of 1,024.
 
-Of the 1,124,250 pairs among 1,500 phantom chests, 4,396 are as near by the coarse hash alone, and 2 by both;
-of 600 copies in other sizes, brightened, as JPEG of quality 60, all.
+Of the 1,124,250 pairs among 1,500 phantom chests, 4,396 are this near by the coarse hash alone, and
+2 by both. Of 600 copies (other sizes, brightened, JPEG of quality 60), all are.
 """
 
 _BANDS = NEAR_BITS + 1
@@ -21,10 +21,10 @@ _BAND_BYTES = COARSE_BYTES // _BANDS
 
 
 class SeenImages:
-    """Remembers hashes with split and report, and says whether a new one repeats an old one.
+    """Images seen so far, with split and report, for comparison with each new image.
 
-    Two coarse hashes within NEAR_BITS agree wholly in one of the 16 bands at least, so only images that share
-    a band are compared.
+    Two coarse hashes within NEAR_BITS are equal in at least one of the 16 bands. Therefore only
+    images that share a band are compared.
     """
 
     def __init__(self) -> None:
@@ -32,10 +32,11 @@ class SeenImages:
         self._seen: list[tuple[bytes, str, bytes]] = []
 
     def repeats(self, image_hash: bytes, split: str, report: str) -> str:
-        """Return why the image is not to be kept; empty if it is new.
+        """Return the reason to reject an image; empty if it is to be kept.
 
-        The same image with the same report is a duplicate; the same image in another split is a leak whatever
-        its report. The same image with another report in the same split stays.
+        The same image with the same report is a duplicate. The same image in another split is a
+        leak, regardless of its report. The same image with another report in the same split is
+        kept.
         """
         text = _digest(report)
         for place in {
@@ -68,6 +69,6 @@ def _is_near(one: bytes, other: bytes) -> bool:
 
 
 def _digest(report: str) -> bytes:
-    """Return a digest that does not see case, punctuation and spacing."""
+    """Return a digest that ignores case, punctuation and spacing."""
     letters = "".join(letter for letter in report.casefold() if letter.isalnum())
     return hashlib.sha256(letters.encode()).digest()

@@ -1,4 +1,4 @@
-"""What a reader finds and what the format keeps: an image with its report."""
+"""Rows of data sets: candidates found by readers, rejected rows, and stored examples."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _CJK = re.compile(r"[\u4e00-\u9fff]")
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An image with its report as a source has it.
+    """An image with its report, as found in a source.
 
     Attributes:
-        key: names it within its source, the same in every run and without patient data (`row 17`).
-        image: a DICOM file or a picture.
-        patient: the source's name for the patient; never stored as it is.
-        study: the source's name for the study; likewise.
-        findings: that section, empty if the report lacks it.
-        impression: likewise.
-        view: as the source states it, such as `PA`; empty where it does not, a DICOM header then decides.
-        split: the source's own, empty if it has none.
-        header: technical attributes of the DICOM header as JSON, if they are to be kept.
-        png: the image itself, where it has been prepared before; `image` is not read then.
+        key: identifier within the source, the same in every run, without patient data (`row 17`).
+        image: path of a DICOM file or of an image in another format.
+        patient: identifier of the patient in the source; never stored unchanged.
+        study: identifier of the study in the source; never stored unchanged.
+        findings: findings section; empty if the report has none.
+        impression: impression section; empty if the report has none.
+        view: view that the source states, such as `PA`; if empty, the DICOM header decides.
+        split: split that the source states; empty if it states none.
+        header: technical attributes of the DICOM header to keep, as JSON; may be empty.
+        png: image that is already prepared; if present, `image` is not read.
     """
 
     key: str
@@ -45,7 +45,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A row that cannot be used: its key and why, without patient data."""
+    """An unusable row: its key and the reason, without patient data."""
 
     key: str
     reason: str
@@ -57,24 +57,24 @@ Reader: TypeAlias = Callable[[Path], Iterator[Found]]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One row of the format.
+    """One row of a data set.
 
     Attributes:
-        example_id: a digest of source and key; unique in a data set.
-        patient_id: a pseudonym.
-        study_id: a pseudonym.
+        example_id: digest of source and key; unique in a data set.
+        patient_id: pseudonym of the patient.
+        study_id: pseudonym of the study.
         split: one of SPLITS.
-        view: `PA`, `AP`, `frontal`, or `unknown` where nobody said.
+        view: `PA`, `AP`, `frontal`, or `unknown` if nothing stated it.
         language: `en` or `zh`.
-        findings: that section; may be empty if the impression is not.
-        impression: likewise.
-        labels: the classes that the text states.
-        uncertain: the classes that it holds possible.
-        source: the reader's name.
-        header: technical attributes of the DICOM header as JSON; empty where there are none.
-        wording: who worded the findings: `author`, `rules` or `endpoint`.
-        image_hash: the perceptual hash, coarse and fine, 160 bytes.
-        image: a PNG, 8-bit grey.
+        findings: findings section; may be empty if there is an impression.
+        impression: impression section; may be empty if there are findings.
+        labels: classes that the text states.
+        uncertain: classes that the text states as possible.
+        source: name of the reader.
+        header: technical attributes of the DICOM header, as JSON; may be empty.
+        wording: origin of the wording of the findings: `author`, `rules` or `endpoint`.
+        image_hash: perceptual hash, coarse and fine, 160 bytes.
+        image: image as an 8-bit greyscale PNG.
     """
 
     example_id: str
@@ -95,17 +95,20 @@ class Example:
 
     @property
     def report(self) -> str:
-        """The report as a model shall write it, on one line."""
+        """Report in the form that a model must write it, on one line."""
         return report_text(self.findings, self.impression, self.language)
 
 
 def example_id_of(source: str, key: str) -> str:
-    """Return the identifier of a source's row, the same in every run."""
+    """Return the identifier of a row of a source, the same in every run."""
     return hashlib.sha256(f"{source}\0{key}".encode()).hexdigest()[:24]
 
 
 def report_text(findings: str, impression: str, language: str = "en") -> str:
-    """Return the sections under the headings that the node looks for in a draft; Chinese has no spaces."""
+    """Return the sections under the headings that the node looks for in a draft.
+
+    Chinese has no spaces between sentences.
+    """
     is_chinese = language == "zh"
     headings = ("所见：", "结论：") if is_chinese else ("Findings: ", "Impression: ")  # noqa: RUF001
     sections = zip(headings, (findings, impression), strict=True)
@@ -115,5 +118,5 @@ def report_text(findings: str, impression: str, language: str = "en") -> str:
 
 
 def language_of(text: str) -> str:
-    """Return `zh` for a text with Chinese characters, else `en`."""
+    """Return `zh` for a text with Chinese characters, otherwise `en`."""
     return "zh" if _CJK.search(text) else "en"

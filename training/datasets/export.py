@@ -1,7 +1,7 @@
 """Reader of a node's stored studies with their reports, pseudonymised: `echo-node export`.
 
-The image is the one that the node would draft from, selected and prepared by the same code. The keys
-of rows are pseudonyms, so that the list of rejected rows names no patient.
+The image is the one that the node would draft from, selected and prepared by the same code. The
+keys of rows are pseudonyms, so that the list of rejected rows names no patient.
 """
 
 from __future__ import annotations
@@ -41,8 +41,10 @@ class Export:
     """One export of stored studies.
 
     Attributes:
-        studies: studies to export; the files of each must be readable until the next one is requested.
-        requested: Study Instance UIDs that the user listed; those that *studies* lacks are reported.
+        studies: studies to export; the files of each must be readable until the next one is
+            requested.
+        requested: Study Instance UIDs that the user listed; those that *studies* lacks are
+            reported.
         reports: folder of reports; None exports images without reports.
         pseudonyms: pseudonyms under the user's key.
     """
@@ -53,7 +55,7 @@ class Export:
     pseudonyms: Pseudonyms
 
     def read(self) -> Iterator[Found]:
-        """Yield one row for each study, and a rejected row for each requested study that is missing."""
+        """Yield one row for each study; a requested study that is missing gives a rejected row."""
         missing = set(self.requested)
         for study in self.studies:
             missing.discard(study.study_instance_uid)

@@ -1,4 +1,4 @@
-"""A data set on disk as examples to train on."""
+"""Examples to train on, from a data set on disk."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from training.examples.examples import Images
 
 
 class FolderExamples:
-    """The rows of one split, by number; images are read when they are asked for.
+    """Rows of one split, by index; each image is read when it is requested.
 
-    Implements training.examples.examples.Examples. The order is that of the shards, the same in every run, so
-    that an interrupted training continues with the example that it would have seen next.
+    Implements the Examples protocol. The order is that of the shards and the same in every run, so
+    that interrupted training continues with the next example.
     """
 
     def __init__(self, folder: Path, split: str, preparation: ImagePreparation, count: int = 0) -> None:
         """Open a data set.
 
         Args:
-            folder: of the data set.
-            split: which rows.
-            preparation: brings images to the size that the model gets.
-            count: the first so many rows; 0 takes all.
+            folder: folder of the data set.
+            split: split whose rows to use.
+            preparation: preparation of the model, which resizes images to the model's input size.
+            count: number of rows to use, from the first; 0 uses all.
 
         Raises:
-            ConfigError: the folder is no whole data set or has no such rows with reports, or the preparation
-                leaves images of different sizes, which do not fit into one batch.
+            ConfigError: the folder is not a complete data set or has no such rows with reports, or
+                the preparation leaves images of different sizes, which do not fit into one batch.
         """
         if preparation.resize != "square":
             raise ConfigError(
-                "this preparation keeps the shape of each image (resize = smart), and a batch needs images "
-                "of one size: resize must be square"
+                "the model's preparation keeps the aspect ratio of each image (resize = smart), but all "
+                "images of a batch need the same size: set resize to square"
             )
         self._dataset = Dataset(folder)
         self._preparation = preparation
@@ -58,15 +58,15 @@ class FolderExamples:
         """Return images (N, H, W).
 
         Raises:
-            PermanentError: a shard or a picture is damaged.
+            PermanentError: a shard or an image is damaged.
         """
-        pictures = (decode_png(self._dataset.image(self._rows[index][0])) for index in indices)
-        return np.stack([self._preparation.resized(picture) for picture in pictures])
+        images = (decode_png(self._dataset.image(self._rows[index][0])) for index in indices)
+        return np.stack([self._preparation.resized(image) for image in images])
 
     def report(self, index: int, epoch: int) -> str:
-        """Return the report of an image as the model shall write it."""
+        """Return the report of an image in the form that the model must write it."""
         return self._rows[index][1]
 
     def findings(self, index: int) -> list[int]:
-        """Return nothing: what a radiograph of a patient shows is known from its report alone."""
+        """Return nothing: the findings of a patient's radiograph are known only from its report."""
         return []

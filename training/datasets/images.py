@@ -1,7 +1,7 @@
-"""From a file to the PNG that is kept, by the code that prepares images in service, and a hash to compare it.
+"""Images of data sets: reading of files, the stored PNG, and a perceptual hash.
 
-Whatever the node does to a DICOM image (window, look-up table, collimator, orientation) happens here by the
-same functions: a model trained on this sees in service what it saw in training.
+DICOM images are prepared by the same functions as in the node (window, look-up table, collimator,
+orientation), so that a model sees in service what it saw in training.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from echo_node.inference.image import read_picture
 
 UNKNOWN = "unknown"
 COARSE_BYTES, FINE_BYTES = 32, 128
-"""What the two parts of an image's hash take."""
+"""Sizes of the two parts of an image hash, in bytes."""
 
 _COARSE_SIDE, _FINE_SIDE = 16, 32
 _FRONTAL_VIEWS = {
@@ -32,15 +32,16 @@ _FRONTAL_VIEWS = {
 
 
 def read_image(path: Path, view: str) -> tuple[GreyImage, str]:
-    """Return the displayed image of a DICOM file or a picture, and its view.
+    """Return the displayed image of a file, and its view.
 
     Args:
-        path: told apart by their content.
-        view: what the source says; empty where it says nothing. A DICOM header says it itself.
+        path: a DICOM file or an image in another format; the content decides which.
+        view: view that the source states; may be empty. It is not used for DICOM, whose header
+            states it.
 
     Raises:
-        NotEligible: it is not a frontal chest image.
-        PermanentError: it cannot be read.
+        NotEligible: the file is not a frontal chest image.
+        PermanentError: the file cannot be read.
     """
     stated = frontal(view)
     try:
@@ -58,10 +59,10 @@ def read_image(path: Path, view: str) -> tuple[GreyImage, str]:
 
 
 def frontal(view: str) -> str:
-    """Return `PA`, `AP`, `frontal` or `unknown` for a source's word for the view.
+    """Return `PA`, `AP`, `frontal` or `unknown` for the word that a source uses for the view.
 
     Raises:
-        NotEligible: it is the word for another view.
+        NotEligible: the word is for another view.
     """
     word = "".join(letter for letter in view.upper() if letter.isalpha())
     if word not in _FRONTAL_VIEWS:
@@ -70,44 +71,45 @@ def frontal(view: str) -> str:
 
 
 def encode_png(image: GreyImage, longest_side: int = 0) -> bytes:
-    """Return the image as an 8-bit grey PNG, made smaller if it is longer than *longest_side* (0: never)."""
-    picture = as_pillow(image)
-    if longest_side and max(picture.size) > longest_side:
-        picture.thumbnail((longest_side, longest_side), Image.Resampling.BICUBIC)
+    """Return the image as an 8-bit PNG, reduced to at most *longest_side* pixels (0: full size)."""
+    scaled = as_pillow(image)
+    if longest_side and max(scaled.size) > longest_side:
+        scaled.thumbnail((longest_side, longest_side), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
+    scaled.save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def decode_png(png: bytes) -> GreyImage:
-    """Return the image of a PNG of this format.
+    """Return the image of a stored PNG.
 
     Raises:
-        PermanentError: it is damaged.
+        PermanentError: the PNG is damaged.
     """
     try:
-        with Image.open(io.BytesIO(png)) as picture:
-            grey = picture.convert("L")
+        with Image.open(io.BytesIO(png)) as image:
+            grey = image.convert("L")
             return GreyImage(grey.width, grey.height, grey.tobytes())
     except (OSError, ValueError) as error:
-        raise PermanentError(f"a picture of the data set is damaged ({type(error).__name__})") from error
+        raise PermanentError(f"an image of the data set is damaged ({type(error).__name__})") from error
 
 
 def as_pillow(image: GreyImage) -> Image.Image:
-    """Return the image as Pillow's."""
+    """Return the image as a Pillow image."""
     return Image.frombytes("L", (image.width, image.height), image.pixels)
 
 
 def image_hash(image: GreyImage) -> bytes:
-    """Return 256 and 1,024 bits that change little with size, exposure and compression: difference hashes.
+    """Return two difference hashes, of 256 and 1,024 bits.
 
-    Each bit says whether a cell of a grid is darker than its right neighbour. The coarse grid, of 16 by 17
-    cells, finds an image among many; the fine one, of 32 by 33, tells chests apart that stand alike.
+    They change little with size, exposure and compression. Each bit states whether a cell of a grid
+    is darker than its right neighbour. The coarse grid, of 16 by 17 cells, finds an image among
+    many; the fine grid, of 32 by 33 cells, distinguishes chests in the same position.
     """
-    picture = as_pillow(image)
-    return b"".join(_differences(picture, side) for side in (_COARSE_SIDE, _FINE_SIDE))
+    displayed = as_pillow(image)
+    return b"".join(_differences(displayed, side) for side in (_COARSE_SIDE, _FINE_SIDE))
 
 
-def _differences(picture: Image.Image, side: int) -> bytes:
-    values = np.asarray(picture.resize((side + 1, side), Image.Resampling.BOX), dtype=np.int16)
+def _differences(image: Image.Image, side: int) -> bytes:
+    values = np.asarray(image.resize((side + 1, side), Image.Resampling.BOX), dtype=np.int16)
     return np.packbits(values[:, :-1] < values[:, 1:]).tobytes()

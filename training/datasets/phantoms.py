@@ -1,6 +1,7 @@
-"""Phantoms as a data set on disk: the reader behind `echo-node phantom dataset`, rendering on all cores.
+"""Reader of phantoms for `echo-node phantom dataset`, which renders on all cores.
 
-The rendering processes import this module too: what the writing one alone needs is imported where it is used.
+The rendering processes import this module, too. Therefore the modules that only the writing process
+needs are imported inside `write`.
 """
 
 from __future__ import annotations
@@ -32,20 +33,22 @@ if TYPE_CHECKING:
 SOURCE = "phantom"
 
 _CHUNK = 8
-"""How many phantoms a process renders before it hands them over."""
+"""Number of phantoms that a process renders before it returns them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phantoms:
-    """Phantoms to write: row i is case i of `PhantomDataset(count, seed, size, language)`, a patient each.
+    """Phantoms to write; each is a patient.
+
+    Row i is case i of `PhantomDataset(count, seed, size, language)`.
 
     Attributes:
-        count: how many.
-        seed: which.
-        size: pixels a side.
-        language: of the reports.
-        validation: the share of patients that goes there; the test's likewise.
-        test: see above.
+        count: number of phantoms.
+        seed: random seed of the phantoms.
+        size: side of the images, in pixels.
+        language: language of the reports.
+        validation: share of patients in the validation split.
+        test: share of patients in the test split.
     """
 
     count: int
@@ -57,7 +60,7 @@ class Phantoms:
 
     @property
     def cases(self) -> PhantomDataset:
-        """The cases, made when they are asked for."""
+        """Cases of these phantoms, made when they are requested."""
         return PhantomDataset(self.count, self.seed, self.size, self.language)
 
     def split(self, index: int) -> str:
@@ -65,30 +68,30 @@ class Phantoms:
         return drawn(PUBLIC.name("patient", self._patient(index)), self.validation, self.test)
 
     def missing(self, written: Mapping[str, str]) -> list[int]:
-        """Return the cases that a folder lacks.
+        """Return the indices of the cases that a folder lacks.
 
         Args:
-            written: the example_id of each of its rows -> its split.
+            written: rows of the folder, as example_id -> split.
 
         Raises:
-            ConfigError: it holds other rows than these.
+            ConfigError: the folder contains other rows than these.
         """
         ids = [example_id_of(SOURCE, self._key(index)) for index in range(self.count)]
         splits = {each: self.split(index) for index, each in enumerate(ids)}
         if not written.items() <= splits.items():
             raise ConfigError(
-                "the folder holds other rows than these phantoms: choose another one, or give the --seed, "
-                "--size, --language and --splits that it was begun with, and no smaller --count"
+                "the folder contains other rows than these phantoms: choose another folder, or use the "
+                "--seed, --size, --language and --splits that it was started with, and no smaller --count"
             )
         return [index for index, each in enumerate(ids) if each not in written]
 
     def read(self, indices: Sequence[int]) -> Iterator[Candidate]:
-        """Yield the rows of cases, rendered on all cores; few are in memory at a time."""
+        """Yield the rows of cases, rendered on all cores; only a few are in memory at a time."""
         chunks = [indices[start : start + _CHUNK] for start in range(0, len(indices), _CHUNK)]
         if not chunks:
             return
         workers = min(cpu_count(), len(chunks))
-        # An interrupt is for the writing process, which ends the others.
+        # Only the writing process handles an interrupt; it ends the others.
         pool = ProcessPoolExecutor(
             workers, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
         )
@@ -102,7 +105,7 @@ class Phantoms:
                 yield from rendering.popleft().result()
 
     def prevalence(self) -> list[list[object]]:
-        """Return for each class, and for normal chests, how many cases of each split show it, and of all."""
+        """Return the number of cases with each class, and of normal ones, by split and in total."""
         shown: Counter[tuple[str, str]] = Counter()
         for index in range(self.count):
             kinds = [str(kind) for kind, is_shown in labels(self.cases.truth(index)[0]).items() if is_shown]
@@ -138,16 +141,16 @@ class Phantoms:
 
 
 def write(phantoms: Phantoms, out: Path, advance: Callable[[int], None] | None = None) -> Facts:
-    """Write phantoms as a data set, or go on with one: what it holds is not rendered again.
+    """Write phantoms as a data set, or continue one without rendering its rows again.
 
     Args:
-        phantoms: which.
-        out: the folder; made if need be.
-        advance: is told of each row.
+        phantoms: phantoms to write.
+        out: folder of the data set, created if missing.
+        advance: called with the number of finished rows.
 
     Raises:
-        ConfigError: the folder holds other rows than these.
-        PermanentError: it cannot be written to; the shards written so far are safe.
+        ConfigError: the folder contains other rows than these.
+        PermanentError: the folder cannot be written to; the shards written so far are safe.
     """
     from training.datasets.build import BuildOptions, build
     from training.datasets.card import table
@@ -156,7 +159,7 @@ def write(phantoms: Phantoms, out: Path, advance: Callable[[int], None] | None =
     missing = phantoms.missing({row.example_id: row.split for row in Writer(out).existing()})
     if advance is not None:
         advance(phantoms.count - len(missing))
-    made = f"Computer-made chests of seed {phantoms.seed}, {phantoms.size} pixels a side, and no patients."
+    made = f"Computer-made chests of seed {phantoms.seed}, {phantoms.size} pixels a side. No patients."
     shown = table(["shown, by the known truth", *SPLITS, "all"], phantoms.prevalence()).strip()
     options = BuildOptions(out.name, SOURCE, notes=(made, shown), distinct=True)
     return build(phantoms.read(missing), out, options, advance)

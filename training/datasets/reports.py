@@ -1,4 +1,4 @@
-"""A folder of reports: text files named by accession number or Study Instance UID, or SR documents."""
+"""Folder of reports: text files named by accession number or UID, or SR documents."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ _ENCODINGS = ("utf-8-sig", "gb18030")
 
 
 class ReportFolder:
-    """Finds a study's report; drafts of this program are no reports.
+    """Reports of a folder, by study; drafts of this program are ignored.
 
     Attributes:
-        unreadable: how many files were neither.
+        unreadable: number of files that are neither text files nor SR documents.
 
     Raises:
-        ConfigError: the folder cannot be read.
+        ConfigError: the folder does not exist.
     """
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
-            raise ConfigError(f"{folder} is no folder: --reports names one of text files or SR documents")
+            raise ConfigError(
+                f"{folder} is not a folder: --reports needs a folder of text files or SR documents"
+            )
         self.unreadable = 0
         self._text_files: dict[str, Path] = {}
         self._documents: dict[str, tuple[str, ReportSections]] = {}
@@ -36,12 +38,12 @@ class ReportFolder:
                 self._add_document(path)
 
     def find(self, study_instance_uid: str, accession_number: str) -> ReportSections | None:
-        """Return a study's report, by UID before accession number; None if there is none.
+        """Return the report of a study, by UID or else by accession number; None if there is none.
 
-        Both sections are empty in a report that has neither heading.
+        If the report has neither heading, both sections are empty.
 
         Raises:
-            PermanentError: its file cannot be read.
+            PermanentError: the file of the report cannot be read.
         """
         for name in filter(None, (study_instance_uid, accession_number, as_file_name(accession_number))):
             if name in self._text_files:
@@ -54,7 +56,7 @@ class ReportFolder:
         return None
 
     def _add_document(self, path: Path) -> None:
-        """Keep an SR document's text under both of its names; the one written last counts."""
+        """Index an SR document by UID and by accession number; the latest document counts."""
         try:
             report = read_report(path.read_bytes())
         except (PermanentError, OSError):
@@ -71,7 +73,7 @@ class ReportFolder:
 
 
 def _sections(report: ReportDocument) -> ReportSections:
-    """Return the sections that the items' names tell, or else the headings within one long text."""
+    """Return the sections by the names of the items, or else by the headings within the text."""
     found: dict[str, list[str]] = {"findings": [], "impression": []}
     for names, text in report.texts:
         section = next(filter(None, map(section_of, names)), "")
@@ -83,7 +85,7 @@ def _sections(report: ReportDocument) -> ReportSections:
 
 
 def as_file_name(accession_number: str) -> str:
-    """Return an accession number as a file can be called: what is no letter, digit, . or - becomes _."""
+    """Return an accession number as a file name: letters, digits, . and - stay, others become _."""
     return re.sub(r"[^\w.-]", "_", accession_number)
 
 
@@ -97,4 +99,4 @@ def _read_text(path: Path) -> str:
             return content.decode(encoding)
         except UnicodeDecodeError:
             continue
-    raise PermanentError("the report is in no encoding that is known (UTF-8, GB 18030)")
+    raise PermanentError("the encoding of the report is unknown (it is neither UTF-8 nor GB 18030)")

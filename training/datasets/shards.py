@@ -1,8 +1,8 @@
-"""The format on disk: Parquet shards beside a `dataset.json` that is written last.
+"""Format of data sets on disk: Parquet shards, and a `dataset.json` that is written last.
 
-A shard appears whole or not at all. `dataset.json` lists the shards with their digests; shards without
-it, or not in it, are those of a run that was interrupted, and the next run goes on from them. A row group
-holds one row, so that an image can be read without its neighbours.
+A shard is written completely or not at all. `dataset.json` lists the shards with their digests.
+Shards that it does not list come from an interrupted run, and the next run continues after them.
+Each row group has one row, so that an image can be read without its neighbours.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _WITHOUT_IMAGE = [name for name in _SCHEMA.names if name != "image"]
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One file of rows and the SHA-256 of its bytes."""
+    """One file of rows, with the SHA-256 of its bytes."""
 
     file: str
     rows: int
@@ -56,15 +56,15 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What dataset.json says.
+    """Content of dataset.json.
 
     Attributes:
-        name: for people.
-        source: which reader or command made it.
-        shards: in the order of their rows.
-        rejected: how many rows of the source were not taken, by reason.
-        notes: what else the card should say.
-        schema_version: of the columns.
+        name: name of the data set, for people.
+        source: reader or command that made it.
+        shards: shards in the order of their rows.
+        rejected: number of rejected rows of the source, by reason.
+        notes: further text for the data card.
+        schema_version: version of the columns.
     """
 
     name: str
@@ -76,12 +76,12 @@ class Facts:
 
     @property
     def rows(self) -> int:
-        """How many examples there are."""
+        """Number of examples."""
         return sum(shard.rows for shard in self.shards)
 
 
 class Writer:
-    """Adds rows to a folder, shard by shard; what an earlier run left there is kept.
+    """Writer that adds rows to a folder, shard by shard, after those of earlier runs.
 
     Raises:
         PermanentError: the folder cannot be written to; rows of finished shards are safe.
@@ -100,27 +100,27 @@ class Writer:
 
     @property
     def rows(self) -> int:
-        """How many rows are safe on disk."""
+        """Number of rows that are safe on disk."""
         return sum(shard.rows for shard in self._shards)
 
     def existing(self) -> Iterator[Example]:
-        """Yield what earlier runs wrote, without the images."""
+        """Yield the rows of earlier runs, without their images."""
         for shard in self._shards:
             yield from read_rows(self._folder / shard.file, _WITHOUT_IMAGE)
 
     def add(self, example: Example) -> None:
-        """Add a row; it is safe when its shard is full or the writer finishes."""
+        """Add a row; it is safe on disk when its shard is full, or after `flush` or `finish`."""
         self._pending.append(example)
         self._pending_bytes += len(example.image)
         if len(self._pending) >= SHARD_ROWS or self._pending_bytes >= SHARD_BYTES:
             self.flush()
 
     def flush(self) -> None:
-        """Write the rows that wait as a shard."""
+        """Write the pending rows as a shard."""
         if not self._pending:
             return
         content = _encoded(self._pending)
-        # Not their count: a shard that was taken away leaves a gap, and no other may be written over.
+        # Not the number of shards: if a shard was removed, that number may belong to another shard.
         number = 1 + max((int(shard.file[5:-8]) for shard in self._shards), default=-1)
         name = f"data-{number:05}.parquet"
         self._write(name, content)
@@ -128,14 +128,14 @@ class Writer:
         self._pending, self._pending_bytes = [], 0
 
     def finish(self, name: str, source: str, rejected: dict[str, int], notes: Iterable[str] = ()) -> Facts:
-        """Write what waits and dataset.json: the data set is complete."""
+        """Write the pending rows and dataset.json, which completes the data set."""
         self.flush()
         facts = Facts(name, source, tuple(self._shards), rejected, tuple(notes))
         self._write(FACTS_FILE, (json.dumps(asdict(facts), indent=2) + "\n").encode())
         return facts
 
     def write_beside(self, name: str, content: bytes) -> None:
-        """Write a file of another kind into the folder, whole or not at all."""
+        """Write another file into the folder, completely or not at all."""
         self._write(name, content)
 
     def _write(self, name: str, content: bytes) -> None:
@@ -144,15 +144,16 @@ class Writer:
         except OSError as error:
             raise PermanentError(
                 f"{self._folder / name} cannot be written: {error.strerror}; {self.rows} rows are safe "
-                "in finished shards, make room and run the same command again"
+                "in finished shards; free some space and run the same command again"
             ) from error
 
 
 class Dataset:
-    """A complete data set, read by the number of a row.
+    """A complete data set, read by row number.
 
     Raises:
-        ConfigError: the folder is no data set, is unfinished, or is of another schema version.
+        ConfigError: the folder is not a data set, or the data set is unfinished or has another
+            schema version.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -169,7 +170,7 @@ class Dataset:
         """Return the PNG of a row.
 
         Raises:
-            PermanentError: its shard is missing or truncated.
+            PermanentError: the shard of the row is missing or truncated.
         """
         place = int(np.searchsorted(self._ends, index, side="right"))
         shard = self.facts.shards[place]
@@ -180,7 +181,7 @@ class Dataset:
             column = self._files[place].read_row_group(row, columns=["image"]).column("image")
         except (pa.ArrowException, OSError) as error:
             raise PermanentError(
-                f"{self.folder / shard.file} is damaged; `dataset check` tells more"
+                f"{self.folder / shard.file} is damaged; `echo-node dataset check` shows details"
             ) from error
         return bytes(column[0].as_py())
 
@@ -200,7 +201,7 @@ def load_facts(folder: Path) -> Facts:
     """Read dataset.json.
 
     Raises:
-        ConfigError: it is absent, damaged, or of another schema version.
+        ConfigError: the file is missing or damaged, or has another schema version.
     """
     path = folder / FACTS_FILE
     try:
@@ -209,16 +210,16 @@ def load_facts(folder: Path) -> Facts:
         facts = Facts(shards=shards, **{**stored, "notes": tuple(stored["notes"])})
     except FileNotFoundError:
         left = (
-            "its building was interrupted, run it again"
+            "the build was interrupted; run it again"
             if any(folder.glob("data-*"))
-            else "it is no data set"
+            else "it is not a data set"
         )
         raise ConfigError(f"{folder} has no {FACTS_FILE}: {left}") from None
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise ConfigError(f"{path} is damaged ({type(error).__name__}): build the data set again") from error
     if facts.schema_version != SCHEMA_VERSION:
         raise ConfigError(
-            f"{path} is of schema version {facts.schema_version}, this program reads {SCHEMA_VERSION}"
+            f"{path} has schema version {facts.schema_version}, but this program reads {SCHEMA_VERSION}"
         )
     return facts
 
@@ -227,7 +228,7 @@ def open_shard(path: Path) -> pq.ParquetFile:
     """Open one shard.
 
     Raises:
-        PermanentError: it is missing or truncated.
+        PermanentError: the shard is missing or truncated.
     """
     try:
         return pq.ParquetFile(path, memory_map=True)
@@ -235,7 +236,7 @@ def open_shard(path: Path) -> pq.ParquetFile:
         raise PermanentError(f"the shard {path} is missing") from None
     except (pa.ArrowException, OSError) as error:
         raise PermanentError(
-            f"the shard {path} is truncated or damaged: remove it and build again"
+            f"the shard {path} is truncated or damaged: remove it and build the data set again"
         ) from error
 
 
@@ -243,7 +244,7 @@ def read_rows(path: Path, columns: Sequence[str] = tuple(_SCHEMA.names)) -> Iter
     """Yield the rows of one shard; columns left out are empty.
 
     Raises:
-        PermanentError: it is missing, truncated or damaged.
+        PermanentError: the shard is missing, truncated or damaged.
     """
     absent: dict[str, Any] = {name: b"" for name in _SCHEMA.names if name not in columns}
     file = open_shard(path)
@@ -253,16 +254,18 @@ def read_rows(path: Path, columns: Sequence[str] = tuple(_SCHEMA.names)) -> Iter
                 stored = {name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}
                 yield Example(**(absent | stored))
     except (pa.ArrowException, OSError) as error:
-        raise PermanentError(f"the shard {path} is damaged: remove it and build again") from error
+        raise PermanentError(
+            f"the shard {path} is damaged: remove it and build the data set again"
+        ) from error
 
 
 def counted(reasons: Iterable[str]) -> dict[str, int]:
-    """Return how often each reason occurs, the most frequent first."""
+    """Return the number of occurrences of each reason, the most frequent first."""
     return dict(Counter(reasons).most_common())
 
 
 def _encoded(examples: Sequence[Example]) -> bytes:
-    """Return a shard's bytes; a PNG is compressed already, so only its neighbours' columns are."""
+    """Return the bytes of a shard; PNGs are already compressed, so only the other columns are."""
     table = pa.Table.from_pylist([asdict(example) for example in examples], schema=_SCHEMA)
     buffer = io.BytesIO()
     compression = dict.fromkeys(_WITHOUT_IMAGE, "zstd") | {"image": "none", "image_hash": "none"}

@@ -1,4 +1,4 @@
-"""The readers by name, and which of them fits a folder or file."""
+"""Readers by name, and detection of the reader for a folder or file."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ READERS: MappingProxyType[str, Reader] = MappingProxyType(
 
 
 def detect(source: Path) -> str:
-    """Return the name of the reader that fits *source*.
+    """Return the name of the reader for *source*.
 
     Raises:
-        ConfigError: none does.
+        ConfigError: no reader recognises the layout.
     """
     for name, module in _MODULES.items():
         if module.recognises(source):
             return name
     raise ConfigError(
-        f"{source} has no layout that is known: --format takes one of {', '.join(_MODULES)}, "
+        f"the layout of {source} is unknown: --format takes one of {', '.join(_MODULES)}, "
         "and docs/how-to/build-data-sets.md shows their files"
     )

@@ -1,4 +1,4 @@
-"""Which split a patient belongs to: the source's own, or a stable draw by the pseudonym."""
+"""Assignment of patients to splits: as the source states, or else drawn from the pseudonym."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from echo_node.errors import PermanentError
 from training.datasets.example import SPLITS
 
 HELD_OUT_SHARE = 0.05
-"""The share of patients that goes to validation, and that goes to test."""
+"""Share of patients in the validation split, and in the test split."""
 
 _WORDS = {
     "train": "train", "training": "train", "validate": "validation", "validation": "validation",
@@ -17,35 +17,41 @@ _WORDS = {
 
 
 class Splits:
-    """Gives each patient one split, and holds to it."""
+    """Splits of patients; each patient has exactly one."""
 
     def __init__(self) -> None:
         self._of: dict[str, str] = {}
 
     def remember(self, patient_id: str, split: str) -> None:
-        """Note the split of a patient who is in the data set already."""
+        """Remember the split of a patient who is already in the data set."""
         self._of[patient_id] = split
 
     def split(self, patient_id: str, stated: str) -> str:
         """Return the split of a patient.
 
         Args:
-            patient_id: the pseudonym.
-            stated: the source's word for the split; empty draws one from the pseudonym.
+            patient_id: pseudonym of the patient.
+            stated: word that the source uses for the split; if empty, the pseudonym decides.
 
         Raises:
-            PermanentError: the word is unknown, or the patient is in another split already.
+            PermanentError: the word is unknown, or the patient is already in another split.
         """
         split = _WORDS.get(stated.strip().casefold()) if stated.strip() else drawn(patient_id)
         if split is None:
-            raise PermanentError(f"the split is none of {', '.join(SPLITS)}")
+            raise PermanentError(f"the split is not one of {', '.join(SPLITS)}")
         if self._of.setdefault(patient_id, split) != split:
-            raise PermanentError("the patient is in another split already")
+            raise PermanentError("the patient is already in another split")
         return split
 
 
 def drawn(patient_id: str, validation: float = HELD_OUT_SHARE, test: float = HELD_OUT_SHARE) -> str:
-    """Return the split that a pseudonym draws by the shares of the held-out ones, the same in every run."""
+    """Return the split that a pseudonym draws, the same in every run.
+
+    Args:
+        patient_id: pseudonym of the patient.
+        validation: share of patients in the validation split.
+        test: share of patients in the test split.
+    """
     digest = hashlib.sha256(f"split\0{patient_id}".encode()).digest()
     place = int.from_bytes(digest[:8]) / 2**64
     if place < test:

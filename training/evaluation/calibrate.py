@@ -1,4 +1,4 @@
-"""How often are sentences right that the model finds so likely? The map from likelihood to confidence."""
+"""Calibration: map from the likelihood of a sentence to its confidence, the share that is right."""
 
 from __future__ import annotations
 
@@ -22,14 +22,19 @@ _GROWTH = 1.4
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Sentences of drafts: how likely the model found each, and whether it is coherent and true."""
+    """Sentences of drafts.
+
+    Attributes:
+        likelihood: likelihood of each sentence under the model.
+        right: whether each sentence is coherent and true.
+    """
 
     likelihood: tuple[float, ...]
     right: tuple[bool, ...]
 
 
 def judge(decoded: Sequence[Decoded], truths: Sequence[Findings], tokenizer: Any) -> Judged:
-    """Take checked drafts of phantoms apart into sentences and hold each against the truth."""
+    """Split checked drafts of phantoms into sentences and compare each with the truth."""
     likelihood: list[float] = []
     right: list[bool] = []
     for draft, truth in zip(decoded, truths, strict=True):
@@ -44,10 +49,15 @@ def judge(decoded: Sequence[Decoded], truths: Sequence[Findings], tokenizer: Any
 
 
 def fit(judged: Judged, measured_on: str) -> Calibration:
-    """Fit a map that never falls: shares of right sentences in bins of likelihood, pooled where they fall.
+    """Fit a non-decreasing map from likelihood to the share of right sentences.
 
-    The bins of the least likely sentences are the smallest: that is where a reader wants to be warned, and a
-    good model has few of them.
+    The shares are those of bins of likelihood; neighbouring bins whose shares decrease are pooled.
+    The bins of the least likely sentences are the smallest, because readers need warnings there,
+    and a good model writes few such sentences.
+
+    Args:
+        judged: sentences to fit on.
+        measured_on: description of the data, stored with the calibration.
     """
     order = np.argsort(judged.likelihood, kind="stable")
     sizes = _SMALLEST_BIN * _GROWTH ** np.arange(1 + math.log(1 + len(order), _GROWTH))
@@ -73,7 +83,7 @@ def fit(judged: Judged, measured_on: str) -> Calibration:
 
 
 def reliability(judged: Judged, calibration: Calibration, bins: int = 10) -> list[tuple[float, float, int]]:
-    """Return mean confidence, share of right sentences and their number, for bins of confidence."""
+    """Return mean confidence, share of right sentences and their number, by bin of confidence."""
     confidence = np.array([calibration(likelihood) for likelihood in judged.likelihood])
     right = np.array(judged.right)
     place = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -85,6 +95,6 @@ def reliability(judged: Judged, calibration: Calibration, bins: int = 10) -> lis
 
 
 def expected_calibration_error(rows: Sequence[tuple[float, float, int]]) -> float:
-    """Return the mean distance of confidence and truth over the bins of a reliability diagram."""
+    """Return the mean distance between confidence and share over the bins of `reliability`."""
     total = sum(count for _, _, count in rows)
     return sum(abs(confidence - share) * count for confidence, share, count in rows) / total

@@ -1,6 +1,6 @@
-"""What a model is evaluated on: images, references, and what can be known of a draft of each.
+"""Evaluation cases: images and reference reports, and the judgement of drafts against them.
 
-Phantoms know the whole truth; reports of real studies know what a labeller reads in them.
+For phantoms, the whole truth is known. For reports of real studies, a labeller reads the findings.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _NORMAL_REPORT = (
 
 @dataclass(frozen=True, slots=True)
 class MarkedSentence:
-    """A sentence of a draft and what is known of it.
+    """A sentence of a draft, with its verdict.
 
     Attributes:
-        section: `findings`, `impression`, or `outside` of both.
+        section: `findings`, `impression`, or `outside` (neither).
         text: the sentence.
-        verdict: `wrong` is coherent but not so; `unknown` is one whose truth cannot be told.
+        verdict: `wrong` means coherent but untrue; `unknown` means that the truth is not available.
     """
 
     section: str
@@ -50,13 +50,13 @@ class Cases(Protocol):
     """Held-out studies.
 
     Attributes:
-        name: what they are, for the report.
-        images: their images, in the size that the model gets.
-        references: their reports as they were written.
-        normalised: the same in the wording of training; None where there is only one wording.
-        labels: what is present in each.
+        name: name of the set, for the report.
+        images: images in the input size of the model.
+        references: reference reports as written.
+        normalised: reference reports in the wording of training; None if there is only one wording.
+        labels: labels of each reference.
         vocabulary: every word that a draft may use, in lower case.
-        with_truth: whether coherence and facts can be told.
+        with_truth: whether coherence and facts can be measured.
     """
 
     @property
@@ -75,24 +75,24 @@ class Cases(Protocol):
     def with_truth(self) -> bool: ...  # noqa: D102
 
     def labels_of(self, draft: str) -> Labels:
-        """Return what a draft says is present."""
+        """Return the labels of a draft."""
         ...
 
     def truth_of(self, drafts: Sequence[str]) -> dict[str, float | None]:
-        """Return `coherent_sentences`, `facts` and `contradictions` (per draft); None where unknown."""
+        """Return `coherent_sentences`, `facts` and `contradictions` per draft; None if unknown."""
         ...
 
     def mark(self, index: int, draft: str) -> list[MarkedSentence]:
-        """Return the sentences of a draft of case *index*, each with what is known of it."""
+        """Return the sentences of a draft of case *index*, with their verdicts."""
         ...
 
     def always_normal(self) -> list[str]:
-        """Return for each case the draft of one who never looks and finds nothing."""
+        """Return a normal report for each case: the baseline that never looks at the image."""
         ...
 
 
 class PhantomCases:
-    """Phantoms: every fact is known."""
+    """Phantom cases: every fact is known."""
 
     normalised = None
     with_truth = True
@@ -108,11 +108,11 @@ class PhantomCases:
         self.vocabulary = vocabulary()
 
     def labels_of(self, draft: str) -> Labels:
-        """Return what the coherent sentences of a draft's findings say is present."""
+        """Return the labels that the coherent sentences of a draft's findings state."""
         return _stated(parse_report(draft).labels())
 
     def truth_of(self, drafts: Sequence[str]) -> dict[str, float | None]:
-        """Return the share of coherent sentences and of right facts, and the contradictions per draft."""
+        """Return the shares of coherent sentences and right facts, and contradictions per draft."""
         scores = [score(draft, truth) for draft, truth in zip(drafts, self.truths, strict=True)]
         return {
             "coherent_sentences": sum(s.coherent for s in scores) / max(1, sum(s.sentences for s in scores)),
@@ -121,7 +121,7 @@ class PhantomCases:
         }
 
     def mark(self, index: int, draft: str) -> list[MarkedSentence]:
-        """Return the sentences of a draft: right, wrong or incoherent."""
+        """Return the sentences of a draft, each marked right, wrong or incoherent."""
         truth, report = self.truths[index], parse_report(draft)
         marked = [MarkedSentence("outside", sentence.text, "incoherent") for sentence in report.outside]
         for section, sentences, is_true in (
@@ -135,7 +135,7 @@ class PhantomCases:
         return marked
 
     def always_normal(self) -> list[str]:
-        """Return a normal report for each, its wording drawn anew."""
+        """Return a normal report for each case, each with its own random wording."""
         normal = Findings.normal()
         return [write_report(normal, np.random.default_rng(i)).text for i in range(len(self.truths))]
 
@@ -145,7 +145,7 @@ def _stated(shown: Mapping[Kind, bool]) -> Labels:
 
 
 class ReportCases:
-    """Studies with reports in free text: what is present is what the labeller reads."""
+    """Cases with free-text reports, whose labels the labeller reads."""
 
     with_truth = False
 
@@ -157,7 +157,15 @@ class ReportCases:
         normalised: Sequence[str] | None = None,
         labels: Sequence[Labels] | None = None,
     ) -> None:
-        """Take studies; *labels* are read from the references where none are given."""
+        """Take the studies.
+
+        Args:
+            name: name of the set, for the report.
+            images: images in the input size of the model.
+            references: reference reports as written.
+            normalised: reference reports in the wording of training, if there are any.
+            labels: labels of the references; None has the labeller read them.
+        """
         from echo_node.report_text.labeller import label
 
         self.name, self.images = name, images
@@ -169,15 +177,15 @@ class ReportCases:
         )
 
     def labels_of(self, draft: str) -> Labels:
-        """Return what the labeller reads in a draft."""
+        """Return the labels that the labeller reads in a draft."""
         return self._label(draft)
 
     def truth_of(self, drafts: Sequence[str]) -> dict[str, float | None]:
-        """Return None for each: without a grammar neither coherence nor facts can be told."""
+        """Return None for each: without a grammar, coherence and facts cannot be measured."""
         return dict.fromkeys(("coherent_sentences", "facts", "contradictions"))
 
     def mark(self, index: int, draft: str) -> list[MarkedSentence]:
-        """Return the sentences of a draft: garbled ones, and those whose truth is not known."""
+        """Return the sentences of a draft, each marked garbled or unknown."""
         sections = split_sections(draft)
         return [
             MarkedSentence(
@@ -190,5 +198,5 @@ class ReportCases:
         ]
 
     def always_normal(self) -> list[str]:
-        """Return one normal report for all."""
+        """Return the same normal report for every case."""
         return [_NORMAL_REPORT] * len(self.references)

@@ -1,4 +1,4 @@
-"""What `echo-node evaluate` and `echo-node calibrate` do; `train` is in run.py."""
+"""Implementation of the commands `echo-node evaluate` and `echo-node calibrate`."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ from training.phantom.dataset import PhantomDataset
 
 
 def evaluate(data: str, seed: int, model: str, threshold: float, scorers: list[str]) -> Evaluation:
-    """Measure a model on held-out data beside its controls.
+    """Evaluate a model on held-out data, and compare it with baselines.
 
     Args:
         data: `phantom:N`, or a JSONL file of images and reports.
-        seed: which phantoms, the order of shuffled images, and the resamples of the intervals.
-        model: a shipped model's name or a folder.
-        threshold: the adaptive decoder's confidence threshold.
-        scorers: metrics to add, as `training.evaluation.metrics.scorers.load_scorers` takes them.
+        seed: random seed of phantoms, shuffled images and resamples.
+        model: name of a shipped model, or a folder.
+        threshold: confidence threshold of the adaptive decoder.
+        scorers: additional metrics, in the form of
+            `training.evaluation.metrics.scorers.load_scorers`.
 
     Raises:
-        ConfigError: *data* or a scorer is not of a known form.
+        ConfigError: *data* or a scorer has no known form.
         CheckpointError: the model or the weights of a scorer cannot be loaded.
         PermanentError: an image cannot be read.
     """
@@ -44,17 +45,18 @@ def evaluate(data: str, seed: int, model: str, threshold: float, scorers: list[s
 
 
 def calibrate(data: str, seed: int, settings: ModelSettings) -> list[tuple[float, float, int]]:
-    """Measure how often sentences are right that a model finds so likely, and write it beside the model.
+    """Calibrate the confidence of a model's sentences, and write the calibration into its folder.
 
-    Half of the cases give the map, the other half the reliability that is returned: mean confidence, share
-    of right sentences and their number, for each bin of confidence.
+    Half of the cases are used for fitting. On the other half, the function measures the reliability
+    that it returns: mean confidence, share of right sentences and their number for each bin of
+    confidence.
 
     Raises:
-        ConfigError: *data* is not `phantom:N`, or the settings check nothing.
+        ConfigError: *data* is not `phantom:N`, or `model.check` is "off".
         CheckpointError: the model cannot be loaded.
     """
     if settings.check == "off":
-        raise ConfigError("model.check is 'off': there is nothing to calibrate; take 'mark' or 'repair'")
+        raise ConfigError("model.check is 'off': to calibrate, set it to 'mark' or 'repair'")
     count = parse_phantoms(data)
     loaded = checkpoint.load(settings.name)
     preparation = ImagePreparation.load(loaded.folder)

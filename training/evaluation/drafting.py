@@ -39,7 +39,7 @@ class DraftSet:
 
     @property
     def tokens_per_forward(self) -> float | None:
-        """Tokens written per forward pass of the language model; None if no model wrote the drafts."""
+        """Tokens written per forward pass of the language model; None for drafts of no model."""
         forwards = sum(d.forwards for d in self.decoded)
         return sum(d.written for d in self.decoded) / forwards if forwards else None
 
@@ -62,7 +62,7 @@ def draft(
     images: Sequence[PreparedImage] | NDArray[np.uint8],
     settings: DecodeSettings,
 ) -> DraftSet:
-    """Draft a report for each image, in batches of images of the same size, and measure the time."""
+    """Draft a report for each image, in batches of equally sized images, and measure the time."""
     started = time.perf_counter()
     decoder, decoded = Decoder(loaded.model, settings), dict[int, Decoded]()
     for indices in _batches(images):

@@ -1,9 +1,10 @@
-"""How good is a model? Its drafts on held-out studies, beside the controls that it must beat.
+"""Evaluation of a model: its drafts of held-out studies, compared with baselines.
 
-Coherent: the sentence is one that the grammar can produce for its section. Fact: one of the phantom's
-findings, right if the draft's coherent sentences state it and nothing else about it. Both need phantoms;
-everything else is measured on reports in free text too. The controls, shuffled images and an answer that is
-always normal, tell fluent blindness from sight.
+A sentence is coherent if the grammar can produce it for its section. A fact is one of the findings
+of the phantom. It is right if the coherent sentences of the draft state its value and no other
+value. Both need phantoms; all other metrics are also measured on free-text reports. The baselines
+are shuffled images and an always-normal answer: a fluent model that does not look at the image
+scores no better than they do.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ _NORMALISED = "_normalised"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure, and how.
+    """Settings of an evaluation.
 
     Attributes:
-        seed: of the order of shuffled images and of the confidence intervals.
-        threshold: the adaptive decoder's confidence threshold.
-        scorers: learned metrics and those that take long, by name.
+        seed: random seed of the shuffled images and of the confidence intervals.
+        threshold: confidence threshold of the adaptive decoder.
+        scorers: additional metrics, which need weights or take long.
     """
 
     seed: int
@@ -53,7 +54,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One decoder or control: its drafts and its figures."""
+    """Drafts and metrics of one decoder or baseline."""
 
     row: Row
     measured: DraftSet
@@ -62,24 +63,24 @@ class Result:
 
     @property
     def name(self) -> str:
-        """The decoder's name."""
+        """Name of the decoder or baseline."""
         return str(self.row["decoder"])
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A model measured on studies.
+    """Evaluation of a model.
 
     Attributes:
-        model: name and version, as the checkpoint gives them.
-        digest: of the checkpoint.
-        cases: what it was measured on.
-        plan: how.
-        results: decoders first, then the controls.
-        of_references: garble of the references themselves: what a perfect writer would get.
-        reliability: mean confidence, share of right sentences and their number, by bins of confidence; empty
-            where the model is not calibrated or the truth is not known.
-        left_out: what was not measured, and why.
+        model: name and version of the model, from the checkpoint.
+        digest: digest of the checkpoint.
+        cases: cases of the evaluation.
+        plan: settings of the evaluation.
+        results: results of the decoders, followed by those of the baselines.
+        of_references: garble of the references, which a perfect model would reach.
+        reliability: mean confidence, share of right sentences and their number for each bin of
+            confidence; empty if the model is not calibrated or the truth is unknown.
+        left_out: metrics that were not measured, each with the reason.
     """
 
     model: str
@@ -93,7 +94,7 @@ class Evaluation:
 
     @property
     def rows(self) -> list[Row]:
-        """One row of figures for each decoder and control."""
+        """One row of metrics for each decoder and baseline."""
         return [result.row for result in self.results]
 
 
@@ -104,14 +105,14 @@ def evaluate(
     progress: Callable[[str], None],
     note: Callable[[str], None],
 ) -> Evaluation:
-    """Measure a model, its teacher if it names one, and the controls.
+    """Evaluate a model, its teacher if the checkpoint names one, and the baselines.
 
     Args:
-        student: the model.
-        cases: studies that it was not trained on.
-        plan: how to measure.
-        progress: told what is being measured.
-        note: told what is left out, and why.
+        student: model to evaluate.
+        cases: studies that the model was not trained on.
+        plan: settings of the evaluation.
+        progress: called with a description of the current step.
+        note: called with each metric that is left out, and the reason.
     """
     left_out: dict[str, None] = {}
 
@@ -144,7 +145,7 @@ def _drafts(
     progress: Callable[[str], None],
     leave_out: Callable[[str], None],
 ) -> Iterator[tuple[str, DraftSet]]:
-    """Yield the drafts of each decoder and control."""
+    """Yield the drafts of each decoder and baseline."""
     preparation = ImagePreparation.load(student.folder)
     one_step = decode_settings("one_step", plan.threshold, _MAX_NEW_TOKENS)
     adaptive = decode_settings("adaptive", plan.threshold, _MAX_NEW_TOKENS)
@@ -163,7 +164,7 @@ def _drafts(
         try:
             teacher = checkpoint.load(student.facts.teacher)
         except CheckpointError as error:
-            leave_out(f"the teacher is not measured: {error}")
+            leave_out(f"the teacher is left out: {error}")
         else:
             yield write("teacher_multi_step", teacher, multi_step)
             yield write("teacher_one_step", teacher, one_step)
@@ -177,7 +178,7 @@ def _drafts(
 def result_of(
     name: str, measured: DraftSet, cases: Cases, plan: Plan, leave_out: Callable[[str], None]
 ) -> Result:
-    """Return the figures of a decoder's drafts."""
+    """Return the metrics of the drafts of a decoder or baseline."""
     drafts = measured.texts
     findings = finding_scores([cases.labels_of(text) for text in drafts], cases.labels, plan.seed)
     faults = garble(drafts, cases.vocabulary)
@@ -212,7 +213,7 @@ def _against(
     suffix: str,
     leave_out: Callable[[str], None],
 ) -> dict[str, float]:
-    """Return what is measured against one wording of the references; the suffix keeps the wordings apart."""
+    """Return the metrics against one wording of the references; their names end in *suffix*."""
     figures = overlap(drafts, references, leave_out)
     for scorer in scorers:
         figures |= scorer(drafts, references)

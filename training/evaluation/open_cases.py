@@ -1,4 +1,4 @@
-"""From `--data` to the studies that it names: phantoms, a data set on disk, a file of images and reports."""
+"""Evaluation cases from `--data`: phantoms, a data set, or a file of images and reports."""
 
 from __future__ import annotations
 
@@ -19,27 +19,28 @@ def parse_phantoms(data: str) -> int:
     """Return the number of cases in `phantom:N`.
 
     Raises:
-        ConfigError: it is not of that form.
+        ConfigError: *data* does not have that form.
     """
     source, _, count = data.partition(":")
     if source != "phantom" or not count.isdigit() or int(count) < 1:
-        raise ConfigError(f"--data '{data}' is not of the form phantom:N")
+        raise ConfigError(f"--data '{data}' does not have the form phantom:N")
     return int(count)
 
 
 def open_cases(data: str, seed: int, preparation: ImagePreparation) -> Cases:
-    """Return the studies that *data* names, their images as *preparation* wants them.
+    """Return the cases that *data* names, with images prepared for the model.
 
     Args:
-        data: `phantom:N`; the folder of a data set, of which the split `test` is taken; or a file with a JSON
-            object in each line: `image`, a path from the file's folder, `report`, and in every line or in
-            none `normalised`, the report in the wording of training.
-        seed: which phantoms.
-        preparation: the model's.
+        data: one of three forms. `phantom:N`; or the folder of a data set, whose split `test` is
+            used; or a file with one JSON object per line: `image` (a path relative to the file),
+            `report`, and, in every line or in none, `normalised` (the report in the wording of
+            training).
+        seed: random seed of the phantoms.
+        preparation: image preparation of the model.
 
     Raises:
-        ConfigError: *data* is of none of these forms, a line is not such an object, or the folder is no whole
-            data set or has no such split.
+        ConfigError: *data* has none of these forms, a line is not such an object, or the folder is
+            not a complete data set or has no such split.
         PermanentError: an image cannot be read.
     """
     if data.startswith("phantom:"):
@@ -48,7 +49,7 @@ def open_cases(data: str, seed: int, preparation: ImagePreparation) -> Cases:
     if path.is_dir():
         return _of_data_set(path, preparation)
     if path.suffix != ".jsonl":
-        raise ConfigError(f"--data '{data}' is not of the form {_FORMS}")
+        raise ConfigError(f"--data '{data}' does not have the form {_FORMS}")
     if not path.is_file():
         raise ConfigError(f"--data {data}: there is no such file")
     return _read(path, preparation)
@@ -61,7 +62,7 @@ def _of_data_set(folder: Path, preparation: ImagePreparation) -> ReportCases:
     found = Dataset(folder)
     held_out = [(index, row) for index, row in enumerate(found.rows) if row.split == _HELD_OUT and row.report]
     if not held_out:
-        raise ConfigError(f"--data {folder}: no row of split '{_HELD_OUT}' with a report")
+        raise ConfigError(f"--data {folder}: there is no row of split '{_HELD_OUT}' with a report")
     images = [preparation.resized(decode_png(found.image(index))) for index, _ in held_out]
     return ReportCases(folder.name, images, [row.report for _, row in held_out])
 
@@ -69,7 +70,7 @@ def _of_data_set(folder: Path, preparation: ImagePreparation) -> ReportCases:
 def _read(path: Path, preparation: ImagePreparation) -> ReportCases:
     rows = list(_rows(path))
     if not rows:
-        raise ConfigError(f"--data {path}: the file holds no studies")
+        raise ConfigError(f"--data {path}: the file contains no studies")
     images = []
     for line, row in enumerate(rows, 1):
         try:
@@ -79,7 +80,7 @@ def _read(path: Path, preparation: ImagePreparation) -> ReportCases:
     normalised = [row["normalised"] for row in rows if "normalised" in row]
     if normalised and len(normalised) < len(rows):
         raise ConfigError(
-            f"--data {path}: {len(normalised)} of {len(rows)} lines have 'normalised'; all or none must"
+            f"--data {path}: {len(normalised)} of {len(rows)} lines have 'normalised'; all or none need it"
         )
     return ReportCases(path.name, images, [row["report"] for row in rows], normalised or None)
 
@@ -91,5 +92,5 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
         except json.JSONDecodeError as error:
             raise ConfigError(f"--data {path}, line {line} is not JSON") from error
         if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in ("image", "report")):
-            raise ConfigError(f"--data {path}, line {line} needs the texts 'image' and 'report'")
+            raise ConfigError(f"--data {path}, line {line} needs 'image' and 'report', both as text")
         yield row

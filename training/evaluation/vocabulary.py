@@ -1,4 +1,4 @@
-"""The words of the English reports; Chinese is written without spaces between words."""
+"""Vocabulary of the English phantom reports; Chinese has no spaces between words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from training.phantom.language.parser import finding_sentences, impression_sente
 
 @cache
 def vocabulary() -> frozenset[str]:
-    """Return every word that an English report can hold, in lower case."""
+    """Return every word that an English phantom report can contain, in lower case."""
     headers = (ENGLISH.findings_header, ENGLISH.impression_header)
     texts = (*headers, *finding_sentences("en"), *impression_sentences("en"))
     return frozenset(word for text in texts for word in words(text))

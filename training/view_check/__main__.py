@@ -1,4 +1,4 @@
-"""Command line of the view check: render images, train, measure, write the weights and the model card."""
+"""Command line: render images, train, measure, and write the weights with a model card."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Images to train the view check on: frontal and lateral phantom chests, and images that are not chests.
+"""Images to train the view check on: frontal and lateral phantom chests, and other images.
 
-An image depends only on the seed, its pool and its index. Images of another seed are held out for measuring.
+An image depends only on the seed, its pool and its index. Images of another seed are held out for
+measuring.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Examples for the view check: images in the orientation of a class, varied as departments vary.
 
-Jitter changes only what does not depend on the view: position, size, rotation by a few degrees, shape,
-exposure, local contrast, noise, collimator borders, markers, and a whited-out region.
-Shape suffixes: B images, H rows, W columns.
+Jitter changes only what does not depend on the view: position, size, rotation by a few degrees,
+shape, exposure, local contrast, noise, collimator borders, markers, and a whited-out region. Shape
+suffixes: B images, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ def jittered_examples(
         pools: source images.
         classes: classes of the examples (B,), as indices into KNOWN.
         rng: source of random numbers.
-        first: index in its pool of the first image to use, the others following; None takes random images.
+        first: index in its pool of the first image to use, the others following; None takes random
+            images.
     """
     places = np.empty(len(classes), dtype=np.int64)
     chosen = []
@@ -91,7 +92,7 @@ def jittered_examples(
 
 
 def _flip(looks: Appearance, rng: np.random.Generator) -> int:
-    """Return a random orientation of a class; bit 0: mirrored, bits 1 and 2: number of quarter turns."""
+    """Return an orientation of a class; bit 0: mirrored, bits 1 and 2: number of quarter turns."""
     if looks is Appearance.MIRRORED:
         return 1
     if looks is Appearance.UPSIDE_DOWN:

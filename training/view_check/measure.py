@@ -32,7 +32,7 @@ class HeldOutScores:
 
     @property
     def refused(self) -> int:
-        """Number of upright frontal chests that would be rejected although their header states the view."""
+        """Number of upright frontal chests that would be rejected in spite of their header."""
         row = self.confusion[KNOWN.index(Appearance.FRONTAL)]
         return int(sum(count for count, looks in zip(row, NAMED, strict=True) if looks not in _BENIGN))
 

@@ -1,4 +1,4 @@
-"""Network of the view check, for training in PyTorch; the node runs it in numpy (inference/view_check.py)."""
+"""Network of the view check, for training in PyTorch; the node runs it in numpy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HIDDEN = 64
 
 
 class ViewNetwork(nn.Module):
-    """Four convolutions of stride 2, one hidden layer over all positions, and the classes of KNOWN."""
+    """Four convolutions of stride 2, one hidden layer over all positions, one logit per class."""
 
     def __init__(self, dropout: float = 0.2) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class ViewNetwork(nn.Module):
         return logits
 
     def save(self, path: Path, sure: Mapping[Appearance, float], facts: Mapping[str, str]) -> None:
-        """Write the weights in 16 bits, with the threshold of each class and facts about the training."""
+        """Write the weights in 16 bits, with the threshold of each class and training facts."""
         state = self.state_dict()
         tensors = {name: each.numpy().astype(np.float16) for name, each in state.items()}
         save_file(tensors, path, {**facts, **{each.name.lower(): str(sure[each]) for each in KNOWN}})

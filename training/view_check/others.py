@@ -1,8 +1,8 @@
-"""Images that are not chest radiographs: other body parts made of simple solids, and non-radiographs.
+"""Images that are not chest radiographs: other body parts, and images of other kinds.
 
-Body parts are tissue thickness in centimetres, developed like the phantom chests, so that neither noise nor
-grey levels give them away. All shapes are analytic, text is in ImageDraw's default font, and no file is read.
-Shape suffixes as in `training.phantom.rendering.camera`.
+Body parts are tissue thickness in centimetres, developed like the phantom chests, so that neither
+noise nor grey levels give them away. All shapes are analytic, text is in ImageDraw's default font,
+and no file is read. Shape suffixes as in `training.phantom.rendering.camera`.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ def pelvis_and_spine(rng: Rng, size: int) -> Pixels:
 
 
 def slice_of_body(rng: Rng, size: int) -> Pixels:
-    """Return a slice through a trunk or a head, as in CT and MR; slices of a chest have two lungs."""
+    """Return a slice through a trunk or a head, as in CT and MR; some have two lungs."""
     field = _Field(size, rng.uniform(36.0, 50.0))
     x, y = rng.uniform(-3.0, 3.0, 2)
     wide, high = rng.uniform(12.0, 20.0), rng.uniform(9.0, 14.0)
@@ -263,7 +263,7 @@ def noise(rng: Rng, size: int) -> Pixels:
 
 
 def page(rng: Rng, size: int) -> Pixels:
-    """Return a page of text, dark on bright or bright on dark, such as a scanned order or a dose report."""
+    """Return a page of text, dark on bright or the reverse, such as an order or a dose report."""
     dark = rng.random() < 0.4
     paper, ink = (int(rng.integers(0, 50)), int(rng.integers(150, 256))) if dark else (240, 20)
     canvas = Image.new("L", (2 * size, 2 * size), paper)
@@ -278,7 +278,7 @@ def page(rng: Rng, size: int) -> Pixels:
 
 
 def screen(rng: Rng, size: int) -> Pixels:
-    """Return a secondary capture: panels, words and curves, sometimes with small chests among them."""
+    """Return a secondary capture: panels, words and curves, sometimes with small chests."""
     canvas = Image.new("L", (2 * size, 2 * size), int(rng.integers(0, 90)))
     pen = ImageDraw.Draw(canvas)
     font = ImageFont.load_default(int(rng.integers(10, 24)))

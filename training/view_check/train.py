@@ -1,4 +1,4 @@
-"""Training of the view check: minutes on one core; the same recipe gives the same weights on one machine."""
+"""Training of the view check: minutes on one core, and reproducible on one machine."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ SURE = {
 }
 """Minimum probability of each class for the check to answer with it.
 
-For the classes that reject an image, it is high enough to lose no good image. For frontal, it is high enough
-that a mirrored image is hardly ever called frontal if no header states its orientation.
+For the classes that reject an image, it is high enough to lose no good image. For frontal, it is
+high enough that a mirrored image is hardly ever called frontal if no header states its orientation.
 """
 
 

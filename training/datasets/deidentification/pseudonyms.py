@@ -1,4 +1,4 @@
-"""Names that cannot be traced back without the key: HMAC-SHA-256 of a hospital's own identifiers."""
+"""Pseudonyms: HMAC-SHA-256 of a hospital's identifiers, untraceable without the key."""
 
 from __future__ import annotations
 
@@ -14,23 +14,33 @@ _LONGEST_SHIFT_DAYS = 3650
 
 
 class Pseudonyms:
-    """Gives the same name to the same thing as long as the key is the same."""
+    """Pseudonyms under one key; the same identifier always gets the same pseudonym.
+
+    Args:
+        key: secret key.
+    """
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
     def name(self, kind: str, identifier: str) -> str:
-        """Return 20 hexadecimal digits for an identifier; *kind* keeps patients and studies apart."""
+        """Return 20 hexadecimal digits for an identifier.
+
+        Args:
+            kind: kind of the identifier (`patient`, `study`); equal identifiers of two kinds
+                differ.
+            identifier: identifier to replace.
+        """
         return self._digest(kind, identifier).hex()[:20]
 
     def shift(self, patient: str) -> timedelta:
-        """Return by how many whole days a patient's dates are moved back, 1 to 3650; weeks apart stay so."""
+        """Return the shift of a patient's dates, -1 to -3650 days; it keeps their intervals."""
         days = int.from_bytes(self._digest("date", patient)[:8]) % _LONGEST_SHIFT_DAYS + 1
         return timedelta(days=-days)
 
     @property
     def fingerprint(self) -> str:
-        """What tells one key from another without telling the key."""
+        """Fingerprint of the key, which does not reveal the key."""
         return self._digest("fingerprint", "").hex()[:16]
 
     def _digest(self, kind: str, identifier: str) -> bytes:
@@ -38,14 +48,14 @@ class Pseudonyms:
 
 
 PUBLIC = Pseudonyms(b"identifiers that are public already")
-"""For data sets whose identifiers are pseudonyms by themselves; hides nothing."""
+"""Pseudonyms for data sets whose identifiers are public already; they hide nothing."""
 
 
 def load_key(path: Path) -> Pseudonyms:
-    """Read the key of a file: its bytes without white space at the ends.
+    """Read the key from a file: its bytes, without white space at the ends.
 
     Raises:
-        ConfigError: the file cannot be read, or is too short to keep a secret.
+        ConfigError: the file cannot be read, or is too short for a secret key.
     """
     try:
         key = path.read_bytes().strip()
@@ -53,7 +63,7 @@ def load_key(path: Path) -> Pseudonyms:
         raise ConfigError(f"the key file {path} cannot be read: {error.strerror}") from error
     if len(key) < LEAST_KEY_BYTES:
         raise ConfigError(
-            f"the key file {path} holds {len(key)} bytes, {LEAST_KEY_BYTES} are the least: "
-            f"make one with `openssl rand -hex 32 > {path}`"
+            f"the key file {path} has {len(key)} bytes, but the minimum is {LEAST_KEY_BYTES}: "
+            f"create a key with `openssl rand -hex 32 > {path}`"
         )
     return Pseudonyms(key)

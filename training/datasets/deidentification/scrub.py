@@ -1,8 +1,8 @@
-"""Names, dates and numbers of people taken out of a report, each by a placeholder that says what was there.
+"""De-identification of report texts: names, dates and numbers become placeholders such as [DATE].
 
-Two passes: what the image's own header knows (patient, staff, numbers, places) and what looks like a
-name, a date or a number. Rather too much is taken out than too little. No rule finds every name: see
-docs/how-to/build-data-sets.md.
+The first pass replaces what the header of the image contains (patient, staff, numbers, places). The
+second pass replaces what looks like a name, a date or a number. The rules prefer to remove too
+much. No rule finds every name: see docs/how-to/build-data-sets.md.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from echo_node.dicom.deidentify import PatientIdentity
 
 _SURE_LENGTH = 4
-"""A name this long is looked for in any case of letters; a shorter one only with a capital, as Li or Ng."""
+"""Names of at least this length match in any case of letters, shorter ones only as Li or LI."""
 
 _MONTH = (
     r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
@@ -68,7 +68,7 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
 
 
 def scrub(text: str, identity: PatientIdentity) -> str:
-    """Return *text* without what names a person, a day or a place, as far as header and patterns tell."""
+    """Return *text* without people, dates and places, as far as header and patterns find them."""
     for placeholder, found in (
         ("[ID]", _exact(value for value in identity.identifiers if len(value) > 2)),
         ("[PLACE]", _exact(value for value in identity.places if len(value) > 2)),
@@ -82,7 +82,7 @@ def scrub(text: str, identity: PatientIdentity) -> str:
 
 
 def _exact(values: Iterable[str]) -> re.Pattern[str] | None:
-    """Return a pattern of whole values in any case of letters, the longest first; None for none."""
+    """Return a pattern for whole values in any letter case, the longest first; None if empty."""
     ordered = sorted(values, key=lambda value: (-len(value), value))
     return _any_of([re.escape(value) for value in ordered], re.IGNORECASE)
 
@@ -100,7 +100,10 @@ def _names(words: Iterable[str]) -> re.Pattern[str] | None:
 
 
 def _any_of(parts: list[str], flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str] | None:
-    """Return a pattern of any part; Chinese has no spaces between words, so letters of it are no border."""
+    """Return a pattern for any of *parts* between word borders; None if there are no parts.
+
+    Only ASCII letters and digits count for borders: Chinese has no spaces between words.
+    """
     if not parts:
         return None
     return re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(parts)})(?![A-Za-z0-9])", flags)

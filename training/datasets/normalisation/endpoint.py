@@ -1,7 +1,7 @@
-"""A language model behind an OpenAI-compatible address, asked to rewrite one report at a time.
+"""Client of a language model with an OpenAI-compatible API, which rewrites one report at a time.
 
-The reports leave this machine for the address that the user names. Answers are kept in a file, so that an
-interrupted run asks for none of them again.
+The reports leave this machine for the address that the user configures. Answers are stored in a
+file, so that an interrupted run does not request them again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from echo_node.errors import ConfigError, PermanentError, TransientError
 
 KEY_VARIABLE = "ECHO_ENDPOINT_KEY"
-"""The environment variable of the API key."""
+"""Environment variable with the API key."""
 
 _PROMPT = (
     "Rewrite the FINDINGS of a chest radiograph report. Write one or two short sentences for each region, "
@@ -33,19 +33,19 @@ _LONGEST_PAUSE_S = 60.0
 
 
 class Endpoint:
-    """Rewrites findings by a chat model; safe to call from several threads.
+    """Endpoint of a chat model that rewrites findings; safe to call from several threads.
 
     Args:
-        url: the base, such as http://localhost:8000/v1.
-        model: the name under which it serves the model.
-        cache: the file of answers; made if need be.
-        api_key: empty sends none.
-        attempts: how often a request is tried that fails for a reason that may pass.
-        timeout_s: how long one may take.
-        sleep: waits between two attempts.
+        url: base URL, such as http://localhost:8000/v1.
+        model: name of the model at the endpoint.
+        cache: file of answers, created if missing.
+        api_key: API key; if empty, none is sent.
+        attempts: maximum number of attempts for a request that fails temporarily.
+        timeout_s: time limit of one attempt, in seconds.
+        sleep: function that waits between two attempts.
 
     Raises:
-        ConfigError: the address is none.
+        ConfigError: the URL is not an HTTP address.
     """
 
     def __init__(
@@ -60,7 +60,9 @@ class Endpoint:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if not url.startswith(("http://", "https://")):
-            raise ConfigError("the endpoint must begin with http:// or https://, as http://localhost:8000/v1")
+            raise ConfigError(
+                "the endpoint must start with http:// or https://, such as http://localhost:8000/v1"
+            )
         self._url = f"{url.rstrip('/')}/chat/completions"
         self._model = model
         self._api_key = api_key
@@ -75,9 +77,9 @@ class Endpoint:
         """Return the model's findings.
 
         Raises:
-            ConfigError: the endpoint refuses the request: address, model or key are wrong.
-            TransientError: it did not answer in any attempt.
-            PermanentError: its answer is no chat completion, or the answers cannot be kept.
+            ConfigError: the endpoint rejects the request: the address, model or key is wrong.
+            TransientError: the endpoint did not answer in any attempt.
+            PermanentError: the answer is not a chat completion, or cannot be stored.
         """
         request = "\0".join((self._model, _PROMPT, findings, impression))
         digest = hashlib.sha256(request.encode()).hexdigest()
@@ -93,7 +95,7 @@ class Endpoint:
             except urllib.error.HTTPError as error:
                 if error.code != _TOO_MANY and error.code < _SERVER_ERROR:
                     raise ConfigError(
-                        f"the endpoint refuses the request (HTTP {error.code}): check --endpoint, --model "
+                        f"the endpoint rejects the request (HTTP {error.code}): check --endpoint, --model "
                         f"and the variable {KEY_VARIABLE}"
                     ) from error
                 reason = f"HTTP {error.code}"
@@ -119,9 +121,9 @@ class Endpoint:
         try:
             text = json.loads(content)["choices"][0]["message"]["content"]
         except (ValueError, KeyError, IndexError, TypeError) as error:
-            raise PermanentError("the endpoint's answer is no chat completion") from error
+            raise PermanentError("the answer of the endpoint is not a chat completion") from error
         if not isinstance(text, str) or not text.strip():
-            raise PermanentError("the endpoint's answer is empty")
+            raise PermanentError("the answer of the endpoint is empty")
         return " ".join(text.split())
 
     def _keep(self, digest: str, text: str) -> None:
@@ -135,7 +137,7 @@ class Endpoint:
 
 
 def _load(cache: Path) -> dict[str, str]:
-    """Return the answers of earlier runs; a last line that was cut off is asked for again."""
+    """Return the answers of earlier runs; a truncated last line is dropped."""
     if not cache.is_file():
         return {}
     known = {}
@@ -152,6 +154,6 @@ def _load(cache: Path) -> dict[str, str]:
 
 
 def _pause_s(retry_after: str | None, attempt: int) -> float:
-    """Return how long to wait: as long as the server asks for, else doubling from a second."""
+    """Return the wait in seconds: what the server asks for, or else 1, 2, 4 …, within a limit."""
     asked = float(retry_after) if retry_after and retry_after.isdecimal() else float(2**attempt)
     return min(asked, _LONGEST_PAUSE_S)

@@ -1,4 +1,4 @@
-"""Does a rewritten report state what the original states? Judged by the labeller and the sides named."""
+"""Faithfulness of a rewritten report to the original, by labels and sides."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _BOTH = re.compile(r"\b(?:bilateral\w*|both|bibasilar|biapical)\b", re.IGNORECAS
 
 
 def difference(findings: str, impression: str, rewritten: str) -> str:
-    """Return what a rewriting of the findings lost or invented; empty if it is faithful.
+    """Return the difference of rewritten findings, lost or invented; empty if they are faithful.
 
-    A finding counts with its status, positive or uncertain, and with the sides that sentences of it name.
-    What only the impression states may be taken over and need not be.
+    Two findings are equal if their status (positive or uncertain) and the sides named with them are
+    equal. A finding that only the impression states may be added, but need not be.
     """
     known, known_in_all = _stated(findings), _stated(f"{findings} {impression}")
     now = _stated(rewritten)
@@ -37,7 +37,7 @@ def difference(findings: str, impression: str, rewritten: str) -> str:
 
 
 def _stated(text: str) -> set[tuple[str, str, frozenset[str]]]:
-    """Return each finding that a text does not deny, with its status and the sides that it names for it."""
+    """Return each finding that a text does not deny, with its status and its sides."""
     labels = label(text)
     sides: dict[str, set[str]] = {}
     for sentence in sentences(text):

@@ -1,8 +1,8 @@
-"""A data set with normalised reports: every region explicit, no finding lost or invented.
+"""Normalisation of a data set: reports name every region, and no finding is lost or invented.
 
-Incomplete reports teach a model to leave things out; naming every region is the largest gain in quality
-that the ECHO paper reports for its data. The endpoint's wording is taken only where the labeller finds
-the same in it.
+Incomplete reports teach a model to leave things out. Naming every region brings the largest gain in
+quality that the ECHO paper reports for its data. The wording of an endpoint is used only if the
+labeller finds the same findings in it.
 """
 
 from __future__ import annotations
@@ -33,26 +33,30 @@ def normalise(
     concurrency: int = 8,
     advance: Callable[[int], None] | None = None,
 ) -> Facts:
-    """Write a data set's rows with normalised findings into another folder, or go on with that.
+    """Write the rows of a data set with normalised findings into another folder.
+
+    If *out* is unfinished, the run continues it.
 
     Args:
-        source: a data set.
-        out: another folder; made if need be.
-        endpoint: a model to word the findings; None words them by rules alone.
-        concurrency: requests at a time.
-        advance: is told of each row.
+        source: folder of a data set.
+        out: another folder, created if missing.
+        endpoint: model that words the findings; None uses rules only.
+        concurrency: number of concurrent requests.
+        advance: called with the number of finished rows.
 
     Returns:
-        Its facts; `rejected` counts why rows were not worded as asked: those are worded by rules, or stay as
-        their author wrote them, and none is left out.
+        Facts of the new data set. `rejected` counts the rows that could not be worded as requested,
+        by reason. Such rows are worded by rules or stay unchanged; none is dropped.
 
     Raises:
-        ConfigError: the source is no data set, *out* is the source, or the endpoint refuses.
-        TransientError: the endpoint does not answer; what was written is safe, a later run goes on.
+        ConfigError: the source is not a data set, *out* is the source, or the endpoint rejects
+            requests.
+        TransientError: the endpoint does not answer; written rows are safe, and a later run
+            continues.
         PermanentError: a shard is damaged, or *out* cannot be written to.
     """
     if source.resolve() == out.resolve():
-        raise ConfigError("the normalised data set needs a folder of its own")
+        raise ConfigError("the normalised data set needs a separate folder")
     dataset, writer = Dataset(source), Writer(out)
     known = {row.example_id for row in writer.existing()}
     fallbacks = _load(out / FALLBACKS_FILE, known)
@@ -79,7 +83,7 @@ def normalise(
 
 
 def reworded(example: Example, endpoint: Endpoint | None) -> tuple[Example, str]:
-    """Return an example with normalised findings, and why they are not worded as asked, if they are not."""
+    """Return the normalised example, and the reason if it is not worded as requested."""
     if example.language != "en":
         return example, "as written: the rules know English alone"
     if not example.findings:
@@ -103,9 +107,9 @@ def reworded(example: Example, endpoint: Endpoint | None) -> tuple[Example, str]
 def _in_order(
     examples: Iterator[Example], reword: Callable[[Example], tuple[Example, str]], concurrency: int
 ) -> Iterator[tuple[Example, str]]:
-    """Yield results in the order of the examples; several are reworded at a time, a round of them in memory.
+    """Yield results in the order of the examples, of which several are reworded at the same time.
 
-    The examples are read by the caller's thread alone: a shard has one reader.
+    Only the thread of the caller reads examples, because a shard has one reader.
     """
     with ThreadPoolExecutor(concurrency) as pool:
         while part := list(islice(examples, concurrency * 4)):
@@ -113,7 +117,7 @@ def _in_order(
 
 
 def _load(path: Path, known: set[str]) -> dict[str, str]:
-    """Return the fallbacks of the rows that an earlier run has written."""
+    """Return the fallbacks of the rows that an earlier run wrote."""
     if not path.is_file():
         return {}
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

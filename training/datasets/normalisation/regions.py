@@ -1,7 +1,4 @@
-"""The regions of a normalised report, in order: how sentences name them, and how a normal one reads.
-
-Data only.
-"""
+"""Regions of a normalised report, in order, with their words and normal sentences. Data only."""
 
 from __future__ import annotations
 
@@ -16,10 +13,10 @@ class Region:
     """A part of the chest that every report makes explicit.
 
     Attributes:
-        name: for messages.
-        words: how sentences name it.
-        classes: the labeller's classes that are findings of it.
-        normal: the sentence for a region that nothing is said of.
+        name: name for messages.
+        words: words by which sentences name the region.
+        classes: classes of the labeller that are findings of this region.
+        normal: sentence for a region that the report does not mention.
     """
 
     name: str

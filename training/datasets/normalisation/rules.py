@@ -1,7 +1,8 @@
-"""Report normalisation without a model: the author's sentences by region, silent regions made explicit.
+"""Report normalisation by rules: the author's sentences ordered by region, every region explicit.
 
-Every sentence stays as its author wrote it. A region that no sentence names gets the impression's
-sentences about it, or else a fixed normal sentence, unless something in the report contradicts that.
+Every sentence stays as its author wrote it. A region that no sentence of the findings names gets
+the sentences of the impression about it, or else a fixed normal sentence, unless the report
+contradicts it.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from training.datasets.normalisation.regions import REGIONS, Region
 
 
 def by_rules(findings: str, impression: str) -> str:
-    """Return the findings with every region explicit, in the order of REGIONS; other sentences come last.
+    """Return the findings with every region explicit, in the order of REGIONS.
 
-    The same arguments give the same text, and a normalised text stays as it is. Findings that cannot be
-    brought into this form without a change of meaning come back in their author's words.
+    Sentences about no region come last. A text that is already normalised does not change. Findings
+    that cannot be normalised without a change of meaning are returned unchanged.
     """
     written = sentences(findings)
     by_region: dict[str, list[str]] = {region.name: [] for region in REGIONS}
@@ -43,7 +44,7 @@ def silent_regions(text: str) -> list[Region]:
 
 
 def region_of(sentence: str) -> Region | None:
-    """Return the region that a sentence is about: the one that it names first; None if it names none."""
+    """Return the region that a sentence names first; None if it names none."""
     named = [(match.start(), region) for region in REGIONS if (match := region.words.search(sentence))]
     return min(named, key=lambda each: each[0])[1] if named else None
 

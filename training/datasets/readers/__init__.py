@@ -1,1 +1,1 @@
-"""One module for each layout in which images with reports come; each yields rows, bad ones as rejected."""
+"""Readers of data sets, one module for each layout. Each yields candidates and rejected rows."""

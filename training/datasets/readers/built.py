@@ -1,4 +1,4 @@
-"""A data set in this project's own format, such as an export of a node: to merge or to make smaller."""
+"""Reader of data sets in this project's format, for example to resize the images of an export."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def read(source: Path) -> Iterator[Found]:
     """Yield the rows of a data set.
 
     Raises:
-        ConfigError: the folder is no data set, or is unfinished.
+        ConfigError: the folder is not a data set, or the data set is unfinished.
         PermanentError: a shard is missing or truncated.
     """
     dataset = Dataset(source)
@@ -33,5 +33,5 @@ def read(source: Path) -> Iterator[Found]:
 
 
 def recognises(source: Path) -> bool:
-    """Say whether *source* is a data set."""
+    """Return whether *source* is a data set."""
     return (source / FACTS_FILE).is_file()

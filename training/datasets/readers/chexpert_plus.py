@@ -1,10 +1,10 @@
-"""CheXpert Plus as Stanford AIMI lays it out.
+"""Reader of CheXpert Plus in the layout of Stanford AIMI.
 
-`df_chexpert_plus_<date>.csv` has a row for an image: path_to_image
-(`train/patient1/study1/view1_frontal.jpg`), path_to_dcm, frontal_lateral, ap_pa, deid_patient_id, split
-(train, valid), section_findings, section_impression. Images lie below `PNG/` as `.png`, or below the
-folder itself. Source: the README of Stanford-AIMI/chexpert-plus and public code that reads the table; not
-run on the real files.
+`df_chexpert_plus_<date>.csv` has one row per image: path_to_image
+(`train/patient1/study1/view1_frontal.jpg`), path_to_dcm, frontal_lateral, ap_pa, deid_patient_id,
+split (train, valid), section_findings, section_impression. Images are in `PNG/` as `.png`, or in
+the folder itself. Source: the README of Stanford-AIMI/chexpert-plus, and public code that reads the
+table. Not tested on the real files.
 """
 
 from __future__ import annotations
@@ -67,5 +67,5 @@ def _candidate(source: Path, key: str, row: Row) -> Found:
 
 
 def recognises(source: Path) -> bool:
-    """Say whether *source* is a folder of CheXpert Plus."""
+    """Return whether *source* is a folder of CheXpert Plus."""
     return source.is_dir() and any(source.glob(_TABLE))

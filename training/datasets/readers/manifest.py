@@ -1,8 +1,9 @@
-"""A table of your own, CSV or JSON Lines: one row for an image.
+"""Reader of a user's table, CSV or JSON Lines, with one row per image.
 
-Columns: `image` (a path, relative to the table's folder) and either `report` (with headings) or
-`findings` and `impression`; optional `patient`, `study`, `view` (PA, AP, frontal) and `split` (train,
-validation, test). A row without a patient counts as a patient of its own.
+Required columns: `image` (a path, relative to the folder of the table), and either `report` (with
+headings) or `findings` and `impression`. Optional columns: `patient`, `study`, `view` (PA, AP,
+frontal) and `split` (train, validation, test). A row without a patient counts as a separate
+patient.
 """
 
 from __future__ import annotations
@@ -53,5 +54,5 @@ def _candidate(key: str, row: Row, folder: Path) -> Found:
 
 
 def recognises(source: Path) -> bool:
-    """Say whether *source* is a table."""
+    """Return whether *source* is a table."""
     return source.is_file() and source.name.endswith(SUFFIXES)

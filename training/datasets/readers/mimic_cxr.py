@@ -1,10 +1,11 @@
-"""MIMIC-CXR and MIMIC-CXR-JPG as PhysioNet lays them out.
+"""Reader of MIMIC-CXR and MIMIC-CXR-JPG in the layout of PhysioNet.
 
-`mimic-cxr-2.0.0-metadata.csv[.gz]` (dicom_id, subject_id, study_id, ViewPosition) names the images,
-`files/p10/p10000032/s50414267/<dicom_id>.dcm` or `.jpg` holds them, `mimic-cxr-2.0.0-split.csv[.gz]` the
-official split. Reports are `files/p10/p10000032/s50414267.txt`, or `mimic_cxr_sectioned.csv[.gz]` (study,
-findings, impression), which MIMIC's own create_section_files.py makes. Source: the PhysioNet pages of
-both data sets and public code that reads them; not run on the real files.
+`mimic-cxr-2.0.0-metadata.csv[.gz]` (dicom_id, subject_id, study_id, ViewPosition) lists the images.
+The images are `files/p10/p10000032/s50414267/<dicom_id>.dcm` or `.jpg`.
+`mimic-cxr-2.0.0-split.csv[.gz]` is the official split. Reports are
+`files/p10/p10000032/s50414267.txt`, or rows of `mimic_cxr_sectioned.csv[.gz]` (study, findings,
+impression), which MIMIC's create_section_files.py writes. Source: the PhysioNet pages of both data
+sets, and public code that reads them. Not tested on the real files.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def read(source: Path) -> Iterator[Found]:
     """Yield the frontal images of the data set in a folder.
 
     Raises:
-        PermanentError: the table of metadata is missing or broken.
+        PermanentError: the metadata table is missing or damaged.
     """
     metadata = find_file(source, *_METADATA)
     splits = _column(source, _SPLIT, ("dicom_id", "split"), lambda row: (row["dicom_id"], row["split"]))
@@ -68,7 +69,7 @@ def _candidate(source: Path, row: Row, split: str, sectioned: dict[str, ReportSe
 def _column(
     source: Path, names: tuple[str, ...], required: tuple[str, ...], pair: Callable[[Row], tuple[str, Value]]
 ) -> dict[str, Value]:
-    """Return two columns of a table as a dictionary; nothing if the table is absent."""
+    """Return two columns of a table as a dictionary; empty if there is no such table."""
     present = [source / name for name in names if (source / name).is_file()]
     if not present:
         return {}
@@ -76,5 +77,5 @@ def _column(
 
 
 def recognises(source: Path) -> bool:
-    """Say whether *source* is a folder of MIMIC-CXR."""
+    """Return whether *source* is a folder of MIMIC-CXR."""
     return any((source / name).is_file() for name in _METADATA)

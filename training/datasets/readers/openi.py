@@ -1,11 +1,14 @@
-"""OpenI's Indiana University chest X-rays: the XML reports with PNG images, or R2Gen's annotation.json.
+"""Reader of OpenI (Indiana University chest X-rays): XML reports with PNG images, or R2Gen's JSON.
 
-XML: `ecgen-radiology/*.xml` with `AbstractText Label="FINDINGS"` and `"IMPRESSION"`, and `parentImage id`
-naming `<id>.png`. No view is stated per image: the first of a report is taken, by custom the frontal one,
-its view `unknown`; `indiana_projections.csv` (uid, filename, projection), where it is, tells better.
-R2Gen: lists of `id`, `report` (findings alone), `image_path`, by split; the first image is the frontal
-one. No patient is named in either: each report counts as a patient. Source: public code that reads them;
-not run on the real files.
+XML: `ecgen-radiology/*.xml` with `AbstractText Label="FINDINGS"` and `"IMPRESSION"`; `parentImage
+    id`
+names `<id>.png`. The reports state no views. If there is a table `indiana_projections.csv` (uid,
+filename, projection), it decides which image is frontal. Otherwise the first image of a report is
+used, by convention the frontal one, with the view `unknown`.
+R2Gen: `annotation.json` with lists of `id`, `report` (findings only) and `image_path` by split. The
+    first
+image is the frontal one. Neither names patients: each report counts as a patient. Source: public
+code that reads the files. Not tested on the real files.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ def read(source: Path) -> Iterator[Found]:
     """Yield one image for each report of a folder.
 
     Raises:
-        PermanentError: it has neither reports in XML nor an annotation.json.
+        PermanentError: the folder has neither XML reports nor an annotation.json.
     """
     if (source / _ANNOTATION).is_file():
         yield from _annotated(source)
@@ -47,7 +50,7 @@ def _reports(source: Path) -> list[Path]:
 
 
 def _frontal_files(source: Path) -> set[str]:
-    """Return the stems of the files that the table of projections calls frontal; none without a table."""
+    """Return the stems of the frontal files in the projections table; empty without a table."""
     table = source / _PROJECTIONS
     if not table.is_file():
         return set()
@@ -62,7 +65,7 @@ def _frontal_files(source: Path) -> set[str]:
 def _from_xml(source: Path, path: Path, frontal: set[str]) -> Found:
     key = path.stem
     try:
-        # The standard parser is enough: expat limits how far entities expand, and loads none from outside.
+        # The standard parser is safe: expat limits entity expansion and loads no external entities.
         root = ET.parse(path).getroot()  # noqa: S314
     except (ET.ParseError, OSError) as error:
         return RejectedRow(key, f"the report is not readable XML ({type(error).__name__})")
@@ -72,10 +75,10 @@ def _from_xml(source: Path, path: Path, frontal: set[str]) -> Found:
     images = [str(each.get("id")) for each in root.iter("parentImage")]
     if not images:
         return RejectedRow(key, "the report names no image")
-    # The table drops the CXR that the identifiers begin with.
+    # The table omits the prefix CXR of the identifiers.
     known = [image for image in images if image.removeprefix("CXR") in frontal or image in frontal]
     if frontal and not known:
-        return RejectedRow(key, "no image of the report is a frontal one")
+        return RejectedRow(key, "no image of the report is frontal")
     chosen = known[0] if known else images[0]
     try:
         image = existing_file(*_places(source, chosen))
@@ -104,7 +107,7 @@ def _annotated(source: Path) -> Iterator[Found]:
         splits = json.loads(path.read_text(encoding="utf-8"))
         rows = [(split, row) for split, rows in splits.items() for row in rows]
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise PermanentError(f"{path} cannot be read ({type(error).__name__}): is it whole?") from error
+        raise PermanentError(f"{path} cannot be read ({type(error).__name__}): is it complete?") from error
     for number, (split, row) in enumerate(rows, 1):
         try:
             key, images, report = str(row["id"]), list(row["image_path"]), str(row["report"])
@@ -118,5 +121,5 @@ def _annotated(source: Path) -> Iterator[Found]:
 
 
 def recognises(source: Path) -> bool:
-    """Say whether *source* is a folder of OpenI."""
+    """Return whether *source* is a folder of OpenI."""
     return source.is_dir() and ((source / _ANNOTATION).is_file() or bool(_reports(source)))

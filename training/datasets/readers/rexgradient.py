@@ -1,9 +1,9 @@
-"""ReXGradient-160K: a JSON object of studies for each split, and PNG images.
+"""Reader of ReXGradient-160K: a JSON object of studies for each split, and PNG images.
 
-`metadata/{train,valid,test}_metadata_view_position.json` maps a study's id to `Findings`, `Impression`,
-and the lists `ImagePath` (`../deid_png/<patient>/<accession>/studies/...png`) and `ImageViewPosition`.
-The patient is the first folder below `deid_png`. Source: public code that reads the files; not run on the
-real ones.
+`metadata/{train,valid,test}_metadata_view_position.json` maps study identifiers to `Findings`,
+`Impression`, and the lists `ImagePath` (`../deid_png/<patient>/<accession>/studies/...png`) and
+`ImageViewPosition`. The patient is the first folder in `deid_png`. Source: public code that reads
+the files. Not tested on the real files.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def read(source: Path) -> Iterator[Found]:
     """Yield the frontal images of every split in a folder.
 
     Raises:
-        PermanentError: the metadata is missing or broken.
+        PermanentError: the metadata is missing or damaged.
     """
     files = _metadata(source)
     if not files:
@@ -35,7 +35,9 @@ def read(source: Path) -> Iterator[Found]:
         try:
             studies = json.loads(path.read_text(encoding="utf-8")).items()
         except (OSError, ValueError, AttributeError) as error:
-            raise PermanentError(f"{path} cannot be read ({type(error).__name__}): is it whole?") from error
+            raise PermanentError(
+                f"{path} cannot be read ({type(error).__name__}): is it complete?"
+            ) from error
         for study, row in studies:
             yield from _images(source, path.name.partition("_")[0], study, row)
 
@@ -67,5 +69,5 @@ def _metadata(source: Path) -> list[Path]:
 
 
 def recognises(source: Path) -> bool:
-    """Say whether *source* is a folder of ReXGradient."""
+    """Return whether *source* is a folder of ReXGradient."""
     return source.is_dir() and bool(_metadata(source))

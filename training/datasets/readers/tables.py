@@ -1,4 +1,4 @@
-"""Tables as files: CSV, plain or gzipped, and JSON Lines, row by row."""
+"""Reading of tables row by row: CSV, plain or gzipped, and JSON Lines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ csv.field_size_limit(sys.maxsize)  # a report may be longer than the module's 12
 
 
 def read_table(path: Path, required: Sequence[str] = ()) -> Iterator[tuple[int, Row | str]]:
-    """Yield each row with its number, the first row of data being 1; a broken row is the reason as a text.
+    """Yield each row with its number, starting at 1; for a malformed row, yield the reason as text.
 
     Raises:
         PermanentError: the file cannot be read, or lacks a required column.
@@ -28,15 +28,15 @@ def read_table(path: Path, required: Sequence[str] = ()) -> Iterator[tuple[int, 
             yield from (_json_lines if path.name.endswith(".jsonl") else _csv)(path, stream, required)
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise PermanentError(
-            f"the table {path} cannot be read ({type(error).__name__}): is it whole?"
+            f"the table {path} cannot be read ({type(error).__name__}): is it complete?"
         ) from error
 
 
 def find_file(folder: Path, *names: str) -> Path:
-    """Return the first of several files that is in a folder.
+    """Return the first of several files that exists in a folder.
 
     Raises:
-        PermanentError: none is.
+        PermanentError: none of them exists.
     """
     for name in names:
         if (folder / name).is_file():
@@ -45,10 +45,11 @@ def find_file(folder: Path, *names: str) -> Path:
 
 
 def existing_file(*places: Path) -> Path:
-    """Return the first of several places that is a file.
+    """Return the first of several paths that is a file.
 
     Raises:
-        PermanentError: none is; the message names none of them, since a path can name a patient.
+        PermanentError: none is a file. The message contains no path, because a path can name a
+            patient.
     """
     for place in places:
         if place.is_file():

@@ -1,1 +1,1 @@
-"""What drafts are measured by: each module a family of metrics, of drafts and references as text."""
+"""Metrics of drafts against references, both as text; one family of metrics per module."""

@@ -1,4 +1,4 @@
-"""How far a figure would move with other studies of the same kind: the percentile bootstrap (Efron 1979).
+"""Confidence intervals by the percentile bootstrap over studies (Efron 1979).
 
 Shapes: R resamples, N studies.
 """
@@ -17,26 +17,26 @@ _TAIL = 2.5
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A figure and its 95 % confidence interval; all three are NaN where the figure is not defined."""
+    """A value and its 95 % confidence interval; all three are NaN if the value is undefined."""
 
     point: float
     low: float
     high: float
 
     def as_dict(self) -> dict[str, float | None]:
-        """Return the three numbers, None in place of NaN, which JSON does not know."""
+        """Return the three numbers, with None instead of NaN, which JSON does not have."""
         bounds = {"point": self.point, "low": self.low, "high": self.high}
         return {name: None if math.isnan(value) else value for name, value in bounds.items()}
 
 
 def resamples(studies: int, seed: int) -> NDArray[np.int64]:
-    """Return how often each study is drawn, (R, N): every row draws N studies with replacement."""
+    """Return the count of each study in each resample (R, N): N draws with replacement per row."""
     shares = np.full(studies, 1 / studies)
     return np.random.default_rng(seed).multinomial(studies, shares, size=RESAMPLES)
 
 
 def interval(point: float, drawn_R: NDArray[np.float64]) -> Interval:
-    """Return a figure with the middle 95 % of its resampled values; those without a value do not count."""
+    """Return a value with the central 95 % of its resampled values, of which NaN are ignored."""
     defined = drawn_R[~np.isnan(drawn_R)]
     if math.isnan(point) or not len(defined):
         return Interval(math.nan, math.nan, math.nan)

@@ -1,9 +1,12 @@
-"""CheXbert F1 (Smit et al., EMNLP 2020) and SembScore (Yu et al., Patterns 2023), from one local checkpoint.
+"""CheXbert F1 (Smit et al., EMNLP 2020) and SembScore (Yu et al., Patterns 2023).
 
-CheXbert reads 14 observations in a report; its F1 compares what it reads in draft and reference, what it
-holds possible counting as present. SembScore is the cosine of its embeddings of the two. The folder holds
-`chexbert.pth` as published (or the same tensors as model.safetensors), and beside it config.json and the
-tokeniser of bert-base-uncased. Proven on random weights in that layout, not yet against the published ones.
+CheXbert labels 14 observations in a report. Its F1 compares the labels of draft and reference;
+uncertain counts as present. SembScore is the cosine similarity of CheXbert's embeddings of draft
+and reference.
+
+The folder must contain `chexbert.pth` as published (or the same tensors as model.safetensors), and
+config.json and the tokeniser of bert-base-uncased. Tested with random weights in that layout, not
+yet with the published weights.
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ _Flags = NDArray[np.bool_]
 
 
 class CheXbert(nn.Module):
-    """The labeller: BERT, and a linear head for each observation on its first token."""
+    """CheXbert labeller: BERT with a linear head on its first token for each observation."""
 
     def __init__(self, config: BertConfig, tokenizer: Any) -> None:
         super().__init__()
@@ -53,7 +56,7 @@ class CheXbert(nn.Module):
         """Load the labeller from a folder.
 
         Raises:
-            CheckpointError: a file or tensor is missing, or of another kind.
+            CheckpointError: a file or tensor is missing or does not fit.
         """
         require(folder, _NAME, (SAFE, _PICKLED), ("config.json",), ("vocab.txt", "tokenizer.json"))
         config = from_transformers(BertConfig.from_pretrained, folder, _NAME)
@@ -61,18 +64,18 @@ class CheXbert(nn.Module):
         labeller = cls(config, tokenizer)
         state = read_state(folder, _NAME, _PICKLED)
         named = {name.removeprefix("module."): tensor for name, tensor in state.items()}
-        named.pop("bert.embeddings.position_ids", None)  # kept by older versions of transformers
+        named.pop("bert.embeddings.position_ids", None)  # stored by older versions of transformers
         try:
             labeller.load_state_dict(named)
         except RuntimeError as error:
             raise CheckpointError(
-                f"{_NAME}: {folder} holds other tensors than CheXbert's: {error}"
+                f"{_NAME}: the tensors in {folder} are not those of CheXbert: {error}"
             ) from error
         return labeller.train(mode=False)
 
     @torch.inference_mode()
     def read(self, texts: Sequence[str]) -> tuple[_Flags, Tensor]:
-        """Return which observations are present in each text (N, 14), and its embedding (N, width)."""
+        """Return the observations present in each text (N, 14) and its embedding (N, width)."""
         present, embeddings = [], []
         for at in range(0, len(texts), _BATCH):
             batch = [" ".join(text.split()) for text in texts[at : at + _BATCH]]
@@ -86,7 +89,7 @@ class CheXbert(nn.Module):
         return np.concatenate(present), torch.cat(embeddings)
 
     def __call__(self, drafts: Sequence[str], references: Sequence[str]) -> dict[str, float]:
-        """Return F1 over 14 and over 5 observations, micro and macro, and SembScore, the mean cosine."""
+        """Return F1 over 14 and 5 observations, micro and macro, and SembScore (mean cosine)."""
         drafted, draft_embeddings = self.read(drafts)
         present, reference_embeddings = self.read(references)
         five = [OBSERVATIONS.index(name) for name in FIVE]
@@ -99,7 +102,7 @@ class CheXbert(nn.Module):
 
 
 def _f1(drafted_NC: _Flags, present_NC: _Flags) -> tuple[float, float]:
-    """Return micro and macro F1; as published, an observation that nobody names counts as 0 in macro."""
+    """Return micro and macro F1; as published, an observation without any positive counts as 0."""
     right_C = (drafted_NC & present_NC).sum(0)
     stated_C = drafted_NC.sum(0) + present_NC.sum(0)
     micro = 2 * right_C.sum() / max(1, stated_C.sum())

@@ -1,7 +1,7 @@
-"""CIDEr-D (Vedantam, Zitnick and Parikh, CVPR 2015): shared n-grams, the rarer the better.
+"""CIDEr-D (Vedantam, Zitnick and Parikh, CVPR 2015): shared n-grams, weighted by their rarity.
 
-Written here because the package that others take it from carries Java archives under the GPL. The numbers are
-that package's, but words are those of `echo_node.report_text.words` in place of Stanford's tokeniser.
+Implemented here because the usual package includes Java archives under the GPL. The results equal
+those of that package, except that `echo_node.report_text.words` replaces Stanford's tokeniser.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NGrams: TypeAlias = Counter[tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class _Vector:
-    """A text as tf-idf weights, one mapping and one norm for each length of n-gram."""
+    """A text as tf-idf weights, with one mapping and one norm for each n-gram length."""
 
     weights: tuple[dict[tuple[str, ...], float], ...]
     norms: tuple[float, ...]
@@ -33,8 +33,8 @@ class _Vector:
 def cider(drafts: Sequence[str], references: Sequence[str]) -> float:
     """Return the mean CIDEr-D of drafts, 0 to 10, each against its one reference.
 
-    How rare an n-gram is, is counted over the references: on a single study every n-gram is in all of them
-    and the score is 0.
+    The rarity of an n-gram is counted over the references. With a single study, every n-gram is in
+    all references, so the score is 0.
     """
     draft_counts = [_counts(draft) for draft in drafts]
     reference_counts = [_counts(reference) for reference in references]

@@ -1,6 +1,6 @@
-"""Which findings do drafts get right? Precision, recall and F1 by class, each with a confidence interval.
+"""Precision, recall and F1 of findings by class, each with a confidence interval.
 
-What is held to be possible counts as present, as in CheXbert's F1 for generated reports.
+Uncertain findings count as present, as in CheXbert's F1 for generated reports.
 
 Shapes: N studies, C classes, R resamples.
 """
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from training.evaluation.metrics.bootstrap import Interval, interval, resamples
 
 Labels: TypeAlias = Mapping[str, Literal["positive", "negative", "uncertain"] | None]
-"""What a report says of each class; None where it says nothing."""
+"""Status of each class in a report; None if the report does not mention it."""
 
 _PRESENT = ("positive", "uncertain")
 _Floats = NDArray[np.float64]
@@ -25,15 +25,17 @@ _Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """One class, or all of them together.
+    """Scores of one class, or of all classes together.
 
     Attributes:
-        name: of the class; `micro` and `macro` are of all.
-        support: references in which it is present.
-        drafted: drafts in which it is present.
-        precision: the share of drafted ones that the reference has; 0 if a present class is never drafted.
-        recall: the share of the references' ones that the draft has; 0 if an absent class is drafted.
-        f1: the harmonic mean of the two. A class that is in no draft and no reference has no figures.
+        name: name of the class; `micro` and `macro` are over all classes.
+        support: number of references in which the class is present.
+        drafted: number of drafts in which the class is present.
+        precision: share of the drafted findings that are in the reference; 0 if a class that
+            references contain is never drafted.
+        recall: share of the findings of references that are drafted; 0 if a class is drafted that
+            no reference contains.
+        f1: harmonic mean of the two. A class that is in no draft and in no reference has no scores.
     """
 
     name: str
@@ -44,7 +46,7 @@ class ClassScore:
     f1: Interval
 
     def as_dict(self) -> dict[str, object]:
-        """Return the figures for JSON."""
+        """Return the scores for JSON."""
         figures = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
         return {"support": self.support, "drafted": self.drafted} | {
             name: figure.as_dict() for name, figure in figures.items()
@@ -53,7 +55,7 @@ class ClassScore:
 
 @dataclass(frozen=True, slots=True)
 class FindingScores:
-    """The classes in their own order; `micro` pools all decisions, `macro` is the mean over classes."""
+    """Scores of each class, over all decisions together (`micro`), and averaged (`macro`)."""
 
     classes: tuple[ClassScore, ...]
     micro: ClassScore
@@ -65,7 +67,7 @@ class FindingScores:
         return (*self.classes, self.micro, self.macro)
 
     def as_dict(self) -> dict[str, object]:
-        """Return the figures of every class, of `micro` and of `macro`, by name."""
+        """Return the scores of every class, of `micro` and of `macro`, by name."""
         return {score.name: score.as_dict() for score in self.all}
 
 
@@ -73,7 +75,7 @@ def finding_scores(drafts: Sequence[Labels], references: Sequence[Labels], seed:
     """Score the findings of drafts against those of the references of the same studies.
 
     Raises:
-        ValueError: there are no studies, or not as many drafts as references.
+        ValueError: there are no studies, or the numbers of drafts and references differ.
     """
     if not drafts or len(drafts) != len(references):
         raise ValueError(f"{len(drafts)} drafts cannot be scored against {len(references)} references")
@@ -81,9 +83,7 @@ def finding_scores(drafts: Sequence[Labels], references: Sequence[Labels], seed:
     drafted_NC, present_NC = _present(drafts, names), _present(references, names)
     right_NC = drafted_NC & present_NC
     once_1N = np.ones((1, len(drafts)), dtype=np.int64)
-    weights_RN = np.concatenate(
-        [once_1N, resamples(len(drafts), seed)]
-    )  # the first row: the data as they are
+    weights_RN = np.concatenate([once_1N, resamples(len(drafts), seed)])  # first row: the data
     right_RC, drafted_RC, present_RC = (
         weights_RN.astype(np.float64) @ flags_NC.astype(np.float64)
         for flags_NC in (right_NC, drafted_NC, present_NC)
@@ -106,7 +106,7 @@ def _present(labels: Sequence[Labels], names: Sequence[str]) -> NDArray[np.bool_
 
 
 def _ratios(right: _Floats, drafted: _Floats, present: _Floats) -> tuple[_Floats, _Floats, _Floats]:
-    """Return precision, recall and F1 of counts; NaN where nothing is drafted and nothing is present."""
+    """Return precision, recall and F1 of counts; NaN if nothing is drafted or present."""
     nothing = drafted + present == 0
     ratios = (
         right / np.maximum(drafted, 1),
@@ -118,7 +118,7 @@ def _ratios(right: _Floats, drafted: _Floats, present: _Floats) -> tuple[_Floats
 
 
 def _mean(figure_RC: _Floats) -> _Floats:
-    """Return the mean over the classes that have a figure, (R,)."""
+    """Return the mean over the classes that have a score (R,)."""
     defined_RC = ~np.isnan(figure_RC)
     count_R = defined_RC.sum(1)
     total_R = np.where(defined_RC, figure_RC, 0.0).sum(1)

@@ -1,7 +1,8 @@
-"""METEOR 1.5 (Denkowski and Lavie, WMT 2014), by its authors' Java program.
+"""METEOR 1.5 (Denkowski and Lavie, WMT 2014), computed by the Java program of its authors.
 
-The program comes with the Python package `pycocoevalcap`. It is under the LGPL, and the same package carries
-a tokeniser under the GPL that is not used here; so it is an extra of its own, and runs as another process.
+The program is part of the Python package `pycocoevalcap`. It is under the LGPL, and the same
+package contains a tokeniser under the GPL that is not used here. Therefore METEOR is a separate
+extra, and runs in a separate process.
 """
 
 from __future__ import annotations
@@ -20,23 +21,23 @@ _JAR = Path("meteor") / "meteor-1.5.jar"
 
 
 def why_not() -> str:
-    """Return what is missing to compute METEOR, and how to get it; empty if nothing is."""
+    """Return the reason why METEOR cannot run, with a remedy; empty if it can."""
     if shutil.which("java") is None:
-        return "METEOR is left out: there is no Java (Debian: apt install default-jre-headless)"
+        return "METEOR is left out: Java is missing (Debian: apt install default-jre-headless)"
     if _folder() is None:
         return "METEOR is left out: pip install 'echo-node[meteor]'"
     return ""
 
 
 def meteor(drafts: Sequence[str], references: Sequence[str]) -> float:
-    """Return METEOR over a set of drafts, 0 to 1, each against its one reference."""
+    """Return METEOR of a set of drafts, 0 to 1, each against its one reference."""
     with _program() as (ask, answer):
         statistics = []
         for draft, reference in zip(drafts, references, strict=True):
             ask(f"SCORE ||| {' '.join(words(reference))} ||| {' '.join(words(draft))}")
             statistics.append(answer())
         ask(" ||| ".join(["EVAL", *statistics]))
-        for _ in statistics:  # of each draft
+        for _ in statistics:  # scores of the single drafts
             answer()
         return float(answer())
 
@@ -51,7 +52,7 @@ def _folder() -> Path | None:
 
 @contextmanager
 def _program() -> Iterator[tuple[Callable[[str], None], Callable[[], str]]]:
-    """Start the program; yield a function that sends a line and one that reads a line."""
+    """Start the program. Yield a function that sends a line and one that reads a line."""
     folder = _folder()
     if folder is None:
         raise ConfigError(why_not())
@@ -76,7 +77,7 @@ def _program() -> Iterator[tuple[Callable[[str], None], Callable[[], str]]]:
         def answer() -> str:
             line = source.readline().strip()
             if not line:
-                raise PermanentError("the Java program of METEOR gave no answer: is it Java 8 or newer?")
+                raise PermanentError("the Java program of METEOR gave no answer: it needs Java 8 or newer")
             return line
 
         try:

@@ -1,8 +1,8 @@
-"""Overlap of words with the reference: BLEU, ROUGE-L and CIDEr.
+"""Word overlap with the reference: BLEU, ROUGE-L and CIDEr.
 
-They tell whether a draft is worded like its reference, hardly whether it is true: a "no" more or less is one
-word of eighty. BLEU is sacrebleu's (lower case, its tokeniser 13a, no smoothing), ROUGE-L that of
-`rouge-score` with stemming, averaged over studies.
+They show whether a draft is worded like its reference, but hardly whether it is true: a missing
+"no" is one word of eighty. BLEU is that of sacrebleu (lower case, tokeniser 13a, no smoothing).
+ROUGE-L is that of `rouge-score` with stemming, averaged over studies.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ def overlap(
     """Score drafts, each against its one reference.
 
     Args:
-        drafts: texts.
-        references: texts of the same studies.
-        note: told what is left out, and what to install for it.
+        drafts: texts of the drafts.
+        references: texts of the references of the same studies.
+        note: called with each metric that is left out, and what to install for it.
 
     Returns:
-        `bleu_1` to `bleu_4` and `rouge_l` (0 to 1) and `cider` (0 to 10), as far as what they need is
-        installed.
+        `bleu_1` to `bleu_4` and `rouge_l` (0 to 1) if their packages are installed, and `cider` (0
+        to 10).
     """
     figures: dict[str, float] = {}
     if find_spec("sacrebleu"):
@@ -45,7 +45,7 @@ def overlap(
 
 
 def _bleu(drafts: Sequence[str], references: Sequence[str]) -> dict[str, float]:
-    """Return BLEU of the whole set up to each order, from one count of n-grams."""
+    """Return the corpus BLEU up to each order, from one count of n-grams."""
     from sacrebleu import BLEU
 
     bleu = BLEU(lowercase=True, force=True, smooth_method="none", max_ngram_order=max(_ORDERS))
@@ -72,7 +72,7 @@ def _rouge_l(drafts: Sequence[str], references: Sequence[str]) -> float:
 
 
 class _StemmedWords:
-    """`rouge-score`'s own tokeniser with stemming, which remembers the words that it has seen."""
+    """Tokeniser of `rouge-score` with stemming, with a cache of words."""
 
     def __init__(self) -> None:
         from rouge_score.tokenizers import DefaultTokenizer

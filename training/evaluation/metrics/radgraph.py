@@ -1,11 +1,14 @@
-"""RadGraph F1 (Jain et al., NeurIPS 2021; Delbrouck et al., EMNLP Findings 2022): entities that relate.
+"""RadGraph F1 (Jain et al., NeurIPS 2021; Delbrouck et al., EMNLP Findings 2022).
 
-The reader of entities and relations is DyGIE++ (Wadden et al., EMNLP 2019): every short span of words is
-scored for each kind of entity, and the best spans in pairs for each relation. The folder, named `radgraph` or
-`radgraph-xl`, is what the published archive unpacks to: config.json, vocabulary/ and weights.th (or the same
-tensors as model.safetensors); and beside them encoder/, the configuration and tokeniser of the BERT that
-config.json names. Entities, relations and scores were held against the authors' package (radgraph 0.1.18,
-MIT), which does not run on this version of transformers, on random weights; not against the published ones.
+The metric compares the entities and relations of draft and reference. DyGIE++ (Wadden et al., EMNLP
+2019) extracts them: it scores every short span of words for each kind of entity, and pairs of the
+best spans for each relation.
+
+The folder, named `radgraph` or `radgraph-xl`, must contain the content of the published archive
+(config.json, vocabulary/ and weights.th, or the same tensors as model.safetensors) and encoder/,
+the configuration and tokeniser of the BERT that config.json names. Entities, relations and scores
+were compared with the package of the authors (radgraph 0.1.18, MIT, which does not run on this
+version of transformers) on random weights. They were not compared on the published weights.
 
 Shapes: W words, P word pieces, S spans, K spans that are kept, D width.
 """
@@ -29,7 +32,7 @@ from echo_node.errors import CheckpointError
 from training.evaluation.metrics.weights import SAFE, from_transformers, read_state, require
 
 Words: TypeAlias = tuple[int, int]
-"""A span: its first and its last word."""
+"""A span of words: index of its first and of its last word."""
 
 _NAME = "radgraph"
 _PICKLED = "weights.th"
@@ -42,7 +45,12 @@ _APART = ((").", ") ."), ("%.", "% ."), (".'", ". '"), ("%,", "% ,"), ("%)", "% 
 
 @dataclass(frozen=True, slots=True)
 class ReportGraph:
-    """What a report says: `entities` as (words, label), `relations` as (subject, name, object) by place."""
+    """Entities and relations of a report.
+
+    Attributes:
+        entities: entities as (words, label).
+        relations: relations as (subject, name, object), with indices into *entities*.
+    """
 
     entities: tuple[tuple[str, str], ...]
     relations: tuple[tuple[int, str, int], ...]
@@ -50,7 +58,7 @@ class ReportGraph:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """What config.json and vocabulary/ say."""
+    """Content of config.json and vocabulary/."""
 
     kinds: tuple[str, ...]
     relations: tuple[str, ...]
@@ -60,7 +68,7 @@ class _Layout:
 
 
 class RadGraph:
-    """The reader of entities and relations."""
+    """Extractor of entities and relations."""
 
     def __init__(
         self, name: str, layout: _Layout, state: Mapping[str, Tensor], encoder: Any, tokenizer: Any
@@ -70,10 +78,10 @@ class RadGraph:
 
     @classmethod
     def load(cls, folder: Path) -> RadGraph:
-        """Load the reader from a folder.
+        """Load the extractor from a folder.
 
         Raises:
-            CheckpointError: a file or tensor is missing, or of another kind.
+            CheckpointError: a file or tensor is missing or does not fit.
         """
         require(folder, _NAME, (SAFE, _PICKLED), ("config.json",), ("vocabulary",), (_ENCODER,))
         name, layout = folder.name, _read_layout(folder)
@@ -93,7 +101,7 @@ class RadGraph:
         return cls(name, layout, state, encoder.eval(), tokenizer)
 
     def __call__(self, drafts: Sequence[str], references: Sequence[str]) -> dict[str, float]:
-        """Return the mean F1 of entities alone, of entities with whether they relate, and of relations."""
+        """Return the mean F1: entities, entities with whether they relate, and relations."""
         totals = dict.fromkeys((f"{_NAME}_simple", f"{_NAME}_partial", f"{_NAME}_complete"), 0.0)
         for draft, reference in zip(drafts, references, strict=True):
             scores = graph_f1(self.read(draft), self.read(reference))
@@ -123,7 +131,7 @@ class RadGraph:
         return ReportGraph(tuple(named), tuple(relations))
 
     def _embed(self, said: Sequence[str]) -> Tensor:
-        """Return each word as the mean of its pieces, (W, D); a long report is read in parts."""
+        """Return each word as the mean of its pieces (W, D); long reports are encoded in parts."""
         pieces = [self._tokenizer(word, add_special_tokens=False)["input_ids"] for word in said]
         flat = [piece for of_word in pieces for piece in of_word]
         first, last = self._tokenizer.cls_token_id, self._tokenizer.sep_token_id
@@ -143,7 +151,7 @@ class RadGraph:
         )
 
     def _embed_spans(self, word_WD: Tensor, spans: Sequence[Words]) -> Tensor:
-        """Return first word, last word and width of each span, side by side."""
+        """Return the concatenated embeddings of first word, last word and width of each span."""
         first_S, last_S = torch.tensor(spans).unbind(1)
         width = self._state["_endpoint_span_extractor._span_width_embedding.weight"][last_S - first_S]
         return torch.cat([word_WD[first_S], word_WD[last_S], width], 1)
@@ -151,7 +159,7 @@ class RadGraph:
     def _entities(self, span_SD: Tensor, spans: Sequence[Words]) -> list[tuple[Words, str]]:
         prefix = f"_ner._ner_scorers.{self._name}__ner_labels."
         scores = self._linear(self._feed(span_SD, f"{prefix}0._module."), f"{prefix}1._module")
-        best = _with_nothing(scores).argmax(-1).tolist()
+        best = _with_null_class(scores).argmax(-1).tolist()
         return [(span, self._layout.kinds[kind - 1]) for span, kind in zip(spans, best, strict=True) if kind]
 
     def _relations(
@@ -168,7 +176,7 @@ class RadGraph:
         pair = torch.cat([subject_KKD, target_KKD, subject_KKD * target_KKD], -1)
         hidden = self._feed(pair, f"_relation._relation_feedforwards.{namespace}.")
         scores = self._linear(hidden, f"_relation._relation_scorers.{namespace}")
-        best_KK = _with_nothing(scores + (mention_K[:, None] + mention_K[None])[..., None]).argmax(-1)
+        best_KK = _with_null_class(scores + (mention_K[:, None] + mention_K[None])[..., None]).argmax(-1)
         kept = [spans[place] for place in kept_K.tolist()]
         return [
             (kept[subject], self._layout.relations[int(best_KK[subject, target]) - 1], kept[target])
@@ -176,7 +184,7 @@ class RadGraph:
         ]
 
     def _feed(self, values: Tensor, prefix: str) -> Tensor:
-        """Run a feed-forward network, every layer of it with a ReLU."""
+        """Run a feed-forward network with a ReLU after every layer."""
         layer = 0
         while f"{prefix}_linear_layers.{layer}.weight" in self._state:
             values = self._linear(values, f"{prefix}_linear_layers.{layer}").relu()
@@ -188,7 +196,7 @@ class RadGraph:
 
 
 def graph_f1(drafted: ReportGraph, stated: ReportGraph) -> tuple[float, float, float]:
-    """Return the published F1 of one draft: simple, partial and complete; 0 where either has no entity."""
+    """Return the published F1 of one draft: simple, partial and complete; 0 without entities."""
     if not drafted.entities or not stated.entities:
         return 0.0, 0.0, 0.0
     levels: tuple[Callable[[ReportGraph], set[Any]], ...] = (_simple, _partial, _complete)
@@ -223,8 +231,8 @@ def _f1(drafted: set[Any], stated: set[Any]) -> float:
     return 2 * len(drafted & stated) / (len(drafted) + len(stated))
 
 
-def _with_nothing(scores: Tensor) -> Tensor:
-    """Put the score 0 of `nothing` before the others."""
+def _with_null_class(scores: Tensor) -> Tensor:
+    """Prepend the score of the null class, 0."""
     return torch.cat([scores.new_zeros(*scores.shape[:-1], 1), scores], -1)
 
 

@@ -1,14 +1,17 @@
-"""RaTEScore (Zhao et al., EMNLP 2024): entities of draft and reference, matched by meaning and by type.
+"""RaTEScore (Zhao et al., EMNLP 2024): entities, matched by meaning and type.
 
-Each entity of one text is held against the most similar one of the other; how much a pair weighs depends on
-the types of the two, and an affirmed finding matched by a denied one is discounted. The score is the harmonic
-mean of both directions. `ratescore` is the published one (affinities for long reports);
-`ratescore_positive_only` gives the entities of the two negative types, NON-DISEASE and NON-ABNORMALITY, no
-weight, so that rows of "no ..." do not lift it.
+Each entity of one text is compared with the most similar entity of the other text. The weight of a
+pair depends on the types of both, and a pair of an affirmed and a denied finding is discounted. The
+score is the harmonic mean of both directions. `ratescore` is the published score (affinities for
+long reports). `ratescore_positive_only` ignores the entities of the two negative types, NON-DISEASE
+and NON-ABNORMALITY, so that lists of "no ..." do not raise it.
 
-The folder holds the two published models, each under its own name: `RaTE-NER-Deberta` and `BioLORD-2023-C`.
-The rules were held against the authors' package (RaTEScore 0.6.0, MIT) on random weights. Not verified: the
-published weights, and sentences, which the package splits by medspaCy and which are split by rule here.
+The folder must contain the two published models under their names: `RaTE-NER-Deberta` and
+`BioLORD-2023-C`. The rules were compared with the package of the authors (RaTEScore 0.6.0, MIT) on
+random weights. Not
+verified: the published weights, and sentence splitting, which the package does by medspaCy and this
+    module
+by rules.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ _RECOGNISER, _ENCODER = "RaTE-NER-Deberta", "BioLORD-2023-C"
 _TYPES = ("ABNORMALITY", "ANATOMY", "DISEASE", "NON-ABNORMALITY", "NON-DISEASE")
 _NEGATIVE = ("NON-ABNORMALITY", "NON-DISEASE")
 _DISCOUNT = 0.8716553966489615
-_AFFINITY = (  # of an entity (row) with its match (column), in the order of _TYPES; RaTEScore 0.6.0, "long"
+_AFFINITY = (  # of an entity (row) and its match (column), ordered as _TYPES; RaTEScore 0.6.0, "long"
     (0.4276119164393705, 0.6240929990607657, 0.0034478181112993847, 0.5431049700217344, 0.27005425386213877),
     (0.7487824274337533, 0.2856134859160784, 0.4592143222158069, 0.02097055139911715, 0.00013736314126696204),
     (0.8396510075734789, 0.9950209388542061, 0.8460555030578727, 0.9820689020512646, 0.3789136708096537),
@@ -38,7 +41,7 @@ _AFFINITY = (  # of an entity (row) with its match (column), in the order of _TY
     (0.7759420231214385, 0.1839139293714062, 0.10073046076318157, 0.03860183811876373, 0.34065681486566446),
 )
 _NOTHING_FOUND = 0.5
-"""The published score of a pair in which one text has no entity."""
+"""Published score of a pair in which one text has no entities."""
 
 _BATCH = 32
 _LONGEST = 512
@@ -47,17 +50,17 @@ _LONGEST_ENTITY = 30
 
 @dataclass(frozen=True, slots=True)
 class Entities:
-    """The entities of a text: their types, and their embeddings of length 1, (E, width)."""
+    """Entities of a text: their types, and their normalised embeddings (E, width)."""
 
     types: tuple[str, ...]
     embeddings: Tensor
 
 
 class RaTEScore:
-    """The recogniser of entities and the encoder of their meaning."""
+    """RaTEScore metric: a recogniser of entities and an encoder of their meaning."""
 
     def __init__(self, recogniser: Any, encoder: Any) -> None:
-        """Take a pair of model and tokeniser for each."""
+        """Take a pair (model, tokeniser) for each."""
         self._recogniser, self._recogniser_tokenizer = recogniser
         self._encoder, self._encoder_tokenizer = encoder
 
@@ -66,7 +69,7 @@ class RaTEScore:
         """Load both models from a folder.
 
         Raises:
-            CheckpointError: a model is missing, or of another kind.
+            CheckpointError: a model is missing or does not fit.
         """
         require(folder, _NAME, (_RECOGNISER,), (_ENCODER,))
         return cls(
@@ -123,12 +126,13 @@ class RaTEScore:
 
 
 def spans(tags: Sequence[str], behind: str) -> list[tuple[int, int, str]]:
-    """Return [start, end) and type of each entity in BIO tags; an I without a B begins none.
+    """Return [start, end) and type of each entity in BIO tags; an I without a B starts no entity.
 
     Args:
-        tags: of the tokens of a sentence.
-        behind: the tag of the separator behind them. The published rule loses an entity that goes on into the
-            separator, if it has another tag but O right before it; scores are only comparable with that.
+        tags: tags of the tokens of a sentence.
+        behind: tag of the separator after the tokens. The published rule drops an entity that
+            continues into the separator if the tag right before the entity is not O. Comparable
+            scores need the same rule.
     """
     found = []
     for start, tag in enumerate(tags):
@@ -136,8 +140,8 @@ def spans(tags: Sequence[str], behind: str) -> list[tuple[int, int, str]]:
             end = start + 1
             while end < len(tags) and tags[end].startswith("I-"):
                 end += 1
-            goes_on = end == len(tags) and behind.startswith("I-")
-            if not (goes_on and start > 0 and tags[start - 1] != "O"):
+            continues = end == len(tags) and behind.startswith("I-")
+            if not (continues and start > 0 and tags[start - 1] != "O"):
                 found.append((start, end, tag.removeprefix("B-")))
     return found
 
@@ -152,7 +156,7 @@ def pair_score(drafted: Entities, stated: Entities, *, positive_only: bool) -> f
 
 
 def _matched(entities: Entities, others: Entities, *, positive_only: bool) -> float:
-    """Return the weighted mean similarity of entities with the most similar other ones."""
+    """Return the weighted mean similarity of entities to their most similar counterparts."""
     similarity, place = (entities.embeddings @ others.embeddings.T).max(1)
     total = weights = 0.0
     for kind, value, at in zip(entities.types, similarity.tolist(), place.tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""Metrics that must be asked for, by name: those that need weights from a local folder, and slow METEOR."""
+"""Optional metrics: those that need weights from a local folder, and METEOR, which is slow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training.evaluation.metrics.radgraph import RadGraph
 from training.evaluation.metrics.ratescore import RaTEScore
 
 Scorer: TypeAlias = Callable[[Sequence[str], Sequence[str]], dict[str, float]]
-"""From drafts and references to figures by name."""
+"""Function from drafts and references to scores by name."""
 
 _FROM_FOLDER: Mapping[str, Callable[[Path], Scorer]] = MappingProxyType(
     {"ratescore": RaTEScore.load, "chexbert": CheXbert.load, "radgraph": RadGraph.load}
@@ -23,14 +23,15 @@ NAMES = (*_FROM_FOLDER, "meteor")
 
 
 def load_scorers(choices: Sequence[str]) -> tuple[Scorer, ...]:
-    """Load what `--scorer` names.
+    """Load the metrics of `--scorer`.
 
     Args:
-        choices: `NAME=FOLDER` each, or `meteor`.
+        choices: `NAME=FOLDER` or `meteor`, each.
 
     Raises:
-        ConfigError: a name is not known, needs a folder, or what it runs is not installed.
-        CheckpointError: a folder lacks a file or holds another kind of model.
+        ConfigError: a name is unknown or needs a folder, or the program of a metric is not
+            installed.
+        CheckpointError: a folder lacks a file or contains another kind of model.
     """
     return tuple(_load(choice) for choice in choices)
 
@@ -42,7 +43,7 @@ def _load(choice: str) -> Scorer:
             raise ConfigError(missing)
         return lambda drafts, references: {"meteor": meteor(drafts, references)}
     if name not in _FROM_FOLDER:
-        raise ConfigError(f"--scorer '{choice}': there is no metric '{name}'; there are {', '.join(NAMES)}")
+        raise ConfigError(f"--scorer '{choice}': there is no metric '{name}'; known: {', '.join(NAMES)}")
     if not folder:
         raise ConfigError(f"--scorer {name} needs the folder of its weights: --scorer {name}=DIR")
     return _FROM_FOLDER[name](Path(folder).expanduser())

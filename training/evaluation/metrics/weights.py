@@ -1,4 +1,4 @@
-"""Weights of other people's metrics from a local folder: safetensors, or a pickle of nothing but tensors."""
+"""Loading of published weights from a local folder: safetensors, or a pickle with tensors only."""
 
 from __future__ import annotations
 
@@ -19,10 +19,15 @@ _Loaded = TypeVar("_Loaded")
 
 
 def require(folder: Path, metric: str, *alternatives: Sequence[str]) -> None:
-    """See that a folder holds one of the files of each group.
+    """Check that a folder contains one of the files of each group.
+
+    Args:
+        folder: folder of the weights.
+        metric: name of the metric, for the message.
+        alternatives: groups of file names.
 
     Raises:
-        CheckpointError: naming the metric, the folder and the files that are missing.
+        CheckpointError: a file is missing; the message names the metric, the folder and the file.
     """
     if not folder.is_dir():
         raise CheckpointError(f"{metric}: there is no folder {folder}")
@@ -34,10 +39,10 @@ def require(folder: Path, metric: str, *alternatives: Sequence[str]) -> None:
 
 
 def read_state(folder: Path, metric: str, pickled: str) -> dict[str, Tensor]:
-    """Return the tensors of model.safetensors or, without it, of a pickle in which no code may be.
+    """Return the tensors of model.safetensors, or else of a pickle that must not contain code.
 
     Raises:
-        CheckpointError: the file is truncated, or holds something else than tensors.
+        CheckpointError: the file is truncated, or contains something other than tensors.
     """
     path = folder / SAFE if (folder / SAFE).is_file() else folder / pickled
     try:
@@ -53,10 +58,10 @@ def read_state(folder: Path, metric: str, pickled: str) -> dict[str, Tensor]:
 
 
 def from_transformers(load: Callable[..., _Loaded], folder: Path, metric: str, **options: object) -> _Loaded:
-    """Call a `from_pretrained` on a local folder; nothing is fetched and no code of the folder is run.
+    """Call a `from_pretrained` on a local folder, without downloads or code from the folder.
 
     Raises:
-        CheckpointError: the folder is not what is asked for.
+        CheckpointError: the folder cannot be loaded.
     """
     try:
         return load(folder, local_files_only=True, trust_remote_code=False, **options)

@@ -1,1 +1,1 @@
-"""The page of an evaluation, as Markdown and as one HTML file: figures, plots, examples and limits."""
+"""Page of an evaluation, as Markdown and as one HTML file: metrics, plots, examples and limits."""

@@ -1,4 +1,4 @@
-"""Writes an evaluation's page: report.md with its plots and images beside it, and report.html, all in one."""
+"""Writing of evaluation pages: report.md with its plots and images, and a single report.html."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _SHOWN = ("one_step", "adaptive_repair")
 _MAIN = {
     "coherent_sentences": "coherent sentences",
     "facts": "facts right",
-    "contradictions": "contradictions a draft",
+    "contradictions": "contradictions per draft",
     "f1_micro": "F1 micro",
     "f1_macro": "F1 macro",
     "garbled": "garbled drafts",
     "garble_per_100_words": "faults per 100 words",
-    "tokens_per_forward": "tokens a forward",
-    "ended": "ended by itself",
-    "seconds": "seconds a draft",
-    "words": "words a draft",
+    "tokens_per_forward": "tokens per forward pass",
+    "ended": "ended with an end token",
+    "seconds": "seconds per draft",
+    "words": "words per draft",
 }
 _NOT_FIGURES = ("decoder", "findings", "garble")
 _NORMALISED = "_normalised"
@@ -44,7 +44,7 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+!|~-])")
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Figures of every decoder and control: names of columns, and rows of text."""
+    """Table of metrics, with one row for each decoder or baseline."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -52,7 +52,14 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class ExampleStudy:
-    """One study: its image as PNG, its reference, and its drafts with what is known of each sentence."""
+    """One study of the page.
+
+    Attributes:
+        number: number of the case, from 1.
+        png: image as PNG.
+        reference: reference report.
+        drafts: drafts as (decoder, sentences with verdicts).
+    """
 
     number: int
     png: bytes
@@ -61,29 +68,30 @@ class ExampleStudy:
 
     @property
     def data_url(self) -> str:
-        """The image as the address of an HTML image."""
+        """Image as a data URL."""
         return f"data:image/png;base64,{b64encode(self.png).decode()}"
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make the folder of a report, before the measuring begins.
+    """Create the folder of a page, before the evaluation starts.
 
     Raises:
-        ConfigError: it cannot be made.
+        ConfigError: the folder cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"--report {folder}: the folder cannot be made ({type(error).__name__})") from error
+        reason = type(error).__name__
+        raise ConfigError(f"--report {folder}: the folder cannot be created ({reason})") from error
 
 
 def write_report(evaluation: Evaluation, folder: Path, date: str) -> None:
-    """Write report.md and report.html, the plots as SVG and the images of the examples as PNG.
+    """Write report.md and report.html, the plots as SVG, and the images of the examples as PNG.
 
     Args:
-        evaluation: what was measured.
-        folder: where to; files of these names are replaced.
-        date: of the measurement, as it shall stand there.
+        evaluation: evaluation to describe.
+        folder: folder of the page; existing files of the same names are replaced.
+        date: date of the evaluation, as text.
     """
     drawn, left_out = _plots(evaluation)
     examples = _examples(evaluation)
@@ -108,7 +116,7 @@ def write_report(evaluation: Evaluation, folder: Path, date: str) -> None:
     for name, escaped in (("report.md", False), ("report.html", True)):
         environment = Environment(
             loader=loader,
-            autoescape=escaped,  # noqa: S701 - Markdown has an escape of its own, the filter `md`
+            autoescape=escaped,  # noqa: S701 - Markdown is escaped by the filter `md`
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -119,7 +127,7 @@ def write_report(evaluation: Evaluation, folder: Path, date: str) -> None:
 
 
 def escape_markdown(text: str) -> str:
-    """Return text that Markdown shows as it is, on one line."""
+    """Return text on one line, escaped for Markdown."""
     return _MARKDOWN.sub(r"\\\1", " ".join(text.split())).replace("&", "&amp;")
 
 
@@ -131,7 +139,7 @@ def _plots(evaluation: Evaluation) -> tuple[dict[str, tuple[str, str]], tuple[st
 
 
 def _reference_columns(rows: list[Row], *, normalised: bool) -> tuple[str, ...]:
-    """Return the columns that are measured against one wording of the references."""
+    """Return the names of the metrics against one wording of the references."""
     names = dict.fromkeys(name for row in rows for name in row)
     return tuple(
         name
@@ -141,7 +149,7 @@ def _reference_columns(rows: list[Row], *, normalised: bool) -> tuple[str, ...]:
 
 
 def _table(rows: list[Row], columns: tuple[str, ...]) -> Table | None:
-    """Return the columns in which any row has a figure; None where none has."""
+    """Return a table of the columns in which any row has a value; None if none has."""
     filled = tuple(name for name in columns if any(row.get(name) is not None for row in rows))
     if not filled:
         return None
@@ -169,7 +177,7 @@ def _plain(name: str) -> str:
 
 
 def _examples(evaluation: Evaluation) -> list[ExampleStudy]:
-    """Return the first studies, which nobody chose."""
+    """Return the first studies of the set, without any selection."""
     cases = evaluation.cases
     shown = [result for result in evaluation.results if result.name in _SHOWN]
     return [

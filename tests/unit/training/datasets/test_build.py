@@ -60,8 +60,8 @@ def test_bad_rows_are_listed_and_stop_nothing(tmp_path: Path) -> None:
         "row 3": "the file cannot be read as a picture (UnidentifiedImageError)",
         "row 4": "the report has neither findings nor an impression",
         "row 5": "not a frontal view",
-        "row 6": "the split is none of train, validation, test",
-        "row 8": "the patient is in another split already",
+        "row 6": "the split is not one of train, validation, test",
+        "row 8": "the patient is already in another split",
     }
     assert sum(facts.rejected.values()) == 7
 
@@ -102,7 +102,7 @@ def test_an_interrupted_run_goes_on_to_the_same_data_set(
 
     with pytest.raises(KeyboardInterrupt):
         build(dies_after_five(), tmp_path / "broken", BuildOptions("d", "manifest"))
-    with pytest.raises(ConfigError, match="interrupted, run it again"):
+    with pytest.raises(ConfigError, match="interrupted; run it again"):
         Dataset(tmp_path / "broken")
     resumed = build(manifest.read(table), tmp_path / "broken", BuildOptions("d", "manifest"))
     assert resumed == whole
@@ -212,8 +212,8 @@ class TestCheck:
         (folder / "data-00007.parquet").write_bytes(b"")
         assert check(folder) == [
             "data-00000.parquet is missing",
-            "data-00001.parquet was changed since it was written: its digest differs",
-            "data-00007.parquet is not listed: a later run was interrupted, run it again",
+            "data-00001.parquet has changed since it was written: its digest differs",
+            "data-00007.parquet is not listed: a later run was interrupted; run it again",
         ]
 
 
@@ -231,7 +231,7 @@ def test_another_schema_version_is_named(tmp_path: Path) -> None:
     build_manifest(tmp_path, tmp_path / "out", manifest_rows(tmp_path, 1))
     path = tmp_path / "out" / "dataset.json"
     path.write_text(path.read_text(encoding="utf-8").replace('"schema_version": 1', '"schema_version": 2'))
-    with pytest.raises(ConfigError, match="schema version 2, this program reads 1"):
+    with pytest.raises(ConfigError, match="schema version 2, but this program reads 1"):
         Dataset(tmp_path / "out")
 
 

@@ -56,7 +56,7 @@ def test_other_splits_and_fewer_rows(folder: Path) -> None:
 
 
 def test_a_preparation_that_keeps_shapes_is_refused(folder: Path) -> None:
-    with pytest.raises(ConfigError, match="resize must be square"):
+    with pytest.raises(ConfigError, match="set resize to square"):
         FolderExamples(folder, "train", ImagePreparation(resize="smart"))
 
 

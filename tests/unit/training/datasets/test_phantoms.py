@@ -73,7 +73,7 @@ def test_what_is_there_is_not_rendered_again(folder: Path, monkeypatch: pytest.M
     ],
 )
 def test_a_folder_of_other_phantoms_is_refused(folder: Path, other: Phantoms) -> None:
-    with pytest.raises(ConfigError, match="the folder holds other rows than these phantoms"):
+    with pytest.raises(ConfigError, match="the folder contains other rows than these phantoms"):
         write(other, folder)
 
 

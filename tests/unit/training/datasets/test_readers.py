@@ -156,7 +156,7 @@ class TestOpenI:
 
     def test_a_truncated_annotation_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "annotation.json").write_text('{"train": [', encoding="utf-8")
-        with pytest.raises(PermanentError, match="is it whole"):
+        with pytest.raises(PermanentError, match="is it complete"):
             list(openi.read(tmp_path))
 
 

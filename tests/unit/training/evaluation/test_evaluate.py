@@ -127,13 +127,13 @@ def test_pictures_of_many_sizes_are_drafted_in_their_order(tmp_path: Path) -> No
     ("line", "error", "message"),
     [
         ("{", ConfigError, "line 1 is not JSON"),
-        ('{"image": "0.png"}', ConfigError, "line 1 needs the texts 'image' and 'report'"),
+        ('{"image": "0.png"}', ConfigError, "line 1 needs 'image' and 'report', both as text"),
         (
             '{"image": "none.png", "report": "x"}',
             PermanentError,
             "line 1: the file cannot be read as a picture",
         ),
-        ("", ConfigError, "the file holds no studies"),
+        ("", ConfigError, "the file contains no studies"),
     ],
 )
 def test_a_bad_line_is_named(line: str, error: type[Exception], message: str, tmp_path: Path) -> None:
@@ -218,5 +218,5 @@ def test_texts_are_escaped(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_refused_before_the_measuring(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="the folder cannot be made"):
+    with pytest.raises(ConfigError, match="the folder cannot be created"):
         prepare_folder(tmp_path / "file")

@@ -196,14 +196,14 @@ class TestEndpoint:
             pytest.raises(ConfigError, match=rf"HTTP 401.*{KEY_VARIABLE}"),
         ):
             Endpoint(server.url, "m", tmp_path / "answers").rewrite(FINDINGS, IMPRESSION)
-        with pytest.raises(ConfigError, match="must begin with http"):
+        with pytest.raises(ConfigError, match="must start with http"):
             Endpoint("file:///etc/passwd", "m", tmp_path / "answers")
 
     @pytest.mark.parametrize("content", ["<html>", "[]", '{"choices": []}', chat("  ")[1]])
     def test_an_answer_that_is_none_is_told(self, content: str, tmp_path: Path) -> None:
         with (
             serving(lambda _report, _count: (200, content)) as server,
-            pytest.raises(PermanentError, match="answer is"),
+            pytest.raises(PermanentError, match="answer of the endpoint is"),
         ):
             Endpoint(server.url, "m", tmp_path / "answers").rewrite(FINDINGS, IMPRESSION)
 
@@ -248,7 +248,7 @@ class TestNormalise:
         assert "A small left pleural effusion is present." in rows[0].findings
         assert "There is a right pneumothorax." in rows[1].findings
         assert "by rules: the model's wording lost" in facts.rejected
-        assert "by rules: the endpoint's answer is no chat completion" in facts.rejected
+        assert "by rules: the answer of the endpoint is not a chat completion" in facts.rejected
 
     def test_a_run_that_the_endpoint_ended_goes_on(self, folder: Path, tmp_path: Path) -> None:
         with serving(lambda report, _count: (500, "") if "enlarged" in report else chat(GOOD)) as server:
@@ -264,7 +264,7 @@ class TestNormalise:
         assert len((tmp_path / "out" / FALLBACKS_FILE).read_text(encoding="utf-8").splitlines()) == 3
 
     def test_the_source_is_never_written_over(self, folder: Path) -> None:
-        with pytest.raises(ConfigError, match="folder of its own"):
+        with pytest.raises(ConfigError, match="separate folder"):
             normalise(folder, folder)
 
 

@@ -143,7 +143,7 @@ class TestRadGraph:
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ("bertscore=x", "there is no metric 'bertscore'; there are ratescore, chexbert, radgraph, meteor"),
+        ("bertscore=x", "there is no metric 'bertscore'; known: ratescore, chexbert, radgraph, meteor"),
         ("chexbert", "--scorer chexbert needs the folder of its weights"),
     ],
 )
