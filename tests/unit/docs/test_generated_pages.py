@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from echo_node.web.server import StateCounts
+
 SCRIPTS = (
     "commands_reference",
     "conformance_tables",
@@ -20,6 +22,13 @@ def test_the_page_is_up_to_date(name: str) -> None:
     script = importlib.import_module(name)
     present = script.PAGE.read_text(encoding="utf-8")
     assert script.render(present) == present, "run `make reference`"
+
+
+def test_every_metric_is_on_its_page() -> None:
+    page = importlib.import_module("log_events_reference").PAGE.read_text(encoding="utf-8")
+    counts = [f"echo_node_{name}" for name, each in vars(StateCounts).items() if isinstance(each, property)]
+    assert len(counts) > 5
+    assert [name for name in counts if f"| `{name}` |" not in page] == []
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -1,4 +1,4 @@
-"""Links between pages lead somewhere, on the site and on a repository host alike; no page is an orphan."""
+"""Links between pages are not dead, on the site and on repository hosts. No page is an orphan."""
 
 import re
 from pathlib import Path
@@ -37,6 +37,12 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         if not found or not inside:
             dead.append(target)
     assert dead == []
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.stem)
+def test_a_page_says_which_kind_it_is(page: Path) -> None:
+    _title, _blank, kind, *_ = page.read_text(encoding="utf-8").splitlines()
+    assert re.match(r"\*(Tutorial|How-to guide|Reference|Explanation|Start page)\b", kind), kind
 
 
 def test_every_page_is_in_the_navigation() -> None:
