@@ -35,13 +35,21 @@ help: ## List the targets
 demo: $(VENV)/.node ## The whole way on this machine: push a study, see the draft (ONCE=1 ends after it)
 	@exec $(BIN)/echo-node demo $(if $(ONCE),--once)
 
+# A file's tests run in one process, and tests/conftest.py puts the files with slow tests first: no tail at the end.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+TIMED = trap 'echo "make $@: $$((SECONDS / 60)) min $$((SECONDS % 60)) s"' EXIT
+
 .PHONY: test
-test: $(VENV)/.test tools ## Install what the tests need, and run them
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
+test: $(VENV)/.test tools ## Install what the tests need, and run them, except the long ones (10 minutes on two cores)
+	@$(TIMED); $(PYTEST) -m 'not long' $(PYTEST_ARGS)
+
+.PHONY: test-all
+test-all: $(VENV)/.test tools ## Run all tests, the long ones too (20 minutes on two cores)
+	@$(TIMED); $(PYTEST) $(PYTEST_ARGS)
 
 .PHONY: faults
-faults: $(VENV)/.test tools ## Kill, fill, cut and confuse a node on purpose, and audit it (FAULTS="--only burst --seed 7"; long)
-	cd tests && PYTHONPATH=. ../$(BIN)/python -m faults $(FAULTS)
+faults: $(VENV)/.test tools ## Break a node on purpose and audit it; resumes (FAULTS="--restart", "--only burst --seed 7"; half an hour)
+	@$(TIMED); cd tests && PYTHONPATH=. ../$(BIN)/python -m faults $(FAULTS)
 
 .PHONY: lint
 lint: $(VENV)/.dev ## Style, types, layers

@@ -1,9 +1,17 @@
-"""What all tests share: DICOM peers, made of pynetdicom, that close the sockets of lost connections."""
+"""Shared by all tests: the order of the files, the tiers, and DICOM peers that close lost connections."""
+
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
 
 from collections.abc import Iterator
 
 import pytest
 from pynetdicom.transport import AssociationSocket
+from support import made_once, tiers
+
+_made_once = pytest.StashKey[Path]()
 
 _as_it_is = AssociationSocket._shutdown_socket
 
@@ -20,6 +28,27 @@ def _closing_sockets() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(AssociationSocket, "_shutdown_socket", _and_close)
         yield
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts a background job so. Processes that tests start would inherit it and ignore Ctrl-C.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if not hasattr(config, "workerinput"):  # the process that the others are started by
+        config.stash[_made_once] = made_once.open_folder()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _made_once in config.stash:
+        shutil.rmtree(config.stash[_made_once], ignore_errors=True)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    config.stash[tiers.COLLECTED] = tiers.files_of(items)
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+    yield
 
 
 @pytest.fixture

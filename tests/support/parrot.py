@@ -1,9 +1,11 @@
 """A checkpoint that has learnt one report by heart, in seconds: for tests that need any draft at all."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import torch
+from support.made_once import made_once
 from support.one_update import loss_and_metrics
 from support.small_checkpoint import TEXTS, write_checkpoint
 
@@ -19,16 +21,24 @@ _MOST_UPDATES, _LEARNT = 1000, 0.05
 
 
 def write_parrot(folder: Path) -> Path:
-    """Write the model; whatever it is shown, it says TEXTS[0]. Return the folder."""
+    """Write the model; whatever it is shown, it says TEXTS[0]. Return the folder.
+
+    It is trained once in a run of the tests.
+    """
+    shutil.copytree(made_once("parrot", _write), folder, dirs_exist_ok=True)
+    return folder
+
+
+def _write(folder: Path) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # so small a network only waits for its other threads
     try:
-        return _write_parrot(folder)
+        _write_parrot(folder)
     finally:
         torch.set_num_threads(threads)
 
 
-def _write_parrot(folder: Path) -> Path:
+def _write_parrot(folder: Path) -> None:
     write_checkpoint(folder)
     loaded = checkpoint.load(str(folder))
     model, preparation = loaded.model.train(), ImagePreparation.load(folder)
@@ -50,4 +60,3 @@ def _write_parrot(folder: Path) -> Path:
         raise AssertionError(f"the parrot did not learn its text: loss {loss.item():.3f}")
     model.eval().save_pretrained(folder)
     ModelFacts("parrot", "1", demonstration=True).save(folder)
-    return folder
