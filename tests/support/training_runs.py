@@ -13,7 +13,7 @@ from enum import Enum
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from support import warm
+from support import made_once, warm
 from support.console import ENVIRONMENT
 
 from training.loop.record import read_metrics
@@ -117,7 +117,10 @@ def start(
     before: Callable[[], None] | None = None,
 ) -> TrainingRun:
     """Start a run of one thread a process; each process calls *before* first."""
-    changes = [part for override in overrides for part in ("--set", override)]
+    kept = (
+        f"hardware.kept_in={made_once.folder('training')}"  # phantoms are rendered once in a run of the tests
+    )
+    changes = [part for override in (kept, *overrides) for part in ("--set", override)]
     return TrainingRun(launcher, ["train", stage, "--recipe", recipe, "--out", out, *changes], before)
 
 

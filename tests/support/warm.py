@@ -24,6 +24,8 @@ _IMPORTED = (
     "echo_node.inference.generator",
     "echo_node.storage.operations.queries",
     "echo_node.wiring.destinations",
+    "matplotlib.backends.backend_svg",
+    "matplotlib.figure",
     "pynetdicom.sop_class",
     "training.loop.run",
 )
