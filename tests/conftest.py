@@ -5,8 +5,6 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-from collections.abc import Iterator
-
 import pytest
 from pynetdicom.transport import AssociationSocket
 from support import made_once, tiers
