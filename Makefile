@@ -52,11 +52,12 @@ faults: $(VENV)/.test tools ## Break a node on purpose and audit it; resumes (FA
 	@$(TIMED); cd tests && PYTHONPATH=. ../$(BIN)/python -m faults $(FAULTS)
 
 .PHONY: lint
-lint: $(VENV)/.dev ## Style, types, layers
+lint: $(VENV)/.dev ## Style, types, layers, and the rules of tests/rules/
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -n 0 tests/rules
 
 .PHONY: check
 check: lint docs test ## Everything that must pass before a commit
@@ -88,8 +89,8 @@ figures: $(VENV)/.dev ## Measure and draw the charts of docs/explanation/decodin
 pictures: $(VENV)/.dev ## Draw the forms of a draft for docs/reference/conformance.md (needs DCMTK, Chromium, poppler-utils)
 	$(BIN)/python docs/scripts/form_pictures.py docs/images
 
-# Two processes of one thread each are faster than one process of two threads, because a small network
-# has little work for threads to share.
+# Two processes of one thread each are faster than one process of two threads, because a small
+# network has little work for threads to share.
 CORES := $(shell nproc 2>/dev/null || echo 1)
 PROCESSES ?= $(shell echo $$(( $(CORES) < 2 ? 1 : 2 )))
 WORDS := --set optimiser.batch=24 --set hardware.micro_batch=6
