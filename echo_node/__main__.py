@@ -1,4 +1,4 @@
-"""`python -m echo_node` is `echo-node`."""
+"""Entry point of `python -m echo_node`, which equals `echo-node`."""
 
 from echo_node.cli import main
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def may_serve(found: Examination) -> bool:
-    """Return whether `serve` would start with this store: it belongs to this database, or to none."""
+    """Return whether `serve` would start: the store belongs to this database, or to none."""
     from echo_node.storage.objects.ownership import Standing
 
     return found.standing in (Standing.OURS, Standing.FREE)
@@ -37,7 +37,7 @@ def count_unnamed(storage: Storage) -> int:
 
 
 def list_orphans(storage: Storage) -> list[str]:
-    """Return the locations of images and drafts that no row names and that are older than an hour."""
+    """Return the locations of images and drafts older than an hour that no row names."""
     return [storage.objects.location(name) for name in storage.orphans()]
 
 

@@ -21,7 +21,8 @@ class RestoredNode:
     Attributes:
         manifest: contents of the backup.
         node: id of the restored node.
-        backed_up_node: id of the node that the backup was made of; None if the backup does not state it.
+        backed_up_node: id of the node that the backup was made of; None if the backup does not
+            state it.
         spared: number of images and drafts in an adopted store that the backup does not contain.
     """
 

@@ -1,4 +1,4 @@
-"""Work of the node: list it, show a study with its work, release dead letters, prioritise, pause, resume."""
+"""Work of the node: list it, show a study, release dead letters, prioritise, pause, resume."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _DEAD = "dead"
 def list_work(
     storage: Storage, *, dead_only: bool = False, with_finished: bool = False, limit: int = 50
 ) -> list[Record]:
-    """Return the newest work items of each kind and state; dead letters first, then the furthest advanced.
+    """Return the newest work items by kind and state: dead letters, then open work by progress.
 
     Args:
         storage: the node's storage.
@@ -82,7 +82,7 @@ def work_of(record: Record) -> list[Record]:
 
 
 def release(storage: Storage, reference: WorkReference) -> Sequence[WorkReference]:
-    """Release a dead letter, or every dead letter of a study, and return what was released.
+    """Release a dead letter, or every dead letter of a study. Return the released items.
 
     Raises:
         PermanentError: there is no such dead letter, or the study has none.
@@ -107,7 +107,7 @@ def release(storage: Storage, reference: WorkReference) -> Sequence[WorkReferenc
 
 
 def prioritise(storage: Storage, reference: WorkReference) -> int:
-    """Draft a study, and each later revision of it, before studies that are not urgent. Return its id.
+    """Draft a study and its later revisions before studies that are not urgent. Return its id.
 
     Raises:
         PermanentError: there is no such study or work item.
@@ -133,7 +133,7 @@ def resume(storage: Storage, what: Pausable) -> bool:
 
 
 def _listed_states(kind: WorkKind, *, dead_only: bool, with_finished: bool) -> list[StrEnum]:
-    """Return the states to list: dead letters, then open work (later states first), then finished work."""
+    """Return the states to list: dead, then open ones (later states first), then finished ones."""
     dead = [state for state in _STATES[kind] if state == _DEAD]
     if dead_only:
         return dead

@@ -1,6 +1,6 @@
-"""The door: every command in one application, and the one place where exceptions become exit codes.
+"""The application with every command, and the only place where exceptions become exit codes.
 
-0 done · 1 failed, with a clear line · 2 wrong configuration or usage · 130 interrupted.
+0 success · 1 failure, with one clear line · 2 wrong configuration or usage · 130 interrupted.
 """
 
 from __future__ import annotations
@@ -63,29 +63,29 @@ for module in (
 def root(
     *,
     debug: Annotated[
-        bool, typer.Option("--debug", envvar="ECHO_NODE_DEBUG", help="Print the traceback of an error.")
+        bool, typer.Option("--debug", envvar="ECHO_NODE_DEBUG", help="Traceback of an error, and debug logs.")
     ] = False,
 ) -> None:
-    """Chest X-rays in over DICOM, machine drafts of their reports out to the PACS.
+    """Draft chest X-ray reports: receive studies over DICOM, send drafts to the PACS.
 
-    A study pushed to the node is stored, queued, read by an ECHO model and
-    sent to the PACS as a Structured Report that is PARTIAL and UNVERIFIED:
-    a draft for a radiologist, never a finding.
+    The node stores and queues each study that it receives, reads it with an
+    ECHO model, and sends a Structured Report to the PACS. The report is
+    PARTIAL and UNVERIFIED: a draft for a radiologist, never a finding.
 
-    [bold]Begin with[/bold]
+    [bold]First steps[/bold]
 
-      echo-node demo                             the whole way, on this machine
-      echo-node report chest.dcm                 one draft, no network
-      echo-node serve --pacs PACS@10.0.0.5:104   the node
-      echo-node doctor                           is everything in order?
-      echo-node status                           where every study stands
+      echo-node demo                             demonstrate the whole way
+      echo-node report chest.dcm                 draft one report
+      echo-node serve --pacs PACS@10.0.0.5:104   run the node
+      echo-node doctor                           check all that the node needs
+      echo-node status                           show the state of the studies
 
     Settings come from node.toml and peers.toml, ECHO_NODE_… variables and
-    flags; `echo-node config show` prints them all.
+    flags; `echo-node config show` prints all of them.
     """
     if debug:
         os.environ["ECHO_NODE_DEBUG"] = "1"
-    # Standard output is the command's own: logs of parts of the node go to standard error.
+    # Standard output is for the result of the command: logs go to standard error.
     logs.configure("debug" if debug else "error", "console")
 
 
@@ -119,4 +119,4 @@ def _explain(error: Exception, *, defect: bool = False) -> None:
         return
     first_line = (str(error).splitlines() or [""])[0]
     complain(f"unexpected {type(error).__name__}: {first_line}")
-    complain("this is a defect of echo-node; `echo-node --debug …` prints where it happened")
+    complain("this is a defect of echo-node; `echo-node --debug …` prints the traceback")

@@ -1,4 +1,4 @@
-"""Flags that several commands share, and how they become settings."""
+"""Options that several commands share, and their conversion to settings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Config = Annotated[
         "--config",
         metavar="DIR-or-FILE",
         envvar="ECHO_NODE_CONFIG",
-        help="Folder of node.toml and peers.toml, or one file. Else /etc/echo-node, else ./dicom_config.",
+        help="Folder of node.toml and peers.toml, or one file. Default: /etc/echo-node, else ./dicom_config.",
         rich_help_panel=SETTINGS_PANEL,
     ),
 ]
@@ -36,14 +36,17 @@ Set = Annotated[
     typer.Option(
         "--set",
         metavar="SECTION.NAME=VALUE",
-        help="Any setting, such as queue.attempts=3; may be repeated.",
+        help="Value of any setting, such as queue.attempts=3; repeatable.",
         rich_help_panel=SETTINGS_PANEL,
     ),
 ]
 DataDir = Annotated[
     Path | None,
     typer.Option(
-        "--data-dir", metavar="DIR", help="Spool and database folder.", rich_help_panel=SETTINGS_PANEL
+        "--data-dir",
+        metavar="DIR",
+        help="Folder of the spool and the database.",
+        rich_help_panel=SETTINGS_PANEL,
     ),
 ]
 DatabaseUrl = Annotated[
@@ -51,7 +54,7 @@ DatabaseUrl = Annotated[
     typer.Option(
         "--database-url",
         metavar="URL",
-        help="postgresql://user@host/name or sqlite:///PATH; a password: in ECHO_NODE_DATABASE_URL.",
+        help="postgresql://user@host/name or sqlite:///PATH. Set a password in ECHO_NODE_DATABASE_URL only.",
         rich_help_panel=SETTINGS_PANEL,
     ),
 ]
@@ -60,7 +63,7 @@ Pacs = Annotated[
     typer.Option(
         "--pacs",
         metavar="AE@host:port",
-        help="Where drafts are sent; may be repeated. None: they wait in the outbox.",
+        help="Destination of the drafts; repeatable. Without one, drafts stay in the outbox.",
         rich_help_panel=SETTINGS_PANEL,
     ),
 ]
@@ -69,11 +72,11 @@ Model = Annotated[
     typer.Option(
         "--model",
         metavar="NAME-or-DIR",
-        help="A shipped model or a checkpoint.",
+        help="Name of a shipped model, or folder of a checkpoint.",
         rich_help_panel=SETTINGS_PANEL,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Json = Annotated[bool, typer.Option("--json", help="Output as JSON.")]
 
 FLAGS = {
     "ae_title": (("node", "ae_title"), "--ae-title"),
@@ -93,16 +96,16 @@ def load_settings(
     pacs: list[str] | None = None,
     **flags: object,
 ) -> LoadedSettings:
-    """Return the settings in force for a command.
+    """Return the effective settings of a command.
 
     Args:
-        config: the path of `--config`.
+        config: path of `--config`.
         assignments: texts of `--set`.
         pacs: texts of `--pacs`.
-        flags: values by the names of FLAGS; None was not given.
+        flags: values by the names in FLAGS; None if the flag was not given.
 
     Raises:
-        ConfigError: something in them, or in files and environment, is wrong.
+        ConfigError: a flag, a file or a variable is invalid.
     """
     overrides = [_assignment(text) for text in assignments or []]
     for name, value in flags.items():

@@ -1,4 +1,4 @@
-"""What commands print: tables and text on standard output, complaints on standard error, JSON on request."""
+"""Output of commands: tables, text and JSON on standard output, error lines on standard error."""
 
 from __future__ import annotations
 
@@ -34,41 +34,41 @@ STATE_STYLES = {
     "stopped": "yellow",
     "dead": "bold red",
 }
-"""A colour says what the word says too; without a terminal the words stand alone."""
+"""Colour of each state. The word is printed too, so nothing is lost without a terminal."""
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return the console; it writes no colours unless to a terminal, and none where NO_COLOR is set."""
+    """Return the console; it uses colours on a terminal only, and none if NO_COLOR is set."""
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False, soft_wrap=True)
 
 
 def complain(message: str) -> None:
-    """Print a line for the operator on standard error."""
-    print(f"echo-node: {message}", file=sys.stderr)  # noqa: T201 - the console's own output
+    """Print an error line for the operator on standard error."""
+    print(f"echo-node: {message}", file=sys.stderr)  # noqa: T201 - output of the command
 
 
 def print_json(value: object) -> None:
-    """Print *value* as indented JSON, text in its own script."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))  # noqa: T201 - the command's output
+    """Print *value* as indented JSON; text is not escaped to ASCII."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))  # noqa: T201 - output of the command
 
 
 def styled_state(state: str) -> str:
-    """Return the state with its colour as rich markup."""
+    """Return the state as rich markup with its colour."""
     style = STATE_STYLES.get(state)
     return f"[{style}]{state}[/{style}]" if style else state
 
 
 def escape(text: str | None) -> str:
-    """Return a text with nothing in it that rich would take for markup."""
+    """Return a text in which rich finds no markup."""
     from rich.markup import escape as escaped
 
     return escaped(text or "")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table; cells may carry rich markup."""
+    """Print a table; cells may contain rich markup."""
     from rich import box
     from rich.table import Table
 

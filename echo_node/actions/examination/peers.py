@@ -1,4 +1,4 @@
-"""Checks of delivery: the destinations, the forms of the draft, the archive of priors, and each peer."""
+"""Checks of destinations, forms of the draft, the archive of priors, and each peer."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def check_priors(settings: Settings) -> Iterator[Check]:
 
 
 def check_peer(settings: Settings, name: str) -> Iterator[Check]:
-    """Check whether a peer is reachable: by C-ECHO if it has a host, by MLLP if it has an mllp_url."""
+    """Check whether a peer is reachable: by C-ECHO at its host, by MLLP at its mllp_url."""
     peer = settings.peers[name]
     if peer.host:
         yield _check_echo(settings, name, peer)

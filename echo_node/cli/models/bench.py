@@ -1,4 +1,4 @@
-"""`echo-node bench …`: how fast, beside peers, on this machine."""
+"""`echo-node bench …`: measure speed on this machine, compared with other programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from echo_node.cli.output import print_json, print_table
 _PANEL = "Models"
 _Number = TypeVar("_Number", int, float)
 
-_COLUMNS = {  # of the table; --json has them all
+_COLUMNS = {  # columns of the table; --json has all fields
     "mode": "mode",
     "batch": "batch",
     "vision": "vision_ms",
@@ -27,7 +27,7 @@ _COLUMNS = {  # of the table; --json has them all
     "x eager": "ratio_vs_ar_eager",
 }
 
-bench = typer.Typer(no_args_is_help=True, help="Measure speed beside peers, on this machine.")
+bench = typer.Typer(no_args_is_help=True, help="Measure speed on this machine, compared with other programs.")
 
 
 @bench.command()
@@ -35,11 +35,19 @@ def decode(
     batch: Annotated[
         str, typer.Option("--batch", metavar="N,N,...", help="Batch sizes, separated by commas.")
     ] = "1",
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Turns of every mode; their median.")] = 5,
+    rounds: Annotated[
+        int, typer.Option("--rounds", min=1, help="Number of rounds; the result is the median.")
+    ] = 5,
     size: Annotated[
-        str, typer.Option("--size", help="'checkpoint', or '7b' for the full dimensions with random weights.")
+        str,
+        typer.Option(
+            "--size",
+            help="Size of the model: 'checkpoint', or '7b' for the full dimensions with random weights.",
+        ),
     ] = "checkpoint",
-    max_new_tokens: Annotated[int, typer.Option("--tokens", min=8, help="The longest draft.")] = 160,
+    max_new_tokens: Annotated[
+        int, typer.Option("--tokens", min=8, help="Maximum length of a draft, in tokens.")
+    ] = 160,
     config: options.Config = None,
     model: options.Model = None,
     *,
@@ -48,15 +56,17 @@ def decode(
     ] = False,
     plot: Annotated[
         Path | None,
-        typer.Option("--plot", metavar="FILE", help="Draw the speeds, as PNG, SVG or PDF by the name's end."),
+        typer.Option(
+            "--plot", metavar="FILE", help="File for a chart of the speeds: PNG, SVG or PDF, by its suffix."
+        ),
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Time every way of writing a draft on the same weights and images.
+    """Time every decoder on the same weights and images.
 
-    Rows: transformers' own autoregressive loop, our autoregressive loop,
-    block diffusion in many steps, in one step, fused, adaptive, and with
-    check and repair. Tokens count up to the end of sequence.
+    Rows: the autoregressive loop of transformers, our autoregressive loop,
+    and block diffusion in many steps, in one step, fused, adaptive, and with
+    check and repair. Tokens count up to the end of the sequence.
 
     [bold]Examples[/bold]
 
@@ -65,7 +75,7 @@ def decode(
     """
     settings = options.load_settings(config, model=model).settings.model
     if random != (size == "7b"):
-        raise typer.BadParameter("--size 7b and --random belong together", param_hint="--size")
+        raise typer.BadParameter("--size 7b and --random need each other", param_hint="--size")
     batches = _numbers(batch, "--batch", int)
     from echo_node.bench import decode as measuring
     from echo_node.bench import inputs as sources
@@ -94,30 +104,40 @@ def decode(
         print_json(rows)
         return
     print_table(
-        f"{measured}, milliseconds of a whole batch",
+        f"{measured}, milliseconds for a whole batch",
         list(_COLUMNS),
         [[_figure(row[column]) for column in _COLUMNS.values()] for row in rows],
     )
     listed = ", ".join(f"{tokens} tokens {ms:.2f} ms" for tokens, ms in forwards.items())
-    console.print(f"One forward of one sequence: {listed}.")
+    console.print(f"One forward pass of one sequence: {listed}.")
 
 
 @bench.command()
 def rad(
-    prompt: Annotated[int, typer.Option("--prompt", min=8, help="P, tokens of image and prompt.")] = 2930,
-    response: Annotated[int, typer.Option("--response", min=1, help="R, tokens of the response.")] = 160,
-    block_length: Annotated[int, typer.Option("--block-length", min=1, help="B.")] = 8,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Examples of a step.")] = 1,
-    size: Annotated[str, typer.Option("--size", help="small, or wide: four layers of the 7B.")] = "small",
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Turns of both; their median.")] = 3,
+    prompt: Annotated[
+        int, typer.Option("--prompt", min=8, help="P, number of tokens of image and prompt.")
+    ] = 2930,
+    response: Annotated[
+        int, typer.Option("--response", min=1, help="R, number of tokens of the response.")
+    ] = 160,
+    block_length: Annotated[
+        int, typer.Option("--block-length", min=1, help="B, number of tokens of a block.")
+    ] = 8,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Number of examples per step.")] = 1,
+    size: Annotated[
+        str, typer.Option("--size", help="Size of the model: small, or wide (four layers of the 7B).")
+    ] = "small",
+    rounds: Annotated[
+        int, typer.Option("--rounds", min=1, help="Number of rounds; the result is the median.")
+    ] = 3,
     *,
     json: options.Json = False,
 ) -> None:
-    """Time a training step of RAD beside one that lays everything out twice.
+    """Time a training step of RAD, compared with a layout that has everything twice.
 
-    The loss of both, the language model's forward and backward, the whole
-    step, and the peak of memory. The response is lengthened until it ends
-    with a block.
+    For both layouts: the loss, forward and backward pass of the language
+    model, the whole step, and peak memory. The response is padded to the end
+    of a block.
 
     [bold]Examples[/bold]
 
@@ -146,7 +166,7 @@ def rad(
     console.print("  ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in ratios.items()))
 
 
-_RECEIVE_COLUMNS = {  # of the table; --json has them all
+_RECEIVE_COLUMNS = {  # columns of the table; --json has all fields
     "receiver": "receiver",
     "MB": "size_mb",
     "assoc.": "associations",
@@ -162,27 +182,27 @@ _RECEIVE_COLUMNS = {  # of the table; --json has them all
 @bench.command()
 def receive(
     sizes: Annotated[
-        str, typer.Option("--size", metavar="MB,MB,...", help="Megabytes of an image.")
+        str, typer.Option("--size", metavar="MB,MB,...", help="Sizes of an image, in megabytes.")
     ] = "0.5,10",
     associations: Annotated[
-        str, typer.Option("--associations", metavar="N,N,...", help="Associations at the same time.")
+        str, typer.Option("--associations", metavar="N,N,...", help="Numbers of simultaneous associations.")
     ] = "1,4,16",
     megabytes: Annotated[
-        int, typer.Option("--megabytes", min=1, help="How much is sent to each receiver in a turn.")
+        int, typer.Option("--megabytes", min=1, help="Megabytes sent to each receiver per round.")
     ] = 200,
     rounds: Annotated[
-        int, typer.Option("--rounds", min=1, help="Turns of every receiver; their median.")
+        int, typer.Option("--rounds", min=1, help="Number of rounds; the result is the median.")
     ] = 3,
     folder: Annotated[
-        Path, typer.Option("--folder", metavar="DIR", help="On the disk that the node will have.")
+        Path, typer.Option("--folder", metavar="DIR", help="Folder on the disk that the node will use.")
     ] = Path("echo-data"),
     *,
     json: options.Json = False,
 ) -> None:
-    """Time the receiving of images beside DCMTK, Orthanc and pynetdicom, those that are installed.
+    """Time the receiving of images, compared with DCMTK, Orthanc and pynetdicom if installed.
 
-    The last row of each load is the disk alone, written to as durably as
-    the node does it: no receiver that keeps its word is faster.
+    The last row of each load is the disk alone, with the same durable writes
+    as the node: no receiver that keeps its promise is faster.
 
     [bold]Examples[/bold]
 
@@ -202,28 +222,32 @@ def receive(
         print_json(rows)
         return
     print_table(
-        "images of noise, received on this machine",
+        "random images, received on this machine",
         list(_RECEIVE_COLUMNS),
         [[_figure(row[column]) for column in _RECEIVE_COLUMNS.values()] for row in rows],
     )
     for row in rows:
         if row["failed"]:
             load = f"{row['size_mb']} MB x {row['associations']}"
-            typer.echo(f"{load}: {row['receiver']} has no figures: {row['failed']}", err=True)
+            typer.echo(f"{load}: no result for {row['receiver']}: {row['failed']}", err=True)
 
 
 @bench.command()
 def queue(
-    queued: Annotated[str, typer.Option("--queued", metavar="N,N,...", help="Jobs that wait.")] = "10,1000",
-    archived: Annotated[int, typer.Option("--archived", min=0, help="Jobs done before.")] = 100_000,
+    queued: Annotated[
+        str, typer.Option("--queued", metavar="N,N,...", help="Numbers of waiting jobs.")
+    ] = "10,1000",
+    archived: Annotated[int, typer.Option("--archived", min=0, help="Number of finished jobs.")] = 100_000,
     database_url: Annotated[
         str | None,
-        typer.Option("--database-url", metavar="URL", help="Empty; else SQLite, made here."),
+        typer.Option(
+            "--database-url", metavar="URL", help="Empty database. Default: a new SQLite file in this folder."
+        ),
     ] = None,
     *,
     json: options.Json = False,
 ) -> None:
-    """Time the claiming of jobs with few and many of them waiting, and many done long ago.
+    """Time the claiming of jobs, with few and many waiting jobs and many finished ones.
 
     [bold]Examples[/bold]
 
@@ -242,7 +266,7 @@ def queue(
         return
     columns = list(rows[0])
     print_table(
-        "one worker, a job after another",
+        "one worker, one job after another",
         [name.replace("_", " ") for name in columns],
         [[_figure(row[name]) for name in columns] for row in rows],
     )

@@ -1,4 +1,4 @@
-"""`echo-node dataset build|check|card|normalise`: images with reports, made ready to train on."""
+"""`echo-node dataset build|check|card|normalise`: prepare images with reports for training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ group = typer.Typer(no_args_is_help=True)
 
 
 class Layout(StrEnum):
-    """How images and reports lie in a source; auto looks at its files."""
+    """Layout of images and reports in a source; `auto` detects it from the files."""
 
     AUTO = "auto"
     MANIFEST = "manifest"
@@ -38,23 +38,28 @@ KeyFile = Annotated[
 
 @group.command()
 def build(
-    source: Annotated[Path, typer.Argument(help="A table or a folder.", exists=True)],
+    source: Annotated[Path, typer.Argument(help="Table or folder to read.", exists=True)],
     out: Annotated[
-        Path, typer.Argument(metavar="OUT", help="Folder of the data set; an earlier run goes on.")
+        Path, typer.Argument(metavar="OUT", help="Folder of the data set; an interrupted run continues.")
     ],
-    layout: Annotated[Layout, typer.Option("--format", help="How the source lies.")] = Layout.AUTO,
+    layout: Annotated[Layout, typer.Option("--format", help="Layout of the source.")] = Layout.AUTO,
     key_file: KeyFile = None,
     longest_side: Annotated[
         int,
-        typer.Option("--longest-side", min=0, help="Make longer images smaller, in pixels; 0 keeps them."),
+        typer.Option(
+            "--longest-side",
+            min=0,
+            help="Maximum side of an image, in pixels; larger images are scaled down. 0 keeps them.",
+        ),
     ] = 0,
     *,
     json: options.Json = False,
 ) -> None:
-    """Make a data set: images prepared as in service, patients split, repetitions and bad rows set aside.
+    """Build a data set: prepare images as the node does, split patients, set bad rows aside.
 
-    Bad rows are listed in OUT/rejected.jsonl. Without --key-file patients
-    and studies get digests that hide nothing: right for public data alone.
+    Repetitions are set aside too. OUT/rejected.jsonl lists the bad rows.
+    Without --key-file, the pseudonyms of patients and studies hide nothing,
+    which is right for public data only.
 
     [bold]Examples[/bold]
 
@@ -82,7 +87,7 @@ def build(
 
 
 def print_facts(facts: Facts, out: Path, *, json: bool, verb: str = "set aside") -> None:
-    """Print what a data set holds and what was set aside."""
+    """Print the size of a data set, and the number of rows set aside by reason."""
     if json:
         print_json(
             {"folder": out, "rows": facts.rows, "shards": len(facts.shards), "rejected": facts.rejected}
@@ -96,11 +101,11 @@ def print_facts(facts: Facts, out: Path, *, json: bool, verb: str = "set aside")
 
 @group.command()
 def check(
-    folder: Annotated[Path, typer.Argument(help="A data set.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of the data set.")],
     *,
     json: options.Json = False,
 ) -> None:
-    """Read every shard and picture and compare the digests; the exit code is 1 if one is damaged.
+    """Read every shard and image and compare the digests; exit code 1 if one is damaged.
 
     [bold]Example[/bold]
 
@@ -122,14 +127,14 @@ def check(
     if problems:
         raise typer.Exit(1)
     if not json:
-        console().print(f"{folder}: {facts.rows} rows in {len(facts.shards)} shards, all whole")
+        console().print(f"{folder}: {facts.rows} rows in {len(facts.shards)} shards, all intact")
 
 
 @group.command()
 def card(
-    folder: Annotated[Path, typer.Argument(help="A data set.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of the data set.")],
 ) -> None:
-    """Write a data set's card anew: README.md with counts and lengths, and a sheet of its pictures.
+    """Rewrite the card of a data set: README.md with counts and lengths, and a sheet of images.
 
     [bold]Example[/bold]
 
@@ -141,7 +146,7 @@ def card(
 
 
 class Mode(StrEnum):
-    """Who words the findings: the rules, or a model behind an endpoint with the rules to fall back on."""
+    """Author of the wording: rules, or a model behind an endpoint with the rules as a fallback."""
 
     RULES = "rules"
     ENDPOINT = "endpoint"
@@ -149,24 +154,35 @@ class Mode(StrEnum):
 
 @group.command()
 def normalise(
-    folder: Annotated[Path, typer.Argument(help="A data set.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of the data set.")],
     out: Annotated[
         Path, typer.Argument(metavar="OUT", help="Folder of the new one; an earlier run goes on.")
     ],
-    mode: Annotated[Mode, typer.Option("--mode", help="Who words the findings.")] = Mode.RULES,
+    mode: Annotated[
+        Mode, typer.Option("--mode", help="Author of the wording: rules, or the model of an endpoint.")
+    ] = Mode.RULES,
     endpoint: Annotated[
-        str, typer.Option("--endpoint", metavar="URL", help="OpenAI-compatible, as http://localhost:8000/v1.")
+        str,
+        typer.Option(
+            "--endpoint",
+            metavar="URL",
+            help="URL of an OpenAI-compatible endpoint, such as http://localhost:8000/v1.",
+        ),
     ] = "",
-    model: Annotated[str, typer.Option("--model", metavar="NAME", help="As the endpoint calls it.")] = "",
-    concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="Requests at a time.")] = 8,
+    model: Annotated[
+        str, typer.Option("--model", metavar="NAME", help="Name of the model at the endpoint.")
+    ] = "",
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", min=1, help="Number of simultaneous requests.")
+    ] = 8,
     *,
     json: options.Json = False,
 ) -> None:
-    """Make every region of the chest explicit in every report; no finding is lost or invented.
+    """Make every region of the chest explicit in every report; no finding is lost or added.
 
-    A model's wording is taken only where the rule labeller finds the same
-    findings in it. The API key is read from the variable ECHO_ENDPOINT_KEY.
-    The reports are sent to the endpoint that you name.
+    The wording of a model is used only if the rule labeller finds the same
+    findings in it. The variable ECHO_ENDPOINT_KEY contains the API key. The
+    reports are sent to the endpoint that you name.
 
     [bold]Examples[/bold]
 
@@ -175,7 +191,9 @@ def normalise(
         --endpoint http://localhost:8000/v1 --model NAME
     """
     if (mode is Mode.ENDPOINT) is not bool(endpoint and model):
-        raise typer.BadParameter("--mode endpoint goes with --endpoint and --model", param_hint="--mode")
+        raise typer.BadParameter(
+            "--mode endpoint needs --endpoint and --model, and they need it", param_hint="--mode"
+        )
     from rich.progress import Progress
 
     from training.datasets.card import write_card
@@ -197,4 +215,9 @@ def normalise(
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.add_typer(group, name="dataset", rich_help_panel="Models", help="Images with reports to train on.")
+    app.add_typer(
+        group,
+        name="dataset",
+        rich_help_panel="Models",
+        help="Build, check and normalise data sets of images with reports.",
+    )

@@ -1,4 +1,4 @@
-"""`echo-node model …`: bring a model, list, verify and choose models."""
+"""`echo-node model …`: add, list, verify and choose models."""
 
 from __future__ import annotations
 
@@ -20,15 +20,22 @@ _SECTION = re.compile(r"^\[model\].*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
 
 @group.command()
 def add(
-    source: Annotated[str, typer.Argument(metavar="ID-or-FOLDER", help="A hub's id, or a local folder.")],
-    name: Annotated[str, typer.Option("--name", help="What to call it; its own name by default.")] = "",
+    source: Annotated[
+        str, typer.Argument(metavar="ID-or-FOLDER", help="Id on the Hugging Face Hub, or a local folder.")
+    ],
+    name: Annotated[
+        str, typer.Option("--name", help="Name in the library. Default: the original name.")
+    ] = "",
     block_length: Annotated[
-        int, typer.Option("--block-length", min=0, help="If neither its configuration nor its name tells.")
+        int,
+        typer.Option(
+            "--block-length", min=0, help="Block length, if neither configuration nor name states it."
+        ),
     ] = 0,
     *,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask about the licence.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Accept the licence without a question.")] = False,
 ) -> None:
-    """Bring a model into the library: its safetensors, tokeniser and configuration, never its code.
+    """Add a model to the library: its safetensors, tokeniser and configuration, never its code.
 
     [bold]Examples[/bold]
 
@@ -44,26 +51,26 @@ def add(
         if "/" not in source:
             raise CheckpointError(f"'{source}' is neither a folder nor an id of the form owner/name")
         licence = library.licence_on_hub(source)
-        out.print(f"{source}: licence [bold]{licence or 'not stated'}[/bold]. It binds those who use it.")
-        if not yes and not typer.confirm("Fetch it?"):
+        out.print(f"{source}: licence [bold]{licence or 'not stated'}[/bold]. It binds all users.")
+        if not yes and not typer.confirm("Download it?"):
             raise typer.Exit(1)
         folder, revision = library.fetch(source)
         origin = f"{source}@{revision}"
     facts = library.facts_for(folder, name or Path(source).name, block_length, licence, origin)
     with out.status("") as status:
         target = library.add(folder, facts, status.update)
-        status.update("loading it once")
+        status.update("loading it once as a check")
         loaded = load(facts.name)
     size = sum(p.numel() for p in loaded.model.parameters())
     typer.echo(
         f"Added {facts.name}: {size / 1e6:,.1f} M parameters, block length {facts.block_length}\n{target}\n"
-        f"`echo-node model use {facts.name}` makes it the node's model."
+        f"`echo-node model use {facts.name}` makes it the model of the node."
     )
 
 
 @group.command(name="list")
 def list_models(config: options.Config = None, *, json: options.Json = False) -> None:
-    """List the models: the shipped ones and those that were added."""
+    """List the models, both shipped and added."""
     import json as parser
 
     from echo_node.model.checkpoint import facts_of, known
@@ -109,9 +116,11 @@ def list_models(config: options.Config = None, *, json: options.Json = False) ->
 
 @group.command()
 def verify(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help="All by default.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[MODEL]...", help="Names of models. Default: all.")
+    ] = None,
 ) -> None:
-    """Compare every file of models with the digests that were taken when they were added."""
+    """Compare every file of a model with its digest from the time when the model was added."""
     from echo_node.model import library
     from echo_node.model.checkpoint import find, known
 
@@ -120,17 +129,17 @@ def verify(
         with console(stderr=True).status("") as status:
             wrong = library.verify(find(name), status.update)
         failed = failed or bool(wrong)
-        typer.echo(f"{name}: " + ("as it was added" if not wrong else "\n  " + "\n  ".join(wrong)))
+        typer.echo(f"{name}: " + ("unchanged" if not wrong else "\n  " + "\n  ".join(wrong)))
     if failed:
         raise typer.Exit(1)
 
 
 @group.command()
 def use(
-    name: Annotated[str, typer.Argument(metavar="MODEL", help="One of `echo-node model list`.")],
+    name: Annotated[str, typer.Argument(metavar="MODEL", help="Name from `echo-node model list`.")],
     config: options.Config = None,
 ) -> None:
-    """Make a model the node's: write model.name into node.toml."""
+    """Choose the model of the node: write model.name into node.toml."""
     from echo_node.config.files import NODE_FILE
     from echo_node.model.checkpoint import find
 
@@ -139,7 +148,7 @@ def use(
     path = next((file for file in loaded.files if file.name == NODE_FILE), None)
     if path is None:
         raise ConfigError(
-            f"no {NODE_FILE} is in force; `echo-node config init DIR` writes one to use by --config DIR"
+            f"no {NODE_FILE} was read; `echo-node config init DIR` writes one to use with --config DIR"
         )
     text = path.read_text(encoding="utf-8")
     line = f'name = "{name}"'
@@ -156,6 +165,4 @@ def use(
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.add_typer(
-        group, name="model", help="Bring, list, verify and choose models.", rich_help_panel="Models"
-    )
+    app.add_typer(group, name="model", help="Add, list, verify and choose models.", rich_help_panel="Models")

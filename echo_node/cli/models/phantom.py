@@ -1,4 +1,4 @@
-"""`echo-node phantom …`: look at computer-made chests, and write them as DICOM studies or as a data set."""
+"""`echo-node phantom …`: draw phantom chests, and write them as DICOM studies or as a data set."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ group = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
 
 class View(StrEnum):
-    """A view of a chest."""
+    """View of a chest."""
 
     PA = "PA"
     AP = "AP"
@@ -26,14 +26,14 @@ class View(StrEnum):
 
 
 class Modality(StrEnum):
-    """A kind of digital radiograph."""
+    """Kind of digital radiograph."""
 
     CR = "CR"
     DX = "DX"
 
 
 class Language(StrEnum):
-    """A language of reports."""
+    """Language of reports."""
 
     EN = "en"
     ZH = "zh"
@@ -41,23 +41,27 @@ class Language(StrEnum):
 
 @group.command()
 def sheet(
-    out: Annotated[Path, typer.Argument(metavar="OUT.png", help="The picture to write.")],
-    count: Annotated[int, typer.Option("--count", min=1, max=400, help="How many cases.")] = 16,
-    columns: Annotated[int, typer.Option("--columns", min=1, help="How many in a row.")] = 4,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Which cases.")] = 1,
-    size: Annotated[int, typer.Option("--size", min=128, help="Pixels a side of each.")] = 224,
-    view: Annotated[View | None, typer.Option("--view", help="One view; else the case's own.")] = None,
+    out: Annotated[Path, typer.Argument(metavar="OUT.png", help="PNG file to write.")],
+    count: Annotated[int, typer.Option("--count", min=1, max=400, help="Number of cases.")] = 16,
+    columns: Annotated[int, typer.Option("--columns", min=1, help="Number of cases in a row.")] = 4,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed of the cases.")] = 1,
+    size: Annotated[int, typer.Option("--size", min=128, help="Side of each image, in pixels.")] = 224,
+    view: Annotated[
+        View | None, typer.Option("--view", help="View of all cases. Default: the view of each case.")
+    ] = None,
     finding: Annotated[
         list[str] | None,
-        typer.Option("--finding", metavar="KIND", help="Only cases that show it; may be repeated."),
+        typer.Option("--finding", metavar="KIND", help="Finding that all cases show; repeatable."),
     ] = None,
-    language: Annotated[Language, typer.Option("--language", help="Of the reports in --json.")] = Language.EN,
+    language: Annotated[
+        Language, typer.Option("--language", help="Language of the reports in --json.")
+    ] = Language.EN,
     *,
     json: options.Json = False,
 ) -> None:
-    """Draw a contact sheet of phantom chests, each with what it shows.
+    """Draw a contact sheet of phantom chests, each with its findings.
 
-    --json prints each picture's findings and report.
+    --json prints the findings and the report of each case.
 
     [bold]Examples[/bold]
 
@@ -95,26 +99,28 @@ def sheet(
 
 @group.command()
 def study(
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Where the files go; made if it is not there.")
-    ],
-    count: Annotated[int, typer.Option("--count", min=1, help="How many studies.")] = 1,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the first; the others follow.")] = 1,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the files; created if needed.")],
+    count: Annotated[int, typer.Option("--count", min=1, help="Number of studies.")] = 1,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Random seed of the first study; each further study adds 1.")
+    ] = 1,
     view: Annotated[
         list[View] | None,
-        typer.Option("--view", help="May be repeated. Else AP for a portable case, PA and LATERAL."),
+        typer.Option(
+            "--view", help="View; repeatable. Default: AP for a portable case, or else PA and LATERAL."
+        ),
     ] = None,
-    modality: Annotated[Modality, typer.Option("--modality", help="CR or DX.")] = Modality.CR,
-    size: Annotated[int, typer.Option("--size", min=128, help="Pixels a side.")] = 1024,
-    language: Annotated[Language, typer.Option("--language", help="Of the reports.")] = Language.EN,
+    modality: Annotated[Modality, typer.Option("--modality", help="Modality of the images.")] = Modality.CR,
+    size: Annotated[int, typer.Option("--size", min=128, help="Side of an image, in pixels.")] = 1024,
+    language: Annotated[Language, typer.Option("--language", help="Language of the reports.")] = Language.EN,
     *,
-    inverted: Annotated[bool, typer.Option("--inverted", help="Store MONOCHROME1.")] = False,
+    inverted: Annotated[bool, typer.Option("--inverted", help="Images in MONOCHROME1.")] = False,
     json: options.Json = False,
 ) -> None:
-    """Write phantom chests as DICOM studies that a node takes for real ones.
+    """Write phantom chests as DICOM studies that a node treats as real ones.
 
-    Prints for each study its files, what it shows and a report of it. The
-    patients are called Phantom; the same seed gives the same study.
+    The command prints the files, findings and report of each study. The
+    patients are called Phantom. The same seed gives the same study.
 
     [bold]Examples[/bold]
 
@@ -157,28 +163,28 @@ def study(
 @group.command()
 def dataset(
     out: Annotated[
-        Path, typer.Argument(metavar="OUT", help="Folder of the data set; an earlier run goes on.")
+        Path, typer.Argument(metavar="OUT", help="Folder of the data set; an interrupted run continues.")
     ],
-    count: Annotated[int, typer.Option("--count", min=1, help="How many phantoms.")] = 1000,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Which phantoms.")] = 1,
-    size: Annotated[int, typer.Option("--size", min=128, help="Pixels a side.")] = 448,
-    language: Annotated[Language, typer.Option("--language", help="Of the reports.")] = Language.EN,
+    count: Annotated[int, typer.Option("--count", min=1, help="Number of phantoms.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed of the phantoms.")] = 1,
+    size: Annotated[int, typer.Option("--size", min=128, help="Side of an image, in pixels.")] = 448,
+    language: Annotated[Language, typer.Option("--language", help="Language of the reports.")] = Language.EN,
     splits: Annotated[
         str,
         typer.Option(
             "--splits",
             metavar="TRAIN,VALIDATION,TEST",
-            help="The shares of patients that are drawn for each.",
+            help="Shares of the patients for each split.",
         ),
     ] = "90,5,5",
     *,
     json: options.Json = False,
 ) -> None:
-    """Write phantom chests with their reports as a data set: frontal views, a patient each, and a data card.
+    """Write phantom chests with reports as a data set of frontal views, one patient each.
 
-    It is one like those of `dataset build`, to try what works on a folder
-    without patient data. The same options give the same data set. A larger
-    --count adds to it; with other options the folder is refused.
+    The data set equals one of `dataset build`, with its card, and contains no
+    patient data. The same options give the same data set. A larger --count
+    adds to it; the command rejects the folder if other options differ.
 
     [bold]Examples[/bold]
 
@@ -204,10 +210,10 @@ def dataset(
 
 
 def _shares(text: str) -> tuple[float, float, float]:
-    """Return the shares of training, validation and test, which together are 1.
+    """Return the shares of training, validation and test; their sum is 1.
 
     Raises:
-        ConfigError: the text is not of three numbers that can be shares.
+        ConfigError: the text is not three numbers that can be shares.
     """
     try:
         train, validation, test = (float(part) for part in text.split(","))
@@ -215,7 +221,9 @@ def _shares(text: str) -> tuple[float, float, float]:
         raise ConfigError(f"--splits {text}: write three numbers, such as 90,5,5") from None
     whole = train + validation + test
     if min(train, validation, test) < 0 or not 0 < whole < math.inf:
-        raise ConfigError(f"--splits {text}: shares are not negative, and one at least is more than 0")
+        raise ConfigError(
+            f"--splits {text}: shares must not be negative, and at least one must be greater than 0"
+        )
     return train / whole, validation / whole, test / whole
 
 
@@ -224,6 +232,6 @@ def register(app: typer.Typer) -> None:
     app.add_typer(
         group,
         name="phantom",
-        help="Computer-made chests: contact sheets, DICOM studies, data sets.",
+        help="Write phantom chests as contact sheets, DICOM studies or data sets.",
         rich_help_panel="Models",
     )

@@ -1,4 +1,4 @@
-"""`echo-node train` and `echo-node evaluate`: the way to a checkpoint and its figures. Needs torch."""
+"""`echo-node train`, `evaluate` and `calibrate`: make a checkpoint and measure it. Needs torch."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _PANEL = "Models"
 
 _KNOWN = {"coherent": "coherent_sentences", "facts": "facts"}
 _UNKNOWN = {"garbled": "garbled", "ROUGE-L": "rouge_l"}
-_COLUMNS = {  # of the table, beside those of cases whose truth is known or not; --json has them all
+_COLUMNS = {  # columns of every table; _KNOWN or _UNKNOWN adds two, by the kind of cases; --json has all
     "micro F1": "f1_micro",
     "macro F1": "f1_macro",
     "tok/fwd": "tokens_per_forward",
     "ended": "ended",
 }
 _OF_CLASSES = ("adaptive_mark", "teacher_multi_step", "one_step_shuffled_images", "always_normal")
-"""The decoder that serves by default, its teacher, and the controls."""
+"""Default decoder of the node, its teacher, and the controls."""
 
 
 class Stage(StrEnum):
-    """A stage of training: a new vision tower, next tokens, block diffusion, one-step distillation."""
+    """Stage of training: new vision tower, next tokens, block diffusion, one-step distillation."""
 
     VISION = "vision"
     AR = "ar"
@@ -37,27 +37,29 @@ class Stage(StrEnum):
 
 def train(
     stage: Annotated[
-        Stage, typer.Argument(help="vision, ar (next tokens), rad (block diffusion), dcd (one step).")
+        Stage, typer.Argument(help="Stage: vision, ar (next tokens), rad (block diffusion), dcd (one step).")
     ],
     recipe: Annotated[
-        str, typer.Option("--recipe", metavar="NAME-or-FILE", help="A shipped recipe or a TOML file.")
+        str,
+        typer.Option("--recipe", metavar="NAME-or-FILE", help="Name of a shipped recipe, or a TOML file."),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Where the checkpoint goes.")
+        Path | None, typer.Option("--out", metavar="DIR", help="Folder of the checkpoint.")
     ] = None,
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the recipe; may be repeated."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Value that replaces one of the recipe; repeatable."),
     ] = None,
     *,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what the run will need: parameters, tokens, memory.")
+        bool,
+        typer.Option("--dry-run", help="Estimate of parameters, tokens and memory only; nothing is trained."),
     ] = False,
 ) -> None:
     """Train one stage, show its progress and write a checkpoint.
 
-    An interrupted run in the same folder goes on. Under torchrun the run is
-    spread over its processes.
+    An interrupted run in the same folder continues. Under torchrun, the run
+    uses all processes.
 
     [bold]Examples[/bold]
 
@@ -76,31 +78,31 @@ def train(
 
 def evaluate(
     data: Annotated[
-        str, typer.Option("--data", metavar="phantom:COUNT|FOLDER|FILE.jsonl", help="What to evaluate on.")
+        str, typer.Option("--data", metavar="phantom:COUNT|FOLDER|FILE.jsonl", help="Cases to evaluate on.")
     ] = "phantom:256",
-    seed: Annotated[int, typer.Option("--seed", help="Which cases.")] = 7,
+    seed: Annotated[int, typer.Option("--seed", help="Random seed of the cases.")] = 7,
     scorers: Annotated[
         list[str] | None,
         typer.Option(
             "--scorer",
             metavar="NAME=DIR",
-            help="Add ratescore, chexbert or radgraph from a local folder, or meteor; may be repeated.",
+            help="Extra score: ratescore, chexbert or radgraph from a local folder, or meteor; repeatable.",
         ),
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option("--report", metavar="DIR", help="Write report.md and report.html there."),
+        typer.Option("--report", metavar="DIR", help="Folder for report.md and report.html."),
     ] = None,
     config: options.Config = None,
     model: options.Model = None,
     *,
     json: options.Json = False,
 ) -> None:
-    """Measure a model beside its controls.
+    """Measure a model, compared with its controls.
 
-    Coherent sentences, right facts, F1 of findings, garble, overlap of
-    words, tokens a forward; and the same of its teacher, of shuffled
-    images and of an always-normal answer.
+    The measures are coherent sentences, correct facts, F1 of findings, garble,
+    overlap of words, and tokens per forward pass. The controls are its
+    teacher, shuffled images, and an answer that is always normal.
 
     [bold]Examples[/bold]
 
@@ -138,19 +140,21 @@ def evaluate(
 
 def calibrate(
     data: Annotated[
-        str, typer.Option("--data", metavar="phantom:COUNT", help="What to measure on; half is held out.")
+        str, typer.Option("--data", metavar="phantom:COUNT", help="Cases to measure on; half are held out.")
     ] = "phantom:4096",
-    seed: Annotated[int, typer.Option("--seed", help="Which cases; others than evaluation's.")] = 8,
+    seed: Annotated[
+        int, typer.Option("--seed", help="Random seed of the cases; it should differ from that of evaluate.")
+    ] = 8,
     config: options.Config = None,
     model: options.Model = None,
     *,
     json: options.Json = False,
 ) -> None:
-    """Measure how far a model's certainty can be trusted, and keep it with the model.
+    """Measure how often sentences of a given confidence are correct, and store it with the model.
 
-    Writes calibration.json into the checkpoint's folder: with model.check
-    on, drafts then say how often sentences like theirs were right. Prints
-    the reliability on the held-out half.
+    The command writes calibration.json into the folder of the checkpoint and
+    prints the reliability on the held-out half. With model.check on, drafts
+    then state how often sentences like theirs were correct.
 
     [bold]Example[/bold]
 
@@ -168,7 +172,7 @@ def calibrate(
         return
     print_table(
         f"{settings.name} on {data}, seed {seed}: expected calibration error {error:.3f}",
-        ["confidence", "right", "sentences", ""],
+        ["confidence", "correct", "sentences", ""],
         [[f"{c:.2f}", f"{r:.2f}", n, "█" * round(20 * r)] for c, r, n in rows],
     )
 

@@ -1,4 +1,4 @@
-"""`echo-node backup` and `echo-node restore`: copy the whole node into one folder, and restore it."""
+"""`echo-node backup` and `echo-node restore`: copy a node into a folder, and restore it."""
 
 from __future__ import annotations
 

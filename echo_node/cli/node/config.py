@@ -1,4 +1,4 @@
-"""`echo-node config show|check|init`: what is set, where it came from, and a commented file to begin with."""
+"""`echo-node config show|check|init`: show and check the settings, or write commented files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def show(
     *,
     json: options.Json = False,
 ) -> None:
-    """Print every setting in force and where it came from; passwords are masked."""
+    """Print every effective setting with its source; passwords are masked."""
     loaded = options.load_settings(
         config, assignments=assignments, data_dir=data_dir, database_url=database_url
     )
@@ -56,22 +56,25 @@ def show(
 
 @group.command()
 def check(config: options.Config = None) -> None:
-    """Read the configuration and say whether it can be used; exit code 2 if not."""
+    """Check whether the configuration is valid; exit code 2 if it is not."""
     loaded = options.load_settings(config)
     changed = sum(item.source != DEFAULT for item in loaded.effective())
-    typer.echo(f"The configuration is in order; {changed} settings are not left to their defaults.")
+    typer.echo(f"The configuration is valid; {changed} settings are set explicitly.")
     typer.echo(_files_line(loaded))
 
 
 @group.command()
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write into.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the files.")],
 ) -> None:
-    """Write node.toml and peers.toml, every setting commented, into a folder; nothing is overwritten."""
+    """Write node.toml and peers.toml into a folder, with every setting commented out.
+
+    Existing files are never overwritten.
+    """
     templates = packaged_folder("dicom_config")
     present = [name for name in (NODE_FILE, PEERS_FILE) if (folder / name).exists()]
     if present:
-        raise ConfigError(f"{folder / present[0]} exists already: nothing was written")
+        raise ConfigError(f"{folder / present[0]} exists already: no file was written")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in (NODE_FILE, PEERS_FILE):
@@ -82,7 +85,7 @@ def init(
 
 
 def _shown(value: object) -> str:
-    """Return the value as one would write it in TOML."""
+    """Return the value in the notation of TOML."""
     from rich.markup import escape
 
     if isinstance(value, bool):
@@ -99,5 +102,8 @@ def _files_line(loaded: LoadedSettings) -> str:
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.add_typer(
-        group, name="config", help="What is set, and where it came from.", rich_help_panel="The node"
+        group,
+        name="config",
+        help="Show and check the settings; write commented files.",
+        rich_help_panel="The node",
     )

@@ -1,4 +1,4 @@
-"""`echo-node db upgrade|current`: the version of the database's schema."""
+"""`echo-node db upgrade|current`: version of the database schema."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def upgrade(
     *,
     json: options.Json = False,
 ) -> None:
-    """Create the database or bring it to this program's version; `serve` does the same when it starts."""
+    """Create the database, or upgrade its schema to this program; `serve` does so at its start."""
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     from echo_node.storage.database import migrate
     from echo_node.storage.database.engine import Database
@@ -43,7 +43,7 @@ def current(
     *,
     json: options.Json = False,
 ) -> None:
-    """Print the version of the schema, and the one that this program needs."""
+    """Print the version of the schema, and the version that this program needs."""
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     from echo_node.storage.database import migrate
     from echo_node.storage.database.engine import Database
@@ -59,7 +59,9 @@ def current(
         print_json({"current": here, "latest": needed})
     elif usable:
         newer = (
-            "as this program needs" if here == needed else f"newer than {needed}, and this program can use it"
+            "as this program needs"
+            if here == needed
+            else f"which is newer than {needed}, but this program can use it"
         )
         typer.echo(f"The database is at version {here}, {newer}.")
     else:
@@ -69,4 +71,9 @@ def current(
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.add_typer(group, name="db", help="The database's schema.", rich_help_panel="The node")
+    app.add_typer(
+        group,
+        name="db",
+        help="Upgrade the database schema, or print its version.",
+        rich_help_panel="The node",
+    )

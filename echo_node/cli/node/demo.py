@@ -1,4 +1,4 @@
-"""`echo-node demo`: start a private node, push a phantom chest to it over DICOM, and show its draft."""
+"""`echo-node demo`: push a phantom chest to a private node, and show its draft."""
 
 from __future__ import annotations
 

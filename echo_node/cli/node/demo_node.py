@@ -50,7 +50,8 @@ format = "json"
 class TerminationRequest:
     """Whether SIGTERM has arrived.
 
-    A flag, not an exception: an exception raised by a signal handler is lost if it arrives in a destructor.
+    A flag, not an exception: an exception raised by a signal handler is lost if it arrives in a
+    destructor.
     """
 
     def __init__(self) -> None:
@@ -139,8 +140,8 @@ class DemoNode:
 def running_node(folder: Path, model: str) -> Iterator[DemoNode]:
     """Run a node with its own configuration file in *folder*; stop it at the end of the block.
 
-    Inside the block, SIGTERM only sets a flag, which `DemoNode.check` turns into the exit code. The node
-    is always stopped first.
+    Inside the block, SIGTERM only sets a flag, which `DemoNode.check` turns into the exit code. The
+    node is always stopped first.
     """
     from echo_node.config import load
     from echo_node.processes import send_configuration
@@ -168,7 +169,7 @@ def running_node(folder: Path, model: str) -> Iterator[DemoNode]:
 
 
 def _start(log: Path) -> subprocess.Popen[bytes]:
-    """Start the node in its own session, so that Ctrl-C reaches this command only, which stops the node.
+    """Start the node in its own session: Ctrl-C reaches this command only, which stops the node.
 
     If this command is killed, its end of the pipe closes, and the node ends.
     """

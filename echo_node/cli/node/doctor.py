@@ -1,4 +1,4 @@
-"""`echo-node doctor`: one line for each thing that the node needs, with a remedy for each failure."""
+"""`echo-node doctor`: check each thing that the node needs, with a remedy for each failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`echo-node serve`: the node itself."""
+"""`echo-node serve`: run the node."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ def serve(
     ae_title: Annotated[
         str | None,
         typer.Option(
-            "--ae-title", help="Our AE title. Default ECHO_NODE.", rich_help_panel=options.SETTINGS_PANEL
+            "--ae-title", help="Our AE title. Default: ECHO_NODE.", rich_help_panel=options.SETTINGS_PANEL
         ),
     ] = None,
     port: Annotated[
         int | None,
         typer.Option(
-            "--port", help="DICOM port, 0 for any. Default 11112.", rich_help_panel=options.SETTINGS_PANEL
+            "--port",
+            help="DICOM port; 0 takes any free port. Default: 11112.",
+            rich_help_panel=options.SETTINGS_PANEL,
         ),
     ] = None,
     database_url: options.DatabaseUrl = None,
@@ -32,7 +34,7 @@ def serve(
         typer.Option(
             "--study-idle",
             metavar="SECONDS",
-            help="A study is complete when nothing has come for this long. Default 60.",
+            help="Time without a new image after which a study is complete. Default: 60.",
             rich_help_panel=options.SETTINGS_PANEL,
         ),
     ] = None,
@@ -40,12 +42,12 @@ def serve(
     role: Annotated[
         Role | None,
         typer.Option(
-            "--role", help="Which part to run. Default all.", rich_help_panel=options.SETTINGS_PANEL
+            "--role", help="Part of the node to run. Default: all.", rich_help_panel=options.SETTINGS_PANEL
         ),
     ] = None,
     assignments: options.Set = None,
 ) -> None:
-    """Run the node until it is told to stop (Ctrl-C or SIGTERM).
+    """Run the node until Ctrl-C or SIGTERM.
 
     [bold]Examples[/bold]
 
@@ -53,8 +55,8 @@ def serve(
       echo-node serve --data-dir /var/lib/echo-node --pacs PACS@10.0.0.5:104
       echo-node serve --config /etc/echo-node --role receive
 
-    A node may be stopped at any moment, by kill -9 or a power cut too: what
-    was acknowledged is on disk, and work that was begun is begun again.
+    You may stop a node at any moment, even by kill -9 or a power cut: images
+    that it acknowledged are on disk, and it starts unfinished work again.
     """
     loaded = options.load_settings(
         config,

@@ -1,4 +1,4 @@
-"""`echo-node status`: how many studies and deliveries stand where, and what changed last."""
+"""`echo-node status`: counts of studies and deliveries by state, and the latest changes."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ def status(
     config: options.Config = None,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
-    limit: Annotated[int, typer.Option("--limit", min=0, help="How many studies to list.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Maximum number of studies to list.")] = 20,
     *,
     json: options.Json = False,
 ) -> None:
     """Count studies and deliveries by state, and list the studies that changed last.
 
-    With --json: `studies`, `jobs`, `deliveries`, `commitments`, `promises` and
-    `withdrawals` are counts by state, `conflicts` counts images set aside.
+    With --json, `studies`, `jobs`, `deliveries`, `commitments`, `promises` and
+    `withdrawals` are counts by state, and `conflicts` is the number of images
+    that were set aside.
     """
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     with existing_storage(settings) as storage:
@@ -80,8 +81,8 @@ def status(
         out.print(f"[bold]withdrawals[/bold] {_sentence(withdrawals)}")
     if overview.conflicts:
         out.print(
-            f"[bold]conflicts[/bold]   [yellow]{overview.conflicts} set aside[/yellow]: other content came "
-            "under the SOP Instance UID of an image that is kept. "
+            f"[bold]conflicts[/bold]   [yellow]{overview.conflicts} set aside[/yellow]: different content "
+            "arrived under the SOP Instance UID of a stored image. "
             + ", ".join(f"`echo-node queue show {study_id}`" for study_id in disputed)
         )
     if recent:
@@ -106,11 +107,11 @@ def status(
         or deliveries[DeliveryState.DEAD]
         or withdrawals[WithdrawalState.DEAD]
     ):
-        out.print("`echo-node queue list --dead` says why; `echo-node queue retry ID` tries again.")
+        out.print("`echo-node queue list --dead` shows the reasons; `echo-node queue retry ID` tries again.")
 
 
 def _counts(states: Iterable[str], counted: dict[str, int]) -> dict[str, int]:
-    """Return every state with its count, zeros too, so that a monitor finds the key that it looks for."""
+    """Return the count of every state, even if it is 0, so that a monitor finds every key."""
     return {str(state): counted.get(str(state), 0) for state in states}
 
 

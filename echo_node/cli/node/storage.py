@@ -1,4 +1,4 @@
-"""`echo-node storage show|adopt|orphans`: owner of the images and drafts, and files without a row."""
+"""`echo-node storage show|adopt|orphans`: owner of images and drafts, and orphans."""
 
 from __future__ import annotations
 

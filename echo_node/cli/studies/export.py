@@ -1,4 +1,4 @@
-"""`echo-node export OUT`: the node's studies and their reports as a pseudonymised data set."""
+"""`echo-node export OUT`: export studies and their reports as a pseudonymised data set."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DAYS = ["%Y-%m-%d"]
 
 def export(
     out: Annotated[
-        Path, typer.Argument(metavar="OUT", help="Folder of the data set; an earlier run goes on.")
+        Path, typer.Argument(metavar="OUT", help="Folder of the data set; an interrupted run continues.")
     ],
     key_file: Annotated[
         Path,
@@ -31,36 +31,41 @@ def export(
         typer.Option(
             "--reports",
             metavar="FOLDER",
-            help="Text files named by accession number or Study Instance UID, or SR documents.",
+            help="Folder of SR documents, or of text files named by accession number or Study Instance UID.",
         ),
     ] = None,
     since: Annotated[
-        datetime | None, typer.Option("--since", formats=_DAYS, help="Received on this day or later (UTC).")
+        datetime | None, typer.Option("--since", formats=_DAYS, help="First day of receipt (UTC).")
     ] = None,
     until: Annotated[
-        datetime | None, typer.Option("--until", formats=_DAYS, help="Received on this day or earlier (UTC).")
+        datetime | None, typer.Option("--until", formats=_DAYS, help="Last day of receipt (UTC).")
     ] = None,
-    ae: Annotated[str | None, typer.Option("--ae", metavar="TITLE", help="Sent by this AE title.")] = None,
+    ae: Annotated[str | None, typer.Option("--ae", metavar="TITLE", help="AE title of the sender.")] = None,
     studies: Annotated[
-        Path | None, typer.Option("--studies", metavar="FILE", help="Study Instance UIDs, one a line.")
+        Path | None,
+        typer.Option("--studies", metavar="FILE", help="File of Study Instance UIDs, one per line."),
     ] = None,
     longest_side: Annotated[
         int,
-        typer.Option("--longest-side", min=0, help="Make longer images smaller, in pixels; 0 keeps them."),
+        typer.Option(
+            "--longest-side",
+            min=0,
+            help="Maximum side of an image, in pixels; larger images are scaled down. 0 keeps them.",
+        ),
     ] = 0,
     config: options.Config = None,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
     *,
-    images_only: Annotated[bool, typer.Option("--images-only", help="Images without their reports.")] = False,
+    images_only: Annotated[bool, typer.Option("--images-only", help="Images only, without reports.")] = False,
     json: options.Json = False,
 ) -> None:
     """Export stored studies with their reports, pseudonymised, as a data set to train on.
 
-    Names and identifiers become digests by the key, dates of a patient move
-    by as many days, names, dates and numbers are taken out of the reports.
-    What is left out stands in OUT/rejected.jsonl. Read what OUT holds before
-    you pass it on: no rule finds every name.
+    Names and identifiers become keyed digests. All dates of a patient move by
+    the same number of days. Names, dates and numbers are removed from the
+    reports. OUT/rejected.jsonl lists the studies that are left out. Read the
+    contents of OUT before you pass it on: no rule finds every name.
 
     [bold]Example[/bold]
 

@@ -119,10 +119,10 @@ def pause(
     *,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until work in progress is finished.")] = False,
 ) -> None:
-    """Pause drafting or delivery on all machines; the node still receives studies, and nothing is lost.
+    """Pause drafting or delivery on all machines, for example before an upgrade.
 
-    Work in progress is finished. With `--wait` the command returns after
-    that, for example before an upgrade.
+    The node still receives studies, and nothing is lost. Work in progress is
+    finished; with `--wait` the command returns after that.
     """
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     with existing_storage(settings) as storage:

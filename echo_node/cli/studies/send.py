@@ -1,4 +1,4 @@
-"""`echo-node send FILE… --to AE@host:port`: DICOM files to a peer, with each file's own result."""
+"""`echo-node send FILE… --to AE@host:port`: send DICOM files to a peer, with a result for each."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 def send(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="DICOM files, or folders of them.")],
     to: Annotated[
-        str, typer.Option("--to", metavar="AE@host:port", help="The peer, or its name in peers.toml.")
+        str, typer.Option("--to", metavar="AE@host:port", help="Peer to send to, or its name in peers.toml.")
     ],
     ae_title: Annotated[str | None, typer.Option("--ae-title", help="Our AE title.")] = None,
     config: options.Config = None,
     *,
     json: options.Json = False,
 ) -> None:
-    """Send DICOM files to a peer by C-STORE, each with its own result.
+    """Send DICOM files to a peer by C-STORE, with a result for each file.
 
-    Folders are searched for files; the exit code is 1 if any was not stored.
+    Folders are searched for files. The exit code is 1 if a file was not stored.
 
     [bold]Examples[/bold]
 
@@ -50,7 +50,7 @@ def send(
     if json:
         print_json([_as_json(result) for result in results])
     if not results:
-        raise PermanentError("there is no file to send")
+        raise PermanentError("there are no files to send")
     if not all(result.stored for result in results):
         raise typer.Exit(1)
 
@@ -79,7 +79,7 @@ def _expand(files: Iterable[Path]) -> Iterator[Path]:
 
 @contextmanager
 def _progress(total: int, *, json: bool) -> Iterator[Callable[[FileResult], None]]:
-    """Give out what prints each result as it comes, under a bar where there is a terminal."""
+    """Yield a function that prints each result, below a progress bar on a terminal."""
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
