@@ -157,6 +157,18 @@ def test_time_randomness_and_uids_are_passed_in() -> None:
                 assert ast.unparse(node.func) not in sources, f"{name_of(path)}:{node.lineno}"
 
 
+COMPOSITION = (
+    "echo_node/actions/", "echo_node/cli/", "echo_node/config/", "echo_node/node.py", "echo_node/roles/",
+    "echo_node/settings.py", "echo_node/storage/open.py", "echo_node/wiring/",
+)  # fmt: skip
+
+
+def test_only_composition_sees_all_settings() -> None:
+    for path in modules():
+        if not name_of(path).startswith(COMPOSITION):
+            assert "Settings" not in _identifiers(path), name_of(path)
+
+
 WORDS = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))["identifier"]
 
 
