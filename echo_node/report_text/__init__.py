@@ -1,1 +1,4 @@
-"""Report text: words, sections, labels, soundness and garble, for service and training alike."""
+"""Report text: its words, sections, findings and faults, for the node and for training.
+
+Everything here works on strings. It knows no network, no image and no DICOM.
+"""

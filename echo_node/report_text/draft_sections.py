@@ -1,8 +1,8 @@
-"""The model's text, taken apart into sections and sentences.
+"""Sections and sentences of a draft: the text that a model writes, with its two headings.
 
-English and Chinese headings in the ways that models write them: any case, half- or full-width colons, in
-brackets or Markdown, alone on a line. Nothing of the text is lost but headings and what is no word: what
-stands before the first heading belongs to the findings.
+English and Chinese headings are recognised as models write them: in any case, with half- or
+full-width colons, in brackets or Markdown, or alone on a line. Text before the first heading
+belongs to the findings. Everything except headings and stray marks ends up in a sentence.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CHINESE_IMPRESSION = (
 )
 _MARK = r"(?:\*\*|__|\#{1,6}[ \t]{0,4})?"
 _COLON = rf"{_GAP}(?:\*\*|__)?{_GAP}[:：]{_GAP}(?:\*\*|__)?"  # noqa: RUF001 - full width is meant
-# Where a heading may begin without being a word of a sentence: at the start, or after what ends one.
+# Places where a heading can begin: at the start of the text, or after the end of a sentence.
 _FRESH = r"(?:(?<![^\s.!?;:,*_#\]\)。！？；：，、】）])(?<![^\W\d_][ \t]))"  # noqa: RUF001
 _LINE = rf"(?m:^){_GAP}"
 
@@ -40,7 +40,7 @@ def _headings() -> Iterator[re.Pattern[str]]:
     english, chinese = (_ENGLISH_FINDINGS, _ENGLISH_IMPRESSION), (_CHINESE_FINDINGS, _CHINESE_IMPRESSION)
     either = tuple("|".join(pair) for pair in zip(english, chinese, strict=True))
     yield re.compile(rf"{_FRESH}{_MARK}{_named(*either)}{_COLON}", re.IGNORECASE)
-    # A model that writes a block at once may leave out the full stop; a capital still tells a heading.
+    # A model that writes whole blocks may omit the full stop; the capital still marks a heading.
     yield re.compile(r"(?P<findings_>\b(?:Findings|FINDINGS))[ \t]{0,4}[:\uff1a]")
     yield re.compile(r"(?P<impression_>\b(?:Impressions?|IMPRESSIONS?))[ \t]{0,4}[:\uff1a]")
     yield re.compile(rf"[【\[]{_GAP}{_named(*either)}{_GAP}[】\]]{_GAP}[:：]?", re.IGNORECASE)  # noqa: RUF001
@@ -64,7 +64,7 @@ _ABBREVIATION = re.compile(
     re.IGNORECASE,
 )
 _MAY_END = frozenset({"no", "min", "a.m", "p.m"})
-"""Abbreviations that are words too, or end sentences: they go on only before a number."""
+"""Abbreviations that are also words or end sentences: the sentence continues only at a number."""
 _BARE_NUMBER = re.compile(rf"\s*{_LIST_NUMBER}\s*")
 _LOOKED_BACK = 12
 _NUMBER_OF_LIST = re.compile(r"\d{1,2}[.)]\s")
@@ -72,7 +72,7 @@ _NUMBER_OF_LIST = re.compile(r"\d{1,2}[.)]\s")
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One sentence and where it stands in the text, as character offsets [start, end)."""
+    """One sentence and its place in the text, as character offsets [start, end)."""
 
     text: str
     start: int
@@ -81,7 +81,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Sections:
-    """The sentences of the two sections; a section that the text lacks, or has no word in, is empty."""
+    """The sentences of the two sections; a section that is missing or has no words is empty."""
 
     findings: tuple[Span, ...]
     impression: tuple[Span, ...]
@@ -89,7 +89,7 @@ class Sections:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A heading: `findings` or `impression`, and where it stands, as character offsets [start, end)."""
+    """A heading: `findings` or `impression`, and its place, as character offsets [start, end)."""
 
     name: str
     start: int
@@ -111,7 +111,7 @@ def headings(text: str) -> list[Heading]:
 
 
 def split_sections(text: str) -> Sections:
-    """Split a draft by its headings; text before the first, or without any, is taken as findings."""
+    """Split a draft by its headings; text before the first heading counts as findings."""
     parts: dict[str, list[Span]] = {"findings": [], "impression": []}
     found = headings(text)
     bounds = [("findings", 0), *((heading.name, heading.end) for heading in found)]
@@ -124,7 +124,8 @@ def split_sections(text: str) -> Sections:
 def _sentences(text: str, start: int, end: int) -> list[Span]:
     """Return the sentences between two offsets, without the white space around them.
 
-    What holds no letter, a number of a list or a stray mark, goes with the sentence after it, or else before.
+    A piece without a letter, such as a list number or a stray mark, joins the next sentence, or the
+    previous one if there is no next.
     """
     pieces: list[tuple[int, int]] = []
     left = looked_at = start
@@ -140,7 +141,7 @@ def _sentences(text: str, start: int, end: int) -> list[Span]:
 
 
 def _cuts(text: str, start: int, end: int) -> Iterator[int]:
-    """Yield where one sentence ends and the next begins."""
+    """Yield the offsets at which one sentence ends and the next begins."""
     left = start
     for match in _CUT.finditer(text, start, end):
         if match.end() >= end or (match["stop"] and not _ends(text, left, match, end)):
@@ -150,7 +151,7 @@ def _cuts(text: str, start: int, end: int) -> Iterator[int]:
 
 
 def _ends(text: str, left: int, match: re.Match[str], end: int) -> bool:
-    """Say whether a full stop, with white space behind it, ends a sentence that began at *left*."""
+    """Return whether a full stop before white space ends the sentence that began at *left*."""
     before = text[max(left, match.end("stop") - _LOOKED_BACK) : match.end("stop")]
     after = text[match.end() : match.end() + 4]
     if _BARE_NUMBER.fullmatch(before):
@@ -162,7 +163,7 @@ def _ends(text: str, left: int, match: re.Match[str], end: int) -> bool:
         word = abbreviation[0].strip(" (").rstrip(".").lower()
         return word in _MAY_END and not after[0].isdigit()
     if after[0].isdigit():
-        # "1. 5 cm" is a number that came apart; "… 0.58. 2. No effusion" is a list.
+        # "1. 5 cm" is one number with a stray space; "… 0.58. 2. No effusion" is a list.
         return not before[-2:-1].isdigit() or _NUMBER_OF_LIST.match(text, match.end(), end) is not None
     return not after[0].isalpha() or not after[0].islower()
 

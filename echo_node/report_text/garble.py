@@ -1,7 +1,7 @@
-"""How often is a text garbled? Faults that no reader would write, counted without knowing what is true.
+"""Garble measure: faults of form that no radiologist would write, counted without a reference.
 
-One-step decoding breaks text in its own ways: words said twice, words that do not exist, sections that are
-not there. Metrics of clinical content hardly see it.
+One-step decoding damages text in its own ways: repeated words, words that do not exist, missing
+sections. Metrics of clinical content hardly notice these faults.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ KINDS = MappingProxyType(
         "repeated_words": "a word, and the same word again",
         "repeated_phrases": "two to six words, and the same ones again",
         "broken_words": "a word outside the vocabulary of the references",
-        "repeated_sentences": "a sentence that its section has already",
+        "repeated_sentences": "a sentence that its section already has",
         "unparsable_sections": "a section missing, empty or begun twice, or text outside both",
         "unfinished": "the last sentence does not end",
     }
 )
-"""The kinds of garble, in the order of the counts."""
+"""Kinds of garble with their meanings, in the order of the counts."""
 
-_IN_A_SENTENCE = 3  # the first kinds can be told from a sentence alone
+_IN_A_SENTENCE = 3  # the first kinds can be counted in a sentence alone
 _SECTIONS = ("findings", "impression")
 _LONGEST_PHRASE = 6
 _OF_THE_END = ("unparsable_sections", "unfinished")
@@ -43,8 +43,8 @@ class Garble:
     """Faults of a set of drafts.
 
     Attributes:
-        counts_NK: of each draft and each kind of `KINDS`.
-        words_N: the number of words of each draft.
+        counts_NK: number of faults, by draft and kind (in the order of `KINDS`).
+        words_N: number of words of each draft.
     """
 
     counts_NK: NDArray[np.int64]
@@ -52,7 +52,7 @@ class Garble:
 
     @property
     def garbled(self) -> float:
-        """The share of drafts with any fault: the garble rate."""
+        """Garble rate: the share of drafts with any fault."""
         return float((self.counts_NK.sum(1) > 0).mean())
 
     @property
@@ -62,13 +62,13 @@ class Garble:
 
     @property
     def whole(self) -> NDArray[np.bool_]:
-        """Which drafts have both sections and a last sentence that ends: they may end where they do."""
+        """Mask of the complete drafts: both sections are there, and the last sentence ends."""
         places = [list(KINDS).index(kind) for kind in _OF_THE_END]
         whole: NDArray[np.bool_] = self.counts_NK[:, places].sum(1) == 0
         return whole
 
     def by_kind(self) -> dict[str, tuple[float, float]]:
-        """Return faults per 100 words and the share of drafts that have any, for each kind."""
+        """Return, for each kind, the faults per 100 words and the share of drafts with any."""
         per_100_K = 100 * self.counts_NK.sum(0) / max(1, self.words_N.sum())
         share_K = (self.counts_NK > 0).mean(0)
         return {
@@ -81,8 +81,8 @@ def garble(drafts: Sequence[str], vocabulary: Set[str]) -> Garble:
     """Count the faults of drafts.
 
     Args:
-        drafts: texts.
-        vocabulary: every word that is a word, in lower case; an empty one makes no word broken.
+        drafts: texts of the drafts.
+        vocabulary: all valid words, in lower case; if empty, no word counts as broken.
     """
     counts = [list(faults(draft, vocabulary).values()) for draft in drafts]
     return Garble(
@@ -92,7 +92,7 @@ def garble(drafts: Sequence[str], vocabulary: Set[str]) -> Garble:
 
 
 def faults(text: str, vocabulary: Set[str]) -> dict[str, int]:
-    """Return how many faults of each kind a draft has."""
+    """Return the number of faults of each kind in a draft."""
     found = dict.fromkeys(KINDS, 0)
     sections = split_sections(text)
     for spans in (sections.findings, sections.impression):
@@ -107,8 +107,8 @@ def faults(text: str, vocabulary: Set[str]) -> dict[str, int]:
 
 
 def faults_of_sentence(sentence: str, vocabulary: Set[str]) -> dict[str, int]:
-    """Return the faults that one sentence has by itself: repetitions and broken words."""
-    parts = [words(part) for part in _PAUSE.split(sentence)]  # "on the right, right lower lobe" is no fault
+    """Return the faults within one sentence: repetitions and broken words."""
+    parts = [words(part) for part in _PAUSE.split(sentence)]  # "on the right, right lower lobe" is fine
     counts = (
         sum(_repeated_words(said) for said in parts),
         sum(_repeated_phrases(said) for said in parts),
@@ -131,7 +131,7 @@ def _repeated_phrases(said: Sequence[str]) -> int:
 
 
 def _repeated_here(said: Sequence[str], at: int) -> int:
-    """Return the length of the longest phrase that begins here and is said again at once; 0 if none is."""
+    """Return the length of the longest phrase that starts here and is repeated at once, or 0."""
     for length in range(_LONGEST_PHRASE, 1, -1):
         phrase = said[at : at + length]
         if phrase == said[at + length : at + 2 * length] and len(set(phrase)) > 1:

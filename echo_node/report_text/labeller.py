@@ -1,8 +1,9 @@
-"""Which of CheXpert's 14 findings an English report states, denies or holds possible, by rules.
+"""Labeller: the status of CheXpert's 14 findings in an English report, by rules.
 
-A sentence is taken apart into clauses; a finding's words in a clause are a mention, which a cue before or
-behind it in the same clause can negate or hedge. Without a model: deterministic, explainable, and good enough
-to compare two texts of one report. It is no replacement for a learned labeller.
+A sentence is split into clauses. The words of a finding in a clause are a mention, and a cue before
+or after it in the same clause can negate or hedge it. There is no model: the labels are
+deterministic and explainable, and good enough to compare two texts of one report. They do not
+replace a learned labeller.
 """
 
 from __future__ import annotations
@@ -74,12 +75,12 @@ _STATES_ANEW = re.compile(
 _LIST_GOES_ON = re.compile(r",\s*(?:or|nor)\b")
 _LETTER = re.compile(r"[^\W\d]")
 _WINDOW = 8
-"""Words between a structure and the adjective that describes it, at most."""
+"""Maximum number of words between a structure and the adjective that describes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Mention:
-    """A finding's words in a clause; `denied` where the words themselves say that it is absent."""
+    """The words of a finding in a clause; `denied` if these words themselves negate it."""
 
     finding: str
     start: int
@@ -88,10 +89,11 @@ class _Mention:
 
 
 def label(text: str) -> dict[str, Status | None]:
-    """Return what a report says of each class; None where it says nothing.
+    """Return the status of each class in a report; None if the report does not mention it.
 
-    Of several mentions a positive one counts before an uncertain one before a negative one. `No Finding` is
-    positive in a text without a positive or uncertain finding, devices apart, and otherwise None.
+    Among several mentions, positive takes precedence over uncertain, and uncertain over negative.
+    `No Finding` is positive if the text has no positive or uncertain finding except devices;
+    otherwise it is None.
     """
     found: dict[str, Status] = {}
     for clause in clauses(text):
@@ -106,7 +108,7 @@ def label(text: str) -> dict[str, Status | None]:
 
 
 def positives(text: str) -> frozenset[str]:
-    """Return the findings that a report states or holds possible, `No Finding` apart."""
+    """Return the findings that a report states or considers possible, without `No Finding`."""
     return frozenset(
         finding
         for finding, status in label(text).items()
@@ -115,17 +117,17 @@ def positives(text: str) -> frozenset[str]:
 
 
 def is_abnormal(text: str) -> bool:
-    """Say whether a text states or holds possible anything abnormal, devices apart."""
+    """Return whether a text states or considers possible anything abnormal except devices."""
     return bool(text.strip()) and label(text)[NO_FINDING] is None
 
 
 def sentences(text: str) -> list[str]:
-    """Return the sentences of a report, its lines joined; an item of a list is a sentence."""
+    """Return the sentences of a report, with lines joined; each list item is a sentence."""
     return [" ".join(piece.split()) for piece in _SENTENCE_END.split(text) if _LETTER.search(piece)]
 
 
 def clauses(text: str) -> Iterator[str]:
-    """Yield the parts of each sentence in which a negation holds, in lower case."""
+    """Yield the clauses of each sentence in lower case; a negation covers one clause."""
     for sentence in sentences(text):
         for part in _CONJUNCTION.split(sentence.casefold().rstrip(".!?")):
             yield from _with_own_verb(part.strip(" ,"))
@@ -155,7 +157,7 @@ def _mentions(clause: str) -> Iterator[_Mention]:
 
 
 def _described(clause: str, subject: re.Match[str], adjective: re.Pattern[str]) -> re.Match[str] | None:
-    """Return the adjective just before the structure, or else the first one behind it."""
+    """Return the adjective just before the structure, otherwise the first one after it."""
     before = None
     for match in adjective.finditer(clause, 0, subject.start()):
         before = match
@@ -172,7 +174,7 @@ def _described(clause: str, subject: re.Match[str], adjective: re.Pattern[str]) 
 
 
 def _status(clause: str, mention: _Mention) -> Status | None:
-    """Return what the clause says of the mention; None if it is no statement about the image."""
+    """Return the status of the mention in its clause; None if the clause is not about the image."""
     before, behind = clause[: mention.start], clause[mention.end :]
     if _NO_STATEMENT.search(before):
         return None
@@ -203,6 +205,6 @@ def _negated_before(clause: str, mention: _Mention) -> bool:
 
 
 def _same_statement(before: str) -> str:
-    """Return the part of the clause that belongs to the mention's own statement."""
+    """Return the part of the clause that belongs to the same statement as the mention."""
     cuts = list(_STATES_ANEW.finditer(before))
     return before[cuts[-1].end() :] if cuts else before

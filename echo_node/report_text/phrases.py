@@ -1,7 +1,7 @@
-"""The words by which the labeller knows findings, and those that negate or hedge them.
+"""Phrases of the labeller: words for findings, and words that negate or hedge them.
 
-Data only. The classes and the idea (mention, negation, uncertainty) are those of the CheXpert labeller
-(Irvin et al. 2019) and of NegEx (Chapman et al. 2001); the lists are this project's own.
+Data only. The classes and the method (mention, negation, uncertainty) come from the CheXpert
+labeller (Irvin et al. 2019) and from NegEx (Chapman et al. 2001). The lists are this project's own.
 """
 
 from collections.abc import Mapping
@@ -69,7 +69,7 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         ),
     }
 )
-"""Words that state a finding unless they are negated, as regular expressions on whole words."""
+"""Words that state a finding unless they are negated; regular expressions for whole words."""
 
 OTHER_ABNORMALITIES = (
     r"emphysema\w*|copd|hyperinflat\w+|hyperexpan\w+|lung volumes are increased|blunt\w+"
@@ -82,18 +82,18 @@ OTHER_ABNORMALITIES = (
     r"|pericardial effusion|(?:elevat\w+|eventrat\w+) (?:of the )?(?:\w+ )?(?:hemi)?diaphragm|contusion"
     r"|h[a]?ematoma|deformit\w+|dislocat\w+|volume loss|hypoinflat\w+|tuberculosis|thickening"
 )
-"""What makes a chest abnormal without being one of the classes."""
+"""Abnormalities of the chest that are not one of the classes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """A structure that reports describe by an adjective: `the heart is enlarged`, `normal heart size`.
+    """Structure that reports describe by an adjective: `heart is enlarged`, `normal heart size`.
 
     Attributes:
-        finding: the class that the abnormal adjectives state.
-        subject: how the structure is named.
+        finding: class that the abnormal adjectives state.
+        subject: names of the structure.
         abnormal: adjectives that state the finding.
-        normal: adjectives that deny it.
+        normal: adjectives that deny the finding.
     """
 
     finding: str
@@ -135,14 +135,14 @@ UNCERTAIN_NEGATIONS = (
     r"|not (?:be )?(?:entirely |completely )?(?:excluded|ruled out)|difficult to exclude"
     r"|no (?:definite|definitive) (?:change|correlate)"
 )
-"""A negation of a negation: the finding is possible. Counts on either side of the mention."""
+"""Negated negations: the finding is possible. They count before and after the mention."""
 
 HARMLESS_NEGATIONS = (
     r"no (?:\w+ ){0,2}(?:change|changes)\b(?: \w+)?|not (?:\w+ )?changed|not only|no (?:\w+ )?(?:increase"
     r"|decrease|improvement|worsening)"
     r"|without (?:\w+ ){0,2}change|not (?:\w+ )?(?:well )?(?:assessed|evaluated|included)"
 )
-"""Negations of something else than the finding that follows."""
+"""Negations of something other than the finding that follows."""
 
 NEGATIONS_BEFORE = (
     r"no|without|not|nor|neither|absence of|absent|negative for|free (?:of|from)|clear of|denies|lack of"
@@ -171,4 +171,4 @@ HEDGES_AFTER = (
 MENTIONS_OF_NO_FINDING = (
     r"(?:history|hx) of|evaluat\w+ for|assess(?:ment)? for|rule out|r/o|to exclude|looking for|status post"
 )
-"""What follows these is no statement about the image."""
+"""Phrases after which a mention is not a statement about the image."""

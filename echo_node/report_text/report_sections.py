@@ -1,6 +1,6 @@
-"""A hospital's report taken apart by its headings, English or Chinese.
+"""Sections of a hospital's report, by its English or Chinese headings.
 
-`draft_sections` reads the two headings that a model writes; reports that people wrote have more.
+`draft_sections` reads the two headings that a model writes. Reports by radiologists have more.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _HEADING = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ReportSections:
-    """The two sections that a draft has; a section that the report lacks is empty."""
+    """Findings and impression of a report; a missing section is empty."""
 
     findings: str
     impression: str
@@ -56,8 +56,8 @@ class ReportSections:
 def parse_report(text: str) -> ReportSections:
     """Return findings and impression of a report; both are empty if it has neither heading.
 
-    A heading is a known name before a colon, or alone on a line; a name in the middle of a sentence is
-    written in lower case and is none.
+    A heading is a known name before a colon, or alone on a line. A name in lower case is part of a
+    sentence and does not count.
     """
     headings = [match for match in _HEADING.finditer(text) if not _name(match)[0].islower()]
     found: dict[str, list[str]] = {"findings": [], "impression": [], "": []}
@@ -71,7 +71,7 @@ def parse_report(text: str) -> ReportSections:
 
 
 def section_of(heading: str) -> str:
-    """Return `findings` or `impression` for a heading of that section; empty for others."""
+    """Return `findings` or `impression` for a heading of that section; empty for other headings."""
     return _ROLES.get(heading.strip().casefold(), "")
 
 

@@ -1,6 +1,7 @@
-"""Whether what the model wrote may become a draft: whole, plain text, and no loop.
+"""Soundness of a model's text: it must be complete plain text without loops to become a draft.
 
-What is not sound makes no draft. The reason goes to the operator, and repeats nothing of the text.
+The node makes no draft from an unsound text. The operator sees the reason, which quotes nothing of
+the text.
 """
 
 from __future__ import annotations
@@ -24,19 +25,19 @@ _BREAKS_OFF = re.compile(
 
 
 def why_unsound(text: str, sections: Sections) -> str | None:
-    """Return why no draft may be made of *text*, in words for the operator; None if one may.
+    """Return the reason to make no draft from *text*, for the operator; None if it is sound.
 
     Args:
-        text: what the model wrote, the special tokens of its vocabulary left out.
-        sections: of the same text.
+        text: text of the model, without the special tokens of its vocabulary.
+        sections: sections of the same text.
     """
     if lost := sum(_is_lost(character) for character in text):
-        # It may have been the "not" of a sentence: nothing of such a text can be relied on.
+        # The lost character may be part of a "not": no sentence of such a text is reliable.
         return f"the model wrote broken characters ({lost} of {len(text)})"
     if _SPECIAL.search(text):
         return "the model wrote a special token in its text"
     if _MARKUP.search(text):
-        return "the model wrote markup, and no plain text"
+        return "the model wrote markup instead of plain text"
     if not sections.findings and not sections.impression:
         return "the model wrote an empty report"
     if _repeats_a_phrase(text) or any(map(_repeats_a_sentence, (sections.findings, sections.impression))):
@@ -56,7 +57,7 @@ def _repeats_a_sentence(spans: Sequence[Span]) -> bool:
 
 
 def _repeats_a_phrase(text: str) -> bool:
-    """Say whether words, or Han characters, are said four times over without anything between."""
+    """Return whether words or Han characters occur four times in a row with nothing between."""
     return any(
         any(character.isalpha() for character in match["phrase"]) for match in _REPEATED.finditer(text)
     )
