@@ -1,1 +1,5 @@
-"""Measurements beside peers in one run, as ratios: these machines are shared and no absolute time lasts."""
+"""Benchmarks: each compares its candidates in one run and reports ratios.
+
+Absolute times depend on the machine and on its other load. Ratios of times that were taken in turns
+do not.
+"""

@@ -1,8 +1,11 @@
-"""How fast are drafts written? Every way of decoding, on the same weights and images, in turns.
+"""Benchmark of decoding: all decoders, in turns, on the same weights and images.
 
-Tokens count up to the end of sequence only. The autoregressive rows run the same network with a causal mask:
-their text means nothing, their speed is that of an autoregressive model of these dimensions, and they write
-as many tokens as the longest draft of the block decoders' first turn.
+Tokens count up to the end of sequence only. The autoregressive rows run the same network with a
+causal mask. Their text means nothing, but their speed is that of an autoregressive model of these
+dimensions. They write as many tokens as the longest draft that the block decoders have written by
+the end of the first turn.
+
+Shapes: N sequences, P prompt tokens.
 """
 
 from __future__ import annotations
@@ -29,7 +32,16 @@ _EAGER = "ar_eager"
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """One draft batch and what it took, in seconds; `finish` is what is left to do behind the last block."""
+    """Times and counts of one batch of drafts.
+
+    Attributes:
+        vision: vision tower and prompt embedding, in seconds.
+        prefill: prefill of the language model, in seconds.
+        decode: decoding with the check, in seconds.
+        finish: part of *decode* after the last block, in seconds.
+        tokens: tokens written.
+        forwards: forward passes of the language model, summed over the batch.
+    """
 
     vision: float
     prefill: float
@@ -40,7 +52,7 @@ class Timed:
 
 
 def modes(threshold: float, max_new_tokens: int, *, forced_length: bool) -> dict[str, DecodeSettings]:
-    """Return the block decoders to measure, by name."""
+    """Return the settings of the block decoders to measure, by name."""
     one_step = replace(decode_settings("one_step", threshold, max_new_tokens), forced_length=forced_length)
     adaptive = replace(decode_settings("adaptive", threshold, max_new_tokens), forced_length=forced_length)
     return {
@@ -64,18 +76,18 @@ def bench_decode(
     """Measure every mode at every batch size.
 
     Args:
-        model: the network.
-        inputs_of: gives the prompts of a batch of so many in a turn.
-        batches: the batch sizes.
-        settings: the block decoders, by mode.
-        rounds: how often all modes take their turn, each time on other images.
-        progress: told what is being measured.
+        model: network to measure.
+        inputs_of: returns the prompts for a batch size and the number of a turn.
+        batches: batch sizes.
+        settings: settings of the block decoders, by mode.
+        rounds: number of turns of every mode, each with other images.
+        progress: receives a line about each measurement.
 
     Returns:
-        A row for each mode and batch, with the median milliseconds for the whole batch, `tokens_per_second`
-        of decoding (the check is part of it), its ratios to the autoregressive rows, and on a GPU
-        `bandwidth_fraction`: how long reading all weights once takes there, as a fraction of the time of a
-        forward.
+        A row for each mode and batch size. It has the median milliseconds for the whole batch,
+        `tokens_per_second` of decoding including the check, and the ratios of this speed to the
+        autoregressive rows. On a GPU it also has `bandwidth_fraction`: the time to read all weights
+        once, as a fraction of the time of a forward pass.
     """
     rows: list[Row] = []
     least_forward_s = _least_forward_s(model)
@@ -84,7 +96,7 @@ def bench_decode(
         decoders = {mode: Decoder(model, wanted) for mode, wanted in settings.items()}
         length = 0
         images = [inputs_of(batch, turn) for turn in range(rounds + 1)]
-        for turn, inputs in enumerate(images):  # the first turn warms up
+        for turn, inputs in enumerate(images):  # the first turn is a warm-up
             for mode, decoder in decoders.items():
                 progress(f"batch {batch}, {mode}, turn {turn} of {rounds}")
                 timed, decoded = _decoding(model, inputs, decoder)
@@ -102,7 +114,10 @@ def bench_decode(
 
 
 def forward_times(model: EchoNetwork, inputs: Inputs, rounds: int) -> dict[int, float]:
-    """Return the milliseconds of a cached forward of 1, B, 2 B and 4 B (a check) tokens of one sequence."""
+    """Return the time of a cached forward pass for one sequence, in milliseconds, by its tokens.
+
+    The widths are 1, B, 2 B and 4 B tokens; a forward pass with a check has 4 B.
+    """
     length = model.config.block_length
     prompt = _embed(model, inputs)
     found: dict[int, float] = {}
@@ -152,7 +167,7 @@ def _decoding(model: EchoNetwork, inputs: Inputs, decoder: Decoder) -> tuple[Tim
 
 
 def _eager(model: EchoNetwork, inputs: Inputs, length: int) -> Timed:
-    """Time the loop of transformers' own `generate`; its prefill is the time to the first token."""
+    """Time `generate` of transformers; its prefill is the time to the first token."""
     arguments: dict[str, Any] = {
         "input_ids": inputs.ids_NP,
         "attention_mask": torch.ones_like(inputs.ids_NP),
@@ -171,7 +186,7 @@ def _eager(model: EchoNetwork, inputs: Inputs, length: int) -> Timed:
 
 
 def _typical(turns: Sequence[Timed]) -> Timed:
-    """Return the median times, which a disturbed turn does not move, and the mean of what was written."""
+    """Return median times, which one disturbed turn does not change, and mean counts."""
 
     def median(name: str) -> float:
         return float(statistics.median(getattr(turn, name) for turn in turns))
@@ -187,7 +202,10 @@ def _typical(turns: Sequence[Timed]) -> Timed:
 
 
 def _least_forward_s(model: EchoNetwork) -> float | None:
-    """Return the seconds in which a GPU can read the language model's weights, by its speed of copying."""
+    """Return the time in which a GPU can read the language model's weights, in seconds.
+
+    The estimate uses the GPU's copy bandwidth. On a CPU the result is None.
+    """
     device = model.lm_head.weight.device
     if device.type != "cuda":
         return None
@@ -197,7 +215,12 @@ def _least_forward_s(model: EchoNetwork) -> float | None:
 
 
 def copy_bandwidth(device: torch.device, size: int = 2**30) -> float:
-    """Return the bytes a second that a copy of *size* bytes within the device reads and writes together."""
+    """Return the copy bandwidth of a device: bytes read and written per second.
+
+    Args:
+        device: GPU to measure.
+        size: number of bytes to copy.
+    """
     source = torch.zeros(size, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     times = []

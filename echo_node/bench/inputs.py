@@ -1,4 +1,7 @@
-"""What the benchmarks of the model run on: a checkpoint or random weights of full size, and images."""
+"""Inputs of the model benchmarks: a checkpoint or full-size random weights, and images.
+
+Shapes: N sequences, P prompt tokens.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,13 @@ _7B_TEXT_TOKENS = 60
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Prompts of one image each: ids, patches and their grid."""
+    """Prompts of one image each.
+
+    Attributes:
+        ids_NP: token ids.
+        pixel_values: patches of all images.
+        grid_thw: number of patches of each image along time, height and width, (N, 3).
+    """
 
     ids_NP: Tensor
     pixel_values: Tensor
@@ -29,7 +38,7 @@ class Inputs:
 
 
 def phantom_inputs(loaded: Checkpoint, seed: int) -> Callable[[int, int], Inputs]:
-    """Return a function that gives a batch of phantoms as a checkpoint wants them, others in every turn."""
+    """Return a function that makes batches of phantoms, other phantoms in each turn."""
     from training.phantom.dataset import PhantomDataset
 
     processor = EchoProcessor(ImagePreparation.load(loaded.folder), loaded.tokenizer)
@@ -44,7 +53,7 @@ def phantom_inputs(loaded: Checkpoint, seed: int) -> Callable[[int, int], Inputs
 
 
 def random_7b(device: str, block_length: int) -> EchoForReportGeneration:
-    """Return a network of the dimensions of Qwen2.5-VL 7B with random weights, bfloat16 on a GPU."""
+    """Return a network of the size of Qwen2.5-VL 7B with random weights; bfloat16 on a GPU."""
     config = EchoConfig(
         text_config={
             "vocab_size": 152064, "hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28,
@@ -72,7 +81,7 @@ def random_7b(device: str, block_length: int) -> EchoForReportGeneration:
 
 
 def random_7b_inputs(model: EchoForReportGeneration) -> Callable[[int, int], Inputs]:
-    """Return a function that gives a batch of images of 2.25 megapixels of noise, with a prompt."""
+    """Return a function that makes batches of prompts with noise images of 2.25 megapixels."""
     preparation = ImagePreparation()
 
     def inputs_of(batch: int, turn: int) -> Inputs:

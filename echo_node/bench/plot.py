@@ -18,7 +18,7 @@ def check_target(path: Path) -> None:
     if path.suffix not in plotting.SUFFIXES:
         raise ConfigError(f"--plot {path.name}: the name must end in one of {', '.join(plotting.SUFFIXES)}")
     if not path.parent.is_dir():
-        raise ConfigError(f"--plot {path}: there is no folder {path.parent}")
+        raise ConfigError(f"--plot {path}: the folder {path.parent} does not exist")
     if not plotting.is_installed():
         raise ConfigError(f"--plot needs matplotlib: {plotting.HOW_TO_INSTALL}")
 

@@ -1,4 +1,4 @@
-"""How fast jobs are claimed, with how many waiting and how many done long ago."""
+"""Benchmark of the job queue: claims per second, by the number of waiting and of finished jobs."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ _SENDERS = 8
 def bench_queue(
     url: str, queued: Sequence[int], archived: int, progress: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """Measure the claiming and finishing of jobs.
+    """Measure how fast one worker claims and finishes jobs.
 
     Args:
-        url: of an empty database; its tables are made, and emptied at the end.
-        queued: how many jobs wait, a row for each.
-        archived: how many jobs were done before.
-        progress: told what is being done.
+        url: URL of an empty database; the benchmark creates its tables and empties them at the end.
+        queued: numbers of waiting jobs; each gives one row.
+        archived: number of jobs that are already finished.
+        progress: receives a line about each step.
 
     Returns:
-        A row for each of *queued*: `database`, `queued`, `archived`, `claims_per_second` (claimed and
-        finished, one after another), and `p50_ms` and `p99_ms` of a claim.
+        A row for each number in *queued*: `database`, `queued`, `archived`, `claims_per_second`
+        (the worker finishes each job before the next claim), `p50_ms` and `p99_ms` of a claim.
 
     Raises:
-        PermanentError: the database holds studies.
+        PermanentError: the database contains studies.
     """
     database = Database(url)
     try:
         migrate.upgrade(database)
         with database.read() as session:
             if session.scalar(select(Study.id).limit(1)) is not None:
-                raise PermanentError("this database holds studies: give the benchmark an empty one")
+                raise PermanentError("this database contains studies: use an empty one for the benchmark")
         try:
             return list(_rows(database, queued, archived, progress))
         finally:
@@ -60,11 +60,11 @@ def bench_queue(
 def _rows(
     database: Database, queued: Sequence[int], archived: int, progress: Callable[[str], None]
 ) -> Iterator[dict[str, Any]]:
-    progress(f"writing {archived} jobs that are done")
+    progress(f"writing {archived} finished jobs")
     _fill(database, 1, archived, JobState.DONE)
     first = archived + 1
     for count in queued:
-        progress(f"claiming {count} jobs beside {archived} that are done")
+        progress(f"claiming {count} jobs, with {archived} finished jobs in the table")
         _fill(database, first, count, JobState.READY)
         first += count
         yield _measure(database, count, archived)
@@ -78,7 +78,7 @@ def _measure(database: Database, count: int, archived: int) -> dict[str, Any]:
         job = queue.claim("bench")
         seconds.append(time.perf_counter() - started)
         if job is None:
-            raise PermanentError("a job that waits was not claimed")
+            raise PermanentError("the queue did not hand out a waiting job")
         queue.skip(job, "bench")
     span = time.perf_counter() - begun
     seconds.sort()

@@ -1,10 +1,12 @@
-"""RAD beside full duplication: the same loss, and what each takes in time and memory.
+"""Benchmark of RAD against full duplication: the same loss, and the time and memory of each.
 
-Full duplication lays out image, prompt and response twice, 2 (P + R) tokens; RAD repeats the response only.
-Each runs in a process of its own, so that their memory can be told apart, and they take turns, so that
-whatever else the machine does meets both.
+Full duplication lays out image, prompt and response twice: 2 (P + R) tokens. RAD repeats the
+response only. Each layout runs in its own process, so that their memory can be measured separately.
+The processes take turns, so that other load on the machine affects both.
 
-Shapes: N examples, R response, S layout, D width.
+`python -m echo_node.bench.rad LAYOUT CASE` is one of these processes.
+
+Shapes: N examples, P prompt, R response, C noisy copies, S layout, D width.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from echo_node.model.block_mask import Elements, attention_mask, rad_length
 from echo_node.model.config import EchoConfig
 from echo_node.model.network import EchoNetwork, Prompt
 from training.objectives.noise import Noise
-from training.objectives.rad import add_noise, noisy_hidden_states, restoration
+from training.objectives.rad import add_noise, masked_loss, noisy_hidden_states
 
 LAYOUTS = ("rad", "full")
 SIZES = {  # width, layers, heads, key-value heads, feed-forward width
@@ -41,7 +43,15 @@ _VOCABULARY, _EOS, _MASK, _IMAGE, _BEGIN, _END, _WORD = 4096, 2, 3, 5, 6, 7, 9
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is measured: P, R, B, examples a step, a key of `SIZES`."""
+    """Dimensions of a measurement.
+
+    Attributes:
+        prompt: P, tokens of image and prompt.
+        response: R, tokens of the response.
+        block_length: B, tokens per block.
+        batch: examples per step.
+        size: dimensions of the network, a key of `SIZES`.
+    """
 
     prompt: int
     response: int
@@ -53,7 +63,11 @@ class Case:
 def full_hidden_states(
     model: EchoNetwork, prompt: Prompt, clean_NR: Tensor, noisy_CNR: Sequence[Tensor]
 ) -> Tensor:
-    """Run the layout [clean | noisy] of the whole sequence; return the noisy response's states."""
+    """Run the layout [clean | noisy] of the whole sequence.
+
+    Returns:
+        The hidden states of the noisy response, (1, N, R, D).
+    """
     [noisy_NR] = noisy_CNR
     total = prompt.length + clean_NR.shape[1]
     position_S = torch.arange(total, device=clean_NR.device).repeat(2)
@@ -69,14 +83,15 @@ def bench_rad(case: Case, rounds: int, progress: Callable[[str], None]) -> dict[
     """Measure both layouts.
 
     Args:
-        case: what.
-        rounds: turns of each; medians count, the first warms up.
-        progress: told what is being measured.
+        case: dimensions of the measurement.
+        rounds: number of turns of each layout after one warm-up; the result has the medians.
+        progress: receives a line about each measurement.
 
     Returns:
-        The case; for each layout `loss`, `language_model_ms` (forward and backward), `step_ms`, `peak_mb` and
-        `tokens`; the differences and ratios of both. On the CPU the times are the processor's, which other
-        programs do not lengthen, and the memory is the growth of the resident set.
+        The case; for each layout `loss`, `language_model_ms` (forward and backward pass),
+        `step_ms`, `peak_mb` and `tokens`; the differences and ratios of both. On a CPU, times are
+        processor times, which other programs do not lengthen, and memory is the growth of the
+        resident set.
 
     Raises:
         PermanentError: a measuring process died.
@@ -115,7 +130,7 @@ def _turn(layout: str, process: subprocess.Popen[str]) -> dict[str, float]:
         pipes[0].flush()
         line = pipes[1].readline()
     if not line:
-        raise PermanentError(f"the process that measures '{layout}' died; its memory may not have sufficed")
+        raise PermanentError(f"the process that measures '{layout}' died; it may have run out of memory")
     figures: dict[str, float] = json.loads(line)
     return figures
 
@@ -165,7 +180,7 @@ def _inputs(case: Case, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def measure(layout: str, case: Case) -> Callable[[], dict[str, float]]:
-    """Return a function that makes one training step in a layout and says what it took."""
+    """Return a function that runs one training step and returns its loss, times and memory."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model, inputs = _network(case, device), _inputs(case, device)
     states = noisy_hidden_states if layout == "rad" else full_hidden_states
@@ -186,7 +201,7 @@ def measure(layout: str, case: Case) -> Callable[[], dict[str, float]]:
             prompt = model.embed_prompt(*inputs)
             embedded = _now(device)
             [hidden_NRD] = states(model, prompt, response_NR, [noised.noisy_NR])
-            loss = restoration(model, hidden_NRD, response_NR, noised)[0] / trained_NR.sum()
+            loss = masked_loss(model, hidden_NRD, response_NR, noised)[0] / trained_NR.sum()
         loss.backward()
         computed = _now(device)
         optimiser.step()
@@ -216,7 +231,7 @@ def _peak_mb(device: torch.device, before_kb: int) -> float:
 
 
 def main() -> None:
-    """Make a step for each line of the standard input, and write what it took."""
+    """Run a step for each line of standard input, and write its measurements as a line of JSON."""
     step = measure(sys.argv[1], Case(**json.loads(sys.argv[2])))
     for _ in sys.stdin:
         sys.stdout.write(json.dumps(step()) + "\n")

@@ -1,7 +1,8 @@
-"""How fast images are received, beside peers and beside the disk itself.
+"""Benchmark of receiving: images per second, compared with other receivers and with the disk alone.
 
-All receivers get the same bytes from the same senders in one run, one after another in every round; whatever
-else the machine does meets them all. Only the rows that are durable can answer after a power cut.
+All receivers get the same bytes from the same senders, one after another in every round, so that
+other load on the machine affects them all. Only the receivers marked durable still have every
+acknowledged image after a power cut.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from echo_node.durable_files import write_durably
 from echo_node.errors import PermanentError
 
 CEILING = "the disk alone"
-"""Write, fsync, rename, fsync of the folder, by as many writers as there are associations."""
+"""Write, fsync, rename and fsync of the folder, with one writer per association."""
 
 _FIGURES = (
     "images_per_second",
@@ -41,7 +42,13 @@ _FIGURES = (
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is sent: megabytes of an image, associations at once, images in all."""
+    """Load of a measurement.
+
+    Attributes:
+        size_mb: size of an image, in megabytes.
+        associations: number of concurrent associations.
+        images: total number of images.
+    """
 
     size_mb: float
     associations: int
@@ -49,31 +56,31 @@ class Load:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of an image's pixels."""
+        """Size of an image's pixels, in bytes."""
         return int(self.size_mb * 1e6)
 
     @property
     def images_of_each(self) -> int:
-        """Images of one association."""
+        """Number of images that one association sends."""
         return max(1, self.images // self.associations)
 
 
 def bench_receive(
     loads: Sequence[Load], rounds: int, folder: Path, progress: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """Measure every receiver that is installed under every load.
+    """Measure every installed receiver under every load.
 
     Args:
-        loads: what is sent.
-        rounds: turns of each; medians count.
-        folder: on the disk that is to be measured.
-        progress: told what is being measured.
+        loads: loads to send.
+        rounds: number of turns of each receiver; the result has the medians.
+        folder: folder on the disk to measure.
+        progress: receives a line about each measurement.
 
     Returns:
         A row for each receiver and load: `receiver`, `durable`, `size_mb`, `associations`,
-        `images_per_second`, `megabytes_per_second`, `p50_ms` and `p99_ms` of a C-STORE, `peak_memory_mb`
-        above idle, `ratio_vs_storescp` and `ratio_vs_disk` of the images a second, and `failed`: why a
-        receiver that cannot take the load has no figures.
+        `images_per_second`, `megabytes_per_second`, `p50_ms` and `p99_ms` of a C-STORE,
+        `peak_memory_mb` above idle, `ratio_vs_storescp` and `ratio_vs_disk` of the images per
+        second, and `failed`: the reason if a receiver could not handle the load.
     """
     rows: list[dict[str, Any]] = []
     for load in loads:
@@ -133,7 +140,7 @@ def _rows(
 
 def _measure(receiver: Receiver, load: Load, folder: Path) -> dict[str, float]:
     with _place(folder) as place, running(receiver, place / "receiver") as (port, pid):
-        send_side_by_side(port, AE_TITLE, load.size_bytes, 1, 2)  # what is done once only
+        send_side_by_side(port, AE_TITLE, load.size_bytes, 1, 2)  # warm-up
         memory = Memory(pid)
         sent = send_side_by_side(port, AE_TITLE, load.size_bytes, load.associations, load.images_of_each)
         peak_mb = memory.stop()
@@ -151,7 +158,7 @@ def _measure_disk(load: Load, folder: Path) -> dict[str, float]:
     writers = load.associations
     with _place(folder) as place, ProcessPoolExecutor(writers, get_context("spawn")) as pool:
         write = partial(_write, place, load.size_bytes)
-        list(pool.map(write, [1] * writers))  # the processes are there
+        list(pool.map(write, [1] * writers))  # starts the processes
         started = time.monotonic()
         count = sum(pool.map(write, [load.images_of_each] * writers))
         return {"images_per_second": count / (time.monotonic() - started)}

@@ -1,6 +1,6 @@
-"""Receivers of images, to be measured side by side: this node, DCMTK, Orthanc and pynetdicom.
+"""Receivers to compare: this node, DCMTK, Orthanc and pynetdicom.
 
-Each runs as its users run it, in a folder of its own, on a free port of this machine.
+Each runs as its users run it, in its own folder, on a free port of this machine.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from pathlib import Path
 from echo_node.errors import PermanentError
 
 AE_TITLE, DCMTK_NAME = "RECEIVER", "storescp (DCMTK)"
-_DCMTK = "/usr/bin/storescp"  # pynetdicom installs one of this name beside Python
+_DCMTK = "/usr/bin/storescp"  # with its path: pynetdicom installs a program of the same name
 _SAMPLED_EVERY_S, _READY_S = 0.02, 60.0
 
 
 Command = Callable[[Path, int], Sequence[str]]
-"""Returns how a receiver is started that stores in a folder and listens on a port."""
+"""Returns the command line of a receiver, given its storage folder and its port."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """A program that receives.
+    """A program that receives images.
 
     Attributes:
-        name: of its rows.
+        name: name of the receiver in the results.
         is_durable: whether an image is on the disk when it is acknowledged.
-        command: how it is started.
+        command: maker of the command line that starts it.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Receiver:
 
 
 def receivers() -> list[Receiver]:
-    """Return all that are installed here."""
+    """Return all receivers that are installed on this machine."""
     found = [
         Receiver("echo-node", is_durable=True, command=_echo_node(1)),
         Receiver("echo-node x 4", is_durable=True, command=_echo_node(4)),
@@ -59,7 +59,7 @@ def receivers() -> list[Receiver]:
 
 
 class Memory:
-    """The proportional set size of a process and all its descendants, sampled until it is told to stop."""
+    """Proportional set size of a process and its descendants, sampled until `stop` is called."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
@@ -70,7 +70,7 @@ class Memory:
         self._thread.start()
 
     def stop(self) -> float:
-        """Return how much more than idle it had at most, in MB."""
+        """Return the peak above the idle size, in MB."""
         self._stop.set()
         self._thread.join()
         return max(0.0, self.peak_mb - self.idle_mb)
@@ -82,10 +82,10 @@ class Memory:
 
 @contextmanager
 def running(receiver: Receiver, folder: Path) -> Iterator[tuple[int, int]]:
-    """Run a receiver in an empty folder; yield its port and its process.
+    """Run a receiver in an empty folder; yield its port and its process id.
 
     Raises:
-        PermanentError: it did not start.
+        PermanentError: the receiver did not start.
     """
     port, stored = _free_port(), folder / "stored"
     stored.mkdir(parents=True)
@@ -111,7 +111,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) ->
     deadline = time.monotonic() + _READY_S
     while time.monotonic() < deadline and process.poll() is None:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            time.sleep(1)  # what else it does at its start
+            time.sleep(1)  # for the rest of its start-up
             return
         time.sleep(0.05)
     raise PermanentError(f"the receiver did not start: {log.read_text(errors='replace')[-500:]}")

@@ -1,7 +1,7 @@
-"""A modality for measurements: it sends one image again and again under new UIDs, as fast as it is answered.
+"""A modality for measurements: it sends one image repeatedly under new UIDs, as fast as possible.
 
-Everything is encoded once, by pynetdicom, and sent as bytes: what is measured is the receiver. Each
-association is a process of its own.
+pynetdicom encodes the request once, and the sender then sends bytes, so that the benchmark measures
+the receiver. Each association is a separate process.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ _PATIENCE_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What one association did.
+    """Times of one association.
 
     Attributes:
-        seconds: each C-STORE, from its first byte to its response.
-        begun: when the first began, by the system's monotonic clock.
-        ended: when the last response had come.
+        seconds: duration of each C-STORE, from its first byte to its response, in seconds.
+        begun: start of the first C-STORE, by the system's monotonic clock.
+        ended: arrival of the last response, by the same clock.
     """
 
     seconds: tuple[float, ...]
@@ -59,10 +59,10 @@ class Sent:
 def send_side_by_side(
     port: int, called_ae_title: str, size_bytes: int, associations: int, images: int
 ) -> Sequence[Sent]:
-    """Send *images* over each of so many associations at once to this machine's *port*.
+    """Send *images* images over each of several concurrent associations to a port of this machine.
 
     Raises:
-        PermanentError: an association was refused, an image was not stored, or a process died.
+        PermanentError: an association was rejected, an image was not stored, or a process died.
     """
     context = multiprocessing.get_context("spawn")
     pipes, processes = [], []
@@ -76,7 +76,7 @@ def send_side_by_side(
         processes.append(process)
     try:
         for pipe in pipes:
-            _answer(pipe)  # it is associated
+            _answer(pipe)  # the association is established
         for pipe in pipes:
             pipe.send("go")
         return [_answer(pipe) for pipe in pipes]
@@ -92,7 +92,7 @@ def _answer(pipe: Connection) -> Any:
     except EOFError:
         raise PermanentError("a sending process died") from None
     if isinstance(answer, str) and answer:
-        raise PermanentError(f"the receiver was not measured: {answer}")
+        raise PermanentError(f"the receiver could not be measured: {answer}")
     return answer
 
 
@@ -131,7 +131,7 @@ def _send_all(connection: socket.socket, message: bytearray, number: int, images
 
 
 def association_request(called: str) -> bytes:
-    """Return the PDU that asks for an association for Computed Radiography."""
+    """Return the A-ASSOCIATE-RQ PDU for Computed Radiography."""
     length, implementation = MaximumLengthNotification(), ImplementationClassUIDNotification()
     length.maximum_length_received = _MOST_PDU_BYTES
     implementation.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
@@ -148,11 +148,11 @@ def association_request(called: str) -> bytes:
 
 
 def _associate(connection: socket.socket, called: str) -> int:
-    """Negotiate; return the longest PDU that the peer takes."""
+    """Negotiate an association; return the maximum PDU length that the peer accepts, in bytes."""
     connection.sendall(association_request(called))
     kind, content = _pdu(connection)
     if kind != _ACCEPTED:
-        raise PermanentError("the association was refused")
+        raise PermanentError("the association was rejected")
     answer = A_ASSOCIATE_AC()
     answer.decode(content)
     accepted = answer.to_primitive()
@@ -162,7 +162,7 @@ def _associate(connection: socket.socket, called: str) -> int:
 
 
 def store_request(longest_pdu: int, size_bytes: int, number: int) -> bytearray:
-    """Return all PDUs of a C-STORE request, a placeholder where its SOP Instance UID stands."""
+    """Return all PDUs of a C-STORE request, with a placeholder as SOP Instance UID."""
     stream = io.BytesIO()
     _image(size_bytes, number).save_as(stream, implicit_vr=False, little_endian=True)
     request = C_STORE()
@@ -206,7 +206,7 @@ def _status(connection: socket.socket) -> int:
 
 
 def _pdu(connection: socket.socket) -> tuple[int, bytes]:
-    """Return the type of the next PDU, and all of it."""
+    """Return the type of the next PDU and the whole PDU."""
     header = _exactly(connection, 6)
     kind, length = struct.unpack(">BxL", header)
     return kind, header + _exactly(connection, length)

@@ -1,1 +1,1 @@
-"""Tensors only: the ECHO network, its masks, cache and decoding, shared by service and training."""
+"""The ECHO network, its masks, cache, decoding and checkpoints, for the node and for training."""

@@ -1,12 +1,12 @@
-"""Who may attend to whom in block diffusion. The one place where the rule stands.
+"""Attention masks of block diffusion; this module is the only one that defines the rule.
 
-Shapes: Q queries, K keys, L a whole sequence.
+Positions are absolute and count from the first token of the prompt. Position i is in block i // B.
+Every block attends to itself and to the clean tokens of earlier blocks (ECHO, section on RAD).
+Clean tokens therefore attend block-causally and never to noisy tokens, and a noisy copy attends to
+the earlier clean text and to its own block. Noisy copies do not attend to each other. Neither do
+examples that are packed into one row.
 
-Positions count from the prompt's first token on one absolute grid; the block of position i is i // B.
-Every block attends to the clean tokens of earlier blocks and to the whole of itself. So clean tokens attend
-block-causally and never to noisy ones, and a noisy copy sees the clean text before it and its own block
-(ECHO, section on RAD). Several noisy copies behind one clean text do not see each other, nor do examples that
-are packed into one row.
+Shapes: N sequences, Q queries, K keys, L tokens of a sequence, S elements of a RAD layout.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from torch.nn.attention.flex_attention import BlockMask, create_block_mask
 
 @dataclass(frozen=True, slots=True)
 class Elements:
-    """What the rule asks about the elements of a sequence; tensors of one shape, (L,) or (N, L).
+    """Properties of a sequence's elements that the rule needs: integer tensors, (L,) or (N, L).
 
     Attributes:
-        block: block numbers, integer.
-        stream: 0 in the clean text, the copy's number in a noisy one, integer.
-        document: which example of a packed row each belongs to, integer; none if there is but one.
+        block: block number.
+        stream: 0 for the clean text, or the number of the noisy copy.
+        document: example within a packed row; None if each row has one example.
     """
 
     block: Tensor
@@ -44,7 +44,7 @@ _LONG = 1024
 
 
 def sees(query: Elements, key: Elements) -> Tensor:
-    """Tell, element by element and broadcast, whether the query may attend to the key."""
+    """Return, element by element with broadcasting, whether the query may attend to the key."""
     is_earlier = (key.stream == 0) & (key.block < query.block)
     is_own = (key.stream == query.stream) & (key.block == query.block)
     seen = is_earlier | is_own
@@ -59,7 +59,7 @@ def visible(query: Elements, key: Elements) -> Tensor:
 
 
 def mask_mod(elements: Elements) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
-    """Return the rule as FlexAttention asks for it: by sequence, head, query and key."""
+    """Return the rule as a `mask_mod` of FlexAttention, by sequence, head, query and key."""
 
     def attends(sequence: Tensor, _head: Tensor, query: Tensor, key: Tensor) -> Tensor:
         if elements.block.ndim == 1:
@@ -70,10 +70,11 @@ def mask_mod(elements: Elements) -> Callable[[Tensor, Tensor, Tensor, Tensor], T
 
 
 def attention_mask(elements: Elements) -> AttentionMask:
-    """Return who sees whom in the form that the elements' device computes best.
+    """Return the attention mask in the form that is fastest on the device of the elements.
 
-    A boolean mask for PyTorch's scaled dot-product attention; for long sequences on CUDA a block mask, by
-    which FlexAttention passes over what is hidden (compiled once, which short ones do not pay back).
+    That is a boolean mask for PyTorch's scaled dot-product attention. For long sequences on CUDA it
+    is a block mask, with which FlexAttention skips hidden blocks; for short sequences its
+    compilation does not pay off.
     """
     length = elements.block.shape[-1]
     if elements.block.device.type != "cuda" or length < _LONG:
@@ -84,7 +85,7 @@ def attention_mask(elements: Elements) -> AttentionMask:
 
 
 def block_causal(length: int, block_length: int, device: torch.device | None = None) -> Tensor:
-    """Return the (L, L) mask of a clean sequence: each block sees itself and all blocks before it."""
+    """Return the (L, L) mask of a clean sequence: a block attends to itself and earlier ones."""
     block_L = torch.arange(length, device=device) // block_length
     elements = Elements(block_L, torch.zeros_like(block_L))
     return visible(elements, elements)
@@ -92,14 +93,14 @@ def block_causal(length: int, block_length: int, device: torch.device | None = N
 
 @dataclass(frozen=True, slots=True)
 class RadLayout:
-    """The sequence of Response-Asymmetric Diffusion: the clean text, then noisy copies of the response.
+    """Layout of Response-Asymmetric Diffusion: the clean text, then noisy copies of the response.
 
-    Its length S is `rad_length`'s.
+    Its length S is given by `rad_length`.
 
     Attributes:
-        position_S: absolute position that each element stands at (a noisy copy repeats the clean ones).
-        stream_S: 0 in the clean text, then the number of the copy.
-        mask_SS: who sees whom.
+        position_S: absolute position of each element; a noisy copy repeats the clean positions.
+        stream_S: 0 for the clean text, then the number of the copy.
+        mask_SS: attention mask.
         noisy_start: absolute position of a noisy copy's first element, floor(P / B) * B.
     """
 
@@ -110,7 +111,7 @@ class RadLayout:
 
 
 def rad_length(prompt_length: int, response_length: int, block_length: int, copies: int = 1) -> int:
-    """Return P + R + C * (R + P mod B), the length with C noisy copies; RAD itself has one."""
+    """Return P + R + C * (R + P mod B): the length with C noisy copies; RAD itself has one."""
     of_a_copy = response_length + prompt_length % block_length
     return prompt_length + response_length + copies * of_a_copy
 
@@ -125,7 +126,7 @@ def rad_layout(
     """Lay out a prompt of P tokens, a response of R tokens and noisy copies of it for RAD.
 
     Raises:
-        ValueError: P + R is not a whole number of blocks (the response is filled up with EOS).
+        ValueError: P + R is not a whole number of blocks; pad the response with EOS.
     """
     total = prompt_length + response_length
     if total % block_length:

@@ -1,8 +1,8 @@
-"""Checkpoints on disk: loading with every fault named, saving, and the digest that identifies one.
+"""Checkpoints on disk: loading, with an error that names the fault, and the identifying digest.
 
-A checkpoint is a folder: config.json, model.safetensors (or shards), the tokeniser's files,
-preprocessor_config.json and model.json, our own page of facts (name, version, demonstration).
-safetensors only, and no code from a checkpoint is ever run.
+A checkpoint is a folder with config.json, model.safetensors (or shards), the tokeniser's files,
+preprocessor_config.json and our own model.json (`ModelFacts`). Weights are loaded from safetensors
+only, and code in a checkpoint is never run.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from echo_node.model.config import MASK_TOKEN, EchoConfig
 from echo_node.model.report_generation import EchoForReportGeneration
 
 FACTS_FILE = "model.json"
-_OLDER_NAMES = {  # as transformers named the tensors before 4.52
+_OLDER_NAMES = {  # tensor names of transformers before 4.52
     r"^visual": "model.visual",
     r"^model(?!\.(language_model|visual))": "model.language_model",
 }
@@ -34,17 +34,17 @@ SHIPPED = Path(__file__).resolve().parent.parent / "models"
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What a checkpoint says of itself beyond its configuration.
+    """Facts about a checkpoint beyond its configuration, stored in model.json.
 
     Attributes:
-        name: for people.
-        version: of the weights.
-        demonstration: true if drafts must say that they are not for clinical use.
-        language: of the reports, RFC 5646.
+        name: name of the model.
+        version: version of the weights.
+        demonstration: whether drafts must state that they are not for clinical use.
+        language: language of the reports, as an RFC 5646 tag.
         teacher: name or folder of the model that this one was distilled from; empty if none.
-        block_length: of a model whose config.json does not say it; else 0.
-        licence: under which the weights may be used, as their publisher states it; empty if not known.
-        origin: where the weights came from, such as a hub's id and revision.
+        block_length: number of tokens per block, if config.json does not state it; otherwise 0.
+        licence: licence of the weights, as their publisher states it; empty if unknown.
+        origin: source of the weights, such as a hub's id and revision.
     """
 
     name: str
@@ -63,7 +63,15 @@ class ModelFacts:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A loaded checkpoint."""
+    """A loaded checkpoint.
+
+    Attributes:
+        folder: folder that it was loaded from.
+        facts: facts of the model.
+        digest: SHA-256 of weights, configuration and tokeniser.
+        model: network.
+        tokenizer: tokeniser.
+    """
 
     folder: Path
     facts: ModelFacts
@@ -73,22 +81,22 @@ class Checkpoint:
 
 
 def library() -> Path:
-    """Return the folder of the models that were added: ECHO_NODE_MODELS, or the user's data folder."""
+    """Return the folder of added models: ECHO_NODE_MODELS, or else in the user's data folder."""
     data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(os.environ.get("ECHO_NODE_MODELS") or f"{data}/echo-node/models").expanduser()
 
 
 def known() -> dict[str, Path]:
-    """Return the folders of the shipped models and of those that were added, by name."""
+    """Return the folders of all shipped and added models, by name."""
     folders = [p.parent for place in (library(), SHIPPED) for p in sorted(place.glob("[!.]*/config.json"))]
     return {folder.name: folder for folder in folders}
 
 
 def find(name: str) -> Path:
-    """Return the folder of a checkpoint given by a model's name or by its path.
+    """Return the folder of a checkpoint, given a model's name or a path.
 
     Raises:
-        CheckpointError: there is neither.
+        CheckpointError: there is no such model and no such checkpoint.
     """
     models = known()
     if name in models:
@@ -97,13 +105,13 @@ def find(name: str) -> Path:
     if (folder / "config.json").is_file():
         return folder
     raise CheckpointError(
-        f"no model '{name}': neither one of {', '.join(sorted(models)) or 'none'} nor a folder with a "
-        "config.json; `echo-node model add` brings one"
+        f"no model '{name}': it is not a known model ({', '.join(sorted(models)) or 'there are none'}), and "
+        "not a folder with a config.json; `echo-node model add` adds a model"
     )
 
 
 def digest(folder: Path) -> str:
-    """Return the SHA-256 over a checkpoint's weights, configuration and tokeniser, in hexadecimal."""
+    """Return the SHA-256 of a checkpoint's weights, configuration and tokeniser, in hexadecimal."""
     total = hashlib.sha256()
     names = ("config.json", "tokenizer.json", "preprocessor_config.json")
     for path in sorted([*folder.glob("*.safetensors"), *(folder / n for n in names)]):
@@ -116,16 +124,17 @@ def digest(folder: Path) -> str:
 def load(name: str, device: str = "cpu", *, adopt_block_length: int = 0) -> Checkpoint:
     """Load a checkpoint for inference or as the start of a training stage.
 
-    On the CPU the weights become float32, whatever they are stored as; on a GPU bfloat16.
+    The weights become float32 on a CPU and bfloat16 on a GPU, regardless of their type on disk.
 
     Args:
-        name: of a model, or its folder.
+        name: name of a model, or its folder.
         device: `cpu` or `cuda`.
-        adopt_block_length: takes an autoregressive Qwen2.5-VL too, as the start of RAD: it is given this
-            block length and a mask token.
+        adopt_block_length: block length for an autoregressive Qwen2.5-VL, which RAD can start from;
+            it also gets a mask token. 0 refuses such a model.
 
     Raises:
-        CheckpointError: naming the file, tensor or setting that is missing, truncated or of another kind.
+        CheckpointError: a file, tensor or setting is missing, truncated or invalid; the message
+            names it.
     """
     folder = find(name)
     transformers_logging.disable_progress_bar()
@@ -143,9 +152,9 @@ def load(name: str, device: str = "cpu", *, adopt_block_length: int = 0) -> Chec
 
 @torch.no_grad()
 def _embed_mask(model: EchoForReportGeneration, words: int) -> None:
-    """Give the mask token, new to a network of *words* tokens, the mean of their embeddings.
+    """Set the embedding of a new mask token to the mean embedding of the *words* other tokens.
 
-    Its row may be there already: vocabularies are often filled up to a round number.
+    The row may already exist, because vocabularies are often padded to a round number.
     """
     mask = model.config.mask
     if mask >= model.config.text.vocab_size:
@@ -163,38 +172,40 @@ def _load_tokenizer(folder: Path) -> Any:
 
 
 def _load_config(folder: Path, facts: ModelFacts, tokenizer: Any, adopt_block_length: int) -> EchoConfig:
-    """Return the configuration, completed from the tokeniser and from what we know of the checkpoint."""
+    """Return the configuration, completed from the tokeniser and the checkpoint's facts."""
     try:
         config: EchoConfig = EchoConfig.from_pretrained(folder)
     except (OSError, ValueError, TypeError, StrictDataclassError) as error:
-        raise CheckpointError(f"{folder / 'config.json'} is not a configuration of Qwen2.5-VL") from error
+        raise CheckpointError(f"{folder / 'config.json'} is not a Qwen2.5-VL configuration") from error
     if not isinstance(config.text.eos_token_id, int):
         config.text.eos_token_id = tokenizer.eos_token_id
     if config.text.eos_token_id is None:
-        raise CheckpointError(f"{folder}: neither config.json nor the tokeniser has an end of sequence")
+        raise CheckpointError(
+            f"{folder}: neither config.json nor the tokeniser defines an end-of-sequence token"
+        )
     if config.mask_token_id is None and MASK_TOKEN not in tokenizer.get_vocab() and adopt_block_length:
         tokenizer.add_special_tokens({"additional_special_tokens": [MASK_TOKEN]})
     if config.mask_token_id is None:
         config.mask_token_id = tokenizer.get_vocab().get(MASK_TOKEN)
     if config.mask_token_id is None:
         raise CheckpointError(
-            f"{folder} has no {MASK_TOKEN} in its vocabulary: an autoregressive model, which RAD can adapt "
-            "(model.start of a recipe for `echo-node train rad`)"
+            f"{folder} has no {MASK_TOKEN} in its vocabulary: it is an autoregressive model; adapt it with "
+            "`echo-node train rad` (model.start of the recipe)"
         )
     config.block_length = config.block_length or facts.block_length or adopt_block_length
     if config.block_length < 1:
         raise CheckpointError(
-            f"{folder}: config.json names no block_length; `echo-node model add {folder} --block-length N` "
-            "keeps the number that the model was trained with"
+            f"{folder}: config.json has no block_length; run `echo-node model add {folder} --block-length N` "
+            "with the block length that the model was trained with"
         )
     return config
 
 
 def facts_of(folder: Path) -> ModelFacts:
-    """Return what a checkpoint says of itself; of one that says nothing, its folder's name.
+    """Return the facts of a checkpoint; without model.json, the folder's name is the only one.
 
     Raises:
-        CheckpointError: model.json is not what `ModelFacts.save` writes.
+        CheckpointError: model.json is not in the format of `ModelFacts.save`.
     """
     path = folder / FACTS_FILE
     if not path.is_file():
@@ -207,7 +218,7 @@ def facts_of(folder: Path) -> ModelFacts:
 
 def _load_weights(folder: Path, config: EchoConfig, device: str) -> EchoForReportGeneration:
     if not any(folder.glob("*.safetensors")):
-        raise CheckpointError(f"{folder} has no .safetensors file; other formats are not loaded")
+        raise CheckpointError(f"{folder} has no .safetensors file; other formats are not supported")
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
     try:
         loaded: Any = EchoForReportGeneration.from_pretrained(

@@ -1,4 +1,4 @@
-"""The configuration of an ECHO network: Qwen2.5-VL's, a block length and a mask token."""
+"""Configuration of an ECHO network: that of Qwen2.5-VL, with a block length and a mask token."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ MASK_TOKEN = "<|MASK|>"  # noqa: S105 - a token of the vocabulary, no secret
 
 @strict
 class EchoConfig(Qwen2_5_VLConfig):
-    """What a checkpoint must say about itself.
+    """Configuration of a checkpoint (config.json).
 
     Attributes:
-        block_length: how many tokens one denoising forward writes (B in the paper); 0 if it is not known.
-        mask_token_id: the id of `<|MASK|>`, the token that stands for what is not yet written.
+        block_length: number of tokens per block (B in the paper); 0 if unknown.
+        mask_token_id: id of `<|MASK|>`, the placeholder for tokens that are not yet written.
     """
 
     model_type = "echo"
@@ -26,12 +26,12 @@ class EchoConfig(Qwen2_5_VLConfig):
 
     @property
     def text(self) -> Any:
-        """The language model's part (transformers types it as one of several things)."""
+        """Configuration of the language model (transformers gives it a union type)."""
         return self.text_config
 
     @property
     def end_of_sequence(self) -> int:
-        """The id that ends a response.
+        """Id of the end-of-sequence token.
 
         Raises:
             ValueError: the configuration has none.
@@ -40,10 +40,10 @@ class EchoConfig(Qwen2_5_VLConfig):
 
     @property
     def mask(self) -> int:
-        """The id of `<|MASK|>`.
+        """Id of `<|MASK|>`.
 
         Raises:
-            ValueError: the configuration has none: not a block-diffusion model.
+            ValueError: the configuration has none, so this is not a block-diffusion model.
         """
         return _required(self.mask_token_id, "mask_token_id")
 

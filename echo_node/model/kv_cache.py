@@ -1,6 +1,6 @@
-"""A preallocated key-value cache whose slots are positions, so that whatever stood there is overwritten.
+"""Preallocated key-value cache with one slot per position: writing a position again overwrites it.
 
-Shapes: N sequences, H key-value heads, S slots, L tokens of a forward, D head dimension.
+Shapes: N sequences, H key-value heads, S slots, L tokens per forward pass, D head dimension.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from torch import Tensor
 
 
 class SlotCache:
-    """Keys and values in numbered slots; who may look at which slot is for the attention mask to say.
+    """Keys and values in numbered slots; the attention mask decides which slots a query attends to.
 
-    Nothing is ever appended, moved or cut: a forward writes its tokens into the slots that `place` names.
-    The memory starts as zeros, because what a mask hides must still be finite.
+    The cache never appends, moves or removes anything. A forward pass writes its tokens into the
+    slots given to `place`. The memory starts as zeros, because masked values must be finite too.
     """
 
     def __init__(
@@ -27,18 +27,18 @@ class SlotCache:
 
     @property
     def slots(self) -> int:
-        """S, the room for one sequence."""
+        """S, the number of slots for one sequence."""
         return self._keys.shape[3]
 
     def place(self, slot_NL: Tensor, seen: int) -> None:
-        """Say into which slots the next forward writes, and that its mask is over the first *seen* ones."""
+        """Set the slots that the next forward pass writes; its mask covers the first *seen*."""
         self._slot_N1L1 = slot_NL[:, None, :, None]
         self._seen = seen
 
     def update(
         self, key_NHLD: Tensor, value_NHLD: Tensor, layer_idx: int, *_args: object, **_kwargs: object
     ) -> tuple[Tensor, Tensor]:
-        """Write a layer's new keys and values into their slots; return those of all seen slots."""
+        """Write a layer's new keys and values; return those of all visible slots."""
         keys, values = self._keys[layer_idx], self._values[layer_idx]
         index = self._slot_N1L1.expand_as(key_NHLD)
         keys.scatter_(2, index, key_NHLD)

@@ -1,6 +1,7 @@
-"""Models that a user brings: from a folder or a hub into the library, with digests that can be verified.
+"""Library of added models: copied from a folder or a hub, with digests that can be verified.
 
-Only the files that a checkpoint needs are taken; code that a repository holds is neither fetched nor run.
+The library contains only the files that a checkpoint needs. Code in a repository is neither
+downloaded nor run.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from echo_node.model.checkpoint import FACTS_FILE, ModelFacts, facts_of, library
 
 SUMS_FILE = "SHA256SUMS"
 _WANTED = ("*.safetensors", "*.json", "*.jinja", "merges.txt", "vocab.json", "README.md", "LICENSE*")
-# The bases of the hub's own error are the HTTP library's, whichever it is, for a hub that cannot be reached.
+# The base classes of the hub's error belong to its HTTP library, which reports an unreachable hub.
 _HUB_ERRORS: tuple[type[Exception], ...] = (*HfHubHTTPError.__bases__, HFValidationError, OSError)
 _BLOCK_IN_NAME = re.compile(r"block_?(\d+)$", re.IGNORECASE)
 
@@ -30,10 +31,10 @@ Progress = Callable[[str], None]
 
 
 def licence_on_hub(model_id: str) -> str:
-    """Return the licence that a hub states for a model, or an empty text.
+    """Return the licence that a hub states for a model, or an empty string.
 
     Raises:
-        CheckpointError: there is no such model there, or the hub cannot be reached.
+        CheckpointError: the hub has no such model, or is unreachable.
     """
     try:
         card = HfApi().model_info(model_id).card_data
@@ -46,13 +47,13 @@ def licence_on_hub(model_id: str) -> str:
 
 
 def fetch(model_id: str) -> tuple[Path, str]:
-    """Download a model's files, with a progress bar; what is there already is not fetched again.
+    """Download a model's files with a progress bar; files in the hub's cache are used again.
 
     Returns:
-        The folder that holds them, and the revision.
+        The folder of the files, and the revision.
 
     Raises:
-        CheckpointError: there is no such model, or the hub cannot be reached.
+        CheckpointError: the hub has no such model, or is unreachable.
     """
     try:
         folder = Path(snapshot_download(model_id, allow_patterns=list(_WANTED)))
@@ -62,17 +63,19 @@ def fetch(model_id: str) -> tuple[Path, str]:
 
 
 def add(source: Path, facts: ModelFacts, progress: Progress) -> Path:
-    """Copy a checkpoint's files into the library and write its facts and digests beside them.
+    """Copy a checkpoint's files into the library, and add its facts and digests.
 
-    What a hub's cache holds already is linked where the disk is the same. The model appears under its name
-    when all is there.
+    Files in a hub's cache on the same disk are linked instead of copied. The model appears under
+    its name only when it is complete.
 
     Raises:
         CheckpointError: the name is taken.
     """
     target = library() / facts.name
     if target.exists():
-        raise CheckpointError(f"there is a model '{facts.name}' already, in {target}; --name gives another")
+        raise CheckpointError(
+            f"a model '{facts.name}' already exists in {target}: choose another name with --name"
+        )
     partial = target.with_name(f".{facts.name}.part")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -87,23 +90,23 @@ def add(source: Path, facts: ModelFacts, progress: Progress) -> Path:
 
 
 def facts_for(source: Path, name: str, block_length: int, licence: str, origin: str) -> ModelFacts:
-    """Return what is kept of a model that is being added.
+    """Return the facts of a model that is being added.
 
-    The block length is the one given, or the configuration's, or the number that the name ends in, as in
-    `ECHO_block8`.
+    The block length is *block_length*, or else that of the configuration, or else the number at the
+    end of the name, as in `ECHO_block8`.
 
     Raises:
-        CheckpointError: none of them says it, or the folder is no checkpoint.
+        CheckpointError: none of them gives the block length, or the folder is not a checkpoint.
     """
     if not (source / "config.json").is_file() or not any(source.glob("*.safetensors")):
-        raise CheckpointError(f"{source} is no checkpoint: it needs a config.json and .safetensors files")
+        raise CheckpointError(f"{source} is not a checkpoint: it needs config.json and .safetensors files")
     facts = replace(facts_of(source), name=name)
     config = json.loads((source / "config.json").read_text(encoding="utf-8"))
     in_name = _BLOCK_IN_NAME.search(name) or _BLOCK_IN_NAME.search(origin.partition("@")[0])
     stated = block_length or config.get("block_length") or facts.block_length
     if not stated and not in_name:
         raise CheckpointError(
-            f"nothing says the block length of '{name}': give it by --block-length, as it was trained"
+            f"the block length of '{name}' is unknown: pass --block-length, as the model was trained"
         )
     number = int(stated or (in_name and in_name[1]) or 0)
     return replace(
@@ -112,13 +115,13 @@ def facts_for(source: Path, name: str, block_length: int, licence: str, origin: 
 
 
 def write_sums(folder: Path, progress: Progress) -> None:
-    """Write SHA256SUMS over a model's files, as `sha256sum -c` reads it."""
+    """Write SHA256SUMS of a model's files, in the format of `sha256sum -c`."""
     lines = [f"{_digest(path, progress)}  {path.name}\n" for path in _files(folder)]
     (folder / SUMS_FILE).write_text("".join(lines), encoding="utf-8")
 
 
 def verify(folder: Path, progress: Progress) -> list[str]:
-    """Return what differs from SHA256SUMS, a line for each file; nothing if all is as it was added.
+    """Compare a model's files with SHA256SUMS; return a line for each file that differs.
 
     Raises:
         CheckpointError: the model has no SHA256SUMS.
@@ -150,7 +153,7 @@ def _digest(path: Path, progress: Progress) -> str:
 
 
 def _take(source: Path, target: Path) -> None:
-    if source.is_symlink():  # into a hub's cache, whose blobs nobody writes to
+    if source.is_symlink():  # into a hub's cache, whose files never change
         try:
             os.link(source.resolve(), target)
         except OSError:

@@ -1,9 +1,10 @@
 """The ECHO network: transformers' Qwen2.5-VL, called with block masks and explicit positions.
 
-No modelling code is copied: the language model of transformers uses the attention mask that it is given.
-Decoding and training are built on this module; `report_generation` adds `generate` on top of decoding.
+No modelling code is copied: the language model of transformers uses the attention mask that it is
+given. Decoding and training are built on this module; `report_generation` adds `generate` on top of
+decoding.
 
-Shapes: N sequences, P prompt tokens, L tokens per forward pass, K keys, D model width, V vocabulary.
+Shapes: N sequences, P prompt tokens, L tokens per forward pass, K keys, D model width.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Prompt:
         )
 
     def padded_to(self, length: int) -> Prompt:
-        """Return a copy with a capacity of *length* tokens, so that `copy_from` can load other prompts."""
+        """Return a copy with a capacity of *length* tokens, for `copy_from`."""
         longer = length - self.length
         return Prompt(
             F.pad(self.embeds_NPD, (0, 0, 0, longer)),
@@ -76,7 +77,10 @@ class Prompt:
         self.length_N.copy_(other.length_N)
 
     def position_ids(self, position_NL: Tensor) -> Tensor:
-        """Return the M-RoPE ids (3, N, L) of absolute positions (N, L) or (L,), in or after the prompt."""
+        """Return the M-RoPE ids (3, N, L) of absolute positions (N, L) or (L,).
+
+        A position may be in the prompt or after it.
+        """
         position_NL = position_NL.expand(len(self.length_N), -1)
         after_NL = position_NL + self.offset_N[:, None]
         place_NL = position_NL.clamp(min=0, max=self.length - 1)
@@ -87,8 +91,8 @@ class Prompt:
 class _PatchProjection(Qwen2_5_VisionPatchEmbed):
     """Patch embedding as one matrix product, with the same weights and values as in transformers.
 
-    transformers uses a convolution without overlap. That is the same operation, but many versions of
-    cuDNN and oneDNN compute it slowly (huggingface/transformers#45750).
+    transformers uses a convolution without overlap. That is the same operation, but many versions
+    of cuDNN and oneDNN compute it slowly (huggingface/transformers#45750).
     """
 
     def forward(self, hidden_states: Tensor) -> Tensor:
@@ -97,7 +101,7 @@ class _PatchProjection(Qwen2_5_VisionPatchEmbed):
 
 
 class EchoNetwork(Qwen2_5_VLForConditionalGeneration):
-    """Qwen2.5-VL with a mask token; the logits of a token are read at its own position (no shift)."""
+    """Qwen2.5-VL with a mask token; the logits of a token are at its own position (no shift)."""
 
     config_class = EchoConfig
     config: EchoConfig
@@ -117,13 +121,14 @@ class EchoNetwork(Qwen2_5_VLForConditionalGeneration):
         """Embed prompts of one image each.
 
         Args:
-            ids_NP: token ids, with one image token per merged patch; shorter rows may be padded with any
-                text token.
-            pixel_values: patches of all images, (patches, channels * time * size * size); ignored if
-                *features* are given.
+            ids_NP: token ids, with one image token per merged patch; shorter rows may be padded
+                with any text token.
+            pixel_values: patches of all images, (patches, channels * time * size * size); ignored
+                if *features* are given.
             grid_thw: number of patches of each image along time, height and width, (N, 3).
             length_N: number of prompt tokens in each row; by default the whole row.
-            features: output of the vision tower for the patches, (merged patches, D), if already known.
+            features: output of the vision tower for the patches, (merged patches, D), if already
+                known.
         """
         embeds_NPD = self.get_input_embeddings()(ids_NP)
         if features is None:
@@ -154,8 +159,9 @@ class EchoNetwork(Qwen2_5_VLForConditionalGeneration):
         Args:
             embeds_NLD: embedded input.
             position_3NL: M-RoPE ids.
-            mask_NLK: boolean mask, true where attention is allowed: (N, L, K), or (L, K) for all sequences;
-                K = L, or the number of visible slots of *cache*. A `BlockMask` runs on FlexAttention.
+            mask_NLK: boolean mask, true where attention is allowed: (N, L, K), or (L, K) for all
+                sequences; K = L, or the number of visible slots of *cache*. A `BlockMask` runs on
+                FlexAttention.
             cache: key-value cache; call its `place` for this input first.
         """
         kernel = "sdpa" if isinstance(mask_NLK, Tensor) else "flex_attention"

@@ -1,6 +1,6 @@
 """The model class that transformers loads: the network with `generate`, registered with AutoModel.
 
-It is built on decoding, and only `checkpoint` above it imports it in this package.
+It is built on decoding. In this package, only `checkpoint` imports it.
 
 Shapes: N sequences, P prompt tokens.
 """
@@ -45,8 +45,8 @@ class EchoForReportGeneration(EchoNetwork):
             pixel_values: patches of all images.
             image_grid_thw: number of patches of each image along time, height and width.
             generation_config: `denoising_steps` (maximum number of steps per block; 0: no limit),
-                `confidence_threshold`, `refine` (`off`, `mark` or `repair`) and `max_new_tokens`; by
-                default the checkpoint's own.
+                `confidence_threshold`, `refine` (`off`, `mark` or `repair`) and `max_new_tokens`;
+                by default the checkpoint's own.
             changes: single values that replace those of *generation_config*.
         """
         given = {**_GENERATION, **vars(generation_config or self.generation_config), **changes}

@@ -76,7 +76,7 @@ def test_the_plot_is_drawn(rows: list[dict[str, Any]], folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("speeds.bmp", r"must end in one of \.png"), ("no/speeds.svg", "no folder")]
+    ("name", "message"), [("speeds.bmp", r"must end in one of \.png"), ("no/speeds.svg", "does not exist")]
 )
 def test_a_plot_that_cannot_be_written_is_known_before_measuring(
     tmp_path: Path, name: str, message: str

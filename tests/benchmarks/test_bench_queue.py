@@ -28,10 +28,10 @@ def test_a_database_in_use_is_refused(tmp_path: Path) -> None:
     bench_queue(url, [1], 0, lambda what: None)
     house = House(Database(url), tmp_path)
     house.arrive()
-    with pytest.raises(PermanentError, match="holds studies"):
+    with pytest.raises(PermanentError, match="contains studies"):
         bench_queue(url, [1], 0, lambda what: None)
     assert house.queries.overview().studies == {"receiving": 1}
     house.complete()
-    with pytest.raises(PermanentError, match="holds studies"):
+    with pytest.raises(PermanentError, match="contains studies"):
         bench_queue(url, [1], 0, lambda what: None)
     assert house.queries.overview().jobs == {"ready": 1}

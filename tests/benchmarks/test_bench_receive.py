@@ -52,6 +52,6 @@ def test_a_receiver_that_does_not_start_is_named(tmp_path: Path) -> None:
 def test_a_receiver_that_refuses_is_named(tmp_path: Path) -> None:
     with (
         running(receivers()[0], tmp_path / "place") as (port, _),
-        pytest.raises(PermanentError, match="the association was refused"),
+        pytest.raises(PermanentError, match="the association was rejected"),
     ):
         send_side_by_side(port, "SOMEONE_ELSE", 1000, 1, 1)

@@ -20,7 +20,7 @@ from training.examples.examples import Images
 
 
 @dataclass(frozen=True, slots=True)
-class Uncut:
+class LazyPatches:
     """Images (N, H, W) of one size, cut into patches only if somebody looks at them."""
 
     image_NHW: Tensor
@@ -30,12 +30,12 @@ class Uncut:
         """Return the patches of all images."""
         return self.preparation.patches(self.image_NHW)[0]
 
-    def to(self, device: torch.device) -> Uncut:
+    def to(self, device: torch.device) -> LazyPatches:
         """Return the images on a device."""
         return replace(self, image_NHW=self.image_NHW.to(device))
 
     @staticmethod
-    def cat(parts: Sequence[Uncut]) -> Uncut:
+    def cat(parts: Sequence[LazyPatches]) -> LazyPatches:
         """Return the images of all parts, which are prepared alike."""
         return replace(parts[0], image_NHW=torch.cat([part.image_NHW for part in parts]))
 
@@ -56,7 +56,7 @@ class Batch:
     """
 
     prompt_NP: Tensor
-    pixel_values: Tensor | Uncut
+    pixel_values: Tensor | LazyPatches
     grid_thw: Tensor
     response_NR: Tensor
     trained_NR: Tensor
@@ -71,7 +71,9 @@ class Batch:
 
     def patches(self) -> Tensor:
         """Return the patches of all images."""
-        return self.pixel_values.patches() if isinstance(self.pixel_values, Uncut) else self.pixel_values
+        return (
+            self.pixel_values.patches() if isinstance(self.pixel_values, LazyPatches) else self.pixel_values
+        )
 
     def with_features(self, features: Tensor) -> Batch:
         """Return the batch with what the vision tower makes of its patches."""
@@ -91,7 +93,11 @@ def concatenated(parts: Sequence[Batch]) -> Batch:
     own["response_NR"] = [_widened(each_NR, width) for each_NR in own["response_NR"]]
     own["trained_NR"] = [F.pad(each_NR, (0, width - each_NR.shape[1])) for each_NR in own["trained_NR"]]
     put_together: dict[str, Any] = {
-        name: None if each[0] is None else Uncut.cat(each) if isinstance(each[0], Uncut) else torch.cat(each)
+        name: None
+        if each[0] is None
+        else LazyPatches.cat(each)
+        if isinstance(each[0], LazyPatches)
+        else torch.cat(each)
         for name, each in own.items()
     }
     return Batch(**put_together)
@@ -147,5 +153,5 @@ def collate(
     response_NR, trained_NR = pad_responses(
         responses, prompt_NP.shape[1], block_length, tokenizer.eos_token_id
     )
-    pictures = Uncut(torch.from_numpy(images), preparation)
+    pictures = LazyPatches(torch.from_numpy(images), preparation)
     return Batch(prompt_NP, pictures, grid_thw, response_NR, trained_NR, torch.tensor(findings))

@@ -51,7 +51,7 @@ class Batches:
         return sorted(indices, key=lambda index: len(self.examples.report(index, epoch)))
 
 
-def features_of(plan: Recipe, started: Start, folder: Path) -> FeatureCache | None:
+def open_feature_cache(plan: Recipe, started: Start, folder: Path) -> FeatureCache | None:
     """Return where a recipe keeps the features of images; none if it keeps none."""
     if plan.hardware.keep_vision == "no":
         return None

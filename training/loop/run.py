@@ -20,7 +20,7 @@ from echo_node.model.checkpoint import FACTS_FILE, ModelFacts
 from echo_node.model.report_generation import EchoForReportGeneration
 from training.distributed import Distributed, join_processes, resolve_precision
 from training.loop import loss_curve, snapshot
-from training.loop.batches import Batches, features_of, held_out
+from training.loop.batches import Batches, held_out, open_feature_cache
 from training.loop.model_card import FILE_NAME as CARD
 from training.loop.model_card import model_card
 from training.loop.optimiser import make_optimizers
@@ -28,7 +28,7 @@ from training.loop.record import Record, read_metrics
 from training.loop.sharding import needs_whole_network, shard
 from training.loop.state import StateFolder
 from training.loop.train import TrainingContext, train
-from training.objectives.choose import objective_of
+from training.objectives.choose import make_objective
 from training.objectives.objective import Learner
 from training.recipe import Recipe, load_recipe
 from training.start.lora import adapt, merge
@@ -123,7 +123,7 @@ def _train(plan: Recipe, folder: Path, distributed: Distributed, console: Consol
     prepare(model, plan)
     model.to(distributed.device)  # type: ignore[arg-type]
     torch.manual_seed(plan.optimiser.seed)
-    objective = objective_of(plan, started, distributed, folder)
+    objective = make_objective(plan, started, distributed, folder)
     learner = Learner(model, objective).to(distributed.device)
     is_sharded = distributed.size > 1 and not needs_whole_network(plan)
     if is_sharded:
@@ -148,7 +148,7 @@ def _train(plan: Recipe, folder: Path, distributed: Distributed, console: Consol
         learner,
         objective,
         make_optimizers(learner, plan.optimiser, distributed),
-        Batches(plan, examples, started, features_of(plan, started, folder)),
+        Batches(plan, examples, started, open_feature_cache(plan, started, folder)),
         states,
         held_out(plan, started, distributed),
     )

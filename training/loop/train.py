@@ -108,7 +108,7 @@ def update(context: TrainingContext, step: int) -> dict[str, float]:
     with _forward_precision(context):
         shares = context.objective.shares(
             [
-                (context.batch_at(step, rows).to(distributed.device), noise.behind(rows.start))
+                (context.batch_at(step, rows).to(distributed.device), noise.advanced_by(rows.start))
                 for rows in distributed.rows(recipe.batch, hardware.micro_batch)
             ]
         )

@@ -36,7 +36,7 @@ class HeldOut:
         noise = self._noise
         for batch in self._batches:
             share = objective.shares([(batch, noise)])[0]
-            noise = noise.behind(len(batch.prompt_NP))
+            noise = noise.advanced_by(len(batch.prompt_NP))
             terms, _ = learner(share)
             for name, count in share.counts.items():
                 counts[name] = counts.get(name, 0.0) + count

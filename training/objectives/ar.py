@@ -19,13 +19,13 @@ from training.objectives.objective import Metrics, Part, Share
 from training.objectives.packing import packed_hidden_states
 
 
-def up_to_the_end(response_NR: Tensor, eos_id: int) -> Tensor:
+def up_to_eos(response_NR: Tensor, eos_id: int) -> Tensor:
     """Return which tokens (N, R) stand no farther than a response's first EOS."""
     is_eos_NR = response_NR == eos_id
     return (is_eos_NR.cumsum(1) - is_eos_NR.long()) == 0
 
 
-def reading_hidden_states(
+def causal_hidden_states(
     model: EchoNetwork,
     prompt: Prompt,
     response_NR: Tensor,
@@ -66,11 +66,11 @@ class ArObjective:
 
     def _share(self, batch: Batch) -> Share:
         response_NR = batch.response_NR
-        trained_NR = up_to_the_end(response_NR, self._model.config.end_of_sequence) & batch.trained_NR
+        trained_NR = up_to_eos(response_NR, self._model.config.end_of_sequence) & batch.trained_NR
         count = int(trained_NR.sum())
 
         def sums() -> tuple[dict[str, Tensor], Metrics]:
-            hidden_NRD = reading_hidden_states(
+            hidden_NRD = causal_hidden_states(
                 self._model, batch.embed(self._model), response_NR, trained_NR, self._row_tokens
             )
             logits_MV = self._model.lm_head(hidden_NRD[trained_NR]).float()

@@ -10,18 +10,18 @@ from echo_node.inference.prompt import prompt_ids
 from echo_node.model import checkpoint
 from training.distributed import Distributed
 from training.objectives.ar import ArObjective
-from training.objectives.dcd import DcdObjective, TargetsOf, streamed_targets
+from training.objectives.dcd import DcdObjective, TargetSource, streamed_targets
 from training.objectives.objective import Objective
 from training.objectives.rad import RadObjective
 from training.objectives.rollout_cache import RolloutCache, folder_name
 from training.objectives.vision import VisionObjective
-from training.objectives.with_findings_probe import WithReading
+from training.objectives.with_findings_probe import WithFindingsProbe
 from training.phantom.findings import FACTS
 from training.recipe import Recipe
 from training.start.start import Start, examples_key, teacher_of
 
 
-def objective_of(plan: Recipe, started: Start, distributed: Distributed, folder: Path) -> Objective:
+def make_objective(plan: Recipe, started: Start, distributed: Distributed, folder: Path) -> Objective:
     """Return what a recipe minimises.
 
     Args:
@@ -40,7 +40,7 @@ def objective_of(plan: Recipe, started: Start, distributed: Distributed, folder:
     objective = _of_words(plan, started, distributed, folder)
     if not plan.reading.weight:
         return objective
-    return WithReading(objective, started.model, values, plan.reading.weight)
+    return WithFindingsProbe(objective, started.model, values, plan.reading.weight)
 
 
 def _of_words(plan: Recipe, started: Start, distributed: Distributed, folder: Path) -> Objective:
@@ -52,7 +52,7 @@ def _of_words(plan: Recipe, started: Start, distributed: Distributed, folder: Pa
     return DcdObjective(model, _targets(plan, started, distributed, folder), plan.dcd, plan.rad, rows)
 
 
-def _targets(plan: Recipe, started: Start, distributed: Distributed, folder: Path) -> TargetsOf:
+def _targets(plan: Recipe, started: Start, distributed: Distributed, folder: Path) -> TargetSource:
     """Return what gives the teacher's rollouts: the teacher, or what was kept of it."""
     teacher = checkpoint.load(teacher_of(plan))
     is_half = (

@@ -20,22 +20,22 @@ from training.examples.collate import Batch, pad_responses
 from training.examples.feature_cache import tower_digest
 from training.objectives.noise import Noise
 from training.objectives.objective import Metrics, Part, Share
-from training.objectives.rad import Noised, add_noise, noisy_hidden_states, restoration
-from training.objectives.targets import Targets, divergence, targets_of
-from training.objectives.teacher import Rollout, continue_text, looped, roll_out, writer_of
+from training.objectives.rad import NoisyResponse, add_noise, masked_loss, noisy_hidden_states
+from training.objectives.targets import Targets, divergence, make_targets
+from training.objectives.teacher import Rollout, looped, rewrite_text, roll_out, teacher_decoder
 from training.recipe import DcdRecipe, RadRecipe
 
-TargetsOf = Callable[[Sequence[Batch]], list[Targets]]
+TargetSource = Callable[[Sequence[Batch]], list[Targets]]
 """Gives what the teacher wrote about each part of a batch."""
 
 
-def streamed_targets(student: EchoNetwork, teacher: EchoNetwork, recipe: DcdRecipe) -> TargetsOf:
+def streamed_targets(student: EchoNetwork, teacher: EchoNetwork, recipe: DcdRecipe) -> TargetSource:
     """Return a function that lets the teacher write about one part of a batch after the other.
 
     Features that are kept of the student's tower serve a teacher with the same tower.
     """
     teacher.requires_grad_(requires_grad=False)
-    writer = writer_of(teacher, recipe.teacher_threshold, recipe.max_new_tokens)
+    writer = teacher_decoder(teacher, recipe.teacher_threshold, recipe.max_new_tokens)
 
     @cache
     def sees_alike() -> bool:  # asked only where features are kept, of a tower that is frozen then
@@ -51,7 +51,7 @@ def streamed_targets(student: EchoNetwork, teacher: EchoNetwork, recipe: DcdReci
 
     def targets(parts: Sequence[Batch]) -> list[Targets]:
         with torch.autocast(student.lm_head.weight.device.type, enabled=False):  # they write as in service
-            return [targets_of(rollout(batch), recipe.top_k) for batch in parts]
+            return [make_targets(rollout(batch), recipe.top_k) for batch in parts]
 
     return targets
 
@@ -73,7 +73,7 @@ def _continue_draft(
         student.config.end_of_sequence,
     )
     device = prompt.embeds_NPD.device
-    return continue_text(
+    return rewrite_text(
         teacher, prompt, text_NR.to(device), trained_NR.to(device), looped(drafts).to(device), threshold
     )
 
@@ -84,7 +84,7 @@ class DcdObjective:
     def __init__(
         self,
         student: EchoNetwork,
-        targets: TargetsOf,
+        targets: TargetSource,
         recipe: DcdRecipe,
         rad: RadRecipe,
         row_tokens: int = 0,
@@ -123,7 +123,7 @@ class DcdObjective:
         return Share(counts, rows * laid_out, partial(self._sums, batch, targets, weight_M, noised))
 
     def _sums(
-        self, batch: Batch, targets: Targets, weight_M: Tensor, noised: Noised | None
+        self, batch: Batch, targets: Targets, weight_M: Tensor, noised: NoisyResponse | None
     ) -> tuple[dict[str, Tensor], Metrics]:
         prompt = batch.embed(self._student)
         prefix_NR, label_NR, trained_NR = targets.prefix_NR, targets.response_NR, targets.trained_NR
@@ -139,7 +139,7 @@ class DcdObjective:
             "end_of_sequence": self._recipe.eos_weight * self._end_of_sequence(logits_MV, label_M),
         }
         if noised is not None:
-            restored, _ = restoration(self._student, hidden_CNRD[1], label_NR, noised)
+            restored, _ = masked_loss(self._student, hidden_CNRD[1], label_NR, noised)
             terms["rad"] = self._recipe.rad_weight * restored
         examples = len(label_NR)
         return terms, {

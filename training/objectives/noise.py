@@ -27,7 +27,7 @@ class Noise:
     step: int = 0
     first: int = 0
 
-    def behind(self, rows: int) -> Noise:
+    def advanced_by(self, rows: int) -> Noise:
         """Return the source for the examples from place *rows* on."""
         return replace(self, first=self.first + rows)
 

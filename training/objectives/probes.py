@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from echo_node.model.network import EchoNetwork
 
 
-class PlacesReadOut(nn.Module):
+class ImageTokenProbe(nn.Module):
     """A linear map of all image tokens, each at its place: teaches the vision tower what is to be seen."""
 
     def __init__(self, tokens: int, width: int, values: Sequence[int]) -> None:
@@ -39,7 +39,7 @@ class PlacesReadOut(nn.Module):
         return logits
 
 
-class HalfwayReadOut(nn.Module):
+class MidLayerProbe(nn.Module):
     """One attention query for each kind of finding, over the prompt halfway up the language model.
 
     The words of a response see the prompt only through the keys and values of the layers below their own. So
@@ -76,7 +76,7 @@ class HalfwayReadOut(nn.Module):
         return [logits(found_NFD[:, kind]) for kind, logits in enumerate(self.logits)]
 
 
-def reading_sum(logits: Sequence[Tensor], findings_NF: Tensor) -> tuple[Tensor, tuple[float, float]]:
+def probe_loss(logits: Sequence[Tensor], findings_NF: Tensor) -> tuple[Tensor, tuple[float, float]]:
     """Return the cross-entropy of all findings, summed, and how many were read rightly of how many."""
     losses = [
         F.cross_entropy(each_NC.float(), findings_NF[:, kind], reduction="sum")

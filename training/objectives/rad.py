@@ -70,7 +70,7 @@ def block_numbers(prompt_length: int, response_length: int, block_length: int) -
 
 
 @dataclass(frozen=True, slots=True)
-class Noised:
+class NoisyResponse:
     """Responses with masks in them.
 
     Attributes:
@@ -93,7 +93,7 @@ def add_noise(
     trained_NR: Tensor,
     min_noise: float,
     noise: Noise,
-) -> Noised:
+) -> NoisyResponse:
     """Mask each block of the responses at a level of its own.
 
     Args:
@@ -111,7 +111,7 @@ def add_noise(
     level_NR = (min_noise + (1 - min_noise) * level_NK)[:, block_R].to(device)
     masked_NR = noise.uniform(_MASKS, rows, length).to(device) < level_NR
     noisy_NR = response_NR.masked_fill(masked_NR, model.config.mask)
-    return Noised(noisy_NR, level_NR, trained_NR, masked_NR & trained_NR)
+    return NoisyResponse(noisy_NR, level_NR, trained_NR, masked_NR & trained_NR)
 
 
 class RadObjective:
@@ -133,18 +133,18 @@ class RadObjective:
 
         def sums() -> tuple[dict[str, Tensor], Metrics]:
             prompt = batch.embed(self._model)
-            restored, hits = rad_sum(self._model, prompt, response_NR, noised, self._row_tokens)
+            restored, hits = rad_loss(self._model, prompt, response_NR, noised, self._row_tokens)
             return {"rad": restored}, {"masked_accuracy": hits}
 
         rows, response = response_NR.shape
         return Share(counts, rows * rad_length(length, response, self._model.config.block_length), sums)
 
 
-def rad_sum(
+def rad_loss(
     model: EchoNetwork,
     prompt: Prompt,
     response_NR: Tensor,
-    noised: Noised,
+    noised: NoisyResponse,
     row_tokens: int = 0,
 ) -> tuple[Tensor, tuple[float, float]]:
     """Return the sum of CE / t over the masked tokens, and how many of them are right of how many.
@@ -159,11 +159,11 @@ def rad_sum(
     [hidden_NRD] = noisy_hidden_states(
         model, prompt, response_NR, [noised.noisy_NR], noised.trained_NR, row_tokens
     )
-    return restoration(model, hidden_NRD, response_NR, noised)
+    return masked_loss(model, hidden_NRD, response_NR, noised)
 
 
-def restoration(
-    model: EchoNetwork, hidden_NRD: Tensor, response_NR: Tensor, noised: Noised
+def masked_loss(
+    model: EchoNetwork, hidden_NRD: Tensor, response_NR: Tensor, noised: NoisyResponse
 ) -> tuple[Tensor, tuple[float, float]]:
     """Return the sum of CE / t over the masked tokens, and how many of them are right of how many.
 

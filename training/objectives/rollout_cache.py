@@ -17,7 +17,7 @@ from torch import Tensor
 
 from training.examples.collate import Batch, concatenated
 from training.file_cache import keep
-from training.objectives.dcd import TargetsOf
+from training.objectives.dcd import TargetSource
 from training.objectives.targets import Targets
 from training.recipe import DcdRecipe
 
@@ -40,7 +40,7 @@ def folder_name(teacher_digest: str, recipe: DcdRecipe, data: str) -> str:
 class RolloutCache:
     """Targets of batches: from disk, or from the teacher the first time."""
 
-    def __init__(self, write: TargetsOf, folder: Path, eos_id: int, least: int, at_once: int = 0) -> None:
+    def __init__(self, write: TargetSource, folder: Path, eos_id: int, least: int, at_once: int = 0) -> None:
         """Know the folder.
 
         Args:
@@ -79,12 +79,12 @@ class RolloutCache:
         if all(path.is_file() for path in paths):
             return
         [targets] = self._write([concatenated(parts)])
-        for path, kept in zip(paths, taken_apart(targets), strict=True):
+        for path, kept in zip(paths, split_targets(targets), strict=True):
             keep(kept, path, "free some space and run the same command again")
 
     def _read(self, batch: Batch) -> Targets:
         kept = [torch.load(path, weights_only=True) for path in self._paths(batch)]
-        return put_together(kept, self._eos_id, self._least, batch.prompt_NP.device)
+        return merge_targets(kept, self._eos_id, self._least, batch.prompt_NP.device)
 
     def _paths(self, batch: Batch) -> list[Path]:
         if batch.index_N is None:
@@ -92,7 +92,7 @@ class RolloutCache:
         return [self._folder / f"{index}.pt" for index in batch.index_N.tolist()]
 
 
-def taken_apart(targets: Targets) -> list[Kept]:
+def split_targets(targets: Targets) -> list[Kept]:
     """Return what is kept of each example."""
     if targets.token_MK is None:
         raise ValueError("whole distributions are not kept: dcd.top_k must be less than the vocabulary")
@@ -111,7 +111,7 @@ def taken_apart(targets: Targets) -> list[Kept]:
     ]
 
 
-def put_together(kept: Sequence[Kept], eos_id: int, least: int, device: torch.device) -> Targets:
+def merge_targets(kept: Sequence[Kept], eos_id: int, least: int, device: torch.device) -> Targets:
     """Return the targets of a batch of kept examples, shorter responses filled up with EOS."""
     lengths = [len(each["response_L"]) for each in kept]
     longest = max(least, *lengths)

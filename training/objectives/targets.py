@@ -44,7 +44,7 @@ class Targets:
     token_MK: Tensor | None
 
 
-def targets_of(rollout: Rollout, top_k: int) -> Targets:
+def make_targets(rollout: Rollout, top_k: int) -> Targets:
     """Return the targets in a rollout; *top_k* of 0 keeps the probability of every token."""
     trained_NR = rollout.trained_NR
     log_prob_MK, token_MK = rollout.log_prob_NRV[trained_NR], None

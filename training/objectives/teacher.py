@@ -17,7 +17,7 @@ import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch import Tensor
 
 from echo_node.model.decoding.block_writer import BlockWriter
-from echo_node.model.decoding.canvas import Decoded, Step, most_probable, reached_by_block
+from echo_node.model.decoding.canvas import Decoded, Step, choose_commits_by_block, most_probable
 from echo_node.model.decoding.decoder import Decoder, decode_settings
 from echo_node.model.network import EchoNetwork, Prompt
 
@@ -49,7 +49,7 @@ def looped(decoded: Sequence[Decoded]) -> Tensor:
     return torch.tensor([each.ending == "loop" for each in decoded])
 
 
-def writer_of(teacher: EchoNetwork, threshold: float, max_new_tokens: int) -> Decoder:
+def teacher_decoder(teacher: EchoNetwork, threshold: float, max_new_tokens: int) -> Decoder:
     """Return what lets a teacher write reports of at most so many tokens, each token once it is confident."""
     return Decoder(teacher, decode_settings("multi_step", threshold, max_new_tokens))
 
@@ -60,7 +60,7 @@ def roll_out(teacher: EchoNetwork, prompt: Prompt, writer: Decoder) -> Rollout:
     Args:
         teacher: the network.
         prompt: prompts of one length, embedded by it.
-        writer: the teacher's, of `writer_of`; batch after batch it works in the same memory.
+        writer: the teacher's, of `teacher_decoder`; batch after batch it works in the same memory.
     """
     length = teacher.config.block_length
     tail = prompt.length % length
@@ -89,7 +89,7 @@ def roll_out(teacher: EchoNetwork, prompt: Prompt, writer: Decoder) -> Rollout:
 
 
 @torch.no_grad()
-def continue_text(
+def rewrite_text(
     teacher: EchoNetwork,
     prompt: Prompt,
     text_NR: Tensor,
@@ -114,7 +114,7 @@ def continue_text(
     tail = prompt.length % length
     writer = BlockWriter(teacher, prompt, decode_settings("multi_step", threshold, text_NR.shape[1]))
     token_NC = F.pad(text_NR, (tail, 0))
-    writer.recite(token_NC)
+    writer.load_response(token_NC)
     block_K = torch.arange(token_NC.shape[1] // length, device=token_NC.device)
     block_NK = block_K.expand(len(token_NC), -1)
     open_NC = writer.canvas.response_NC[:, : token_NC.shape[1]].clone()
@@ -126,7 +126,7 @@ def continue_text(
         logits_NCV = teacher.lm_head(hidden_NACD[:, 0]).float()
         logits_NCV[..., mask] = -torch.inf
         best_NC, choice_NC = most_probable(logits_NCV)
-        commit_NC = reached_by_block(best_NC, open_NC, length, threshold)
+        commit_NC = choose_commits_by_block(best_NC, open_NC, length, threshold)
         token_NC = torch.where(commit_NC, choice_NC, token_NC)
         log_prob_NCV[commit_NC] = torch.log_softmax(logits_NCV[commit_NC], -1)
         open_NC &= ~commit_NC

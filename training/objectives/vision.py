@@ -15,7 +15,7 @@ from echo_node.model.block_mask import block_causal
 from echo_node.model.network import EchoNetwork
 from training.examples.collate import Batch
 from training.objectives.objective import Metrics, Part, Share
-from training.objectives.probes import HalfwayReadOut, PlacesReadOut, reading_sum
+from training.objectives.probes import ImageTokenProbe, MidLayerProbe, probe_loss
 
 
 class VisionObjective:
@@ -30,8 +30,8 @@ class VisionObjective:
             values: how many values each kind of finding has.
         """
         self._model = model
-        self._places = PlacesReadOut(tokens, model.config.text.hidden_size, values)
-        self._halfway = HalfwayReadOut(model, values)
+        self._places = ImageTokenProbe(tokens, model.config.text.hidden_size, values)
+        self._halfway = MidLayerProbe(model, values)
         self.own = nn.ModuleDict({"places": self._places, "halfway": self._halfway})
 
     def shares(self, parts: Sequence[Part]) -> list[Share]:
@@ -52,6 +52,6 @@ class VisionObjective:
         image_NTD = prompt.embeds_NPD[is_image_NP].reshape(
             len(batch.prompt_NP), -1, prompt.embeds_NPD.shape[2]
         )
-        seen, seen_right = reading_sum(self._places(image_NTD), batch.findings_NF)
-        found, found_right = reading_sum(self._halfway(prompt.length), batch.findings_NF)
+        seen, seen_right = probe_loss(self._places(image_NTD), batch.findings_NF)
+        found, found_right = probe_loss(self._halfway(prompt.length), batch.findings_NF)
         return {"findings": seen + found}, {"places_accuracy": seen_right, "halfway_accuracy": found_right}

@@ -1,1 +1,1 @@
-"""Block-diffusion decoding: the decoder, its canvas, and the check of finished drafts."""
+"""Block-diffusion decoding: the decoder, its canvas, and the check of drafts."""

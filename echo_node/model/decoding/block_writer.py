@@ -1,18 +1,21 @@
-"""The forwards of a decoding: the prefill, the blocks one after another, noisy copies of written ones.
+"""Forward passes of a decoding: the prefill, one block after another, noisy copies of blocks.
 
-Shapes: N sequences, P prompt, B block length, L tokens of a forward, S slots, A copies, K blocks,
-X = K * B tokens, Y = A * X, D model width.
+Fused schedule: every forward pass carries [finished block n-1 | current block n]. It leaves the
+keys and values of the finished block in the cache and predicts the current one, so that n blocks
+cost n passes instead of 2 n (ECHO, section on decoding). All passes of a batch have the same shape,
+and no row waits for another. A row that takes a second step repeats its finished block, which
+writes the same keys and values again.
 
-Fused: every forward carries [finished block n-1 | block n], leaves the keys and values of the first in the
-cache and reads the second, so that N blocks cost N forwards instead of 2 N (ECHO, section on decoding). All
-forwards of a batch have one shape and no forward waits for another row: a row that takes a second step
-repeats its finished block, which writes the same keys and values again.
+The check uses the same passes: if the finished block is in doubt, the pass that carries it also
+reads two half-masked copies of it, which give the probability of each token given the other half
+(`half_masked`).
 
-The check rides along: where the finished block is in doubt, the forward that carries it also reads two noisy
-copies of it, which say how probable its tokens are beside one another (`halves`).
+A cache slot is a position. When a block is carried as finished, it overwrites the noise in its
+slots. The mask therefore needs one rule only: a query attends to the slots of its own block and of
+earlier ones.
 
-A cache slot is a position. What stood in the slots of a block as noise is overwritten when the block is
-carried as finished, so that the mask needs one rule: a query sees the slots of its own and earlier blocks.
+Shapes: N sequences, P prompt, B block length, L tokens per forward pass, C columns of the response,
+S slots, A copies, K blocks, X = K * B tokens, Y = A * X, D model width, V vocabulary.
 """
 
 from __future__ import annotations
@@ -27,15 +30,15 @@ from echo_node.model.decoding.cuda_graph import CudaGraph, ReplayGraph, recorded
 from echo_node.model.decoding.half_masked import COPIES, half_masked, probability_of, where_masked
 from echo_node.model.network import EchoNetwork, Prompt
 
-_ROOM = 256  # the room for prompts grows by so many tokens
+_PROMPT_STEP = 256  # the capacity for prompts is a multiple of this, in tokens
 _NEVER = torch.iinfo(torch.long).max
-_LOOKED_AT = 64  # the slots that a forward sees grow by so many, where its shape may change
+_VISIBLE_STEP = 64  # the number of visible slots is a multiple of this, unless the shape is fixed
 
 
 class BlockWriter:
-    """A network, the cache filled with the prompts, and the canvas that it writes on.
+    """A network, its cache with the prompts, and the canvas that it writes on.
 
-    All of it can serve the next batch of as many prompts: memory is taken once, and a recorded step holds.
+    It can serve the next batch of as many prompts with the same memory and the same recorded step.
     """
 
     def __init__(
@@ -45,24 +48,24 @@ class BlockWriter:
         settings: DecodeSettings,
         graph: ReplayGraph | None = None,
     ) -> None:
-        """Make room and begin.
+        """Allocate memory and prefill the prompts.
 
         Args:
-            model: the network.
+            model: network that writes.
             prompt: embedded prompts.
-            settings: how to decode.
-            graph: records the step; on a GPU a CUDA graph by default.
+            settings: settings of the decoding.
+            graph: recorder of the step; by default a CUDA graph on a GPU, and none on a CPU.
         """
         self.model = model
-        self.prompt = prompt.padded_to(-(-prompt.length // _ROOM) * _ROOM)
+        self.prompt = prompt.padded_to(-(-prompt.length // _PROMPT_STEP) * _PROMPT_STEP)
         self.canvas = Canvas(model, self.prompt, settings)
         self._block_length = self.canvas.block_length
         self._asks = settings.check != "off" and settings.schedule == "fused"
         self._columns = self.canvas.token_NC.shape[1]
-        # A void block of slots stands before position 0: block 0 has no finished block to be carried with.
+        # An empty block of slots precedes position 0: block 0 has no finished block before it.
         self._void = self._block_length
         self.slots = self._void + self.prompt.length + self._columns
-        # Behind them two noisy copies of the response find room, for the check.
+        # After them there is space for two noisy copies of the response, for the check.
         self.cache = model.new_cache(len(prompt.length_N), self.slots + 2 * self._columns)
         device = prompt.embeds_NPD.device
         slot_S = torch.arange(self.slots, device=device) - self._void
@@ -74,12 +77,12 @@ class BlockWriter:
         self.begin(prompt)
 
     def fits(self, prompt: Prompt) -> bool:
-        """Tell whether there is room for these prompts."""
+        """Return whether these prompts fit into the allocated memory."""
         same_number = len(prompt.length_N) == len(self.prompt.length_N)
         return same_number and prompt.length <= self.prompt.length
 
     def begin(self, prompt: Prompt) -> None:
-        """Read prompts that fit into the cache and wipe the canvas."""
+        """Prefill prompts that fit, and reset the canvas."""
         self.prompt.copy_from(prompt)
         self.canvas.begin()
         self._longest, self._forwards = int(self.canvas.start_N.max()), 0
@@ -97,7 +100,7 @@ class BlockWriter:
         )
 
     def advance(self) -> Step:
-        """Run one forward and commit what it makes confident; the result holds until the next call."""
+        """Run one forward pass and commit tokens; the result is valid until the next call."""
         return self._step()
 
     def _advance(self) -> Step:
@@ -111,14 +114,14 @@ class BlockWriter:
 
     def _write_and_check(self, column_NL: Tensor, in_doubt_N1: Tensor, seen: int) -> Tensor:
         finished_NB = column_NL[:, : self._block_length]
-        hidden_NLD, beside_NBD = self._write_and_ask(column_NL, finished_NB, seen)
+        hidden_NLD, beside_NBD = self._write_with_copies(column_NL, finished_NB, seen)
         logits_NBV = self.model.lm_head(beside_NBD)
         found_NB = probability_of(self._token(finished_NB), logits_NBV, self.model.config.mask)
-        self.canvas.take_check(finished_NB, in_doubt_N1.expand_as(found_NB), found_NB)
+        self.canvas.record_check(finished_NB, in_doubt_N1.expand_as(found_NB), found_NB)
         return hidden_NLD
 
-    def recite(self, token_NC: Tensor) -> None:
-        """Read a whole response into the cache, in one forward, as if it had been written block by block."""
+    def load_response(self, token_NC: Tensor) -> None:
+        """Write a whole response into the cache in one pass, as if decoded block by block."""
         columns = token_NC.shape[1]
         self.canvas.token_NC[:, :columns] = token_NC
         self._write(torch.arange(columns, device=token_NC.device).expand_as(token_NC), self.slots)
@@ -127,12 +130,12 @@ class BlockWriter:
         self.cache.place(self._positions(column_NL) + self._void, seen)
         return self._read(column_NL, self._token(column_NL), self._sees_up_to_its_block(column_NL, seen))
 
-    def _write_and_ask(self, column_NL: Tensor, asked_NX: Tensor, seen: int) -> tuple[Tensor, Tensor]:
-        """Do the same, and read noisy copies of blocks in slots behind those that are seen.
+    def _write_with_copies(self, column_NL: Tensor, asked_NX: Tensor, seen: int) -> tuple[Tensor, Tensor]:
+        """Run `_write`, and half-masked copies of blocks in slots after the visible ones.
 
         Returns:
-            The hidden states (N, L, D) of *column_NL*, and those (N, X, D) of *asked_NX*, each masked with
-            its half of the block.
+            The hidden states (N, L, D) of *column_NL*, and those (N, X, D) of *asked_NX*, each from
+            the copy that masks it.
         """
         copies_NAX = half_masked(asked_NX, self._token(asked_NX), self.model.config.mask)
         column_NY, token_NY = asked_NX.repeat(1, COPIES), copies_NAX.flatten(1)
@@ -163,14 +166,14 @@ class BlockWriter:
         return self.block_of_slot_S[:seen] <= block_NL[..., None]
 
     def _sees_earlier_and_own_copy(self, column_NY: Tensor, clean: int) -> Tensor:
-        """Return the mask (N, Y, clean + Y) of noisy copies of blocks that stand behind *clean* slots."""
+        """Return the mask (N, Y, clean + Y) of noisy copies whose slots follow *clean* slots."""
         block_NY1 = (self._positions(column_NY) // self._block_length)[..., None]
         own_Y = torch.arange(column_NY.shape[1], device=column_NY.device) // self._block_length
         own_NYY = (own_Y[:, None] == own_Y).expand(len(column_NY), -1, -1)
         return torch.cat([self.block_of_slot_S[:clean] < block_NY1, own_NYY], 2)
 
     def embed(self, column_NL: Tensor, token_NL: Tensor) -> Tensor:
-        """Return the embeddings of tokens at columns: the prompt's own where a column belongs to it."""
+        """Return the embeddings of tokens at columns; columns of the prompt have its embeddings."""
         position_NL = self._positions(column_NL)
         is_prompt_NL = position_NL < self.prompt.length_N[:, None]
         place_NL1 = position_NL.clamp(min=0, max=self.prompt.length - 1)[..., None]
@@ -183,12 +186,12 @@ class BlockWriter:
         """Run noisy copies of written blocks, all at once, over the clean blocks in the cache.
 
         Args:
-            block_NK: which blocks, counted from the response's first, K of each row.
-            token_NAX: A copies of their X = K * B tokens, with masks in them.
+            block_NK: numbers of K blocks in each row, counted from the first block of the response.
+            token_NAX: A partly masked copies of their X = K * B tokens.
 
         Returns:
-            The hidden states (N, A, X, D): what a block's tokens say given the earlier blocks and their own
-            unmasked ones.
+            The hidden states (N, A, X, D), given the earlier blocks and the unmasked tokens of the
+            own block.
         """
         sequences, copies, length = token_NAX.shape
         column_NY = self.columns(block_NK).repeat(1, copies)
@@ -205,9 +208,9 @@ class BlockWriter:
         return (block_NK[..., None] * self._block_length + within_B).flatten(1)
 
     def _seen(self) -> int:
-        """Return how many slots the next forward must see: no more than can be in use, or all for a graph."""
+        """Return the number of visible slots for the next pass; a graph always sees all."""
         self._forwards += 1
         if self._one_shape:
             return self.slots
         reached = self._void + self._longest + self._forwards * self._block_length
-        return min(self.slots, -(-reached // _LOOKED_AT) * _LOOKED_AT)
+        return min(self.slots, -(-reached // _VISIBLE_STEP) * _VISIBLE_STEP)

@@ -1,12 +1,14 @@
-"""What each sequence has written, and the block that it is writing: state that stays on the device.
+"""Canvas of a decoding: the tokens written so far and the current block of every sequence.
 
-Shapes: N sequences, C columns of the response, B block, L tokens of a forward, W tokens that are looked at
-for a loop, D model width, V vocabulary.
+Column c of a row is at the absolute position `start + c`, where `start` is the first position of
+the block in which the row's prompt ends. The first columns may therefore be the prompt's tail. Each
+row advances independently of the others.
 
-Column c of a row stands at the absolute position `start + c`, where `start` is the first position of the
-block in which its prompt ends: the first columns may be the prompt's tail. Each row goes at its own pace; no
-method reads anything back to the host but `finished` and `results`, and `commit` changes all state in place,
-so that a step can be recorded as a graph.
+All state stays on the device, and `commit` changes it in place, so that a step can be recorded as a
+CUDA graph. Only `finished` and `results` copy anything to the host.
+
+Shapes: N sequences, C columns of the response, B block, L tokens per forward pass, W tokens of the
+loop detection, P candidate periods of a loop, X tokens of some columns, V vocabulary.
 """
 
 from __future__ import annotations
@@ -21,30 +23,32 @@ from echo_node.model.network import EchoNetwork, Prompt
 
 Ending = Literal["eos", "length", "loop"]
 Check = Literal["off", "mark", "repair"]
-_ENDINGS: tuple[Ending, ...] = ("eos", "length", "loop")  # 1, 2, 3 in `_ending_N`; 0 is still writing
+_ENDINGS: tuple[Ending, ...] = ("eos", "length", "loop")  # 1, 2, 3 in `_ending_N`; 0: not ended
 
 _LONGEST_PERIOD = 32
 _REPEATS = 3
 _LEAST_LOOP = 24
-_CERTAIN = 0.99  # a block of tokens that were all committed with this probability is not asked by the check
+_CERTAIN = 0.99  # the check skips a block if all its tokens were committed with this probability
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeSettings:
-    """How to decode.
+    """Settings of a decoding.
 
     Attributes:
-        confidence_threshold: a step commits a token whose probability is at least this, or the most probable
-            one of the block if none is.
-        most_steps: the step of a block that commits whatever is still open; 0 takes as many as it needs.
-        max_new_tokens: the longest response; rounded up to whole blocks.
-        schedule: `fused`, one forward carries the finished block and the one being written; `unfused`, a
-            finished block costs a forward of its own; `next_token`, the blocks are single tokens, each read
-            out at the one before it (an autoregressive model).
-        check: `mark` gives every token of a doubtful block the probability that it has beside the rest of its
-            block; `repair` also writes improbable ones anew when the draft is finished.
-        improbable: what `repair` takes as improbable.
-        forced_length: go on to the longest response whatever is written, as benchmarks need it.
+        confidence_threshold: probability from which a step commits a token; if no token of the
+            block reaches it, the step commits the most probable one.
+        most_steps: maximum number of steps per block, of which the last commits every open token; 0
+            for no limit.
+        max_new_tokens: maximum length of a response, rounded up to whole blocks.
+        schedule: schedule of the forward passes. `fused`: one pass carries the finished block and
+            the current one. `unfused`: a finished block takes a separate pass. `next_token`: blocks
+            are single tokens, predicted at the previous token (an autoregressive model).
+        check: `mark` sets each token's probability in a doubtful block to the one given the rest of
+            the block; `repair` also rewrites improbable tokens when the draft is finished.
+        improbable: probability below which `repair` rewrites a token.
+        forced_length: whether to write up to the maximum length regardless of the tokens, for
+            benchmarks.
     """
 
     confidence_threshold: float
@@ -58,14 +62,14 @@ class DecodeSettings:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one forward added.
+    """Result of one forward pass.
 
     Attributes:
-        column_NB: where the block being written stands.
-        token_NB: the block after this step; the mask token where it is still open.
-        commit_NB: which of its tokens this step committed.
-        logits_NBV: what they were chosen from.
-        step_N: the step's number within the block, from 1.
+        column_NB: columns of the current block.
+        token_NB: tokens of the block after this step; open positions have the mask token.
+        commit_NB: mask of the tokens that this step committed.
+        logits_NBV: logits from which they were chosen.
+        step_N: number of the step within the block, from 1.
     """
 
     column_NB: Tensor
@@ -80,10 +84,10 @@ class Decoded:
     """One response.
 
     Attributes:
-        tokens: ids up to the end of sequence, without it.
-        probabilities: of each token when it was committed, or as the check found it.
-        ending: by the end of sequence, at the length limit, or in a loop of repeated tokens.
-        forwards: forwards of the language model after the prefill.
+        tokens: token ids up to the end of sequence, without it.
+        probabilities: probability of each token when it was committed, or according to the check.
+        ending: end of sequence, length limit, or loop of repeated tokens.
+        forwards: forward passes of the language model after the prefill.
     """
 
     tokens: tuple[int, ...]
@@ -93,20 +97,20 @@ class Decoded:
 
     @property
     def ended(self) -> bool:
-        """Whether the response came to its end by itself."""
+        """Whether the response ended with the end of sequence."""
         return self.ending == "eos"
 
     @property
     def written(self) -> int:
-        """Tokens written, the end of sequence counted, what stands behind it not."""
+        """Number of tokens written, up to and including the end of sequence."""
         return len(self.tokens) + int(self.ended)
 
 
 class Canvas:
-    """The responses of a batch in the making."""
+    """The unfinished responses of a batch."""
 
     def __init__(self, model: EchoNetwork, prompt: Prompt, settings: DecodeSettings) -> None:
-        """Make room for the responses to as many prompts as *prompt* has; `begin` comes before writing."""
+        """Allocate the responses to the prompts in *prompt*; call `begin` before writing."""
         self._settings, self._prompt = settings, prompt
         one_by_one = settings.schedule == "next_token"
         self.block_length = 1 if one_by_one else model.config.block_length
@@ -135,7 +139,7 @@ class Canvas:
         self._looked_at_W = looked_at - len(looked_at)
 
     def begin(self) -> None:
-        """Wipe everything out, for the prompts that now stand in their place."""
+        """Reset all state, for the current content of the prompts given to the constructor."""
         self.start_N.copy_(self._prompt.length_N // self.block_length * self.block_length)
         tail_N = self._prompt.length_N - self.start_N
         self._last_N.copy_((tail_N + self._settings.max_new_tokens - 1) // self.block_length)
@@ -149,12 +153,12 @@ class Canvas:
 
     @property
     def finished(self) -> bool:
-        """Whether every row has ended; the one byte that a step reads back."""
+        """Whether every row has ended; this copies one byte to the host."""
         return bool(self._ending_N.all())
 
     @property
     def is_text(self) -> Tensor:
-        """True (N, C) where a column holds a written token up to the end of sequence, itself included."""
+        """Mask (N, C) of the written tokens up to and including the end of sequence."""
         written_NC = self.response_NC & ~self._open_NC
         if self._settings.forced_length:
             return written_NC
@@ -164,28 +168,28 @@ class Canvas:
 
     @property
     def is_in_doubt(self) -> Tensor:
-        """True (N, C) where the check still has something to ask: text that was not certain when written."""
+        """Mask (N, C) of unchecked tokens that were not certain when written."""
         return self.is_text & (self.probability_NC < _CERTAIN) & ~self._asked_NC
 
     def finished_is_in_doubt(self) -> Tensor:
-        """Return in which rows (N, 1) that are being written the block before is in doubt."""
+        """Return the mask (N, 1) of unfinished rows whose previous block is in doubt."""
         column_NB = self.window()[:, : self.block_length].clamp(min=0)
         is_behind_another_N = (self._block_N > 0) & (self._ending_N == 0)
         return (self.is_in_doubt.gather(1, column_NB).any(1) & is_behind_another_N)[:, None]
 
-    def take_check(self, column_NX: Tensor, wanted_NX: Tensor, probability_NX: Tensor) -> None:
-        """Take the probabilities that the check has found of columns, where they were wanted."""
+    def record_check(self, column_NX: Tensor, wanted_NX: Tensor, probability_NX: Tensor) -> None:
+        """Store the check's probabilities of columns, where *wanted_NX* is true."""
         place_NX = column_NX.clamp(min=0)
         was_NX, asked_NX = self.probability_NC.gather(1, place_NX), self._asked_NC.gather(1, place_NX)
         self.probability_NC.scatter_(1, place_NX, torch.where(wanted_NX, probability_NX, was_NX))
         self._asked_NC.scatter_(1, place_NX, asked_NX | wanted_NX)
 
     def window(self) -> Tensor:
-        """Return the columns (N, L) of the next forward; negative before the response's first block."""
+        """Return the columns (N, L) of the next pass; negative ones precede the response."""
         return (self._block_N * self.block_length)[:, None] + self._window_L
 
     def commit(self, logits_NBV: Tensor) -> Step:
-        """Take a forward's logits of the block being written; where that is full, go on to the next."""
+        """Commit tokens from the logits of the current block; rows with a full block advance."""
         column_NB = (self._block_N * self.block_length)[:, None] + self._column_C[: self.block_length]
         open_NB = self._open_NC.gather(1, column_NB)
         writing_N = self._ending_N == 0
@@ -196,7 +200,9 @@ class Canvas:
         self.forwards_N += writing_N
         best_NB, choice_NB = most_probable(logits_NBV)
         last_step_N1 = (self._step_N == self._settings.most_steps)[:, None]
-        chosen_NB = reached(best_NB, open_NB, self._settings.confidence_threshold) | (open_NB & last_step_N1)
+        chosen_NB = choose_commits(best_NB, open_NB, self._settings.confidence_threshold) | (
+            open_NB & last_step_N1
+        )
         commit_NB = chosen_NB & writing_N[:, None]
         token_NB = torch.where(commit_NB, choice_NB, self.token_NC.gather(1, column_NB))
         probability_NB = torch.where(commit_NB, best_NB, self.probability_NC.gather(1, column_NB))
@@ -220,7 +226,10 @@ class Canvas:
         self._ending_N.copy_(torch.where(full_N & (self._ending_N == 0), ending_N, self._ending_N))
 
     def _loops(self) -> Tensor:
-        """Return which rows end in the same tokens, three times or more and at least 24 of them."""
+        """Return the mask (N,) of rows that end in a loop.
+
+        A loop is a sequence of tokens, repeated three times or more over at least 24 tokens.
+        """
         end_N1 = ((self._block_N + 1) * self.block_length)[:, None]
         column_NW = end_N1 + self._looked_at_W
         token_NW = self.token_NC.gather(1, column_NW.clamp(min=0)).masked_fill(column_NW < 0, -1)
@@ -230,7 +239,7 @@ class Canvas:
         return (same_NPW | ~asked_PW).all(-1).any(-1)
 
     def results(self) -> list[Decoded]:
-        """Return each row's text."""
+        """Return the response of each row."""
         decoded = []
         rows = zip(self.token_NC, self.probability_NC, self.is_text, strict=True)
         for row, (token_C, probability_C, text_C) in enumerate(rows):
@@ -243,20 +252,23 @@ class Canvas:
 
 
 def most_probable(logits_NBV: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the probability of each position's most probable token, and that token, (N, B) each."""
+    """Return the highest probability of each position, and its token, (N, B) each."""
     top_NB, choice_NB = logits_NBV.float().max(-1)
     return (top_NB - logits_NBV.float().logsumexp(-1)).exp(), choice_NB
 
 
-def reached(best_NB: Tensor, open_NB: Tensor, threshold: float) -> Tensor:
-    """Return which open tokens to commit: those at the threshold, or a row's most probable one if none is."""
+def choose_commits(best_NB: Tensor, open_NB: Tensor, threshold: float) -> Tensor:
+    """Return the mask of open tokens to commit: all that reach the threshold.
+
+    If no token of a row reaches it, the most probable one is committed.
+    """
     best_NB = best_NB.masked_fill(~open_NB, -1.0)
     most_NB = torch.zeros_like(open_NB).scatter_(1, best_NB.argmax(1, keepdim=True), value=True)
     reached_NB = best_NB >= threshold
     return open_NB & (reached_NB | (most_NB & ~reached_NB.any(1, keepdim=True)))
 
 
-def reached_by_block(best_NX: Tensor, open_NX: Tensor, block_length: int, threshold: float) -> Tensor:
-    """Return the same for rows of several blocks, each of which has its own most probable token."""
+def choose_commits_by_block(best_NX: Tensor, open_NX: Tensor, block_length: int, threshold: float) -> Tensor:
+    """Return the mask of open tokens to commit, separately for each block of a row."""
     blocks = (-1, block_length)
-    return reached(best_NX.reshape(blocks), open_NX.reshape(blocks), threshold).view_as(open_NX)
+    return choose_commits(best_NX.reshape(blocks), open_NX.reshape(blocks), threshold).view_as(open_NX)

@@ -1,8 +1,9 @@
-"""A decoding step as one CUDA graph: its kernels are recorded once a draft and then replayed as a whole.
+"""A decoding step as a CUDA graph: its kernels are recorded once and then replayed together.
 
-A forward of 2 B tokens of one draft reads every weight once and computes little; launched kernel by kernel
-from Python it would take several times as long. A graph can stand for a step because a step has one shape and
-keeps all its state in tensors that it changes in place (`canvas`, `kv_cache`).
+A forward pass over 2 B tokens of one draft reads every weight once and computes little. Launching
+its kernels one by one from Python would take several times as long. A graph can replace the step
+because a step always has the same shape, and keeps all its state in tensors that it changes in
+place (`canvas`, `kv_cache`).
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ Result = TypeVar("Result")
 
 
 class ReplayGraph(Protocol):
-    """What records operations on tensors and does them again, on the same memory."""
+    """Records operations on tensors, and replays them on the same memory."""
 
     def recording(self) -> AbstractContextManager[None]:
-        """Record what is done inside; whether it is done at the same time as well is the graph's affair."""
+        """Record the operations inside the context."""
         ...
 
     def replay(self) -> None:
-        """Do what was recorded."""
+        """Run the recorded operations."""
         ...
 
     @property
     def runs_while_recording(self) -> bool:
-        """Whether recording also does what it records."""
+        """Whether operations also run while they are recorded."""
         ...
 
 
@@ -42,26 +43,28 @@ class CudaGraph:
         self._graph = torch.cuda.CUDAGraph()
 
     def recording(self) -> AbstractContextManager[None]:
-        """Record the kernels that are launched inside; what other threads do on the GPU does not disturb."""
+        """Record the kernels launched inside the context; other threads may use the GPU."""
         context: AbstractContextManager[None] = torch.cuda.graph(
             self._graph, capture_error_mode="thread_local"
         )
         return context
 
     def replay(self) -> None:
-        """Launch all of them at once."""
+        """Launch all recorded kernels at once."""
         self._graph.replay()
 
 
 def recorded(step: Callable[[], Result], graph: ReplayGraph) -> Callable[[], Result]:
-    """Return *step* so that it runs from Python twice at most and is replayed from then on.
+    """Return a function that runs *step* from Python at most twice, and then replays it.
 
-    The first call runs as it is, which lets libraries set themselves up; the second is recorded. What later
-    calls return is the result of the second, its tensors overwritten: it holds until the next call.
+    The first call runs unrecorded, so that libraries can initialise themselves. The second call is
+    recorded. Later calls return the result of the second with overwritten tensors, so a result is
+    valid until the next call.
 
     Args:
-        step: has one shape, reads and writes the same tensors in every call, and reads nothing back.
-        graph: records it.
+        step: function that always has the same shape, reads and writes the same tensors in every
+            call, and copies nothing to the host.
+        graph: recorder of the step.
     """
     calls = 0
     result: Result

@@ -1,8 +1,8 @@
-"""Decoding: one loop for autoregressive, multi-step, adaptive and one-step block diffusion, and the check.
+"""Decoding: one loop for autoregressive, multi-step, adaptive and one-step decoding, and the check.
 
-A block starts as masks. A step reads every masked position's distribution and commits by confidence; the
-settings say how many steps a block may take. Committed text is greedy: a student distilled by DCD is only
-coherent that way.
+A block starts as masks. Each step computes the distributions of all masked positions and commits
+the confident tokens; the settings limit the number of steps per block. Commits are greedy, because
+a student distilled by DCD writes coherent text only that way.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ StepListener = Callable[[Step], None]
 def decode_settings(
     decoder: DecoderName, confidence_threshold: float, max_new_tokens: int, check: Check = "off"
 ) -> DecodeSettings:
-    """Return the settings of a decoder by its name.
+    """Return the settings of a decoder, given its name.
 
     Args:
-        decoder: `one_step`, the paper's ECHO: one forward a block; `adaptive`, at most three more for the
-            tokens that are not confident; `multi_step`, the paper's ECHO-Base: as many as it
-            takes.
-        confidence_threshold: what counts as confident.
-        max_new_tokens: the longest response.
-        check: what happens to the finished draft.
+        decoder: `one_step`, the paper's ECHO, uses one forward pass per block. `adaptive` adds at
+            most three more for tokens below the threshold. `multi_step`, the paper's ECHO-Base, has
+            no limit.
+        confidence_threshold: minimum probability of a confident token.
+        max_new_tokens: maximum length of a response, in tokens.
+        check: check of the draft.
     """
     most_steps = {"one_step": 1, "adaptive": 4, "multi_step": 0}[decoder]
     return DecodeSettings(confidence_threshold, most_steps, max_new_tokens, check=check)
 
 
 class Decoder:
-    """Writes responses, a batch after another, in the same memory as long as the next batch fits into it."""
+    """Writes batches of responses, in the same memory as long as the next batch fits."""
 
     def __init__(self, model: EchoNetwork, settings: DecodeSettings) -> None:
         self._model, self._settings = model, settings
@@ -47,7 +47,7 @@ class Decoder:
 
     @property
     def max_new_tokens(self) -> int:
-        """The longest response that it writes."""
+        """Maximum length of a response, in tokens."""
         return self._settings.max_new_tokens
 
     @torch.inference_mode()
@@ -56,8 +56,8 @@ class Decoder:
 
         Args:
             prompt: embedded prompts, of any lengths.
-            on_step: called after each forward, for streaming and for a teacher's rollouts; what it is given
-                holds until it returns.
+            on_step: called after each forward pass, for streaming and for a teacher's rollouts; its
+                argument is valid until it returns.
         """
         writer = self.begin(prompt)
         while not writer.canvas.finished:
@@ -69,21 +69,21 @@ class Decoder:
 
     @torch.inference_mode()
     def begin(self, prompt: Prompt) -> BlockWriter:
-        """Return what writes the responses, the prompts read.
+        """Prefill the prompts and return the writer of their responses.
 
-        It serves the next batch too once `finish` has been reached: what failed on the way is given up, with
-        its memory and whatever it has recorded by half.
+        After `finish`, the writer serves the next batch too. A writer that fails before `finish` is
+        dropped, together with its memory and its half-recorded step.
         """
         writer, self._writer = self._writer, None
         if writer is None or not writer.fits(prompt):
-            del writer  # its memory first
+            del writer  # free its memory first
             return BlockWriter(self._model, prompt, self._settings)
         writer.begin(prompt)
         return writer
 
     @torch.inference_mode()
     def finish(self, writer: BlockWriter) -> None:
-        """Check and repair what was written, as the settings say."""
+        """Check and repair the responses, according to the settings."""
         if self._settings.check != "off":
             check(writer)
         if self._settings.check == "repair":

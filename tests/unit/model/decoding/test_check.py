@@ -104,7 +104,7 @@ def test_a_repaired_draft_is_likelier_and_says_how_likely() -> None:
         again = BlockWriter(model, prompt, settings)
         again.canvas._block_N.copy_(writer.canvas._block_N)
         again.canvas._open_NC.copy_(writer.canvas._open_NC)
-        again.recite(first)
+        again.load_response(first)
         again.canvas.token_NC.copy_(tokens)
         again.canvas.probability_NC.zero_()  # so that every block is asked
         check(again)

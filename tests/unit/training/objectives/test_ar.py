@@ -14,7 +14,7 @@ from echo_node.model.config import MASK_TOKEN
 from echo_node.model.decoding.canvas import DecodeSettings
 from echo_node.model.decoding.decoder import decode
 from training.examples.collate import Batch, pad_responses
-from training.objectives.ar import ArObjective, up_to_the_end
+from training.objectives.ar import ArObjective, up_to_eos
 
 TEXTS = [[9, 12, 9, 30], [22, 8, 17, 12, 33, 9, 9]]
 
@@ -51,7 +51,7 @@ def test_a_token_is_predicted_from_earlier_ones_alone() -> None:
 
 
 def test_the_end_is_trained_and_nothing_behind_it() -> None:
-    assert up_to_the_end(torch.tensor([[9, EOS, EOS], [9, 9, 9]]), EOS).tolist() == [
+    assert up_to_eos(torch.tensor([[9, EOS, EOS], [9, 9, 9]]), EOS).tolist() == [
         [True, True, False],
         [True, True, True],
     ]

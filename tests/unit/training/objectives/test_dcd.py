@@ -9,7 +9,7 @@ from echo_node.model.decoding.decoder import decode, decode_settings
 from echo_node.model.report_generation import EchoForReportGeneration
 from training.examples.collate import Batch
 from training.objectives.dcd import DcdObjective, streamed_targets
-from training.objectives.teacher import continue_text, roll_out, writer_of
+from training.objectives.teacher import rewrite_text, roll_out, teacher_decoder
 from training.recipe import DcdRecipe, RadRecipe
 
 NO_LOOPS = torch.zeros(2, dtype=torch.bool)
@@ -19,7 +19,7 @@ NO_LOOPS = torch.zeros(2, dtype=torch.bool)
 def test_a_rollout_is_what_the_teacher_decodes(threshold: float) -> None:
     model = make_model(8, seed=2)
     prompt = make_prompt(model, 5, sequences=6)
-    rollout = roll_out(model, prompt, writer_of(model, threshold, 40))
+    rollout = roll_out(model, prompt, teacher_decoder(model, threshold, 40))
     for row, decoded in enumerate(decode(model, prompt, decode_settings("multi_step", threshold, 40))):
         written = rollout.response_NR[row, : len(decoded.tokens)].tolist()
         assert tuple(written) == decoded.tokens
@@ -31,7 +31,7 @@ def test_a_rollout_is_what_the_teacher_decodes(threshold: float) -> None:
 def test_steps_count_from_one_within_each_block() -> None:
     model = make_model(8, seed=2)
     prompt = make_prompt(model, 2)  # P = 8
-    rollout = roll_out(model, prompt, writer_of(model, 1.0, 16))  # nothing reaches 1: one token a step
+    rollout = roll_out(model, prompt, teacher_decoder(model, 1.0, 16))  # nothing reaches 1: one token a step
     assert rollout.step_NR[:, :8].sort(-1).values.tolist() == [list(range(1, 9))] * 2
 
 
@@ -41,7 +41,7 @@ def test_a_rollout_that_never_ends_is_discarded() -> None:
         model.lm_head.weight[EOS] = 0
         model.lm_head.weight[10] *= 20
         model.lm_head.weight[11] = -model.lm_head.weight[10]
-    rollout = roll_out(model, make_prompt(model, 3), writer_of(model, 0.5, 40))
+    rollout = roll_out(model, make_prompt(model, 3), teacher_decoder(model, 0.5, 40))
     assert EOS not in rollout.response_NR
     assert not rollout.trained_NR.any()
     assert rollout.looped_N.all()
@@ -54,8 +54,8 @@ def test_continuing_its_own_rollout_the_teacher_writes_it_again(
 ) -> None:
     model = _teacher(block_length)
     prompt = make_prompt(model, prompt_length, sequences=6)
-    own = roll_out(model, prompt, writer_of(model, 0.9, 40))
-    again = continue_text(model, prompt, own.response_NR, own.trained_NR, own.looped_N, 0.9)
+    own = roll_out(model, prompt, teacher_decoder(model, 0.9, 40))
+    again = rewrite_text(model, prompt, own.response_NR, own.trained_NR, own.looped_N, 0.9)
     kept = own.trained_NR
     assert kept.any()
     assert torch.equal(again.prefix_NR, own.response_NR)
@@ -69,9 +69,9 @@ def test_a_block_goes_by_the_text_before_it_alone() -> None:
     prompt = make_prompt(model, 2)
     text = torch.randint(12, 40, (2, 16), generator=torch.Generator().manual_seed(0))
     everywhere = torch.ones_like(text, dtype=torch.bool)
-    before = continue_text(model, prompt, text, everywhere, NO_LOOPS, 0.5).response_NR
+    before = rewrite_text(model, prompt, text, everywhere, NO_LOOPS, 0.5).response_NR
     text[:, 8:] = 13
-    after = continue_text(model, prompt, text, everywhere, NO_LOOPS, 0.5).response_NR
+    after = rewrite_text(model, prompt, text, everywhere, NO_LOOPS, 0.5).response_NR
     assert torch.equal(before[:, :12], after[:, :12])
 
 

@@ -8,8 +8,8 @@ from support.small_model import EOS, MASK, make_model, make_prompt
 from echo_node.model.block_mask import Elements, block_causal, visible
 from training.examples.collate import Batch, pad_responses
 from training.objectives.noise import Noise
-from training.objectives.rad import RadObjective, add_noise, block_numbers, noisy_hidden_states, rad_sum
-from training.objectives.with_findings_probe import WithReading
+from training.objectives.rad import RadObjective, add_noise, block_numbers, noisy_hidden_states, rad_loss
+from training.objectives.with_findings_probe import WithFindingsProbe
 from training.recipe import RadRecipe
 
 CASES = [(block, text) for block in (1, 4, 8) for text in (0, 1, 2, 5)]
@@ -100,7 +100,7 @@ def test_the_loss_weighs_every_block_by_its_own_noise() -> None:
     def loss(min_noise: float, seed: int) -> float:
         noised = add_noise(model, prompt.length, response, trained, min_noise, Noise(seed))
         with torch.no_grad():
-            return float(rad_sum(model, prompt, response, noised)[0] / trained.sum())
+            return float(rad_loss(model, prompt, response, noised)[0] / trained.sum())
 
     losses = [loss(0.1, seed) for seed in range(200)]
     everything = loss(1.0, 0)
@@ -111,7 +111,7 @@ def test_the_loss_weighs_every_block_by_its_own_noise() -> None:
 def test_reading_the_findings_is_learnt_beside_the_words_and_left_out_of_the_model() -> None:
     model = make_model(4)
     names = set(model.state_dict())
-    objective = WithReading(RadObjective(model, RadRecipe()), model, values=[2], weight=1.0)
+    objective = WithFindingsProbe(RadObjective(model, RadRecipe()), model, values=[2], weight=1.0)
     findings = torch.tensor([[0], [1]] * 4)
     pixels = torch.randn((8, 16, 1176), generator=torch.Generator().manual_seed(2))
     prompt = torch.tensor([[6, 5, 5, 5, 5, 7, 9, 10]] * 8)
@@ -134,7 +134,7 @@ def test_an_example_s_noise_is_the_same_in_any_part_of_a_batch_and_beside_any_lo
     long, trained = pad_responses([[9] * 5, [9] * 30, [9] * 3], 8, 4, EOS)
     whole = add_noise(model, 8, long, trained, 0.1, Noise(1, 2))
     short, short_trained = pad_responses([[9] * 3], 8, 4, EOS)
-    alone = add_noise(model, 8, short, short_trained, 0.1, Noise(1, 2).behind(2))
+    alone = add_noise(model, 8, short, short_trained, 0.1, Noise(1, 2).advanced_by(2))
     assert torch.equal(alone.noisy_NR[0], whole.noisy_NR[2, : short.shape[1]])
     assert torch.equal(alone.level_NR[0], whole.level_NR[2, : short.shape[1]])
     assert whole.scored_NR.any()

@@ -11,7 +11,7 @@ from support.small_model import EOS, make_model, prompt_inputs
 
 from echo_node.model.report_generation import EchoForReportGeneration
 from training.examples.collate import Batch
-from training.objectives.dcd import DcdObjective, TargetsOf, streamed_targets
+from training.objectives.dcd import DcdObjective, TargetSource, streamed_targets
 from training.objectives.rollout_cache import RolloutCache, folder_name
 from training.objectives.targets import Targets
 from training.recipe import DcdRecipe, RadRecipe
@@ -45,7 +45,7 @@ def _refuse(_parts: Sequence[Batch]) -> list[Targets]:
     pytest.fail("the teacher was asked again")
 
 
-def _loss(student: EchoForReportGeneration, targets: TargetsOf, batch: Batch) -> torch.Tensor:
+def _loss(student: EchoForReportGeneration, targets: TargetSource, batch: Batch) -> torch.Tensor:
     return loss_and_metrics(DcdObjective(student, targets, RECIPE, RadRecipe()), batch)[0].detach()
 
 

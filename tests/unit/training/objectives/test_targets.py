@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from training.objectives.targets import Targets, divergence, targets_of
+from training.objectives.targets import Targets, divergence, make_targets
 from training.objectives.teacher import Rollout
 from training.recipe import Divergence
 
@@ -16,7 +16,7 @@ def _targets(log_prob: torch.Tensor, top_k: int = 0) -> Targets:
     trained = torch.ones_like(label, dtype=torch.bool)
     trained[0, -1] = False
     steps = torch.ones_like(label)
-    return targets_of(Rollout(label, label, log_prob[None], steps, trained, trained.any(1)), top_k)
+    return make_targets(Rollout(label, label, log_prob[None], steps, trained, trained.any(1)), top_k)
 
 
 def _logits(seed: int) -> torch.Tensor:
