@@ -1,1 +1,1 @@
-"""Pixels in, Report out: image preparation, prompt, sections, generator."""
+"""From pixels to a report: image preparation, prompt, generator, confidence; and the view check."""

@@ -1,7 +1,8 @@
-"""How sure the model is of a sentence: from the probabilities of its tokens to a number that can be trusted.
+"""Confidence of a sentence: its likelihood, mapped to the share of correct sentences.
 
-The product of its tokens' probabilities says how likely the model finds the sentence; a calibration, measured
-on held-out reports whose truth is known, says how often sentences of that likelihood were right.
+The likelihood of a sentence is the product of its tokens' probabilities. A calibration, measured on
+held-out reports whose truth is known, gives the share of sentences of that likelihood that were
+correct.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ FILE_NAME = "calibration.json"
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A map from likelihood to the share of right sentences, linear between its knots.
+    """Map from likelihood to the share of correct sentences, linear between its knots.
 
     Attributes:
-        likelihoods: rising, in [0, 1].
-        shares: of sentences that were coherent and true; never falling.
-        measured_on: what the map was measured on.
+        likelihoods: likelihoods of the knots, strictly increasing, in [0, 1].
+        shares: shares of sentences that were coherent and true, never decreasing.
+        measured_on: data on which the map was measured.
     """
 
     likelihoods: tuple[float, ...]
@@ -38,10 +39,10 @@ class Calibration:
     def __post_init__(self) -> None:
         rising = list(self.likelihoods) == sorted(set(self.likelihoods))
         if not self.likelihoods or len(self.likelihoods) != len(self.shares) or not rising:
-            raise ValueError("a calibration needs rising likelihoods and a share for each")
+            raise ValueError("a calibration needs strictly increasing likelihoods and a share for each")
 
     def __call__(self, likelihood: float) -> float:
-        """Return the share of right sentences among those of this likelihood."""
+        """Return the share of correct sentences at this likelihood."""
         at = bisect_right(self.likelihoods, likelihood)
         if at == 0:
             return self.shares[0]
@@ -62,10 +63,10 @@ class Calibration:
 
     @classmethod
     def load(cls, folder: Path) -> Calibration | None:
-        """Read calibration.json; a checkpoint without one has no confidence to give.
+        """Read calibration.json; return None if the checkpoint has none.
 
         Raises:
-            CheckpointError: the file is not what `save` writes.
+            CheckpointError: the file is not in the format of `save`.
         """
         path = folder / FILE_NAME
         if not path.is_file():
@@ -85,10 +86,11 @@ def likelihoods(
 
     Args:
         spans: sentences of *text*.
-        text: what the tokens say, special tokens left out.
-        tokens: ids.
-        probabilities: of the tokens.
-        tokenizer: a byte-level one, as Qwen's: every character of a token stands for one byte.
+        text: text of the tokens, without special tokens.
+        tokens: token ids.
+        probabilities: probabilities of the tokens.
+        tokenizer: byte-level tokeniser such as Qwen's, in which each character of a token is a
+            byte.
     """
     special = set(tokenizer.all_special_ids)
     pieces = tokenizer.convert_ids_to_tokens(list(tokens))

@@ -1,4 +1,7 @@
-"""One image in, one draft out: preparation, prompt, decoding, sections (fulfils ReportGenerator)."""
+"""Generator of drafts: preparation, prompt, decoding and sections for one image.
+
+Implements the ReportGenerator port.
+"""
 
 from __future__ import annotations
 
@@ -26,30 +29,32 @@ def load_generator(settings: ModelSettings) -> EchoGenerator:
     """Load the configured model onto the configured device.
 
     Raises:
-        CheckpointError: the checkpoint cannot be used; the message names what is wrong with it.
-        PermanentError: `device = "cuda"` and there is no GPU.
+        CheckpointError: the checkpoint is unusable; the message names the fault.
+        PermanentError: `device = "cuda"`, and PyTorch finds no GPU.
     """
     loaded = checkpoint.load(settings.name, device_of(settings))
     return EchoGenerator(loaded, ImagePreparation.load(loaded.folder), settings)
 
 
 def device_of(settings: ModelSettings) -> str:
-    """Return `cpu` or `cuda` as configured, and give PyTorch as many threads as configured.
+    """Return the configured device, `cpu` or `cuda`, and set PyTorch's configured thread count.
 
     Raises:
-        PermanentError: `device = "cuda"` and there is no GPU.
+        PermanentError: `device = "cuda"`, and PyTorch finds no GPU.
     """
     if settings.threads:
         torch.set_num_threads(settings.threads)
     if settings.device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if settings.device == "cuda" and not torch.cuda.is_available():
-        raise PermanentError("model.device is 'cuda', but PyTorch sees no GPU; 'auto' takes what is there")
+        raise PermanentError(
+            "model.device is 'cuda', but PyTorch finds no GPU: set it to 'auto' to use what is available"
+        )
     return settings.device
 
 
 class EchoGenerator:
-    """A loaded model that writes drafts, one at a time."""
+    """Loaded model that writes drafts, one at a time."""
 
     def __init__(self, loaded: Checkpoint, preparation: ImagePreparation, settings: ModelSettings) -> None:
         facts = loaded.facts
@@ -69,19 +74,19 @@ class EchoGenerator:
 
     @property
     def model(self) -> ModelIdentity:
-        """The loaded model."""
+        """Identity of the loaded model."""
         return self._identity
 
     @property
     def greyscale(self) -> Greyscale:
-        """How the model wants grey values made of a DICOM image's, or how the settings overrule it."""
+        """Conversion to grey values for the model, unless the settings prescribe another."""
         return self._greyscale
 
     def generate(self, image: GreyImage) -> Report:
         """Return the draft for one frontal chest image.
 
         Raises:
-            PermanentError: the text did not end, or is not sound (report_text/soundness.py).
+            PermanentError: the text has no end, or is unsound (report_text/soundness.py).
             TransientError: the device is out of memory.
         """
         started = time.perf_counter()
@@ -120,13 +125,13 @@ class EchoGenerator:
         )
 
     def _has_specials_within(self, tokens: Sequence[int]) -> bool:
-        """Say whether words follow a token that stands for no text: it would be left out unseen."""
+        """Return whether text follows a special token, which decoding would silently omit."""
         special = set(self._processor.tokenizer.all_special_ids)
         is_special = [token in special for token in tokens]
         return any(not later for later in is_special[is_special.index(True) :]) if any(is_special) else False
 
     def _sentences(self, spans: tuple[Span, ...], text: str, decoded: Decoded) -> tuple[Sentence, ...]:
-        """Return sentences with what the check found of them, where the model has a calibration for it."""
+        """Return the sentences, with confidence if the check is on and the model is calibrated."""
         if self._calibration is None:
             return tuple(Sentence(span.text) for span in spans)
         found = likelihoods(spans, text, decoded.tokens, decoded.probabilities, self._processor.tokenizer)

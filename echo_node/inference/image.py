@@ -1,7 +1,9 @@
-"""A displayed image made ready for the vision tower: the same code in service and in training.
+"""Preparation of a displayed image for the vision tower, in the node and in training.
+
+The arithmetic is that of Qwen2-VL's image processor (rescale, normalise, patch order), without
+torchvision.
 
 Shapes: N images, H and W pixels, G patches of one image, C channels.
-The arithmetic is Qwen2-VL's image processor (rescale, normalise, patch order), without torchvision.
 """
 
 from __future__ import annotations
@@ -25,20 +27,22 @@ FILE_NAME = "preprocessor_config.json"
 
 @dataclass(frozen=True, slots=True)
 class ImagePreparation:
-    """How a checkpoint wants its images; stored beside it as preprocessor_config.json.
+    """Image preparation of a checkpoint, stored with it as preprocessor_config.json.
 
     Attributes:
-        resize: `square` pads with black to a square of `side` pixels; `smart` keeps the aspect ratio
-            and rounds both sides to whole merged patches within `min_pixels` and `max_pixels`.
-        side: pixels of the square; a multiple of patch_size * merge_size.
-        min_pixels: smallest area under `smart`.
-        max_pixels: largest area under `smart` (the paper's 2,250,000).
-        patch_size: pixels along a patch.
-        temporal_patch_size: how often a still image is repeated along time.
-        merge_size: patches along a side that become one token.
-        image_mean: of the three channels, after rescaling to [0, 1].
-        image_std: likewise.
-        greyscale: how the grey values of a DICOM image are made, before all this (dicom/image/greyscale.py).
+        resize: `square` pads with black to a square and scales it to `side` pixels; `smart` keeps
+            the aspect ratio and rounds both sides to whole merged patches, within `min_pixels` and
+            `max_pixels`.
+        side: side of the square, in pixels; a multiple of patch_size * merge_size.
+        min_pixels: minimum area for `smart`, in pixels.
+        max_pixels: maximum area for `smart`, in pixels (2,250,000 in the paper).
+        patch_size: side of a patch, in pixels.
+        temporal_patch_size: number of repetitions of a still image along time.
+        merge_size: number of patches along each side that are merged into one token.
+        image_mean: mean of each of the three channels, after rescaling to [0, 1].
+        image_std: standard deviation of each channel, after rescaling to [0, 1].
+        greyscale: conversion of DICOM pixel values to grey values, before this preparation
+            (dicom/image/greyscale.py).
     """
 
     resize: Literal["square", "smart"] = "smart"
@@ -53,7 +57,7 @@ class ImagePreparation:
     greyscale: Greyscale = Greyscale.WINDOW
 
     def resized(self, image: GreyImage) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        """Return the image as (H, W) unsigned bytes in the size that the model gets."""
+        """Return the image in the size for the model, as unsigned bytes (H, W)."""
         picture = Image.frombytes("L", (image.width, image.height), image.pixels)
         if self.resize == "square":
             longest = max(picture.size)
@@ -67,7 +71,7 @@ class ImagePreparation:
         """Round to whole tokens within the pixel limits (Qwen2-VL's smart_resize)."""
         factor = self.patch_size * self.merge_size
         if max(width, height) > 200 * min(width, height):
-            raise PermanentError("the image is more than 200 times as long as it is wide")
+            raise PermanentError("one side of the image is more than 200 times as long as the other")
         rows, columns = (max(1, round(side / factor)) for side in (height, width))
         area = rows * columns * factor**2
         if area > self.max_pixels:
@@ -85,8 +89,8 @@ class ImagePreparation:
             image_NHW: unsigned bytes, or floats in [0, 255].
 
         Returns:
-            Patches (N * G, C * time * patch * patch), in the order in which the tower merges them, and
-            the grid (N, 3) of patches along time, height and width.
+            Patches (N * G, C * time * patch * patch), in the order in which the tower merges them,
+            and the grid (N, 3): the number of patches along time, height and width.
         """
         count, height, width = image_NHW.shape
         size, merge, time = self.patch_size, self.merge_size, self.temporal_patch_size
@@ -101,11 +105,11 @@ class ImagePreparation:
         return repeated.reshape(count * rows * columns, 3 * time * size * size), grid
 
     def grid(self, count: int, height: int, width: int) -> Tensor:
-        """Return the grid (N, 3) of patches along time, height and width of images of one size."""
+        """Return the grid (N, 3) of images of one size: patches along time, height and width."""
         return torch.tensor([[1, height // self.patch_size, width // self.patch_size]] * count)
 
     def tokens(self, grid_thw: Tensor) -> int:
-        """Return how many tokens one image of this grid (3,) becomes."""
+        """Return the number of tokens of one image with this grid (3,)."""
         return int(grid_thw.prod()) // self.merge_size**2
 
     def save(self, folder: Path) -> None:
@@ -114,10 +118,10 @@ class ImagePreparation:
 
     @classmethod
     def load(cls, folder: Path) -> ImagePreparation:
-        """Read preprocessor_config.json; keys that other processors add are passed over.
+        """Read preprocessor_config.json, and ignore keys of other processors.
 
         Raises:
-            CheckpointError: the file is absent, is not JSON, or names a recipe that there is not.
+            CheckpointError: the file does not exist, is not JSON, or names an unknown conversion.
         """
         try:
             stored = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
@@ -133,15 +137,15 @@ class ImagePreparation:
             known["greyscale"] = Greyscale(known.get("greyscale", Greyscale.WINDOW))
         except ValueError:
             allowed = ", ".join(Greyscale)
-            raise CheckpointError(f"{folder / FILE_NAME}: greyscale is none of {allowed}") from None
+            raise CheckpointError(f"{folder / FILE_NAME}: greyscale must be one of {allowed}") from None
         return cls(**known)
 
 
-def read_picture(path: Path) -> GreyImage:
-    """Read a PNG, JPEG or other picture as it would be displayed.
+def read_image_file(path: Path) -> GreyImage:
+    """Read a PNG, JPEG or other image file as it would be displayed.
 
     Raises:
-        PermanentError: it is not a picture, is truncated, or is too large to be one.
+        PermanentError: the file is not an image, is truncated, or is too large.
     """
     try:
         with Image.open(path) as picture:
@@ -153,4 +157,4 @@ def read_picture(path: Path) -> GreyImage:
                 grey = picture.convert("L")
             return GreyImage(grey.width, grey.height, grey.tobytes())
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError) as error:
-        raise PermanentError(f"the file cannot be read as a picture ({type(error).__name__})") from error
+        raise PermanentError(f"the file cannot be read as an image ({type(error).__name__})") from error

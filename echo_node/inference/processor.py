@@ -1,6 +1,7 @@
-"""Pictures and the prompt into the network's inputs, and its tokens back into text.
+"""Processor: images and the prompt to the network's inputs, and its tokens back to text.
 
-It has the interface of transformers' processors, so that `AutoProcessor.from_pretrained(folder)` gives it.
+It has the interface of a transformers processor, and `AutoProcessor.from_pretrained(folder)`
+returns it.
 """
 
 from __future__ import annotations
@@ -18,27 +19,27 @@ from echo_node.inference.image import ImagePreparation
 from echo_node.inference.prompt import prompt_ids
 from echo_node.model.config import EchoConfig
 
-Picture = GreyImage | Image.Image
+InputImage = GreyImage | Image.Image
 
 
 class EchoProcessor:
-    """Prepares images as a checkpoint wants them, each with the prompt that asks for its report."""
+    """Prepares images for a checkpoint, each with the prompt that asks for its report."""
 
     def __init__(self, preparation: ImagePreparation, tokenizer: Any) -> None:
         self.preparation, self.tokenizer = preparation, tokenizer
 
     def __call__(
-        self, images: Picture | Sequence[Picture], *, device: torch.device | str = "cpu", **_: object
+        self, images: InputImage | Sequence[InputImage], *, device: torch.device | str = "cpu", **_: object
     ) -> BatchFeature:
-        """Return `input_ids`, `pixel_values` and `image_grid_thw` of images that become one size.
+        """Return `input_ids`, `pixel_values` and `image_grid_thw` of images of one prepared size.
 
         Raises:
-            ValueError: the images differ in size after preparation; give them one by one.
+            ValueError: the images differ in size after preparation; process them one by one.
         """
         pictures = [images] if isinstance(images, GreyImage | Image.Image) else list(images)
         resized = [torch.from_numpy(self.preparation.resized(_grey(p)).copy()) for p in pictures]
         if len({picture.shape for picture in resized}) > 1:
-            raise ValueError("the images differ in size: give them one by one")
+            raise ValueError("the images differ in size: process them one by one")
         pixel_values, grid_thw = self.preparation.patches(torch.stack(resized).to(device))
         ids = prompt_ids(self.tokenizer, self.preparation.tokens(grid_thw[0]))
         return BatchFeature(
@@ -50,7 +51,7 @@ class EchoProcessor:
         )
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """Return the text of tokens, special ones left out."""
+        """Return the text of tokens, without special tokens."""
         text: str = self.tokenizer.decode(list(tokens), skip_special_tokens=True)
         return text
 
@@ -65,12 +66,12 @@ class EchoProcessor:
         return cls(ImagePreparation.load(Path(folder)), tokenizer)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write the preparation and the tokeniser beside a model."""
+        """Write the preparation and the tokeniser into a checkpoint's folder."""
         self.preparation.save(Path(folder))
         self.tokenizer.save_pretrained(folder)
 
 
-def _grey(picture: Picture) -> GreyImage:
+def _grey(picture: InputImage) -> GreyImage:
     if isinstance(picture, GreyImage):
         return picture
     grey = picture.convert("L")

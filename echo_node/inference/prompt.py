@@ -1,4 +1,4 @@
-"""What the model is asked, in the tokeniser's chat template with one image in it."""
+"""Prompt of the model, in the tokeniser's chat template, with one image."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ IMAGE_TOKEN = "<|image_pad|>"  # noqa: S105 - a token of the vocabulary, no secr
 
 
 def prompt_ids(tokenizer: Any, image_tokens: int) -> list[int]:
-    """Return the ids of the prompt with *image_tokens* places for the image.
+    """Return the token ids of the prompt with *image_tokens* placeholders for the image.
 
     Args:
-        tokenizer: a Hugging Face tokenizer with a chat template for Qwen2.5-VL.
-        image_tokens: how many merged patches the image has.
+        tokenizer: Hugging Face tokeniser with a chat template for Qwen2.5-VL.
+        image_tokens: number of merged patches of the image.
     """
     content = [{"type": "image"}, {"type": "text", "text": PROMPT}]
     text = tokenizer.apply_chat_template(

@@ -1,8 +1,11 @@
-"""Between header and model: does the picture look like what its header says, an upright frontal chest?
+"""View check: a small network that recognises an upright frontal chest by its pixels.
 
-A network of 112,000 weights on 64 x 64 greys, run by numpy: it needs no torch and takes a few milliseconds.
-It knows phantoms only (training/view_check), so that it is asked where the header is silent, and may
-refuse what it is very sure of. Shape suffixes: C channels, H rows, W columns.
+It has 112,000 weights, reads 64 x 64 grey values and runs in numpy, so that it needs no torch and
+takes a few milliseconds. It was trained on phantoms only (training/view_check). The node therefore
+uses it to recognise a view only if the header states none, and to reject an image only if it is
+very sure.
+
+Shapes: C channels, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -20,10 +23,10 @@ from echo_node.domain.studies.study import GreyImage
 from echo_node.errors import CheckpointError
 
 SIDE = 64
-"""Pixels a side of what the network looks at."""
+"""Side of the network's input, in pixels."""
 
 KNOWN: tuple[Appearance, ...] = tuple(each for each in Appearance if each is not Appearance.UNSURE)
-"""The network's classes in their order."""
+"""Classes of the network, in its order."""
 
 SHIPPED = Path(__file__).resolve().parent.parent / "models" / "view-check" / "view-check.safetensors"
 
@@ -34,11 +37,11 @@ Weights = Mapping[str, NDArray[np.float32]]
 
 
 class ViewCheck:
-    """Fulfils the AppearanceCheck port.
+    """The view check. Implements the AppearanceCheck port.
 
     Args:
-        weights: by the names of training/view_check/network.py.
-        sure: how likely a class must be to be named; less is UNSURE.
+        weights: weights of the network, by their names in training/view_check/network.py.
+        sure: minimum probability of each class; below it the result is UNSURE.
     """
 
     def __init__(self, weights: Weights, sure: Mapping[Appearance, float]) -> None:
@@ -47,10 +50,10 @@ class ViewCheck:
 
     @classmethod
     def load(cls, path: Path = SHIPPED) -> ViewCheck:
-        """Read the weights and how sure they must be.
+        """Read the weights and the minimum probabilities.
 
         Raises:
-            CheckpointError: the file is absent, or is not of this network.
+            CheckpointError: the file does not exist, or belongs to another network.
         """
         try:
             with safe_open(path, framework="numpy") as file:
@@ -60,22 +63,24 @@ class ViewCheck:
             check = cls(weights, sure)
             check.probabilities(np.zeros((SIDE, SIDE), np.uint8))
         except (OSError, SafetensorError, KeyError, ValueError) as error:
-            raise CheckpointError(
-                f"{path} cannot be used as a view check: install echo-node again"
-            ) from error
+            raise CheckpointError(f"{path} is not a usable view check: reinstall echo-node") from error
         return check
 
     def look(self, image: GreyImage) -> Appearance:
-        """Return what the image clearly is."""
+        """Return the class of the image, or UNSURE."""
         return self.named(self.probabilities(shrunk(image)))
 
     def named(self, probabilities: NDArray[np.float32]) -> Appearance:
-        """Return the likeliest class of probabilities in the order of KNOWN, if it is likely enough."""
+        """Return the most probable class, or UNSURE if it is not probable enough.
+
+        Args:
+            probabilities: probabilities in the order of KNOWN.
+        """
         best = int(probabilities.argmax())
         return KNOWN[best] if probabilities[best] >= self._sure[KNOWN[best]] else Appearance.UNSURE
 
     def probabilities(self, small_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return how likely each class of KNOWN is for a picture (SIDE, SIDE) of raw greys."""
+        """Return the probabilities of the classes in KNOWN for raw grey values (SIDE, SIDE)."""
         weights = self._weights
         hidden = evened(small_HW)[None]
         for layer in range(_CONVOLUTIONS):
@@ -85,14 +90,14 @@ class ViewCheck:
         flat = weights["hidden.weight"] @ hidden.reshape(-1) + weights["hidden.bias"]
         logits = weights["classes.weight"] @ np.maximum(flat, 0.0) + weights["classes.bias"]
         if logits.shape != (len(KNOWN),):
-            raise ValueError("the weights are of other classes")
+            raise ValueError("the weights belong to other classes")
         odds = np.exp(logits - logits.max())
         probabilities: NDArray[np.float32] = odds / odds.sum()
         return probabilities
 
 
 def shrunk(image: GreyImage) -> NDArray[np.uint8]:
-    """Return the whole image as a square of SIDE, each pixel the mean of what it covers, black beside it."""
+    """Return the whole image, padded with black and shrunk by averaging to (SIDE, SIDE)."""
     height, width = image.height, image.width
     scale = SIDE / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -103,7 +108,7 @@ def shrunk(image: GreyImage) -> NDArray[np.uint8]:
 
 
 def evened(small_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return greys as their ranks in [-1, 1]: what a window or a maker's curve does to them is gone."""
+    """Return grey values as ranks in [-1, 1], which no window or manufacturer's curve changes."""
     counts = np.bincount(small_HW.reshape(-1), minlength=256)
     ranks = (np.cumsum(counts) - 0.5 * counts) * (2.0 / small_HW.size) - 1.0
     evened_HW: NDArray[np.float32] = ranks.astype(np.float32)[small_HW]
@@ -111,7 +116,7 @@ def evened(small_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _convolved(image_CHW: NDArray[np.float32], kernels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return a 3 x 3 convolution of stride 2 with a black pixel around the image."""
+    """Return a 3 x 3 convolution with stride 2 and one pixel of black padding."""
     padded = np.pad(image_CHW, ((0, 0), (1, 1), (1, 1)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (_KERNEL, _KERNEL), axis=(1, 2))
     windows = windows[:, ::_STRIDE, ::_STRIDE]

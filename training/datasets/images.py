@@ -18,7 +18,7 @@ from echo_node.dicom.selection.rules import AP, FRONTAL, PA
 from echo_node.dicom.selection.selector import EVERY_CHEST
 from echo_node.domain.studies.study import GreyImage
 from echo_node.errors import NotEligible, PermanentError
-from echo_node.inference.image import read_picture
+from echo_node.inference.image import read_image_file
 
 UNKNOWN = "unknown"
 COARSE_BYTES, FINE_BYTES = 32, 128
@@ -52,7 +52,7 @@ def read_image(path: Path, view: str) -> tuple[GreyImage, str]:
     except OSError as error:
         raise PermanentError(f"the image file cannot be read: {error.strerror}") from error
     if not is_dicom:
-        return read_picture(path), stated
+        return read_image_file(path), stated
     configure_libraries()
     selection, image = read_file(path, EVERY_CHEST)
     return image, selection.primary.view

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from echo_node.errors import ConfigError, PermanentError
-from echo_node.inference.image import ImagePreparation, read_picture
+from echo_node.inference.image import ImagePreparation, read_image_file
 from training.evaluation.cases import Cases, PhantomCases, ReportCases
 
 _FORMS = "phantom:N, a data set's FOLDER, or FILE.jsonl"
@@ -74,7 +74,7 @@ def _read(path: Path, preparation: ImagePreparation) -> ReportCases:
     images = []
     for line, row in enumerate(rows, 1):
         try:
-            images.append(preparation.resized(read_picture(path.parent / row["image"])))
+            images.append(preparation.resized(read_image_file(path.parent / row["image"])))
         except PermanentError as error:
             raise PermanentError(f"{path}, line {line}: {error}") from error
     normalised = [row["normalised"] for row in rows if "normalised" in row]

@@ -12,7 +12,7 @@ from transformers import Qwen2VLImageProcessorPil
 
 from echo_node.domain.studies.study import GreyImage, Greyscale
 from echo_node.errors import CheckpointError, PermanentError
-from echo_node.inference.image import ImagePreparation, read_picture
+from echo_node.inference.image import ImagePreparation, read_image_file
 from echo_node.model import checkpoint
 
 
@@ -63,7 +63,7 @@ def test_the_shipped_models_get_a_viewers_grey_values(name: str) -> None:
 
 def test_a_recipe_that_there_is_not_is_named(tmp_path: Path) -> None:
     (tmp_path / "preprocessor_config.json").write_text('{"greyscale": "sepia"}')
-    with pytest.raises(CheckpointError, match="greyscale is none of window, minmax-equalised"):
+    with pytest.raises(CheckpointError, match="greyscale must be one of window, minmax-equalised"):
         ImagePreparation.load(tmp_path)
 
 
@@ -80,27 +80,27 @@ def test_pictures_are_read_as_grey(tmp_path: Path, suffix: str) -> None:
     ramp = np.tile(np.arange(64, dtype=np.uint8) * 4, (32, 1))
     path = tmp_path / f"ramp.{suffix}"
     Image.fromarray(ramp).save(path)
-    image = read_picture(path)
+    image = read_image_file(path)
     assert (image.width, image.height) == (64, 32)
     assert abs(image.pixels[63] - 252) < 8
 
 
 def test_sixteen_bit_pictures_use_their_whole_range(tmp_path: Path) -> None:
     Image.fromarray(np.array([[1000, 3000]], dtype=np.uint16)).save(tmp_path / "deep.png")
-    assert read_picture(tmp_path / "deep.png").pixels == bytes([0, 255])
+    assert read_image_file(tmp_path / "deep.png").pixels == bytes([0, 255])
 
 
 @pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
 def test_what_is_no_picture_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file.png"
     path.write_bytes(content)
-    with pytest.raises(PermanentError, match="cannot be read as a picture"):
-        read_picture(path)
+    with pytest.raises(PermanentError, match="cannot be read as an image"):
+        read_image_file(path)
 
 
 def test_a_truncated_picture_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "cut.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8)).save(path)
     path.write_bytes(path.read_bytes()[:900])
-    with pytest.raises(PermanentError, match="cannot be read as a picture"):
-        read_picture(path)
+    with pytest.raises(PermanentError, match="cannot be read as an image"):
+        read_image_file(path)

@@ -159,5 +159,5 @@ def test_weights_that_cannot_be_used_are_named(tmp_path: Path, content: bytes | 
     path = tmp_path / "weights"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(CheckpointError, match="cannot be used as a view check"):
+    with pytest.raises(CheckpointError, match="is not a usable view check"):
         ViewCheck.load(path)

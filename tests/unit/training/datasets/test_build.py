@@ -57,7 +57,7 @@ def test_bad_rows_are_listed_and_stop_nothing(tmp_path: Path) -> None:
     assert reasons == {
         "row 1": "the image file is missing",
         "row 2": "the row names no image",
-        "row 3": "the file cannot be read as a picture (UnidentifiedImageError)",
+        "row 3": "the file cannot be read as an image (UnidentifiedImageError)",
         "row 4": "the report has neither findings nor an impression",
         "row 5": "not a frontal view",
         "row 6": "the split is not one of train, validation, test",

@@ -6,7 +6,7 @@ from support.datasets import build_manifest, manifest_rows
 from support.small_checkpoint import write_checkpoint
 
 from echo_node.errors import ConfigError
-from echo_node.inference.image import ImagePreparation, read_picture
+from echo_node.inference.image import ImagePreparation, read_image_file
 from echo_node.model import checkpoint
 from training.datasets.folder import FolderExamples
 from training.loop.run import run_stage
@@ -43,7 +43,7 @@ def test_images_are_those_that_the_node_would_show_the_model(folder: Path) -> No
     assert len(examples) == 5
     images = examples.images([3, 0])
     assert images.shape == (2, 56, 56)
-    np.testing.assert_array_equal(images[0], SQUARE.resized(read_picture(folder.parent / "3.png")))
+    np.testing.assert_array_equal(images[0], SQUARE.resized(read_image_file(folder.parent / "3.png")))
     assert examples.report(1, epoch=4).startswith("Findings: There is a small left pleural effusion.")
     assert examples.findings(0) == []
 

@@ -131,7 +131,7 @@ def test_pictures_of_many_sizes_are_drafted_in_their_order(tmp_path: Path) -> No
         (
             '{"image": "none.png", "report": "x"}',
             PermanentError,
-            "line 1: the file cannot be read as a picture",
+            "line 1: the file cannot be read as an image",
         ),
         ("", ConfigError, "the file contains no studies"),
     ],
