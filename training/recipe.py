@@ -1,4 +1,4 @@
-"""Recipes: everything that decides a training run, in one TOML file with no hidden defaults elsewhere."""
+"""Recipes: every setting of a training run, in one TOML file; all defaults are in this module."""
 
 from __future__ import annotations
 
@@ -21,197 +21,209 @@ class _Part(BaseModel):
 
 
 class DataRecipe(_Part):
-    """What to train on."""
+    """Training data."""
 
     source: Literal["phantom", "folder"] = "phantom"
-    """Phantom chest radiographs, made on the spot, or a data set on disk (docs/how-to/build-data-sets.md)."""
+    """Source of the examples: phantom chest radiographs, rendered at the start of the run, or a
+    data set on disk (docs/how-to/build-data-sets.md)."""
     path: str = ""
-    """The data set's folder."""
+    """Folder of the data set."""
     split: str = "train"
-    """Which rows of the data set."""
+    """Split of the data set."""
     count: int = Field(default=0, ge=0)
-    """How many different images; 0 takes all of a folder."""
+    """Number of different images; 0 uses all images of a data set."""
     seed: int = Field(default=0, ge=0)
-    """Which phantoms; evaluation must use another seed."""
+    """Random seed of the phantoms; evaluation must use another seed."""
     side: int = Field(default=224, ge=56)
-    """Pixels of the square that the model gets, in training and from its checkpoint on; a multiple of 28."""
+    """Side of the square image for the model, in pixels; a multiple of 28. The checkpoint keeps
+    it."""
     jitter: bool = True
-    """Move each image a little and change its exposure, anew in every update."""
+    """Whether each update shifts its images slightly and changes their exposure."""
 
 
 class NewModelRecipe(_Part):
-    """The dimensions of a network that starts from random weights, and its tokeniser."""
+    """Dimensions of a network with random initial weights, and of its tokeniser."""
 
     vocabulary: int = Field(gt=300)
-    """Tokens of the byte-level BPE that is trained on the reports."""
+    """Vocabulary size of the byte-level BPE tokeniser, which is trained on the reports."""
     width: int = Field(gt=0)
     """Hidden size of the language model."""
     layers: int = Field(gt=0)
-    """Of the language model."""
+    """Number of layers of the language model."""
     heads: int = Field(gt=0)
-    """Attention heads of the language model."""
+    """Number of attention heads of the language model."""
     key_value_heads: int = Field(gt=0)
-    """Of the language model."""
+    """Number of key-value heads of the language model."""
     feed_forward: int = Field(gt=0)
     """Inner width of the language model's feed-forward layers."""
     rope_theta: float = Field(default=1000.0, gt=1)
-    """Base of the rotary frequencies; Qwen's 10^6 cannot tell the columns of a small grid apart."""
+    """Base of the rotary frequencies; Qwen's 10^6 cannot separate the columns of a small grid."""
     vision_width: int = Field(gt=0)
     """Hidden size of the vision tower."""
     vision_layers: int = Field(gt=0)
-    """Of the vision tower."""
+    """Number of layers of the vision tower."""
     vision_heads: int = Field(gt=0)
-    """Of the vision tower."""
+    """Number of attention heads of the vision tower."""
     vision_feed_forward: int = Field(gt=0)
     """Inner width of the vision tower's feed-forward layers."""
 
 
 class ModelRecipe(_Part):
-    """What to start from and what the result is called."""
+    """Model to start from, and name of the result."""
 
     name: str
-    """The result's name."""
+    """Name of the result."""
     version: str
-    """The result's version."""
+    """Version of the result."""
     block_length: int = Field(gt=0)
-    """B: tokens a forward."""
+    """B: number of tokens per block."""
     start: str = ""
-    """A checkpoint to start from; empty makes a new network from `new`."""
+    """Checkpoint to start from; empty creates a new network from `new`."""
     start_share: float = Field(default=0.0, ge=0, lt=1)
-    """How much of the start is in the result: an average of its weights and those learnt (WiSE-FT, Wortsman
-    et al. 2022), which is often better than either if both stages learn the same task."""
+    """Share of the initial weights in the result, which is an average of initial and trained
+    weights (WiSE-FT, Wortsman et al. 2022). It is often better than either if both stages learn the
+    same task."""
     start_vision: str = ""
-    """A checkpoint of the same dimensions from which a new network takes its vision tower."""
+    """Checkpoint of the same dimensions whose vision tower a new network uses."""
     new: NewModelRecipe | None = None
     """Dimensions of a new network."""
     stored: Literal["float16", "bfloat16"] = "float16"
-    """The type of the weights on disk."""
+    """Type of the weights on disk."""
     demonstration: bool = True
-    """Whether drafts say that they are not for clinical use."""
+    """Whether drafts state that they are not for clinical use."""
 
 
 class OptimiserRecipe(_Part):
-    """AdamW, or Muon for the layers, with warm-up and a cosine."""
+    """AdamW, or Muon for the layers, with warm-up and cosine decay."""
 
     steps: int = Field(gt=0)
-    """Updates."""
+    """Number of updates."""
     batch: int = Field(gt=0)
-    """Examples an update."""
+    """Number of examples per update."""
     learning_rate: float = Field(gt=0)
-    """At its highest."""
+    """Peak learning rate."""
     warmup_steps: int = Field(default=100, ge=0)
-    """Updates until the highest learning rate."""
+    """Number of updates until the peak learning rate."""
     final_fraction: float = Field(default=0.02, ge=0, le=1)
-    """The learning rate at the end, as a fraction of the highest."""
+    """Final learning rate, as a fraction of the peak."""
     weight_decay: float = Field(default=0.01, ge=0)
-    """On matrices only."""
+    """Weight decay, for matrices only."""
     muon: bool = False
-    """Train the matrices of the layers by Muon; for networks from random weights."""
+    """Whether Muon trains the matrices of the layers; for networks with random initial weights."""
     clip_norm: float = Field(default=1.0, gt=0)
-    """The gradient's longest norm."""
+    """Maximum gradient norm (clipping)."""
     train_vision: bool = False
-    """Train the vision tower too; the paper freezes it."""
+    """Whether the vision tower is trained too; the paper freezes it."""
     seed: int = 0
-    """Of order, noise and initial weights."""
+    """Random seed for data order, noise and initial weights."""
 
 
 class ReadingRecipe(_Part):
-    """Reading the findings out of the network, beside the words; for small ones from random weights."""
+    """Findings probe in addition to the words; for small networks with random initial weights."""
 
     weight: float = Field(default=0.0, ge=0)
-    """How much reading the findings halfway up the network counts."""
+    """Weight of the loss of the findings probe, which reads the middle layer; 0 uses no probe."""
 
 
 class RadRecipe(_Part):
     """Response-Asymmetric Diffusion."""
 
     min_noise: float = Field(default=0.1, gt=0, le=1)
-    """The least level t of a block's noise."""
+    """Minimum noise level t of a block."""
 
 
 class DcdRecipe(_Part):
     """Direct Conditional Distillation."""
 
     teacher: str = ""
-    """The checkpoint to distil; empty takes `model.start`, from which the student starts."""
+    """Checkpoint to distil; empty uses `model.start`, from which the student starts too."""
     prefix: Literal["teacher", "student"] = "teacher"
-    """Whose text the teacher continues: the paper's rollouts of its own, or the student's one-step draft."""
+    """Text that the teacher continues: its own rollouts (as in the paper), or the student's
+    one-step draft."""
     teacher_threshold: float = Field(default=0.85, gt=0, le=1)
-    """The teacher commits a token when its probability is at least this."""
+    """Minimum probability with which the teacher commits a token."""
     max_new_tokens: int = Field(default=160, gt=0)
-    """The longest rollout; one that has not ended is dropped."""
+    """Maximum length of a rollout, in tokens; a rollout without an end is dropped."""
     step_weights: bool = True
-    """Weight each token by the step at which the teacher committed it."""
+    """Whether each token is weighted by the step at which the teacher committed it."""
     eos_weight: float = Field(default=0.5, ge=0)
-    """Lambda of the end-of-sequence term."""
+    """Weight of the end-of-sequence term (lambda in the paper)."""
     divergence: Divergence = "forward_kl"
-    """The paper's forward KL; reverse KL, to compare; or cross-entropy on what the teacher committed."""
+    """Forward KL (the paper's), reverse KL, or cross-entropy on the tokens that the teacher
+    committed."""
     top_k: int = Field(default=0, ge=0)
-    """Keep the probabilities of so many tokens and count the others as one; 0 keeps the whole vocabulary."""
+    """Number of tokens whose probabilities are kept; the others count as one. 0 keeps the whole
+    vocabulary."""
     cache: bool = False
-    """Let the teacher write once for each image and keep its rollouts on disk; needs `top_k`, and data
-    without jitter."""
+    """Whether the teacher writes once per image, and its rollouts are cached on disk. Needs
+    `top_k`, and data without jitter."""
     rad_weight: float = Field(default=0.0, ge=0)
-    """How much of the RAD loss on the rollouts is mixed in, so that the student keeps refining."""
+    """Weight of the RAD loss on the rollouts, so that the student can still refine a block."""
 
 
 class LoraRecipe(_Part):
-    """Low-rank adapters on every matrix of the language model's layers; merged into it at the end."""
+    """Low-rank adapters on every matrix of the language model's layers, merged at the end."""
 
     rank: int = Field(gt=0)
-    """Of the adapters."""
+    """Rank of the adapters."""
     alpha: int = Field(default=32, gt=0)
-    """Their outputs are scaled by alpha / rank."""
+    """Scale of the adapters' outputs, which are multiplied by alpha / rank."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Of the adapters' inputs."""
+    """Dropout of the adapters' inputs."""
 
 
 class ValidationRecipe(_Part):
-    """Held-out examples, and when to stop."""
+    """Validation on held-out examples, and early stopping."""
 
     count: int = Field(gt=0)
-    """How many."""
+    """Number of examples."""
     seed: int = Field(default=0, ge=0)
-    """Which phantoms; another seed than the data's."""
+    """Random seed of the phantoms; must differ from the data's seed."""
     split: str = "validation"
-    """Which rows of a data set on disk; another split than the data's."""
+    """Split of a data set on disk; must differ from the data's split."""
     every: int = Field(default=100, gt=0)
-    """Updates from one validation to the next."""
+    """Number of updates between validations."""
     patience: int = Field(default=0, ge=0)
-    """Stop after so many validations without a new best loss, and take the best weights; 0 never stops."""
+    """Number of validations without a new best loss after which the run stops and uses the best
+    weights; 0 never stops early."""
 
 
 class HardwareRecipe(_Part):
-    """What the run computes on, and how it fits there. But for rounding, it changes nothing."""
+    """Hardware of the run, and use of its memory; except for rounding, the result is the same."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """`auto` takes the GPU if there is one."""
+    """Device to compute on; `auto` uses a GPU if one is available."""
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
-    """Of the forward; what is trained is kept and updated in float32. `auto` takes bfloat16 where the device
-    multiplies it faster."""
+    """Precision of the forward pass; trained weights are stored and updated in float32. `auto` uses
+    bfloat16 if the device multiplies it faster."""
     gradient_checkpointing: bool = False
-    """Compute the layers' inner values again in the backward pass instead of keeping them."""
+    """Whether the backward pass recomputes the activations of the layers instead of storing
+    them."""
     micro_batch: int = Field(default=0, ge=0)
-    """Examples of one forward; an update adds up as many as its batch needs. 0: the whole batch at once."""
+    """Number of examples per forward pass; an update accumulates the gradients of its batch. 0
+    computes the whole batch at once."""
     rollout_batch: int = Field(default=0, ge=0)
-    """Examples that DCD's teacher writes about at once, if its rollouts are kept (`dcd.cache`). 0: those of
-    one forward."""
+    """Number of examples for which DCD's teacher writes at once, if its rollouts are cached
+    (`dcd.cache`). 0 uses those of one forward pass."""
     row_tokens: int = Field(default=0, ge=0)
-    """Pack several examples into rows of so many tokens; 0 gives each a row, as long as the longest needs."""
+    """Row length for packing several examples, in tokens; 0 gives each example its own row, as long
+    as the longest one needs."""
     keep_vision: Literal["no", "memory", "disk"] = "no"
-    """Run a frozen vision tower once for each image and keep its output; needs data without jitter."""
+    """Cache of the output of a frozen vision tower, which then runs once per image; needs data
+    without jitter."""
     kept_in: str = ""
-    """Where later runs find pictures of phantoms, features and rollouts. Empty: the latter two lie in the
-    run's own folder, and each run renders its own phantoms."""
+    """Folder in which later runs find phantom images, vision features and rollouts. If it is empty,
+    features and rollouts are stored in the run's own folder, and each run renders its own
+    phantoms."""
     save_every: int = Field(default=200, gt=0)
-    """Updates from one saved state to the next."""
+    """Number of updates between saved states."""
 
 
 class Recipe(_Part):
-    """A whole run."""
+    """Recipe of a run."""
 
     stage: Literal["vision", "ar", "rad", "dcd"]
-    """Which objective."""
+    """Stage, which decides the objective."""
     model: ModelRecipe
     data: DataRecipe
     optimiser: OptimiserRecipe
@@ -219,36 +231,40 @@ class Recipe(_Part):
     rad: RadRecipe = RadRecipe()
     dcd: DcdRecipe = DcdRecipe()
     lora: LoraRecipe | None = None
-    """Train adapters instead of the language model's own weights."""
+    """Adapters to train instead of the language model's own weights."""
     validation: ValidationRecipe | None = None
-    """Look at held-out examples now and then."""
+    """Periodic validation on held-out examples."""
     hardware: HardwareRecipe = HardwareRecipe()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        kept = {"dcd.cache": self.dcd.cache, "hardware.keep_vision": self.hardware.keep_vision != "no"}
-        for name, is_set in kept.items():
+        caches = {"dcd.cache": self.dcd.cache, "hardware.keep_vision": self.hardware.keep_vision != "no"}
+        for name, is_set in caches.items():
             if is_set and self.data.jitter:
-                raise ValueError(f"{name} needs data.jitter = false: what is kept belongs to one picture")
+                raise ValueError(f"{name} needs data.jitter = false: a cached value belongs to one image")
         if self.hardware.keep_vision != "no" and self.optimiser.train_vision:
             raise ValueError("hardware.keep_vision needs a frozen tower: optimiser.train_vision = false")
         if self.dcd.cache and (not self.dcd.top_k or self.dcd.prefix == "student"):
             raise ValueError("dcd.cache needs dcd.top_k, and dcd.prefix = 'teacher'")
         if self.lora is not None and self.optimiser.muon:
-            raise ValueError("optimiser.muon is for whole matrices, not for the adapters of lora")
+            raise ValueError(
+                "optimiser.muon trains whole matrices, not LoRA adapters: set it to false or remove [lora]"
+            )
         if self.hardware.row_tokens and (self.reading.weight or self.stage == "vision"):
-            raise ValueError("hardware.row_tokens: the read-outs of findings need one example a row")
+            raise ValueError(
+                "hardware.row_tokens cannot pack rows for the findings probes, which need one example per row"
+            )
         if self.model.start_share and not self.model.start:
-            raise ValueError("model.start_share averages with what model.start names, which is empty")
+            raise ValueError("model.start_share needs a checkpoint to average with: set model.start")
         if self.data.source == "phantom" and not self.model.demonstration:
             raise ValueError(
-                "model.demonstration = false needs data.source = 'folder': a model that learns from phantoms "
-                "is none for patients, and its drafts must say so"
+                "model.demonstration = false needs data.source = 'folder': a model trained on phantoms is "
+                "not for patients, and its drafts must state this"
             )
         held_out = "seed" if self.data.source == "phantom" else "split"
         if self.validation and getattr(self.validation, held_out) == getattr(self.data, held_out):
             raise ValueError(
-                f"validation.{held_out} is data.{held_out}: these examples would not be held out"
+                f"validation.{held_out} equals data.{held_out}: these examples would not be held out"
             )
         return self
 
@@ -256,12 +272,12 @@ class Recipe(_Part):
     def _has_data_to_learn_from(self) -> Self:
         if self.data.source == "phantom":
             if self.data.count == 0:
-                raise ValueError("data.count says how many phantoms to make: more than 0")
+                raise ValueError("data.count must be the number of phantoms to render: more than 0")
         elif not self.data.path:
             raise ValueError("data.source is 'folder': data.path must name the data set")
         elif self.stage == "vision" or self.reading.weight:
             raise ValueError(
-                "the stage vision and reading.weight need phantoms: only they know their findings"
+                "the stage vision and reading.weight need phantoms, because only they know their findings"
             )
         return self
 
@@ -270,11 +286,12 @@ def load_recipe(name: str, overrides: list[str]) -> Recipe:
     """Read a shipped recipe by name or any recipe by path, and change single values.
 
     Args:
-        name: such as `small-rad`, or a path of a TOML file.
-        overrides: assignments `section.name=value`, with the value in TOML notation; a bare word is a string.
+        name: name of a shipped recipe, such as `small-rad`, or path of a TOML file.
+        overrides: assignments `section.name=value`, with the value in TOML notation; a bare word is
+            a string.
 
     Raises:
-        ConfigError: no such recipe, not TOML, or a key or value that a recipe cannot have.
+        ConfigError: there is no such recipe, it is not TOML, or it has an invalid key or value.
     """
     path = SHIPPED / f"{name}.toml" if (SHIPPED / f"{name}.toml").is_file() else Path(name)
     try:

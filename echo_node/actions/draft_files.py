@@ -141,9 +141,9 @@ def _read_picture(file: Path) -> GreyImage | None:
     except OSError as error:
         raise PermanentError(f"the file cannot be read: {error.strerror}") from error
     if start.startswith(_PICTURE_SIGNATURES):
-        from echo_node.inference.image import read_picture
+        from echo_node.inference.image import read_image_file
 
-        return read_picture(file)
+        return read_image_file(file)
     if not start:
         raise PermanentError("the file is empty")
     if start[128:] != b"DICM":

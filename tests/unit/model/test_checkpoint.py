@@ -77,7 +77,7 @@ def test_without_an_end_of_sequence_anywhere_it_is_refused(folder: Path) -> None
         stored = json.loads((folder / name).read_text())
         (stored[part] if part else stored)[key] = None
         (folder / name).write_text(json.dumps(stored))
-    with pytest.raises(CheckpointError, match="end of sequence"):
+    with pytest.raises(CheckpointError, match="end-of-sequence token"):
         checkpoint.load(str(folder))
 
 

@@ -54,7 +54,7 @@ def test_a_share_of_the_start_is_averaged_into_the_result(tmp_path: Path, recipe
     for name in origin:
         expected = 0.25 * origin[name].float() + 0.75 * end[name].float()
         torch.testing.assert_close(found[name].float(), expected, atol=1e-4, rtol=2e-3)
-    with pytest.raises(ConfigError, match="start_share averages with what"):
+    with pytest.raises(ConfigError, match="start_share needs a checkpoint to average with"):
         load_recipe(str(recipe), ["model.start_share=0.5"])
 
 
@@ -106,7 +106,7 @@ def test_every_example_comes_once_an_epoch() -> None:
         ("optimiser", "section.name=value"),
         ("hardware.keep_vision=disk", "data.jitter = false"),
         ("dcd.cache=true", "data.jitter = false"),
-        ("hardware.row_tokens=99", "one example a row"),
+        ("hardware.row_tokens=99", "one example per row"),
         ("validation={count=4, seed=3}", "held out"),
     ],
 )
