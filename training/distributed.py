@@ -1,4 +1,4 @@
-"""The processes of a run: one, or those that torchrun has started, each with its rows of every batch."""
+"""Processes of a run: one, or those of torchrun, each with its own rows of every batch."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from training.recipe import Recipe
 
 @dataclass(frozen=True, slots=True)
 class Distributed:
-    """Where this process stands.
+    """Place of this process among the processes of a run.
 
     Attributes:
-        rank: of this process; the one of rank 0 writes files and talks.
-        size: how many there are.
-        device: that this one computes on.
+        rank: rank of this process; rank 0 is the main process.
+        size: number of processes.
+        device: device of this process.
     """
 
     rank: int
@@ -31,20 +31,21 @@ class Distributed:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes files and talks."""
+        """Whether this is the main process, which writes files and prints messages."""
         return self.rank == 0
 
     def rows(self, batch: int, micro_batch: int) -> list[range]:
-        """Return the rows of a batch that this process computes, in parts of *micro_batch* (0: in one).
+        """Return the rows of a batch for this process, in parts of *micro_batch* (0: one part).
 
-        Parts are dealt out to and fro, since a batch goes from its shortest reports to its longest.
+        Every second round deals out the parts in reverse order, because a batch is sorted by the
+        length of its reports.
 
         Raises:
-            ConfigError: the batch cannot be dealt out evenly.
+            ConfigError: the batch cannot be divided evenly among the processes.
         """
         if batch % self.size:
             raise ConfigError(
-                f"optimiser.batch of {batch} cannot be dealt out evenly to {self.size} processes"
+                f"optimiser.batch of {batch} cannot be divided evenly among {self.size} processes"
             )
         share = batch // self.size
         part = micro_batch or share
@@ -57,19 +58,19 @@ class Distributed:
         return dealt
 
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Replace tensors by their averages over all processes, each of which must give the same shapes."""
+        """Replace tensors by their averages over all processes, which must pass the same shapes."""
         if self.size == 1 or not tensors:
             return
         for tensor, total in zip(tensors, _sums(tensors), strict=True):
             tensor.copy_(total / self.size)
 
     def share_out(self, work: Callable[[Tensor], Tensor], stacks: Sequence[Tensor]) -> list[Tensor]:
-        """Return what *work* makes of stacks of K tensors each, of which every process does a part.
+        """Apply *work* to stacks of tensors; every process does a part, and all get the results.
 
         Args:
-            work: takes a stack of any length and returns one of its shape; the others in it do not matter to
-                what becomes of one.
-            stacks: the same on every process.
+            work: function of a stack of any length that returns a stack of the same shape; it must
+                treat the tensors of a stack independently.
+            stacks: stacks of tensors, the same on every process.
         """
         if self.size == 1 or not stacks:
             return [work(stack) for stack in stacks]
@@ -82,7 +83,7 @@ class Distributed:
 
     @contextmanager
     def main_first(self, *, waits: bool) -> Iterator[None]:
-        """Let the process that leads do something first, and the others after it, if they wait at all."""
+        """Run the context on the main process first if *waits*; otherwise on all at once."""
         if waits and not self.is_main:
             self.barrier()
         yield
@@ -90,7 +91,7 @@ class Distributed:
             self.barrier()
 
     def all_reduce(self, values: dict[str, float]) -> dict[str, float]:
-        """Return the sums over all processes; every one must name the same values in the same order."""
+        """Return the sums over all processes, which must pass the same names in the same order."""
         if self.size == 1:
             return values
         added = torch.tensor(list(values.values()), dtype=torch.float64, device=self.device)
@@ -98,13 +99,13 @@ class Distributed:
         return dict(zip(values, added.tolist(), strict=True))
 
     def barrier(self) -> None:
-        """Wait for all processes to come here."""
+        """Wait until all processes have reached this call."""
         if self.size > 1:
             dist.barrier()
 
 
 def _sums(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Return the sums of tensors over all processes, in one message."""
+    """Return the sums of tensors over all processes, with one message."""
     whole = torch.cat([tensor.flatten() for tensor in tensors])
     dist.all_reduce(whole)
     parts = torch.split(whole, [tensor.numel() for tensor in tensors])
@@ -112,7 +113,7 @@ def _sums(tensors: Sequence[Tensor]) -> list[Tensor]:
 
 
 def resolve_precision(plan: Recipe, device: torch.device) -> Recipe:
-    """Return the recipe with the precision that `auto` means on a device."""
+    """Return the recipe with `auto` replaced by the precision for a device."""
     if plan.hardware.precision != "auto":
         return plan
     is_fast = device.type == "cuda" or torch.cpu.get_capabilities().get("avx512_bf16", False)
@@ -122,19 +123,20 @@ def resolve_precision(plan: Recipe, device: torch.device) -> Recipe:
 
 @contextmanager
 def join_processes(device: str) -> Iterator[Distributed]:
-    """Join the processes of the run, and part from them at the end.
+    """Join the process group of the run, and leave it at the end.
 
     Args:
-        device: `cpu`, `cuda`, or `auto` for the GPU if there is one for each process of this machine.
+        device: `cpu`, `cuda`, or `auto`, which uses GPUs if each process of this machine gets one.
 
     Raises:
-        ConfigError: GPUs are asked for and there are too few.
+        ConfigError: *device* is `cuda`, and there are too few GPUs.
     """
     gpus, processes = torch.cuda.device_count(), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if device == "cuda" and gpus < processes:
         raise ConfigError(
-            f"hardware.device is 'cuda', and PyTorch sees {gpus or 'no'} GPU{'s' * (gpus > 1)} for "
-            f"{processes} process{'es' * (processes > 1)}: torchrun's --nproc-per-node must not be larger"
+            f"hardware.device is 'cuda', but PyTorch finds {gpus or 'no'} GPU{'s' * (gpus > 1)} for "
+            f"{processes} process{'es' * (processes > 1)}: torchrun's --nproc-per-node must not exceed "
+            "the number of GPUs"
         )
     on_gpu = device == "cuda" or (device == "auto" and gpus >= processes)
     size = int(os.environ.get("WORLD_SIZE", "1"))

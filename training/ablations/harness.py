@@ -14,7 +14,7 @@ from training.ablations.measure import CasesFor, Measurements, phantoms
 from training.ablations.plan import AblationPlan
 from training.ablations.results import Failure, Measurement, markdown
 from training.ablations.runs import Changes, Runs, TrainingRun, in_order
-from training.file_cache import write_whole
+from training.file_cache import write_atomically
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +132,10 @@ class Harness:
             for (name, seed), run in own.items()
             for decoder, figures in self._measurements.of(run).items()
         ]
-        write_whole(self._out / "results.jsonl", "".join(each.line for each in measured))
+        write_atomically(self._out / "results.jsonl", "".join(each.line for each in measured))
         drawn = figure.draw(self._plan, measured, self._out, self._console.print)
         page = markdown(self._plan, measured, failures, self._request.count, drawn)
-        write_whole(self._out / "results.md", page)
+        write_atomically(self._out / "results.md", page)
 
 
 def _reason(error: Exception) -> str:

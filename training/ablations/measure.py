@@ -18,7 +18,7 @@ from training.evaluation.cases import Cases
 from training.evaluation.drafting import draft
 from training.evaluation.evaluate import Plan, result_of
 from training.evaluation.open_cases import open_cases
-from training.file_cache import write_whole
+from training.file_cache import write_atomically
 
 Row: TypeAlias = dict[str, Any]
 CasesFor: TypeAlias = Callable[[ImagePreparation], Cases]
@@ -84,7 +84,7 @@ class Measurements:
             row = result_of(decoder, drafts, cases, Plan(CASES_SEED, 0.0), progress).row
             figures = {name: row[name] for name in FIGURES}
             kept.append({"measured_by": self._measured_by(settings), "figures": figures})
-            write_whole(self._file(run), json.dumps(kept, indent=1) + "\n")
+            write_atomically(self._file(run), json.dumps(kept, indent=1) + "\n")
 
     def _measured_by(self, settings: DecodeSettings) -> Row:
         return {"count": self._count, "seed": CASES_SEED, **asdict(settings)}

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from echo_node.model.network import EchoNetwork
 from training.examples.collate import Batch
-from training.file_cache import keep
+from training.file_cache import save_tensors
 
 _MADE_AT_ONCE = 64
 
@@ -78,4 +78,4 @@ class FeatureCache:
         if self._folder is None:
             return
         advice = "free some space and run the same command again, or take hardware.keep_vision = 'memory'"
-        keep(features_TD, self._folder / f"{index}.pt", advice)
+        save_tensors(features_TD, self._folder / f"{index}.pt", advice)

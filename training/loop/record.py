@@ -11,7 +11,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from training.file_cache import write_whole
+from training.file_cache import write_atomically
 
 METRICS_FILE = "metrics.jsonl"
 _NOT_DRAWN = ("step", "seconds", "tokens", "learning_rate", "gradient_norm")
@@ -76,7 +76,7 @@ def forget_after(folder: Path, step: int) -> None:
     """Keep the metrics of the first *step* updates only: the others will be made again."""
     kept = [metrics for metrics in read_metrics(folder) if metrics["step"] <= step]
     text = "".join(json.dumps(metrics) + "\n" for metrics in kept)
-    write_whole(folder / METRICS_FILE, text)
+    write_atomically(folder / METRICS_FILE, text)
 
 
 def _tensorboard(folder: Path, first: int, note: Callable[[str], None]) -> Any:

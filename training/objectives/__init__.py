@@ -1,1 +1,1 @@
-"""Training objectives: what a run minimises, and how its inputs are prepared."""
+"""Training objectives: AR, RAD, DCD, vision, and the preparation of their inputs."""

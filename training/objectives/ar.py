@@ -1,7 +1,7 @@
-"""AR: next-token cross-entropy on the response, as autoregressive models learn it.
+"""AR objective: next-token cross-entropy on the response, as for autoregressive models.
 
-Shapes: N examples, P prompt, R response, L prompt and response, M trained tokens of the batch, D width,
-V vocabulary.
+Shapes: N examples, P prompt, R response, L prompt and response, M trained tokens of the batch,
+D width, V vocabulary.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from training.objectives.packing import packed_hidden_states
 
 
 def up_to_eos(response_NR: Tensor, eos_id: int) -> Tensor:
-    """Return which tokens (N, R) stand no farther than a response's first EOS."""
+    """Return the mask (N, R) of tokens up to and including the first EOS of a response."""
     is_eos_NR = response_NR == eos_id
     return (is_eos_NR.cumsum(1) - is_eos_NR.long()) == 0
 
@@ -32,14 +32,17 @@ def causal_hidden_states(
     trained_NR: Tensor,
     row_tokens: int = 0,
 ) -> Tensor:
-    """Run prompt and response under a causal mask; return the states (N, R, D) that predict the response.
+    """Run prompt and response under a causal mask.
 
     Args:
-        model: the network.
+        model: network to run.
         prompt: embedded prompts.
-        response_NR: the responses.
-        trained_NR: which of their tokens are to be predicted.
-        row_tokens: packs the examples into rows of so many tokens; 0 gives each a row.
+        response_NR: token ids of the responses.
+        trained_NR: mask of the tokens to predict.
+        row_tokens: row length for packing, in tokens; 0 gives each example its own row.
+
+    Returns:
+        The hidden states (N, R, D) that predict the response.
     """
     embeds_NLD = torch.cat([prompt.embeds_NPD, model.embed_response(response_NR)], 1)
     if row_tokens:
@@ -53,15 +56,20 @@ def causal_hidden_states(
 
 
 class ArObjective:
-    """Predict each token of the response, and its end, from everything before it."""
+    """Predicts each token of the response, and its end, from all earlier tokens."""
 
     def __init__(self, model: EchoNetwork, row_tokens: int = 0) -> None:
-        """Prepare the objective; *row_tokens* other than 0 packs examples into rows of so many tokens."""
+        """Prepare the objective.
+
+        Args:
+            model: network to train.
+            row_tokens: row length for packing, in tokens; 0 gives each example its own row.
+        """
         self._model, self._row_tokens = model, row_tokens
         self.own = nn.ModuleDict()
 
     def shares(self, parts: Sequence[Part]) -> list[Share]:
-        """Return the cross-entropy of the responses of each part; there is no noise in it."""
+        """Return the cross-entropy of the responses of each part; it uses no noise."""
         return [self._share(batch) for batch, _ in parts]
 
     def _share(self, batch: Batch) -> Share:

@@ -1,4 +1,4 @@
-"""Which objective a recipe asks for, with all that it needs."""
+"""Construction of a recipe's objective."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from training.start.start import Start, examples_key, teacher_of
 
 
 def make_objective(plan: Recipe, started: Start, distributed: Distributed, folder: Path) -> Objective:
-    """Return what a recipe minimises.
+    """Return the objective of a recipe.
 
     Args:
-        plan: the recipe.
-        started: the network that is trained.
-        distributed: the processes.
-        folder: of the run; rollouts are kept in it.
+        plan: recipe of the run.
+        started: network to train.
+        distributed: processes of the run.
+        folder: folder of the run, in which rollouts are cached.
 
     Raises:
         ConfigError: a `dcd` recipe has no teacher.
@@ -53,7 +53,7 @@ def _of_words(plan: Recipe, started: Start, distributed: Distributed, folder: Pa
 
 
 def _targets(plan: Recipe, started: Start, distributed: Distributed, folder: Path) -> TargetSource:
-    """Return what gives the teacher's rollouts: the teacher, or what was kept of it."""
+    """Return the source of the teacher's rollouts: the teacher, or the cache of its rollouts."""
     teacher = checkpoint.load(teacher_of(plan))
     is_half = (
         plan.hardware.precision == "bfloat16" and distributed.device.type == "cuda"
@@ -63,14 +63,14 @@ def _targets(plan: Recipe, started: Start, distributed: Distributed, folder: Pat
     if not plan.dcd.cache:
         return streamed
     data = examples_key(plan, started)
-    kept = Path(plan.hardware.kept_in or folder) / "rollouts" / folder_name(teacher.digest, plan.dcd, data)
+    cache = Path(plan.hardware.kept_in or folder) / "rollouts" / folder_name(teacher.digest, plan.dcd, data)
     prompt = len(prompt_ids(started.tokenizer, _image_tokens(plan, started)))
     least = plan.model.block_length - prompt % plan.model.block_length
     eos_id, at_once = started.model.config.end_of_sequence, plan.hardware.rollout_batch
-    return RolloutCache(streamed, kept, eos_id, least, at_once)
+    return RolloutCache(streamed, cache, eos_id, least, at_once)
 
 
 def _image_tokens(plan: Recipe, started: Start) -> int:
-    """Return how many tokens one image of the recipe's size becomes."""
+    """Return the number of tokens of an image of the recipe's size."""
     grid_thw = started.preparation.grid(1, plan.data.side, plan.data.side)
     return started.preparation.tokens(grid_thw[0])

@@ -1,4 +1,4 @@
-"""DCD, Direct Conditional Distillation: a teacher's many steps into a student's one (ECHO, alg. 1).
+"""DCD, Direct Conditional Distillation: many steps of a teacher in one (ECHO, alg. 1).
 
 Shapes: N examples, R response, M trained tokens of the batch, V vocabulary.
 """
@@ -26,19 +26,19 @@ from training.objectives.teacher import Rollout, looped, rewrite_text, roll_out,
 from training.recipe import DcdRecipe, RadRecipe
 
 TargetSource = Callable[[Sequence[Batch]], list[Targets]]
-"""Gives what the teacher wrote about each part of a batch."""
+"""Returns the teacher's targets for each part of a batch."""
 
 
 def streamed_targets(student: EchoNetwork, teacher: EchoNetwork, recipe: DcdRecipe) -> TargetSource:
-    """Return a function that lets the teacher write about one part of a batch after the other.
+    """Return a function in which the teacher writes about one part of a batch after another.
 
-    Features that are kept of the student's tower serve a teacher with the same tower.
+    A teacher with the same vision tower as the student uses the student's cached features.
     """
     teacher.requires_grad_(requires_grad=False)
     writer = teacher_decoder(teacher, recipe.teacher_threshold, recipe.max_new_tokens)
 
     @cache
-    def sees_alike() -> bool:  # asked only where features are kept, of a tower that is frozen then
+    def sees_alike() -> bool:  # called only if features are cached, and the tower is then frozen
         return tower_digest(teacher) == tower_digest(student)
 
     @torch.no_grad()
@@ -50,7 +50,7 @@ def streamed_targets(student: EchoNetwork, teacher: EchoNetwork, recipe: DcdReci
         return _continue_draft(student, batch, teacher, prompt, recipe)
 
     def targets(parts: Sequence[Batch]) -> list[Targets]:
-        with torch.autocast(student.lm_head.weight.device.type, enabled=False):  # they write as in service
+        with torch.autocast(student.lm_head.weight.device.type, enabled=False):  # they write as in a node
             return [make_targets(rollout(batch), recipe.top_k) for batch in parts]
 
     return targets
@@ -63,7 +63,7 @@ def _continue_draft(
     prompt: Prompt,
     recipe: DcdRecipe,
 ) -> Rollout:
-    """Let the teacher write each block of the student's drafts anew."""
+    """Let the teacher rewrite each block of the student's drafts."""
     threshold, longest = recipe.teacher_threshold, recipe.max_new_tokens
     drafts = decode(student, batch.embed(student), decode_settings("one_step", threshold, longest))
     text_NR, trained_NR = pad_responses(
@@ -79,7 +79,7 @@ def _continue_draft(
 
 
 class DcdObjective:
-    """Fit the student's one forward over fully masked blocks to the teacher's committed distributions."""
+    """Fits the student's pass over fully masked blocks to the teacher's distributions."""
 
     def __init__(
         self,
@@ -92,18 +92,18 @@ class DcdObjective:
         """Prepare the objective.
 
         Args:
-            student: the network that is trained.
-            targets: gives what the teacher wrote.
+            student: network to train.
+            targets: source of the teacher's targets.
             recipe: weights and divergence.
-            rad: the noise of the RAD loss, if that is mixed in.
-            row_tokens: packs the examples into rows of so many tokens; 0 gives each a row.
+            rad: noise of the RAD loss, if the recipe includes it.
+            row_tokens: row length for packing, in tokens; 0 gives each example its own row.
         """
         self._row_tokens = row_tokens
         self._student, self._targets, self._recipe, self._rad = student, targets, recipe, rad
         self.own = nn.ModuleDict()
 
     def shares(self, parts: Sequence[Part]) -> list[Share]:
-        """Return the weighted divergence over the teacher's rollouts of each part, with the EOS term."""
+        """Return the weighted divergence from the teacher's rollouts, and the EOS term."""
         written = self._targets([batch for batch, _ in parts])
         return [self._share(*part, targets) for part, targets in zip(parts, written, strict=True)]
 
@@ -152,6 +152,6 @@ class DcdObjective:
         return step_M.float() if self._recipe.step_weights else torch.ones_like(step_M, dtype=torch.float)
 
     def _end_of_sequence(self, logits_MV: Tensor, label_M: Tensor) -> Tensor:
-        """Return -log p(EOS), summed over where the teacher ended."""
+        """Return the sum of -log p(EOS) over the places at which the teacher ended."""
         is_end_M = label_M == self._student.config.end_of_sequence
         return F.cross_entropy(logits_MV[is_end_M], label_M[is_end_M], reduction="sum")

@@ -1,8 +1,8 @@
-"""What an objective gives the loop: sums, so that an update's loss does not depend on how it is cut up.
+"""Interface between an objective and the loop: sums, so that the loss is the same for any split.
 
-A batch may be computed in several parts, one after another or on several ranks. Each part says beforehand by
-how much its terms count; the loop adds the counts up over all parts and divides every sum by the total. So
-the parts give the loss and the gradient of the whole batch.
+A batch may be computed in several parts, one after another or on several ranks. Each part reports
+the counts of its terms before its forward pass. The loop adds the counts of all parts and divides
+every sum by the total. The parts therefore give the loss and the gradient of the whole batch.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ from training.examples.collate import Batch
 from training.objectives.noise import Noise
 
 Part = tuple[Batch, Noise]
-"""What one forward gets of a batch, and its random numbers."""
+"""Part of a batch for one forward pass, and its random numbers."""
 
 Metrics = dict[str, tuple[float, float]]
-"""Averages worth logging, each as a sum and by how many it is to be divided."""
+"""Averages to log, each as a pair of a sum and its divisor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A part of an update's loss, before its forward.
+    """Part of an update's loss, before its forward pass.
 
     Attributes:
-        counts: by what each term's sum is to be divided, as far as this part goes.
-        tokens: how many tokens the language model reads in the forward.
-        sums: runs the forward; returns each term's sum, its weight in the loss included, and the metrics.
+        counts: this part's contribution to the divisor of each term.
+        tokens: number of tokens that the language model processes in the forward pass.
+        sums: function that runs the forward pass; it returns the weighted sum of each term, and the
+            metrics.
     """
 
     counts: dict[str, float]
@@ -40,21 +41,21 @@ class Share:
 
 
 class Objective(Protocol):
-    """What is minimised.
+    """Loss to minimise.
 
     Attributes:
-        own: what the objective learns for itself, beside the model; it is not part of the checkpoint.
+        own: modules that the objective trains in addition to the model; no part of the checkpoint.
     """
 
     own: nn.ModuleDict
 
     def shares(self, parts: Sequence[Part]) -> list[Share]:
-        """Draw noise, let a teacher write: all that needs no gradient; return what is left to do of each."""
+        """Do everything that needs no gradient, such as noise and rollouts, and return the rest."""
         ...
 
 
 class Learner(nn.Module):
-    """The model and what the objective learns beside it: everything that is trained, behind one forward."""
+    """Model and modules of the objective: everything that is trained, with one forward method."""
 
     def __init__(self, model: EchoNetwork, objective: Objective) -> None:
         super().__init__()
@@ -62,11 +63,11 @@ class Learner(nn.Module):
         self.own = objective.own
 
     def forward(self, share: Share) -> tuple[dict[str, Tensor], Metrics]:
-        """Run a share's forward."""
+        """Run the forward pass of a share."""
         return share.sums()
 
 
 def total(sums: dict[str, Tensor], counts: dict[str, float]) -> Tensor:
-    """Return the loss: each sum divided by its count, or by 1 where nothing counts."""
+    """Return the loss: all sums, each divided by its count (at least 1), added up."""
     terms = [each / max(1.0, counts[name]) for name, each in sums.items()]
     return sum(terms[1:], start=terms[0])

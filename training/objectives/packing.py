@@ -1,10 +1,12 @@
-"""Several examples in one row, none of which sees another: no forward is spent on filling up.
+"""Packing of several examples into one row, without attention between them, to avoid padding.
 
-A row is put together by index from what the examples are laid out of, and the states of the response are
-taken out by index again, so that whoever asks for them gets the same as from one example a row.
+Rows are gathered by index from the embedded prompts and responses, and the hidden states of the
+responses are gathered by index from the rows. The caller gets the same states as with one example
+per row.
 
 Shapes: N examples, P prompt, R response, C noisy copies of it, K columns of an example's sources
-(P + R + C R), A absolute positions, W rows, S tokens of a row, D width.
+(P + R + C R), A absolute positions, W rows, S tokens of a row, L tokens of an example's layout,
+D width.
 """
 
 from __future__ import annotations
@@ -17,15 +19,20 @@ from torch import Tensor
 from echo_node.model.block_mask import Elements, attention_mask
 from echo_node.model.network import EchoNetwork, Prompt
 
-_FILLING = -1  # the document of what fills up a row
+_PADDING = -1  # document number of the padding of a row
 
 
 @dataclass(frozen=True, slots=True)
 class ExampleLayout:
-    """One example's elements: from which column each comes, where it stands, in which stream.
+    """Layout of one example.
 
-    Each noisy copy ends with those whose states are wanted, as many as the response is long; where there is
-    no copy, the clean text does.
+    The last elements of each noisy copy, as many as the response is long, are those whose states
+    are needed. Without a noisy copy, they are the last elements of the clean text.
+
+    Attributes:
+        column_L: source column of each element.
+        position_L: absolute position of each element.
+        stream_L: stream of each element (`block_mask.Elements`).
     """
 
     column_L: Tensor
@@ -39,11 +46,11 @@ def lay_out(
     """Lay out one example.
 
     Args:
-        prompt: its prompt's tokens.
-        response: its response's tokens, as far as they are trained.
-        columns: P and R, where the columns of the clean and of the noisy responses begin.
-        block_length: decides where a noisy copy begins: with the block in which the prompt ends.
-        copies: noisy copies of the response.
+        prompt: number of tokens of its prompt.
+        response: number of trained tokens of its response.
+        columns: P and R, which give the first columns of the clean and of the noisy responses.
+        block_length: block length; a noisy copy begins with the block in which the prompt ends.
+        copies: number of noisy copies of the response.
     """
     behind, width = columns
     prompt_L, response_L = torch.arange(prompt), torch.arange(response)
@@ -57,9 +64,9 @@ def lay_out(
 
 
 def rows_of(lengths: list[int], row_tokens: int) -> list[list[int]]:
-    """Put examples of these lengths into rows, each into the first that has room; return each row's.
+    """Assign examples of these lengths to rows (first fit); return the examples of each row.
 
-    One that is longer than *row_tokens* gets a row of its own.
+    An example that is longer than *row_tokens* gets its own row.
     """
     rows: list[list[int]] = []
     room: list[int] = []
@@ -87,17 +94,18 @@ def packed_hidden_states(
     """Run examples packed into rows.
 
     Args:
-        model: the network.
+        model: network to run.
         prompt: embedded prompts.
-        sources_NKD: embedded prompt and response, and behind them the noisy copies of the response.
-        trained_NR: up to where each response is wanted; states behind that mean nothing.
-        row_tokens: of a row.
-        block_length: of the rule; 1 is causal attention.
-        copies: C, how many noisy copies there are.
-        shift: how far before each token's own place its state is wanted.
+        sources_NKD: embedded prompt, response, and noisy copies of the response.
+        trained_NR: mask of the needed part of each response; states after it are meaningless.
+        row_tokens: length of a row, in tokens.
+        block_length: block length of the attention rule; 1 gives causal attention.
+        copies: C, number of noisy copies.
+        shift: distance of the returned state before the position of its token.
 
     Returns:
-        The states (C, N, R, D) of the copies' responses; without one (1, N, R, D) of the clean text.
+        The states (C, N, R, D) of the noisy responses; without copies (1, N, R, D) of the clean
+        text.
     """
     examples, responses = trained_NR.shape
     lengths_N = trained_NR.sum(1).tolist()
@@ -110,7 +118,7 @@ def packed_hidden_states(
     width = max(1, *(sum(len(laid_out[n].column_L) for n in row) for row in rows))
     columns, positions = sources_NKD.shape[1], prompt.length + responses
     source_WS = torch.zeros((len(rows), width), dtype=torch.long)
-    place_WS, document_WS = torch.zeros_like(source_WS), torch.full_like(source_WS, _FILLING)
+    place_WS, document_WS = torch.zeros_like(source_WS), torch.full_like(source_WS, _PADDING)
     position_WS = torch.zeros_like(source_WS)
     stream_WS = torch.zeros_like(source_WS)
     wanted_CNR = torch.zeros((max(1, copies), examples, responses), dtype=torch.long)

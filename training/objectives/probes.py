@@ -1,10 +1,11 @@
-"""Reading findings straight out of a network, so that it learns to see while it learns to write.
+"""Findings probes: classifiers inside a network, so that it learns to see as it learns to write.
 
-Read-outs are trained with the network and then thrown away. A small network from random weights needs them:
-the loss on words alone teaches it to write fluently about nothing that it sees
+The probes are trained with the network and then discarded. A small network with random initial
+weights needs them: the loss on words alone teaches it to write fluently without regard to the image
 (docs/explanation/experiments.md).
 
-Shapes: N images, P prompt tokens, T tokens of an image, D width, F kinds of finding, C values of one kind.
+Shapes: N images, P prompt tokens, T tokens of an image, D width, F kinds of finding, C values of
+one kind.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ from echo_node.model.network import EchoNetwork
 
 
 class ImageTokenProbe(nn.Module):
-    """A linear map of all image tokens, each at its place: teaches the vision tower what is to be seen."""
+    """Linear probe of all image tokens: it teaches the vision tower to see the findings."""
 
     def __init__(self, tokens: int, width: int, values: Sequence[int]) -> None:
-        """Prepare the map.
+        """Create the probe.
 
         Args:
-            tokens: T.
-            width: D.
-            values: C of each kind of finding.
+            tokens: T, tokens of an image.
+            width: D, width of the network.
+            values: C, number of values, for each kind of finding.
         """
         super().__init__()
         self._values = list(values)
@@ -40,19 +41,20 @@ class ImageTokenProbe(nn.Module):
 
 
 class MidLayerProbe(nn.Module):
-    """One attention query for each kind of finding, over the prompt halfway up the language model.
+    """Probe with one attention query for each kind of finding, over the prompt in the middle layer.
 
-    The words of a response see the prompt only through the keys and values of the layers below their own. So
-    what a query finds halfway up, by content alone, the words can find in the upper half of the network; what
-    only the last layer's output tells would come too late for them.
+    The tokens of a response see the prompt only through the keys and values of lower layers. If a
+    query finds a finding in the middle layer by content alone, the tokens can find it in the upper
+    half of the network. Information that only the last layer's output contains would be too late
+    for them.
     """
 
     def __init__(self, model: EchoNetwork, values: Sequence[int]) -> None:
-        """Listen to the middle layer of *model*.
+        """Hook into the middle layer of *model*.
 
         Args:
-            model: the network; its next forward is what `forward` reads.
-            values: C of each kind of finding.
+            model: network, whose last forward pass is the input of `forward`.
+            values: C, number of values, for each kind of finding.
         """
         super().__init__()
         width = model.config.text.hidden_size
@@ -68,7 +70,7 @@ class MidLayerProbe(nn.Module):
         self._hidden_NSD = output
 
     def forward(self, prompt_length: int) -> Sequence[Tensor]:
-        """Return the logits (N, C) of each kind of finding, from the first *prompt_length* tokens."""
+        """Return the logits (N, C) of each kind of finding, read from the prompt's tokens."""
         hidden_NPD = self._hidden_NSD[:, :prompt_length]
         hidden_NPD = F.layer_norm(hidden_NPD, hidden_NPD.shape[-1:])
         attention_NFP = (self.query_FD @ self.key(hidden_NPD).mT).softmax(-1)
@@ -77,7 +79,7 @@ class MidLayerProbe(nn.Module):
 
 
 def probe_loss(logits: Sequence[Tensor], findings_NF: Tensor) -> tuple[Tensor, tuple[float, float]]:
-    """Return the cross-entropy of all findings, summed, and how many were read rightly of how many."""
+    """Return the summed cross-entropy of all findings, and the counts (correct, total)."""
     losses = [
         F.cross_entropy(each_NC.float(), findings_NF[:, kind], reduction="sum")
         for kind, each_NC in enumerate(logits)

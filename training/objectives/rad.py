@@ -1,7 +1,7 @@
-"""RAD, Response-Asymmetric Diffusion: image and prompt once, only the response twice (ECHO, section RAD).
+"""RAD, Response-Asymmetric Diffusion: only the response is duplicated (ECHO, section on RAD).
 
-Shapes: N examples, P prompt, R response, C noisy copies of it, S whole layout, M masked positions, D width,
-V vocabulary.
+Shapes: N examples, P prompt, R response, C noisy copies of it, S whole layout, M masked positions,
+D width, V vocabulary.
 """
 
 from __future__ import annotations
@@ -32,17 +32,20 @@ def noisy_hidden_states(
     trained_NR: Tensor | None = None,
     row_tokens: int = 0,
 ) -> Tensor:
-    """Run the RAD layout; return the hidden states (C, N, R, D) of noisy copies, the prompt's tail cut off.
+    """Run the RAD layout.
 
-    Several copies of one response stand behind one clean text, which is read once for all of them.
+    All copies of a response follow one clean text, which is processed once for all of them.
 
     Args:
-        model: the network.
+        model: network to run.
         prompt: embedded prompts.
-        clean_NR: the clean response.
-        noisy_CNR: the same with masks in it, C times.
-        trained_NR: up to where each response is wanted; needed for packing.
-        row_tokens: packs the examples into rows of so many tokens; 0 gives each a row.
+        clean_NR: token ids of the clean response.
+        noisy_CNR: C partly masked copies of the response.
+        trained_NR: mask of the needed part of each response; required for packing.
+        row_tokens: row length for packing, in tokens; 0 gives each example its own row.
+
+    Returns:
+        The hidden states of the noisy copies, (C, N, R, D), without the prompt's tail.
     """
     if row_tokens and trained_NR is not None:
         responses = [model.embed_response(each_NR) for each_NR in (clean_NR, *noisy_CNR)]
@@ -64,20 +67,20 @@ def noisy_hidden_states(
 
 
 def block_numbers(prompt_length: int, response_length: int, block_length: int) -> Tensor:
-    """Return, for each response token, the number of its block, counted from the first that holds one."""
+    """Return the block of each response token, counted from the first block with such a token."""
     position_R = torch.arange(prompt_length, prompt_length + response_length)
     return position_R // block_length - prompt_length // block_length
 
 
 @dataclass(frozen=True, slots=True)
 class NoisyResponse:
-    """Responses with masks in them.
+    """Partly masked responses.
 
     Attributes:
-        noisy_NR: the tokens.
-        level_NR: the level of noise of each token's block.
-        trained_NR: which tokens count.
-        scored_NR: which of these are masked.
+        noisy_NR: token ids, some replaced by the mask token.
+        level_NR: noise level t of each token's block.
+        trained_NR: tokens that count towards the loss.
+        scored_NR: trained tokens that are masked.
     """
 
     noisy_NR: Tensor
@@ -94,15 +97,15 @@ def add_noise(
     min_noise: float,
     noise: Noise,
 ) -> NoisyResponse:
-    """Mask each block of the responses at a level of its own.
+    """Mask each block of the responses at its own noise level.
 
     Args:
-        model: gives block length and mask token.
+        model: network with the block length and the mask token.
         prompt_length: P, which decides where blocks begin.
-        response_NR: what is to be restored.
-        trained_NR: where.
-        min_noise: the least level of a block's noise.
-        noise: of the levels and the masks.
+        response_NR: target token ids.
+        trained_NR: mask of the tokens to restore.
+        min_noise: minimum noise level of a block.
+        noise: source of random levels and masks.
     """
     rows, length = response_NR.shape
     device = response_NR.device
@@ -115,10 +118,16 @@ def add_noise(
 
 
 class RadObjective:
-    """Denoise each block from its own level of noise, given the clean blocks before it."""
+    """Denoises each block from its own noise level, given the clean blocks before it."""
 
     def __init__(self, model: EchoNetwork, recipe: RadRecipe, row_tokens: int = 0) -> None:
-        """Prepare the objective; *row_tokens* other than 0 packs examples into rows of so many tokens."""
+        """Prepare the objective.
+
+        Args:
+            model: network to train.
+            recipe: noise of the objective.
+            row_tokens: row length for packing, in tokens; 0 gives each example its own row.
+        """
         self._model, self._recipe, self._row_tokens = model, recipe, row_tokens
         self.own = nn.ModuleDict()
 
@@ -147,14 +156,14 @@ def rad_loss(
     noised: NoisyResponse,
     row_tokens: int = 0,
 ) -> tuple[Tensor, tuple[float, float]]:
-    """Return the sum of CE / t over the masked tokens, and how many of them are right of how many.
+    """Return the sum of cross-entropy / t over the masked tokens, and the counts (correct, total).
 
     Args:
-        model: the network.
+        model: network to run.
         prompt: embedded prompts.
-        response_NR: what is to be restored.
-        noised: the same with masks in it.
-        row_tokens: packs the examples into rows of so many tokens; 0 gives each a row.
+        response_NR: target token ids.
+        noised: partly masked responses.
+        row_tokens: row length for packing, in tokens; 0 gives each example its own row.
     """
     [hidden_NRD] = noisy_hidden_states(
         model, prompt, response_NR, [noised.noisy_NR], noised.trained_NR, row_tokens
@@ -165,13 +174,13 @@ def rad_loss(
 def masked_loss(
     model: EchoNetwork, hidden_NRD: Tensor, response_NR: Tensor, noised: NoisyResponse
 ) -> tuple[Tensor, tuple[float, float]]:
-    """Return the sum of CE / t over the masked tokens, and how many of them are right of how many.
+    """Return the sum of cross-entropy / t over the masked tokens, and the counts (correct, total).
 
     Args:
-        model: gives the head.
-        hidden_NRD: the noisy stream's states.
-        response_NR: what is to be restored.
-        noised: where, and of which noise.
+        model: network with the output head.
+        hidden_NRD: hidden states of the noisy copy.
+        response_NR: target token ids.
+        noised: partly masked responses, with their noise levels.
     """
     scored_NR = noised.scored_NR
     logits_MV = model.lm_head(hidden_NRD[scored_NR]).float()

@@ -1,7 +1,8 @@
-"""A teacher's rollouts on disk: written once for each image, read in every later epoch and run.
+"""Cache of a teacher's rollouts on disk: written once per image, read in later epochs and runs.
 
-What is kept is what a student is fitted to: committed tokens, their steps, the most probable tokens of each
-distribution. A folder belongs to one teacher, one set of data and one way of decoding, by its name.
+The cache contains the targets of a student: committed tokens, their steps, and the most probable
+tokens of each distribution. The name of a folder identifies one teacher, one data set and one
+decoding.
 
 Shapes: N examples, R response, L trained tokens of one example, K kept tokens of each distribution.
 """
@@ -16,52 +17,53 @@ import torch
 from torch import Tensor
 
 from training.examples.collate import Batch, concatenated
-from training.file_cache import keep
+from training.file_cache import save_tensors
 from training.objectives.dcd import TargetSource
 from training.objectives.targets import Targets
 from training.recipe import DcdRecipe
 
-Kept = dict[str, Tensor]
-"""Of one example: `response_L`, `step_L`, `log_prob_LK`, `token_LK` and `looped`."""
+CachedRollout = dict[str, Tensor]
+"""Rollout of one example: `response_L`, `step_L`, `log_prob_LK`, `token_LK` and `looped`."""
 
 
 def folder_name(teacher_digest: str, recipe: DcdRecipe, data: str) -> str:
-    """Return the name of the folder that rollouts belong in.
+    """Return the name of the folder for rollouts.
 
     Args:
-        teacher_digest: of the teacher's checkpoint.
-        recipe: how it decodes, and how much is kept.
-        data: what else decides the rollouts: data and preparation.
+        teacher_digest: digest of the teacher's checkpoint.
+        recipe: settings of its decoding, and number of kept tokens.
+        data: key of the data and of the image preparation (`examples_key`).
     """
     decides = f"{teacher_digest} {recipe.teacher_threshold} {recipe.max_new_tokens} {recipe.top_k} {data}"
     return hashlib.sha256(decides.encode()).hexdigest()[:16]
 
 
 class RolloutCache:
-    """Targets of batches: from disk, or from the teacher the first time."""
+    """Source of targets that reads them from disk, and asks the teacher only for missing ones."""
 
     def __init__(self, write: TargetSource, folder: Path, eos_id: int, least: int, at_once: int = 0) -> None:
-        """Know the folder.
+        """Open the cache.
 
         Args:
-            write: lets the teacher write; its targets name the tokens they keep.
-            folder: where rollouts are kept; made if need be.
-            eos_id: fills shorter responses up.
-            least: tokens of the shortest response: to the end of the prompt's last block.
-            at_once: about how many examples the teacher writes at once; 0: one part of a batch.
+            write: source of new targets, which must list their kept tokens.
+            folder: folder of the rollouts, created if necessary.
+            eos_id: token id that pads shorter responses.
+            least: minimum length of a response, in tokens: to the end of the prompt's last block.
+            at_once: approximate number of examples for which the teacher writes at once; 0 for the
+                size of one part of a batch.
         """
         self._write, self._folder, self._eos_id, self._least = write, folder, eos_id, least
         self._at_once = at_once
         folder.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, parts: Sequence[Batch]) -> list[Targets]:
-        """Return the targets of parts of a batch, whose examples are numbered."""
+        """Return the targets of parts of a batch; their examples must have numbers."""
         for some in self._groups(parts):
             self._complete(some)
         return [self._read(batch) for batch in parts]
 
     def _groups(self, parts: Sequence[Batch]) -> list[list[Batch]]:
-        """Return parts in groups of as many examples as the teacher writes about at once."""
+        """Return the parts in groups of the size for which the teacher writes at once."""
         groups: list[list[Batch]] = []
         room = 0
         for batch in parts:
@@ -74,28 +76,32 @@ class RolloutCache:
         return groups
 
     def _complete(self, parts: Sequence[Batch]) -> None:
-        """Let the teacher write, if some is missing about all, so that the same is written after a kill."""
+        """Let the teacher write for all parts if any rollout is missing.
+
+        The group is always written as a whole, so that a killed run writes the same rollouts when
+        it is resumed.
+        """
         paths = [path for batch in parts for path in self._paths(batch)]
         if all(path.is_file() for path in paths):
             return
         [targets] = self._write([concatenated(parts)])
-        for path, kept in zip(paths, split_targets(targets), strict=True):
-            keep(kept, path, "free some space and run the same command again")
+        for path, rollout in zip(paths, split_targets(targets), strict=True):
+            save_tensors(rollout, path, "free some space and run the same command again")
 
     def _read(self, batch: Batch) -> Targets:
-        kept = [torch.load(path, weights_only=True) for path in self._paths(batch)]
-        return merge_targets(kept, self._eos_id, self._least, batch.prompt_NP.device)
+        rollouts = [torch.load(path, weights_only=True) for path in self._paths(batch)]
+        return merge_targets(rollouts, self._eos_id, self._least, batch.prompt_NP.device)
 
     def _paths(self, batch: Batch) -> list[Path]:
         if batch.index_N is None:
-            raise ValueError("kept rollouts belong to numbered examples, and this batch has no numbers")
+            raise ValueError("cached rollouts need numbered examples, and this batch has no numbers")
         return [self._folder / f"{index}.pt" for index in batch.index_N.tolist()]
 
 
-def split_targets(targets: Targets) -> list[Kept]:
-    """Return what is kept of each example."""
+def split_targets(targets: Targets) -> list[CachedRollout]:
+    """Return the rollout of each example, as the cache stores it."""
     if targets.token_MK is None:
-        raise ValueError("whole distributions are not kept: dcd.top_k must be less than the vocabulary")
+        raise ValueError("whole distributions are not cached: dcd.top_k must be less than the vocabulary")
     lengths = targets.trained_NR.sum(1).tolist()
     log_probs = torch.split(targets.log_prob_MK, lengths)
     tokens = torch.split(targets.token_MK, lengths)
@@ -111,13 +117,15 @@ def split_targets(targets: Targets) -> list[Kept]:
     ]
 
 
-def merge_targets(kept: Sequence[Kept], eos_id: int, least: int, device: torch.device) -> Targets:
-    """Return the targets of a batch of kept examples, shorter responses filled up with EOS."""
-    lengths = [len(each["response_L"]) for each in kept]
+def merge_targets(
+    rollouts: Sequence[CachedRollout], eos_id: int, least: int, device: torch.device
+) -> Targets:
+    """Return the targets of a batch of cached rollouts; shorter responses are padded with EOS."""
+    lengths = [len(each["response_L"]) for each in rollouts]
     longest = max(least, *lengths)
-    response_NR = torch.full((len(kept), longest), eos_id)
+    response_NR = torch.full((len(rollouts), longest), eos_id)
     step_NR = torch.zeros_like(response_NR)
-    for n, each in enumerate(kept):
+    for n, each in enumerate(rollouts):
         response_NR[n, : lengths[n]] = each["response_L"]
         step_NR[n, : lengths[n]] = each["step_L"]
     trained_NR = torch.arange(longest)[None] < torch.tensor(lengths)[:, None]
@@ -127,7 +135,7 @@ def merge_targets(kept: Sequence[Kept], eos_id: int, least: int, device: torch.d
         response_NR=response_NR,
         step_NR=step_NR.to(device),
         trained_NR=trained_NR.to(device),
-        looped_N=torch.stack([each["looped"] for each in kept]).to(device),
-        log_prob_MK=torch.cat([each["log_prob_LK"] for each in kept]).to(device),
-        token_MK=torch.cat([each["token_LK"] for each in kept]).to(device),
+        looped_N=torch.stack([each["looped"] for each in rollouts]).to(device),
+        log_prob_MK=torch.cat([each["log_prob_LK"] for each in rollouts]).to(device),
+        token_MK=torch.cat([each["token_LK"] for each in rollouts]).to(device),
     )

@@ -1,10 +1,10 @@
-"""What DCD fits the student to: the tokens that a teacher committed and how probable it found what.
+"""Targets of DCD: the tokens that a teacher committed, and its distributions.
 
-Shapes: N examples, R response, M trained tokens of the batch, V vocabulary, K tokens of which a probability
-is kept.
+For a large vocabulary, only the probabilities of the most probable tokens are kept, and all others
+count as one outcome. The divergence over these K + 1 outcomes is never larger than that over all V
+tokens, and it is zero if the distributions are equal.
 
-Of a large vocabulary only the most probable tokens are kept; all others then count as one. A divergence over
-these K + 1 outcomes is never more than the one over all V, and zero where the distributions are equal.
+Shapes: N examples, R response, M trained tokens of the batch, V vocabulary, K kept tokens.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from torch import Tensor
 from training.objectives.teacher import Rollout
 from training.recipe import Divergence
 
-_LEAST_LOG = -1e4  # the mask token has probability 0: 0 * log 0 is 0
+_LEAST_LOG = -1e4  # finite, so that 0 * log 0 is 0: the mask token has probability 0
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """A batch of rollouts without what no student is fitted to.
+    """Parts of a batch of rollouts that the student is fitted to.
 
     Attributes:
-        prefix_NR: the text; what stands in it before a block is what the teacher went by in that block.
-        response_NR: the tokens that the teacher committed.
-        step_NR: at which step of its block each was committed.
-        trained_NR: what the student is fitted to.
-        looped_N: which rollouts were dropped because they repeat themselves.
-        log_prob_MK: the teacher's log probabilities, of the whole vocabulary or of its most probable tokens.
-        token_MK: which tokens these are; none if they are the whole vocabulary.
+        prefix_NR: text whose earlier blocks the teacher saw when it wrote a block.
+        response_NR: tokens that the teacher committed.
+        step_NR: step of the block at which each token was committed.
+        trained_NR: mask of the tokens that the student is fitted to.
+        looped_N: mask of the rollouts that were dropped because of a loop.
+        log_prob_MK: log probabilities of the teacher, for the whole vocabulary or the kept tokens.
+        token_MK: ids of the kept tokens; None for the whole vocabulary.
     """
 
     prefix_NR: Tensor
@@ -45,7 +45,7 @@ class Targets:
 
 
 def make_targets(rollout: Rollout, top_k: int) -> Targets:
-    """Return the targets in a rollout; *top_k* of 0 keeps the probability of every token."""
+    """Return the targets of a rollout; *top_k* = 0 keeps the probability of every token."""
     trained_NR = rollout.trained_NR
     log_prob_MK, token_MK = rollout.log_prob_NRV[trained_NR], None
     if 0 < top_k < log_prob_MK.shape[1]:
@@ -62,13 +62,13 @@ def make_targets(rollout: Rollout, top_k: int) -> Targets:
 
 
 def divergence(kind: Divergence, logits_MV: Tensor, targets: Targets) -> Tensor:
-    """Return, for each trained token, how far the student is from the teacher.
+    """Return the divergence (M,) between teacher and student, for each trained token.
 
     Args:
-        kind: forward KL(teacher | student), reverse KL(student | teacher), or the cross-entropy of the
-            token that the teacher committed.
-        logits_MV: the student's.
-        targets: the teacher's.
+        kind: forward KL(teacher | student), reverse KL(student | teacher), or the cross-entropy of
+            the token that the teacher committed.
+        logits_MV: logits of the student.
+        targets: targets of the teacher.
     """
     if kind == "cross_entropy":
         label_M = targets.response_NR[targets.trained_NR]

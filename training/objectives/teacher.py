@@ -1,10 +1,10 @@
-"""What the teacher would write, and how probable everything was when it wrote it (ECHO, alg. 1).
+"""Rollouts of the teacher, with its distribution for every token (ECHO, alg. 1).
 
-Either its own rollouts, block after block; or its continuation of a text that the student wrote, all blocks
-at once: what the student must learn to write behind its own words.
+The teacher either writes its own text, block after block; or it rewrites every block of a text of
+the student, all at once. In the second case the student learns to continue its own words.
 
-Shapes: N examples, C columns of the response with the prompt's tail, R response in whole blocks, B block,
-V vocabulary.
+Shapes: N examples, C columns of the response with the prompt's tail, R response in whole blocks, B
+block, V vocabulary.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ class Rollout:
     """Rollouts of a batch.
 
     Attributes:
-        prefix_NR: the text; what stands in it before a block is what the teacher went by in that block.
-        response_NR: the tokens that the teacher committed; the same as the text, if that is its own.
-        log_prob_NRV: its distribution at the step at which each was committed.
-        step_NR: that step, counted from 1 in each block.
-        trained_NR: true up to the end of the block that holds the text's first EOS; nowhere in a rollout
-            that never ended, which is thereby discarded.
-        looped_N: which rollouts did not end because they repeat themselves.
+        prefix_NR: text whose earlier blocks the teacher saw when it wrote a block.
+        response_NR: tokens that the teacher committed; equal to *prefix_NR* if that is its own
+            text.
+        log_prob_NRV: log distribution of each token, at the step that committed it.
+        step_NR: step that committed each token, counted from 1 in each block.
+        trained_NR: mask of the tokens up to the end of the block with the first EOS of the text. It
+            is false everywhere in a rollout without an end, which is thereby discarded.
+        looped_N: mask of the rollouts that ended in a loop.
     """
 
     prefix_NR: Tensor
@@ -45,22 +46,29 @@ class Rollout:
 
 
 def looped(decoded: Sequence[Decoded]) -> Tensor:
-    """Return which responses (N,) ended in a loop of repeated tokens."""
+    """Return the mask (N,) of responses that ended in a loop of repeated tokens."""
     return torch.tensor([each.ending == "loop" for each in decoded])
 
 
 def teacher_decoder(teacher: EchoNetwork, threshold: float, max_new_tokens: int) -> Decoder:
-    """Return what lets a teacher write reports of at most so many tokens, each token once it is confident."""
+    """Return a decoder that commits each token when the teacher is confident.
+
+    Args:
+        teacher: network that writes.
+        threshold: minimum probability of a confident token.
+        max_new_tokens: maximum length of a rollout, in tokens.
+    """
     return Decoder(teacher, decode_settings("multi_step", threshold, max_new_tokens))
 
 
 def roll_out(teacher: EchoNetwork, prompt: Prompt, writer: Decoder) -> Rollout:
-    """Let the teacher write reports and keep its conditional distributions.
+    """Let the teacher write reports, and keep its conditional distributions.
 
     Args:
-        teacher: the network.
-        prompt: prompts of one length, embedded by it.
-        writer: the teacher's, of `teacher_decoder`; batch after batch it works in the same memory.
+        teacher: network that writes.
+        prompt: prompts of one length, embedded by the teacher.
+        writer: decoder of the teacher (`teacher_decoder`), which uses the same memory for all
+            batches.
     """
     length = teacher.config.block_length
     tail = prompt.length % length
@@ -97,18 +105,18 @@ def rewrite_text(
     looped_N: Tensor,
     threshold: float,
 ) -> Rollout:
-    """Let the teacher write each block of a text anew, by confidence, behind the text's earlier blocks.
+    """Let the teacher rewrite each block of a text by confidence, given the text's earlier blocks.
 
-    The blocks do not wait for each other: all of them take their next step in one forward, and there are as
-    many forwards as the slowest block has steps.
+    Blocks do not wait for each other. One forward pass runs the next step of all blocks, so that
+    the number of passes is the number of steps of the slowest block.
 
     Args:
-        teacher: the network.
-        prompt: prompts of one length, embedded by it.
-        text_NR: the text.
-        trained_NR: up to the end of which block it counts.
-        looped_N: which texts repeat themselves; nothing of them counts.
-        threshold: the teacher commits a token when its probability is at least this.
+        teacher: network that writes.
+        prompt: prompts of one length, embedded by the teacher.
+        text_NR: token ids of the text.
+        trained_NR: mask of the tokens that count, in whole blocks.
+        looped_N: mask of the texts that end in a loop; they do not count.
+        threshold: minimum probability with which the teacher commits a token.
     """
     length, mask = teacher.config.block_length, teacher.config.mask
     tail = prompt.length % length

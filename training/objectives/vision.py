@@ -1,6 +1,8 @@
-"""Teaching a new network's vision tower to see, before a language model learns to write from it.
+"""Vision objective: a new vision tower learns to see before the language model learns to write.
 
-Networks that start from a pretrained model (Qwen2.5-VL) have no use for this stage.
+A network that starts from a pretrained model (Qwen2.5-VL) does not need this stage.
+
+Shapes: N images, P prompt tokens, T tokens of an image, D width, F kinds of finding.
 """
 
 from __future__ import annotations
@@ -19,15 +21,15 @@ from training.objectives.probes import ImageTokenProbe, MidLayerProbe, probe_los
 
 
 class VisionObjective:
-    """Cross-entropy of the findings, read from the image's tokens and halfway up the language model."""
+    """Cross-entropy of two findings probes: on the image tokens, and in the middle layer."""
 
     def __init__(self, model: EchoNetwork, tokens: int, values: Sequence[int]) -> None:
-        """Prepare the read-outs.
+        """Create the probes.
 
         Args:
-            model: the network.
-            tokens: tokens of an image.
-            values: how many values each kind of finding has.
+            model: network to train.
+            tokens: number of tokens of an image.
+            values: number of values of each kind of finding.
         """
         self._model = model
         self._places = ImageTokenProbe(tokens, model.config.text.hidden_size, values)
@@ -35,7 +37,7 @@ class VisionObjective:
         self.own = nn.ModuleDict({"places": self._places, "halfway": self._halfway})
 
     def shares(self, parts: Sequence[Part]) -> list[Share]:
-        """Return the sum of both read-outs' losses on each part; there is no noise in it."""
+        """Return the sum of both probes' losses on each part; it uses no noise."""
         return [
             Share(
                 {"findings": float(len(batch.prompt_NP))}, batch.prompt_NP.numel(), partial(self._sums, batch)

@@ -1,4 +1,4 @@
-"""Reading the findings beside any other objective, so that a small network writes of what it sees."""
+"""Findings probe added to another objective, so that a small network writes about what it sees."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from training.objectives.probes import MidLayerProbe, probe_loss
 
 
 class WithFindingsProbe:
-    """An objective, and the cross-entropy of the findings as they are read halfway up the language model."""
+    """Objective plus the cross-entropy of a findings probe in the middle of the language model."""
 
     def __init__(
         self, objective: Objective, model: EchoNetwork, values: Sequence[int], weight: float
     ) -> None:
-        """Add the reading of findings to *objective*.
+        """Add a findings probe to *objective*.
 
         Args:
-            objective: runs prompts, one a row, through *model*.
-            model: the network.
-            values: how many values each kind of finding has.
-            weight: how much the reading counts.
+            objective: objective that runs *model*, with one prompt per row.
+            model: network to train.
+            values: number of values of each kind of finding.
+            weight: weight of the probe's loss.
         """
         self._objective, self._weight = objective, weight
         self._halfway = MidLayerProbe(model, values)
         self.own = nn.ModuleDict({**objective.own, "halfway": self._halfway})
 
     def shares(self, parts: Sequence[Part]) -> list[Share]:
-        """Return the objective's shares with the findings' term."""
+        """Return the shares of the objective, with the term of the findings."""
         inner = self._objective.shares(parts)
         return [self._with_findings(share, batch) for share, (batch, _) in zip(inner, parts, strict=True)]
 

@@ -29,7 +29,7 @@ def test_parts_are_dealt_out_to_and_fro_so_that_nobody_gets_all_the_long_reports
 
 
 def test_a_batch_that_cannot_be_dealt_out_is_refused() -> None:
-    with pytest.raises(ConfigError, match="dealt out evenly"):
+    with pytest.raises(ConfigError, match="divided evenly"):
         _process(0, 3).rows(32, 0)
 
 
