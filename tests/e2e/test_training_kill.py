@@ -55,7 +55,7 @@ def test_a_full_disk_stops_a_run_cleanly_and_it_goes_on_when_there_is_space(tmp_
     recipe.write_text(tiny_recipes.AR)
     code, errors = start("ar", recipe, out, before=_small_disk).wait()
     assert code == 1
-    assert "could not be written" in errors
+    assert "cannot write" in errors
     assert "run the same command again" in errors
     assert "defect" not in errors
     finish(start("ar", recipe, out))

@@ -1,1 +1,1 @@
-"""The training loop and its state: batches, optimisers, snapshots, records."""
+"""The training loop, and the batches, optimisers, states and records of a run."""

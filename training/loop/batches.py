@@ -1,4 +1,4 @@
-"""The batches of a run: which examples an update sees, and what the model gets of them."""
+"""Batches of a run: the examples of each update, and their tensors."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from training.start.start import Start, examples_key, examples_of
 
 @dataclass(frozen=True, slots=True)
 class Batches:
-    """The examples of every update.
+    """Batches of all updates.
 
     Attributes:
-        plan: decides order and jitter.
-        examples: all of them.
-        started: gives tokeniser and preparation.
-        features: what a frozen vision tower made of the images, if that is kept.
+        plan: recipe, which decides order and jitter.
+        examples: all examples.
+        started: tokeniser and preparation.
+        features: cache of a frozen vision tower's output, if the recipe has one.
     """
 
     plan: Recipe
@@ -36,7 +36,7 @@ class Batches:
     features: FeatureCache | None = None
 
     def __call__(self, step: int, rows: range) -> Batch:
-        """Return *rows* of the batch of update *step*."""
+        """Return the given rows of the batch of update *step*."""
         seed = self.plan.optimiser.seed
         drawn, epoch = batch_indices(len(self.examples), self.plan.optimiser.batch, step, seed)
         indices = self._shortest_first(drawn, epoch)[rows.start : rows.stop]
@@ -47,12 +47,12 @@ class Batches:
         return batch if self.features is None else self.features.add_to(batch, indices)
 
     def _shortest_first(self, indices: list[int], epoch: int) -> list[int]:
-        """Return examples by the length of their reports, so that those of one forward are about as long."""
+        """Sort examples by the length of their reports, so that those of one pass are similar."""
         return sorted(indices, key=lambda index: len(self.examples.report(index, epoch)))
 
 
 def open_feature_cache(plan: Recipe, started: Start, folder: Path) -> FeatureCache | None:
-    """Return where a recipe keeps the features of images; none if it keeps none."""
+    """Return the cache of vision features that a recipe asks for, or None."""
     if plan.hardware.keep_vision == "no":
         return None
     on_disk = plan.hardware.keep_vision == "disk"
@@ -64,17 +64,17 @@ def open_feature_cache(plan: Recipe, started: Start, folder: Path) -> FeatureCac
 
 
 def held_out(plan: Recipe, started: Start, distributed: Distributed) -> HeldOut | None:
-    """Return this process's part of the held-out examples; none if the recipe wants none.
+    """Return this process's part of the held-out examples; None if the recipe has no validation.
 
     Raises:
-        ConfigError: they cannot be dealt out evenly.
+        ConfigError: the examples cannot be divided evenly among the processes.
     """
     recipe = plan.validation
     if recipe is None:
         return None
     if recipe.count % distributed.size:
         raise ConfigError(
-            f"validation.count of {recipe.count} cannot be dealt out to {distributed.size} processes"
+            f"validation.count of {recipe.count} cannot be divided evenly among {distributed.size} processes"
         )
     held_out_data = plan.data.model_copy(
         update={"count": recipe.count, "seed": recipe.seed, "split": recipe.split}

@@ -1,7 +1,8 @@
-"""What a run will need, before it starts: parameters, tokens, memory. Nothing is loaded but a configuration.
+"""Estimate of a run's needs before it starts: parameters, tokens and memory, without the weights.
 
-The memory is counted, not measured: weights, gradients and moments exactly; inner values of the forward by
-what each layer keeps for its backward; nothing for fragmentation or what a framework needs for itself.
+The memory is calculated, not measured. Weights, gradients and moments are exact. Activations follow
+from the values that each layer keeps for its backward pass. Fragmentation and the needs of the
+framework are not included.
 """
 
 from __future__ import annotations
@@ -18,27 +19,28 @@ from training.start.lora import adapt
 from training.start.start import start, teacher_of
 
 PROMPT_WORDS = 45
-"""Tokens of a prompt beside its image, about."""
+"""Approximate number of tokens of a prompt without its image."""
 RESPONSE = 160
-"""Tokens of a report, about, where the recipe does not say how long one may be."""
+"""Approximate number of tokens of a report, if the recipe does not limit it."""
 _PIXELS_OF_A_TOKEN = 28
 _FLOAT, _HALF = 4, 2
 
 
 def estimate(plan: Recipe, processes: int) -> dict[str, float]:
-    """Return what a recipe needs.
+    """Return the needs of a recipe.
 
     Args:
-        plan: the recipe.
-        processes: how many there are; each holds a shard, or a copy where the recipe needs it.
+        plan: recipe of the run.
+        processes: number of processes; each has a shard, or a copy if the recipe requires it.
 
     Returns:
-        `parameters`, `trained_parameters`, `tokens_of_an_update`; and in bytes for one process `weights`,
-        `gradients_and_moments`, `teacher`, `inner_values`, and `memory`, all of them together.
+        `parameters`, `trained_parameters` and `tokens_of_an_update`; and in bytes per process
+        `weights`, `gradients_and_moments`, `teacher`, `inner_values` (activations), and their
+        total, `memory`.
 
     Raises:
-        CheckpointError: the model to start from is absent, or its configuration is another model's.
-        ConfigError: the recipe names nothing to start from.
+        CheckpointError: the model to start from does not exist, or has an invalid configuration.
+        ConfigError: the recipe names no model to start from.
     """
     model = _outline(plan)
     is_half = plan.hardware.precision == "bfloat16"
@@ -67,7 +69,7 @@ def estimate(plan: Recipe, processes: int) -> dict[str, float]:
 
 
 def tokens_of_an_example(plan: Recipe) -> int:
-    """Return how many tokens the language model reads for one example."""
+    """Return the number of tokens that the language model processes for one example."""
     prompt = (plan.data.side // _PIXELS_OF_A_TOKEN) ** 2 + PROMPT_WORDS
     response = plan.dcd.max_new_tokens if plan.stage == "dcd" else RESPONSE
     of_dcd = 3 if plan.dcd.rad_weight else 2
@@ -84,7 +86,7 @@ def _outline(plan: Recipe) -> EchoForReportGeneration:
     try:
         config = EchoConfig.from_pretrained(folder)
     except (OSError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{folder / 'config.json'} is not a configuration of Qwen2.5-VL") from error
+        raise CheckpointError(f"{folder / 'config.json'} is not a Qwen2.5-VL configuration") from error
     if plan.stage == "dcd":
         checkpoint.find(teacher_of(plan))
     with torch.device("meta"):
@@ -92,7 +94,7 @@ def _outline(plan: Recipe) -> EchoForReportGeneration:
 
 
 def _inner_values(plan: Recipe, config: EchoConfig, processes: int) -> int:
-    """Return the bytes that one forward keeps for its backward."""
+    """Return the size of the activations of one forward pass, in bytes."""
     text, size = config.text, _HALF if plan.hardware.precision == "bfloat16" else _FLOAT
     examples = plan.hardware.micro_batch or max(1, plan.optimiser.batch // processes)
     tokens = examples * tokens_of_an_example(plan)

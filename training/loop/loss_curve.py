@@ -49,7 +49,7 @@ def _lines(axes: Axes, rows: Sequence[dict[str, float]], names: Sequence[str]) -
 
 
 def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return at most _POINTS points, each the mean of its neighbours."""
+    """Return at most `_POINTS` points, each the mean of its neighbours."""
     width = -(-len(points) // _POINTS)
     parts = [points[at : at + width] for at in range(0, len(points), width)]
     return [(part[-1][0], sum(value for _, value in part) / len(part)) for part in parts]

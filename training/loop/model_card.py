@@ -1,4 +1,4 @@
-"""The model card that goes with every checkpoint: what it is, what made it, what it must not be used for."""
+"""Model card of a checkpoint: its type, its origin, and the uses that it is not for."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from training.recipe import DataRecipe, Recipe
 
 FILE_NAME = "README.md"
 _STAGES = {
-    "vision": "A vision tower that can see, with a language model that has learnt nothing yet",
-    "ar": "Next-token training on reports: the start of RAD, it writes no blocks",
+    "vision": "A trained vision tower with an untrained language model",
+    "ar": "Next-token training on reports: the start of RAD, not able to write blocks",
     "rad": "RAD (Response-Asymmetric Diffusion): denoises a block in several steps",
-    "dcd": "DCD (Direct Conditional Distillation): writes a block in one forward",
+    "dcd": "DCD (Direct Conditional Distillation): writes a block in one forward pass",
 }
 _WARNING = """
-> **Demonstration model, not for clinical use.** It has seen nothing but synthetic phantom chests and knows
-> a few dozen sentences. On a radiograph of a patient it writes fluent text that means nothing.
+> **Demonstration model, not for clinical use.** It was trained on synthetic phantom chests only and
+> knows a few dozen sentences. For a patient's radiograph it writes fluent but meaningless text.
 """
 _DEMONSTRATION = "\n> **Demonstration model, not for clinical use.**\n"
 
@@ -33,16 +33,16 @@ def _data(data: DataRecipe) -> str:
 
 
 def model_card(plan: Recipe, parameters: int, last: dict[str, float]) -> str:
-    """Return the card of the checkpoint that a run has made.
+    """Return the model card of a run's checkpoint.
 
     Args:
-        plan: the run's recipe.
-        parameters: how many the network has.
-        last: the metrics of the last update.
+        plan: recipe of the run.
+        parameters: number of parameters of the network.
+        last: metrics of the last update.
     """
     origin = f"the checkpoint `{Path(plan.model.start).name}`" if plan.model.start else "random weights"
     if plan.model.start_share:
-        origin += f", of whose weights {plan.model.start_share:g} is averaged into the result"
+        origin += f", whose weights have a share of {plan.model.start_share:g} in the averaged result"
     metrics = "\n".join(f"| {name} | {value:.4g} |" for name, value in last.items())
     return f"""---
 license: apache-2.0
@@ -54,7 +54,7 @@ tags: [chest-x-ray, block-diffusion]
 A block-diffusion vision-language model on the Qwen2.5-VL architecture, {parameters / 1e6:.2f} M parameters,
 block length {plan.model.block_length}. {_STAGES[plan.stage]}.
 
-| how it was made | |
+| training | |
 |---|---|
 | stage | {plan.stage} |
 | started from | {origin} |

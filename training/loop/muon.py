@@ -1,8 +1,10 @@
-"""Muon in float32: PyTorch's optimiser, with an orthogonalisation that every processor computes fast.
+"""Muon in float32: PyTorch's optimiser, with an orthogonalisation that is fast on every processor.
 
-`torch.optim.Muon` orthogonalises in bfloat16 whatever it is given. A processor that cannot multiply in
-bfloat16 needs forty times as long for that as in float32, and spent three quarters of an update of the small
-recipes on it.
+`torch.optim.Muon` always orthogonalises in bfloat16. A processor without bfloat16 multiplication
+needs forty times as long for this as in float32, which was three quarters of an update of the small
+recipes.
+
+Shapes: K matrices of one shape, A rows, B columns.
 """
 
 from __future__ import annotations
@@ -17,35 +19,35 @@ import torch
 from torch import Tensor
 
 ShareOut: TypeAlias = Callable[[Callable[[Tensor], Tensor], Sequence[Tensor]], list[Tensor]]
-"""Does some work on stacks of tensors."""
+"""Applies a function to stacks of tensors, possibly on several processes."""
 
 
 class Muon(torch.optim.Muon):
-    """Steps along the orthogonalised momentum of whole matrices (K. Jordan 2024).
+    """Optimiser that steps along the orthogonalised momentum of whole matrices (K. Jordan 2024).
 
-    Steps have the size of AdamW's (Moonlight, arXiv 2502.16982), so that both share a learning rate and a
-    weight decay. Matrices of one shape are orthogonalised together, and processes that hold a copy each share
-    the work.
+    Its steps have the size of AdamW's (Moonlight, arXiv 2502.16982), so that both can use the same
+    learning rate and weight decay. Matrices of one shape are orthogonalised together, and processes
+    that each have a copy divide the work.
     """
 
     def __init__(self, params: Any, lr: float, weight_decay: float, share_out: ShareOut) -> None:
-        """Take the matrices, two-dimensional each.
+        """Create the optimiser.
 
         Args:
-            params: the matrices.
+            params: matrices to train.
             lr: learning rate.
-            weight_decay: decoupled, as in AdamW.
-            share_out: has the work done, by several processes perhaps (`Distributed.share_out`).
+            weight_decay: decoupled weight decay, as in AdamW.
+            share_out: function that runs the orthogonalisation (`Distributed.share_out`).
 
         Raises:
-            ValueError: one of them is not a matrix.
+            ValueError: a parameter is not a matrix.
         """
         super().__init__(params, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
         self._share_out = share_out
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Make one step with the gradients that are there; return what *closure* returns."""
+        """Run one step with the current gradients; return the result of *closure*."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -74,7 +76,7 @@ class Muon(torch.optim.Muon):
         return loss
 
     def _direction(self, matrix: Tensor, gradient: Any, group: dict[str, Any]) -> Tensor:
-        """Return the momentum of a matrix, after its gradient was added (Nesterov's)."""
+        """Return the Nesterov momentum of a matrix, after adding its gradient."""
         state = self.state[matrix]
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = torch.zeros_like(gradient)
@@ -86,7 +88,7 @@ class Muon(torch.optim.Muon):
 def orthogonalised(
     matrices_KAB: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float
 ) -> Tensor:
-    """Return matrices (K, A, B) with singular values of about one, by the quintic Newton-Schulz iteration."""
+    """Return matrices (K, A, B) with singular values near one (quintic Newton-Schulz iteration)."""
     a, b, c = coefficients
     is_tall = matrices_KAB.shape[1] > matrices_KAB.shape[2]
     x = matrices_KAB.mT if is_tall else matrices_KAB

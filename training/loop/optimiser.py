@@ -1,4 +1,4 @@
-"""Optimisers: AdamW for everything, or Muon for the matrices of the layers and AdamW for the rest."""
+"""Optimisers: AdamW alone, or Muon for the matrices of the layers and AdamW for the rest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LAYER_PARTS = (".layers.", ".blocks.", ".merger.")
 def make_optimizers(
     learner: nn.Module, recipe: OptimiserRecipe, distributed: Distributed
 ) -> list[torch.optim.Optimizer]:
-    """Return the optimisers that together train every parameter of *learner* that wants a gradient."""
+    """Return the optimisers that together train every parameter of *learner* with a gradient."""
     trained = {name: p for name, p in learner.named_parameters() if p.requires_grad}
     hidden = {name: p for name, p in trained.items() if recipe.muon and _is_layer_matrix(name, p)}
     made: list[torch.optim.Optimizer] = [_adamw((p for n, p in trained.items() if n not in hidden), recipe)]

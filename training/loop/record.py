@@ -1,4 +1,4 @@
-"""What a run tells while it trains: a line of JSON for each update, TensorBoard, a progress bar."""
+"""Record of a run's metrics: a line of JSON per update, TensorBoard, and a progress bar."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _NOT_DRAWN = ("step", "seconds", "tokens", "learning_rate", "gradient_norm")
 
 
 class Record:
-    """The metrics of a run's updates."""
+    """Writer of the metrics of a run's updates."""
 
     def __init__(self, folder: Path, first: int, steps: int, *, console: Console) -> None:
-        """Go on with a folder's metrics.
+        """Continue the metrics in a folder.
 
         Args:
-            folder: the run's.
-            first: how many updates have been made; what was told of later ones is forgotten.
-            steps: how many there will be.
-            console: gets the progress bar.
+            folder: folder of the run.
+            first: number of finished updates; the metrics of later ones are removed.
+            steps: total number of updates.
+            console: console for the progress bar.
         """
         forget_after(folder, first)
         self._file = (folder / METRICS_FILE).open("a", 1, encoding="utf-8")
@@ -55,7 +55,7 @@ class Record:
             self._board.close()
 
     def update(self, step: int, metrics: dict[str, float]) -> None:
-        """Tell the metrics of update *step*, counted from 1; `seconds` and `tokens` are among them."""
+        """Write the metrics of update *step*, from 1; `seconds` and `tokens` are required."""
         self._file.write(json.dumps({"step": step, **metrics}) + "\n")
         if self._board is not None:
             for name, value in metrics.items():
@@ -66,16 +66,16 @@ class Record:
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:
-    """Return the metrics of a run's updates, as far as whole lines were written."""
+    """Return the metrics of a run's updates; incomplete lines are ignored."""
     path = folder / METRICS_FILE
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
     return [json.loads(line) for line in lines if line.endswith("}\n")]
 
 
 def forget_after(folder: Path, step: int) -> None:
-    """Keep the metrics of the first *step* updates only: the others will be made again."""
-    kept = [metrics for metrics in read_metrics(folder) if metrics["step"] <= step]
-    text = "".join(json.dumps(metrics) + "\n" for metrics in kept)
+    """Keep only the metrics of the first *step* updates, because the others will run again."""
+    remaining = [metrics for metrics in read_metrics(folder) if metrics["step"] <= step]
+    text = "".join(json.dumps(metrics) + "\n" for metrics in remaining)
     write_atomically(folder / METRICS_FILE, text)
 
 
@@ -83,6 +83,6 @@ def _tensorboard(folder: Path, first: int, note: Callable[[str], None]) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ModuleNotFoundError:
-        note(f"no TensorBoard (pip install 'echo-node[train]'): metrics go to {METRICS_FILE} only")
+        note(f"no TensorBoard: metrics go to {METRICS_FILE} only (pip install 'echo-node[train]' adds it)")
         return None
     return SummaryWriter(str(folder / "tensorboard"), purge_step=first + 1)

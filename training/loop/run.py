@@ -1,4 +1,4 @@
-"""One stage from its recipe to its checkpoint: what `echo-node train` does."""
+"""Run of one stage, from its recipe to its checkpoint; `echo-node train` calls `run_stage`."""
 
 from __future__ import annotations
 
@@ -39,24 +39,25 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def run_stage(stage: str, recipe: str, out: Path | None = None, overrides: Sequence[str] = ()) -> Path:
-    """Run one stage and write its checkpoint; an interrupted run in its folder goes on, a finished one stays.
+    """Run one stage and write its checkpoint.
 
-    Under torchrun every process calls this.
+    An interrupted run in the folder is resumed, and a finished one is left unchanged. With
+    torchrun, every process calls this function.
 
     Args:
-        stage: `vision`, `ar`, `rad` or `dcd`; must be the recipe's own.
-        recipe: a shipped recipe's name or a file.
-        out: the folder of the checkpoint and the run's records; `runs/<recipe>` by default.
-        overrides: `section.name=value` each.
+        stage: `vision`, `ar`, `rad` or `dcd`; must be the stage of the recipe.
+        recipe: name of a shipped recipe, or path of a file.
+        out: folder of the checkpoint and of the run's records; by default `runs/<recipe>`.
+        overrides: assignments `section.name=value`.
 
     Returns:
-        The checkpoint's folder.
+        The folder of the checkpoint.
 
     Raises:
-        ConfigError: the recipe is wrong, of another stage, or takes a vision tower of other dimensions; or
-            the folder has a checkpoint of another recipe.
+        ConfigError: the recipe is invalid, belongs to another stage, or uses a vision tower of
+            other dimensions; or the folder has a checkpoint of another recipe.
         CheckpointError: the model to start from cannot be loaded.
-        TransientError: the disk is full; what was saved before is kept.
+        TransientError: the disk is full; everything saved before remains.
     """
     plan = plan_of(stage, recipe, overrides)
     folder = out or Path("runs") / Path(recipe).stem
@@ -64,7 +65,7 @@ def run_stage(stage: str, recipe: str, out: Path | None = None, overrides: Seque
     with join_processes(plan.hardware.device) as distributed:
         console = Console(stderr=True, quiet=not distributed.is_main, markup=False)
         if _is_finished(plan, folder):
-            console.print(f"{folder} is finished: it has the checkpoint of this recipe")
+            console.print(f"{folder} already has the checkpoint of this recipe")
             return folder
         try:
             _train(resolve_precision(plan, distributed.device), folder, distributed, console)
@@ -72,7 +73,7 @@ def run_stage(stage: str, recipe: str, out: Path | None = None, overrides: Seque
             if error.errno not in _FULL:
                 raise
             raise TransientError(
-                f"{folder} cannot be written ({error.strerror}); what was saved before is kept: free some "
+                f"cannot write to {folder} ({error.strerror}); everything saved before remains: free some "
                 "space and run the same command again"
             ) from error
     return folder
@@ -82,7 +83,7 @@ def plan_of(stage: str, recipe: str, overrides: Sequence[str]) -> Recipe:
     """Read the recipe of a stage.
 
     Raises:
-        ConfigError: it is wrong, or of another stage.
+        ConfigError: the recipe is invalid, or belongs to another stage.
     """
     plan = load_recipe(recipe, list(overrides))
     if plan.stage != stage:
@@ -91,26 +92,27 @@ def plan_of(stage: str, recipe: str, overrides: Sequence[str]) -> Recipe:
 
 
 def is_written(folder: Path) -> bool:
-    """Tell whether a folder has the checkpoint of a run; model.json is written last."""
+    """Return whether a folder has the checkpoint of a run; model.json is written last."""
     return all((folder / name).is_file() for name in (_RECIPE, "model.safetensors", FACTS_FILE))
 
 
 def _is_finished(plan: Recipe, folder: Path) -> bool:
-    """Tell whether a folder has the whole checkpoint of a recipe.
+    """Return whether a folder has the complete checkpoint of a recipe.
 
     Raises:
-        ConfigError: it has a whole one of another recipe, which would be overwritten.
+        ConfigError: the folder has the complete checkpoint of another recipe, which the run would
+            overwrite.
     """
     if not is_written(folder) or StateFolder.left_in(folder):
         return False
     try:
         made_by = Recipe.model_validate_json((folder / _RECIPE).read_bytes())
-    except (OSError, ValueError):  # of an earlier version, or no run's at all
+    except (OSError, ValueError):  # from an earlier version, or not from a run
         made_by = None
     if made_by is None or _digest(made_by) != _digest(plan):
         raise ConfigError(
-            f"{folder} has a checkpoint of another recipe; take another --out, or remove the folder to begin "
-            "anew"
+            f"{folder} has a checkpoint of another recipe: choose another --out, or remove the folder to "
+            "start from scratch"
         )
     return True
 
@@ -171,7 +173,7 @@ def _train(plan: Recipe, folder: Path, distributed: Distributed, console: Consol
 
 
 def prepare(model: EchoForReportGeneration, plan: Recipe) -> None:
-    """Freeze what is not trained, add adapters, and save memory as the recipe says."""
+    """Freeze untrained weights, add adapters, and turn on gradient checkpointing, as configured."""
     hardware = plan.hardware
     if plan.lora is not None:
         if hardware.precision == "bfloat16":
@@ -185,7 +187,7 @@ def prepare(model: EchoForReportGeneration, plan: Recipe) -> None:
 
 
 def _gathered(plan: Recipe, learnt: dict[str, Tensor]) -> Start:
-    """Return the whole network that several processes have trained."""
+    """Return the whole network after sharded training."""
     whole = start(plan)
     own = {name.removeprefix("model."): value for name, value in learnt.items() if name.startswith("model.")}
     whole.model.load_state_dict(own, strict=False)
@@ -193,7 +195,7 @@ def _gathered(plan: Recipe, learnt: dict[str, Tensor]) -> Start:
 
 
 def _digest(plan: Recipe) -> str:
-    """Return what a state must belong to: the recipe, but not the machine that it runs on."""
+    """Return the digest that a state must match: that of the recipe without its hardware."""
     return hashlib.sha256(plan.model_dump_json(exclude={"hardware"}).encode()).hexdigest()
 
 
@@ -206,13 +208,13 @@ def _mix_in_start(model: EchoForReportGeneration, plan: Recipe) -> None:
 
 
 def _write(plan: Recipe, started: Start, folder: Path) -> None:
-    """Write the checkpoint, its weights in 16 bits to halve its size.
+    """Write the checkpoint, with weights in 16 bits to halve its size.
 
     Raises:
         TransientError: the disk is full.
     """
     model: EchoForReportGeneration = started.model
-    if plan.stage == "ar":  # not a model that writes blocks: whoever adapts it says of which length
+    if plan.stage == "ar":  # this model writes no blocks; the next stage sets their length
         model.config.block_length = 0
     if plan.lora is not None:
         merge(model)
@@ -223,8 +225,8 @@ def _write(plan: Recipe, started: Start, folder: Path) -> None:
         model.train(mode=False).to(stored).save_pretrained(folder)
     except SafetensorError as error:
         raise TransientError(
-            f"the weights could not be written to {folder}; the last state is kept: free some space and "
-            "run the same command again"
+            f"cannot write the weights to {folder}; the last saved state remains: free some space and run "
+            "the same command again"
         ) from error
     started.tokenizer.save_pretrained(folder)
     started.preparation.save(folder)

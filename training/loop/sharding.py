@@ -1,8 +1,9 @@
-"""A learner on several processes: each holds a shard of every weight, gradient and moment (FSDP2), or all.
+"""Learner on several processes: each has a shard of all weights, gradients and moments, or a copy.
 
-Layers of a sharded one are gathered one at a time, in the forward and again in the backward; embeddings, head
-and read-outs with the whole, since they are shared. Its gradients come back averaged; those of copies are
-averaged by the loop, which scales its loss accordingly.
+With shards (FSDP2), layers are gathered one at a time in the forward pass and again in the backward
+pass. Embeddings, head and probes are gathered with the whole network, because they are shared. FSDP
+averages the gradients of shards. The loop averages those of copies, and scales its loss
+accordingly.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from training.recipe import Recipe
 
 
 def needs_whole_network(plan: Recipe) -> bool:
-    """Tell whether a recipe asks for what needs the whole network in every process.
+    """Return whether a recipe needs the whole network in every process.
 
-    Muon takes whole matrices; adapters, a tower whose features are kept and a student that writes are run
-    outside the learner's forward. Every process then holds a copy, and the loop averages the gradients.
+    Muon works on whole matrices. Adapters, a tower with cached features, and a student that writes
+    run outside the learner's forward pass. In these cases every process has a copy, and the loop
+    averages the gradients.
     """
     student_writes = plan.stage == "dcd" and plan.dcd.prefix == "student"
     keeps_features = plan.hardware.keep_vision != "no"
@@ -28,7 +30,7 @@ def needs_whole_network(plan: Recipe) -> bool:
 
 
 def shard(learner: Learner, plan: Recipe, distributed: Distributed) -> None:
-    """Spread a learner over all processes, in place; all must hold the same one."""
+    """Shard a learner over all processes, in place; all processes must have the same one."""
     mesh = init_device_mesh(distributed.device.type, (distributed.size,))
     is_half = plan.hardware.precision == "bfloat16"
     policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32) if is_half else MixedPrecisionPolicy()

@@ -1,7 +1,8 @@
-"""The state of a run on disk, from which it goes on after a kill: whole, synced, and the one before it kept.
+"""State of a run on disk, from which a killed run resumes; the previous state is kept too.
 
-The order is that of durable files everywhere: a temporary file, fsync, rename, fsync of the folder. A state
-that cannot be read nevertheless (a disk that lies) is passed over for the one before it.
+A state is written like every durable file: temporary file, fsync, rename, fsync of the folder. If a
+state is unreadable nevertheless, because the disk did not keep its promise, the previous one is
+used.
 """
 
 from __future__ import annotations
@@ -23,23 +24,23 @@ State = dict[str, Any]
 
 
 class StateFolder:
-    """Where a run keeps its states."""
+    """Folder of a run's states."""
 
     def __init__(self, folder: Path, recipe: str, note: Callable[[str], None]) -> None:
-        """Know the folder.
+        """Open the folder.
 
         Args:
-            folder: the run's.
-            recipe: what the states belong to; a state of another recipe is refused.
-            note: told when a state is passed over.
+            folder: folder of the run.
+            recipe: digest of the recipe; a state of another recipe is refused.
+            note: function that prints a message about an unreadable state.
         """
         self._folder, self._recipe, self._note = folder, recipe, note
 
     def save(self, state: State) -> None:
-        """Replace the newest state; the one before it stays.
+        """Replace the newest state, and keep the previous one.
 
         Raises:
-            TransientError: it could not be written; the earlier ones are as they were.
+            TransientError: the state cannot be written; the earlier ones are unchanged.
         """
         partial = self._write({**state, "recipe": self._recipe})
         newest = self._folder / _STATE
@@ -51,7 +52,7 @@ class StateFolder:
         """Replace the best weights so far.
 
         Raises:
-            TransientError: they could not be written; the earlier ones are as they were.
+            TransientError: the weights cannot be written; the earlier ones are unchanged.
         """
         self._rename(self._write(weights), self._folder / _BEST)
 
@@ -61,35 +62,38 @@ class StateFolder:
         return best
 
     def load(self) -> State | None:
-        """Return the newest state that can be read; none if there is no state at all.
+        """Return the newest readable state; None if there are no states.
 
         Raises:
-            ConfigError: it belongs to another recipe, or there are states and none can be read.
+            ConfigError: the state belongs to another recipe, or no state is readable.
         """
         paths = self.left_in(self._folder)
         for path in paths:
             try:
                 state: State = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
             except (RuntimeError, OSError, EOFError, ValueError) as error:
-                self._note(f"{path} cannot be read ({type(error).__name__}): truncated; passed over")
+                self._note(f"{path} is truncated or corrupt ({type(error).__name__}) and is skipped")
                 continue
             if state.get("recipe") != self._recipe:
                 raise ConfigError(
-                    f"{path} belongs to a run of another recipe; take another --out, or remove the file "
-                    "to begin anew"
+                    f"{path} belongs to a run of another recipe: choose another --out, or remove the file "
+                    "to start from scratch"
                 )
             return state
         if paths:
-            raise ConfigError(f"no state in {self._folder} can be read; remove {_STATE} to begin anew")
+            raise ConfigError(
+                f"no state in {self._folder} is readable: remove {_STATE} and {_PREVIOUS} to start from "
+                "scratch"
+            )
         return None
 
     @staticmethod
     def left_in(folder: Path) -> list[Path]:
-        """Return the states, newest first, of a run that has not ended."""
+        """Return the files of the states of an unfinished run, newest first."""
         return [path for name in (_STATE, _PREVIOUS) if (path := folder / name).is_file()]
 
     def clear(self) -> None:
-        """Remove all states: the run has ended and its checkpoint is written."""
+        """Remove all states, after the checkpoint of the run is written."""
         for name in (_STATE, _PREVIOUS, _PARTIAL, _BEST):
             (self._folder / name).unlink(missing_ok=True)
 
@@ -106,8 +110,8 @@ class StateFolder:
             cause = error if isinstance(error, OSError) else error.__context__ or error
             reason = getattr(cause, "strerror", None) or type(cause).__name__
             raise TransientError(
-                f"a state could not be written to {self._folder} ({reason}); the one before it is kept: "
-                "free some space and run the same command again"
+                f"cannot write a state to {self._folder} ({reason}); the previous one remains: free some "
+                "space and run the same command again"
             ) from error
         return partial
 

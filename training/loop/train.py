@@ -1,7 +1,7 @@
 """The training loop: any objective, on one process or many, with exact resume.
 
-The order of examples and the noise of an update are functions of (seed, update), and the saved state is
-complete. A run that was killed and resumed therefore ends with the same weights.
+The order of examples and the noise of an update are functions of (seed, update), and the saved
+state is complete. A run that was killed and resumed therefore ends with the same weights.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def train(context: TrainingContext, open_record: Callable[[int], Record | None])
 
     Args:
         context: everything that the loop works with.
-        open_record: opens the record, given the number of finished updates; returns None on every process
-            but the main one.
+        open_record: opens the record, given the number of finished updates; returns None on every
+            process but the main one.
 
     Raises:
         ConfigError: the state on disk belongs to another recipe.
@@ -130,13 +130,13 @@ def _backward(context: TrainingContext, share: Share, counts: dict[str, float]) 
     with _forward_precision(context):
         sums, metrics = context.learner(share)
         loss = total(sums, counts)
-    # The processes average their gradients, but their losses are parts of one sum: hence the factor.
+    # The factor: processes average their gradients, but their losses are parts of one sum.
     (loss * context.distributed.size).backward()
     return loss.item(), metrics
 
 
 def _average_copies(context: TrainingContext) -> None:
-    """Average gradients over processes that each hold a copy; FSDP has already averaged those of shards."""
+    """Average the gradients of copies over all processes; FSDP has averaged those of shards."""
     gradients = [p.grad for p in snapshot.trained(context.learner).values() if p.grad is not None]
     context.distributed.average([each for each in gradients if not isinstance(each, DTensor)])
 
@@ -171,7 +171,7 @@ def _averages(distributed: Distributed, sums: dict[str, float], metrics: list[Me
 
 
 def learning_rate(recipe: OptimiserRecipe, step: int) -> float:
-    """Return the learning rate of an update: linear warm-up, then cosine decay to the final fraction."""
+    """Return the learning rate of an update: linear warm-up, then cosine decay."""
     if step < recipe.warmup_steps:
         return recipe.learning_rate * (step + 1) / recipe.warmup_steps
     done = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)

@@ -1,4 +1,4 @@
-"""The loss on held-out examples, and whether it is time to stop."""
+"""Validation: the loss on held-out examples, and early stopping."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from training.recipe import ValidationRecipe
 
 
 class HeldOut:
-    """Held-out batches, always with the same noise."""
+    """Held-out batches with fixed noise."""
 
     def __init__(self, batches: Sequence[Batch], distributed: Distributed, noise: Noise) -> None:
-        """Know the examples.
+        """Store the batches.
 
         Args:
-            batches: this process's part of them, as many as each other process has.
-            distributed: the processes.
-            noise: of the first of them.
+            batches: this process's batches; every process has the same number.
+            distributed: processes of the run.
+            noise: source of noise for the first example of *batches*.
         """
         self._batches, self._distributed, self._noise = batches, distributed, noise
 
     @torch.no_grad()
     def loss(self, learner: Learner, objective: Objective) -> float:
-        """Return the loss on all of them."""
+        """Return the loss on the held-out examples of all processes."""
         learner.train(mode=False)
         sums: dict[str, float] = {}
         counts: dict[str, float] = {}
@@ -47,12 +47,12 @@ class HeldOut:
 
 @dataclass(slots=True)
 class Patience:
-    """The best loss so far, and for how long it has been the best.
+    """State of early stopping.
 
     Attributes:
-        best: the loss.
-        waited: validations since.
-        stopped: whether these are enough.
+        best: best loss so far.
+        waited: number of validations since the best loss.
+        stopped: whether the run should stop.
     """
 
     best: float = float("inf")
@@ -60,7 +60,7 @@ class Patience:
     stopped: bool = False
 
     def see(self, loss: float, recipe: ValidationRecipe) -> bool:
-        """Take a validation's loss; return whether it is the best so far."""
+        """Record the loss of a validation; return whether it is the best so far."""
         is_best = loss < self.best
         self.best = min(loss, self.best)
         self.waited = 0 if is_best else self.waited + 1
@@ -68,5 +68,5 @@ class Patience:
         return is_best
 
     def as_dict(self) -> dict[str, float | int | bool]:
-        """Return it as a state keeps it."""
+        """Return the values as a dictionary, for the saved state."""
         return asdict(self)

@@ -53,7 +53,7 @@ def test_a_kill_between_the_two_renames_leaves_the_one_before(tmp_path: Path) ->
 
 def test_states_of_which_none_can_be_read_stop_the_run(tmp_path: Path) -> None:
     (tmp_path / "state.pt").write_bytes(b"PK")
-    with pytest.raises(ConfigError, match="begin anew"):
+    with pytest.raises(ConfigError, match="start from scratch"):
         _folder(tmp_path).load()
 
 
