@@ -1,6 +1,7 @@
-"""Examples into tensors.
+"""Collation of examples into tensors.
 
-Shapes: N examples, P prompt tokens, R response tokens (the longest of the batch, in whole blocks).
+Shapes: N examples, P prompt tokens, R response tokens (of the longest response of the batch, in
+whole blocks), H and W pixels, F kinds of finding.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from training.examples.examples import Images
 
 @dataclass(frozen=True, slots=True)
 class LazyPatches:
-    """Images (N, H, W) of one size, cut into patches only if somebody looks at them."""
+    """Images (N, H, W) of one size, which become patches only when they are needed."""
 
     image_NHW: Tensor
     preparation: ImagePreparation
@@ -36,23 +37,23 @@ class LazyPatches:
 
     @staticmethod
     def cat(parts: Sequence[LazyPatches]) -> LazyPatches:
-        """Return the images of all parts, which are prepared alike."""
+        """Return the images of all parts, which must have the same preparation."""
         return replace(parts[0], image_NHW=torch.cat([part.image_NHW for part in parts]))
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One batch.
+    """Batch of examples.
 
     Attributes:
         prompt_NP: token ids of the prompts.
-        pixel_values: patches of all images, or the images.
-        grid_thw: patches of each image along time, height and width (N, 3).
-        response_NR: token ids, each filled up with EOS.
-        trained_NR: true up to the end of the block that holds a response's first EOS.
-        findings_NF: the value of each kind of finding, where the data tell; else (N, 0).
-        index_N: which examples these are, where somebody keeps something about them.
-        features: what a frozen vision tower makes of the patches, if that is known.
+        pixel_values: patches of all images, or the images themselves.
+        grid_thw: number of patches of each image along time, height and width, (N, 3).
+        response_NR: token ids of the responses, padded with EOS.
+        trained_NR: mask of the tokens up to the end of the block with a response's first EOS.
+        findings_NF: value of each kind of finding; (N, 0) if the data do not state them.
+        index_N: numbers of the examples, for caches.
+        features: output of a frozen vision tower for the patches, if already known.
     """
 
     prompt_NP: Tensor
@@ -65,7 +66,7 @@ class Batch:
     features: Tensor | None = None
 
     def embed(self, model: EchoNetwork) -> Prompt:
-        """Return the prompts as *model* embeds them, whose tower the features are of."""
+        """Return the prompts, embedded by *model*, whose tower must have made the features."""
         patches = self.patches() if self.features is None else None
         return model.embed_prompt(self.prompt_NP, patches, self.grid_thw, features=self.features)
 
@@ -76,7 +77,7 @@ class Batch:
         )
 
     def with_features(self, features: Tensor) -> Batch:
-        """Return the batch with what the vision tower makes of its patches."""
+        """Return the batch with the vision tower's output for its patches."""
         return replace(self, features=features)
 
     def to(self, device: torch.device) -> Batch:
@@ -87,7 +88,10 @@ class Batch:
 
 
 def concatenated(parts: Sequence[Batch]) -> Batch:
-    """Return parts of a batch as one; they have images of one size, all or none of them cut into patches."""
+    """Return several parts as one batch.
+
+    All parts must have images of one size, and all or none of them must be patches.
+    """
     own = {field.name: [getattr(part, field.name) for part in parts] for field in fields(Batch)}
     width = max(response_NR.shape[1] for response_NR in own["response_NR"])
     own["response_NR"] = [_widened(each_NR, width) for each_NR in own["response_NR"]]
@@ -104,14 +108,14 @@ def concatenated(parts: Sequence[Batch]) -> Batch:
 
 
 def _widened(response_NR: Tensor, width: int) -> Tensor:
-    """Repeat the last column, in which every response has ended."""
+    """Pad by repeating the last column, in which every response has ended."""
     return torch.cat([response_NR, response_NR[:, -1:].expand(-1, width - response_NR.shape[1])], 1)
 
 
 def prepare_prompts(
     images: Images, preparation: ImagePreparation, tokenizer: Any
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return prompt ids (N, P), patches and grid of images of one size."""
+    """Return the prompt ids (N, P), the patches and the grid of images of one size."""
     pixel_values, grid_thw = preparation.patches(torch.from_numpy(images))
     return _prompts(grid_thw, preparation, tokenizer), pixel_values, grid_thw
 
@@ -124,10 +128,10 @@ def _prompts(grid_thw: Tensor, preparation: ImagePreparation, tokenizer: Any) ->
 def pad_responses(
     responses: Sequence[Sequence[int]], prompt_length: int, block_length: int, eos_id: int
 ) -> tuple[Tensor, Tensor]:
-    """Fill responses (without EOS) up with EOS to whole blocks of the absolute grid.
+    """Pad responses (without EOS) with EOS to whole blocks of the absolute grid.
 
     Returns:
-        Token ids (N, R) and which of them are trained (N, R).
+        The token ids (N, R), and the mask (N, R) of those to train.
     """
     tail = prompt_length % block_length
     lengths = [-(-(tail + len(r) + 1) // block_length) * block_length - tail for r in responses]
@@ -146,7 +150,7 @@ def collate(
     tokenizer: Any,
     block_length: int,
 ) -> Batch:
-    """Make a batch of images of one size, their reports and, where known, their findings."""
+    """Return a batch of images of one size, with their reports and, if known, their findings."""
     grid_thw = preparation.grid(*images.shape)
     prompt_NP = _prompts(grid_thw, preparation, tokenizer)
     responses = tokenizer(list(reports), add_special_tokens=False)["input_ids"]

@@ -1,4 +1,4 @@
-"""Examples to train and evaluate on: images in the size that the model gets, and report texts."""
+"""Examples for training and evaluation: images in the size for the model, and reports."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Images = NDArray[np.uint8]
 
 
 class Examples(Protocol):
-    """Images with reports; a report may be worded anew in each epoch."""
+    """Images with reports; each epoch may have another wording of a report."""
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -35,32 +35,34 @@ class Examples(Protocol):
         ...
 
     def report(self, index: int, epoch: int) -> str:
-        """Return the report of an image as the model shall write it."""
+        """Return the report that the model should write for an image."""
         ...
 
     def findings(self, index: int) -> list[int]:
-        """Return the value of each kind of finding, as its place among that kind's values."""
+        """Return the value of each kind of finding, as an index into the kind's values."""
         ...
 
 
 class PhantomExamples:
-    """Phantoms, rendered once (side * side bytes each), reworded in every epoch."""
+    """Phantoms, rendered once (side * side bytes each), with new wordings in every epoch."""
 
     def __init__(
         self,
         dataset: PhantomDataset,
         advance: Callable[[int], None] | None = None,
-        keep: Path | None = None,
+        cache_folder: Path | None = None,
     ) -> None:
-        """Render all phantoms of a set, or find their pictures where an earlier run has kept them.
+        """Render all phantoms of a set, or load the images that an earlier run has cached.
 
         Args:
-            dataset: the phantoms.
-            advance: is told how many have been added.
-            keep: the folder where pictures are kept; none keeps them in memory alone.
+            dataset: phantoms to render.
+            advance: called with the number of phantoms that were added.
+            cache_folder: folder for cached images; None keeps them in memory only.
         """
         self._seed = dataset.seed
-        self._images = _rendered(dataset, advance) if keep is None else _kept(dataset, advance, keep)
+        self._images = (
+            _rendered(dataset, advance) if cache_folder is None else _cached(dataset, advance, cache_folder)
+        )
         self.truths: list[Findings] = [dataset.truth(index)[0] for index in range(len(dataset))]
 
     def __len__(self) -> int:
@@ -77,13 +79,13 @@ class PhantomExamples:
         return write_report(self.truths[index], rng).text
 
     def findings(self, index: int) -> list[int]:
-        """Return the value of each kind of finding, as its place among that kind's values."""
+        """Return the value of each kind of finding, as an index into the kind's values."""
         stated = self.truths[index].as_dict()
         return [values.index(stated[fact]) for fact, values in FACTS.items()]
 
 
-def _kept(dataset: PhantomDataset, advance: Callable[[int], None] | None, folder: Path) -> Images:
-    """Return pictures mapped from a file of as many or more, made first where this world has none."""
+def _cached(dataset: PhantomDataset, advance: Callable[[int], None] | None, folder: Path) -> Images:
+    """Return images mapped from a file of at least as many; render the file if there is none."""
     count, name = len(dataset), f"phantoms-seed{dataset.seed}-{dataset.size}-{world_digest()}"
     file = next((file for file in folder.glob(f"{name}-*.npy") if _count_in(file) >= count), None)
     if file is None:
@@ -108,13 +110,13 @@ def _count_in(file: Path) -> int:
 
 @cache
 def world_digest() -> str:
-    """Return what tells one version of the phantom world from another."""
+    """Return a digest that identifies the version of the phantom world."""
     sources = sorted(Path(phantom.__file__).parent.rglob("*.py"))
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
 
 
 def _rendered(dataset: PhantomDataset, advance: Callable[[int], None] | None) -> Images:
-    """Render a set on all cores."""
+    """Render a set on all processor cores."""
     count = len(dataset)
     images = np.empty((count, dataset.size, dataset.size), dtype=np.uint8)
     chunks = [range(start, min(start + 64, count)) for start in range(0, count, 64)]
@@ -128,7 +130,7 @@ def _rendered(dataset: PhantomDataset, advance: Callable[[int], None] | None) ->
 
 @contextmanager
 def one_thread_each() -> Iterator[None]:
-    """Let processes that start now compute on one thread each: they are as many as there are cores."""
+    """Limit processes that start in the context to one thread each; there is one per core."""
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"
     try:
@@ -144,7 +146,7 @@ def _render(dataset: PhantomDataset, chunk: range) -> Images:
 
 
 def batch_indices(count: int, batch: int, step: int, seed: int) -> tuple[list[int], int]:
-    """Return which examples update *step* sees, and its epoch; a function of its arguments alone."""
+    """Return the examples of update *step* and its epoch; they depend on the arguments only."""
     per_epoch = max(1, count // batch)
     epoch, place = divmod(step, per_epoch)
     order = np.random.default_rng([seed, epoch]).permutation(count)
@@ -152,10 +154,9 @@ def batch_indices(count: int, batch: int, step: int, seed: int) -> tuple[list[in
 
 
 def jitter(images: Images, seeds: Sequence[Sequence[int]], *, shift: int = 8, gain: float = 0.15) -> Images:
-    """Return images (N, H, W) moved by up to *shift* pixels and with exposure changed by up to *gain*.
+    """Shift images (N, H, W) by up to *shift* pixels and change their exposure by up to *gain*.
 
-    Each image has a seed of its own. The patient's sides stay where they are: a mirrored chest would be
-    another truth.
+    Each image has its own seed. Images are never mirrored, because that would change the truth.
     """
     return np.stack(
         [

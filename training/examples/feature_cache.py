@@ -1,4 +1,4 @@
-"""What a frozen vision tower makes of each picture, computed once and kept.
+"""Cache of a frozen vision tower's output, which is computed once per image.
 
 Shapes: N images, T tokens of an image, D width.
 """
@@ -19,7 +19,7 @@ _MADE_AT_ONCE = 64
 
 
 def tower_digest(model: EchoNetwork) -> str:
-    """Return a digest of a vision tower's weights, whatever floating type they are kept in."""
+    """Return a digest of a vision tower's weights, regardless of their floating-point type."""
     total = hashlib.sha256()
     for name, tensor in model.model.visual.state_dict().items():
         numbers = tensor.detach().cpu().bfloat16().contiguous()
@@ -28,18 +28,18 @@ def tower_digest(model: EchoNetwork) -> str:
 
 
 class FeatureCache:
-    """The features of examples, by their number; in memory, and on disk where a folder is given."""
+    """Features of examples by their numbers, in memory and optionally on disk."""
 
     def __init__(self, model: EchoNetwork, belongs_to: str, folder: Path | None) -> None:
-        """Begin with what is on disk.
+        """Open the cache.
 
         Args:
-            model: whose tower it is.
-            belongs_to: what else decides the features: data and preparation.
-            folder: where to keep them; none keeps them in memory only.
+            model: network with the vision tower.
+            belongs_to: key of the data and of the image preparation (`examples_key`).
+            folder: folder of the cache; None keeps the features in memory only.
         """
         self._model = model
-        self._kept: dict[int, Tensor] = {}
+        self._features: dict[int, Tensor] = {}
         self._folder: Path | None = None
         if folder is not None:
             digest = hashlib.sha256((tower_digest(model) + belongs_to).encode()).hexdigest()[:16]
@@ -47,18 +47,18 @@ class FeatureCache:
             self._folder.mkdir(parents=True, exist_ok=True)
 
     def add_to(self, batch: Batch, indices: list[int]) -> Batch:
-        """Return the batch with the features (N * T, D) of its images, those of *indices*."""
+        """Return the batch with the features (N * T, D) of its images, numbered *indices*."""
         missing = [row for row, index in enumerate(indices) if not self._has(index)]
         if missing:
             self._make(batch, indices, missing)
-        return batch.with_features(torch.cat([self._kept[index] for index in indices]))
+        return batch.with_features(torch.cat([self._features[index] for index in indices]))
 
     def _has(self, index: int) -> bool:
-        if index not in self._kept and self._folder is not None:
+        if index not in self._features and self._folder is not None:
             path = self._folder / f"{index}.pt"
             if path.is_file():
-                self._kept[index] = torch.load(path, weights_only=True)
-        return index in self._kept
+                self._features[index] = torch.load(path, weights_only=True)
+        return index in self._features
 
     @torch.no_grad()
     def _make(self, batch: Batch, indices: list[int], rows: list[int]) -> None:
@@ -74,8 +74,8 @@ class FeatureCache:
                 self._keep(indices[row], features_TD.cpu().clone())
 
     def _keep(self, index: int, features_TD: Tensor) -> None:
-        self._kept[index] = features_TD
+        self._features[index] = features_TD
         if self._folder is None:
             return
-        advice = "free some space and run the same command again, or take hardware.keep_vision = 'memory'"
+        advice = "free some space and run the same command again, or set hardware.keep_vision = 'memory'"
         save_tensors(features_TD, self._folder / f"{index}.pt", advice)

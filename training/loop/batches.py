@@ -79,7 +79,7 @@ def held_out(plan: Recipe, started: Start, distributed: Distributed) -> HeldOut 
     held_out_data = plan.data.model_copy(
         update={"count": recipe.count, "seed": recipe.seed, "split": recipe.split}
     )
-    examples = examples_of(held_out_data, started.preparation, keep=plan.hardware.kept_in)
+    examples = examples_of(held_out_data, started.preparation, cache_folder=plan.hardware.kept_in)
     share = recipe.count // distributed.size
     mine = range(distributed.rank * share, (distributed.rank + 1) * share)
     size = plan.hardware.micro_batch or -(-plan.optimiser.batch // distributed.size)

@@ -1,6 +1,6 @@
-"""Low-rank adapters on the language model, through peft; merged into its weights before they are saved.
+"""Low-rank adapters on the language model, by peft; they are merged before the weights are saved.
 
-So a checkpoint is plain whatever it was trained by, and the next stage can start from it as from any other.
+A checkpoint therefore has plain weights, however it was trained, and any stage can start from it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _MATRICES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "do
 
 
 def adapt(model: EchoNetwork, recipe: LoraRecipe) -> None:
-    """Freeze the language model and give each matrix of its layers an adapter, kept in float32.
+    """Freeze the language model, and add a float32 adapter to each matrix of its layers.
 
     Raises:
         ConfigError: peft is not installed.
@@ -41,7 +41,7 @@ def adapt(model: EchoNetwork, recipe: LoraRecipe) -> None:
 
 @torch.no_grad()
 def merge(model: EchoNetwork) -> None:
-    """Add the adapters to the weights that they adapt, and take them off."""
+    """Merge the adapters into the weights, and remove them."""
     from peft.tuners.lora import LoraLayer
 
     for name, module in list(model.named_modules()):

@@ -1,4 +1,4 @@
-"""A network from random weights, in the dimensions of a recipe."""
+"""Network with random initial weights, in the dimensions of a recipe."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from training.start.tokenizer import VISION_END, VISION_START
 def new_model(
     recipe: NewModelRecipe, tokenizer: Any, block_length: int, seed: int
 ) -> EchoForReportGeneration:
-    """Return a Qwen2.5-VL of the given dimensions.
+    """Return a Qwen2.5-VL network of the given dimensions.
 
-    Its rotary sections differ from Qwen's proportions: rows and columns both get frequencies that are fast
-    enough to tell the places of an 8 by 8 grid apart, which small heads have too few of otherwise.
+    Its rotary sections differ from Qwen's proportions. Rows and columns both get frequencies that
+    are high enough to separate the positions of an 8 x 8 grid, of which small heads would otherwise
+    have too few.
     """
     half = recipe.width // recipe.heads // 2
     fast = half // 8

@@ -1,4 +1,4 @@
-"""What a run starts from: a network with its tokeniser and preparation, the teacher, the examples."""
+"""Start of a run: a network with its tokeniser and preparation, the teacher, the examples."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from training.start.tokenizer import train_tokenizer
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A network before its first update."""
+    """Network before its first update, with its tokeniser and image preparation."""
 
     model: EchoForReportGeneration
     tokenizer: Any
@@ -28,11 +28,11 @@ class Start:
 
 
 def start(plan: Recipe) -> Start:
-    """Load or make the network that a recipe starts from.
+    """Load or create the network that a recipe starts from.
 
     Raises:
-        ConfigError: the recipe names nothing to start from, or takes what does not fit.
-        CheckpointError: the model to start from cannot be loaded.
+        ConfigError: the recipe names nothing to start from, or a checkpoint that does not fit.
+        CheckpointError: the checkpoint cannot be loaded.
     """
     if plan.model.start:
         started = checkpoint.load(plan.model.start, adopt_block_length=plan.model.block_length)
@@ -40,12 +40,12 @@ def start(plan: Recipe) -> Start:
         if plan.stage == "dcd" and own != plan.model.block_length:
             raise ConfigError(
                 f"model.block_length is {plan.model.block_length}, but {plan.model.start} has {own}: "
-                "stage rad teaches a model blocks of another length"
+                "only the stage rad can change the block length of a model"
             )
         started.model.config.block_length = plan.model.block_length
         return Start(started.model, started.tokenizer, _prepared(started.folder, plan.data.side))
     if plan.model.new is None:
-        raise ConfigError("a recipe needs model.start or a section model.new")
+        raise ConfigError("the recipe names no model to start from: set model.start, or add [model.new]")
     preparation = ImagePreparation(resize="square", side=plan.data.side)
     tokenizer = train_tokenizer(_words(plan.data, preparation), plan.model.new.vocabulary)
     model = new_model(plan.model.new, tokenizer, plan.model.block_length, plan.optimiser.seed)
@@ -55,12 +55,12 @@ def start(plan: Recipe) -> Start:
 
 
 def _prepared(folder: Path, side: int) -> ImagePreparation:
-    """Return a checkpoint's preparation, in squares of the recipe's side: images of one size for a batch."""
+    """Return a checkpoint's preparation with the recipe's square size, the same for all images."""
     return replace(ImagePreparation.load(folder), resize="square", side=side)
 
 
 def _words(recipe: DataRecipe, preparation: ImagePreparation) -> Iterator[str]:
-    """Yield reports for a tokeniser to be trained on."""
+    """Yield the reports to train a tokeniser on."""
     if recipe.source == "folder":
         folder = examples_of(recipe, preparation)
         yield from (folder.report(index, epoch=0) for index in range(len(folder)))
@@ -74,13 +74,13 @@ def _take_vision_tower(model: EchoForReportGeneration, origin: str) -> None:
     try:
         model.model.visual.load_state_dict(tower)
     except RuntimeError as error:
-        raise ConfigError(f"the vision tower of {origin} has other dimensions than model.new") from error
+        raise ConfigError(f"the vision tower of {origin} has other dimensions than [model.new]") from error
 
 
 def examples_key(plan: Recipe, started: Start) -> str:
-    """Return what decides an example, by its number: what is kept about it holds for no other key.
+    """Return a key of the examples of a recipe; cached values are valid for the same key only.
 
-    How many examples there are does not: number 7 is the same one in any set.
+    The number of examples is not part of it, because example 7 is the same in a set of any size.
     """
     return plan.data.model_dump_json(exclude={"count"}) + repr(started.preparation)
 
@@ -89,19 +89,19 @@ def teacher_of(plan: Recipe) -> str:
     """Return the name or folder of the teacher of a `dcd` recipe.
 
     Raises:
-        ConfigError: the recipe has none.
+        ConfigError: the recipe has no teacher.
     """
     if not (plan.dcd.teacher or plan.model.start):
-        raise ConfigError("dcd needs model.start: the teacher to distil")
+        raise ConfigError("the stage dcd needs a teacher: set model.start")
     return plan.dcd.teacher or plan.model.start
 
 
 def first_teacher_of(plan: Recipe) -> str:
-    """Return the teacher that a chain of `dcd` recipes began with, which the last model is measured beside.
+    """Return the first teacher in a chain of `dcd` recipes; evaluation compares the model with it.
 
     Raises:
-        ConfigError: the recipe has none.
-        CheckpointError: it cannot be found.
+        ConfigError: the recipe has no teacher.
+        CheckpointError: the teacher cannot be found.
     """
     teacher = teacher_of(plan)
     return checkpoint.facts_of(checkpoint.find(teacher)).teacher or teacher
@@ -111,22 +111,22 @@ def examples_of(
     recipe: DataRecipe,
     preparation: ImagePreparation,
     advance: Callable[[int], None] | None = None,
-    keep: str = "",
+    cache_folder: str = "",
 ) -> Examples:
-    """Return the examples that a recipe names.
+    """Return the examples of a recipe.
 
     Args:
-        recipe: names them.
-        preparation: brings images on disk to the size that the model gets.
-        advance: told how many phantoms have been added.
-        keep: the folder that keeps the pictures of phantoms; empty: none does.
+        recipe: data of the recipe.
+        preparation: image preparation, which gives images on disk the size for the model.
+        advance: called with the number of phantoms that were added.
+        cache_folder: folder for cached images of phantoms; empty for no cache.
 
     Raises:
-        ConfigError: the folder is no whole data set, or has none.
+        ConfigError: the folder has no complete data set, or no example of the split.
     """
     if recipe.source == "folder":
         from training.datasets.folder import FolderExamples
 
         return FolderExamples(Path(recipe.path), recipe.split, preparation, recipe.count)
     phantoms = PhantomDataset(recipe.count, recipe.seed, recipe.side)
-    return PhantomExamples(phantoms, advance, Path(keep) / "phantoms" if keep else None)
+    return PhantomExamples(phantoms, advance, Path(cache_folder) / "phantoms" if cache_folder else None)

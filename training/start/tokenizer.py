@@ -1,4 +1,4 @@
-"""A small byte-level BPE with Qwen2.5-VL's special tokens and `<|MASK|>`, for models made from nothing."""
+"""Small byte-level BPE tokeniser with the special tokens of Qwen2.5-VL and `<|MASK|>`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>
 VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
 _SPECIAL = [END_OF_TEXT, TURN_START, TURN_END, VISION_START, VISION_END, IMAGE_TOKEN, MASK_TOKEN]
 
-# Qwen2's way of cutting text into words before the merges.
+# Qwen2's expression for splitting text into words before the merges.
 _WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"

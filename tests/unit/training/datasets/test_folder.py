@@ -74,7 +74,7 @@ def test_a_model_that_learns_from_phantoms_is_a_demonstration(tmp_path: Path) ->
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(RECIPE.format(start="x", path="y"), encoding="utf-8")
     assert not load_recipe(str(recipe), ["model.demonstration=false"]).model.demonstration
-    with pytest.raises(ConfigError, match="none for patients"):
+    with pytest.raises(ConfigError, match="not for patients"):
         load_recipe(str(recipe), ["model.demonstration=false", "data.source=phantom", "data.count=4"])
 
 
@@ -83,7 +83,7 @@ def test_a_model_that_learns_from_phantoms_is_a_demonstration(tmp_path: Path) ->
     [
         ("reading.weight=0.1", "only they know their findings"),
         ("data.path=", "data.path must name"),
-        ("data.source=phantom", "data.count says how many"),
+        ("data.source=phantom", "data.count must be the number"),
     ],
 )
 def test_a_recipe_that_lacks_its_data_is_refused(tmp_path: Path, override: str, message: str) -> None:

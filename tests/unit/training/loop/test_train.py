@@ -65,7 +65,7 @@ def test_rad_teaches_blocks_of_another_length_and_dcd_does_not(tmp_path: Path, r
     changed = checkpoint.load(str(run_stage("rad", str(recipe), tmp_path / "other", other)))
     assert changed.model.config.block_length == 8
     (tmp_path / "dcd.toml").write_text(dcd(start))
-    with pytest.raises(ConfigError, match=r"is 8, but .* has 4: stage rad teaches"):
+    with pytest.raises(ConfigError, match=r"is 8, but .* has 4: only the stage rad can"):
         run_stage("dcd", str(tmp_path / "dcd.toml"), tmp_path / "student", ["model.block_length=8"])
 
 
