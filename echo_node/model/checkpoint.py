@@ -189,8 +189,8 @@ def _load_config(folder: Path, facts: ModelFacts, tokenizer: Any, adopt_block_le
         config.mask_token_id = tokenizer.get_vocab().get(MASK_TOKEN)
     if config.mask_token_id is None:
         raise CheckpointError(
-            f"{folder} has no {MASK_TOKEN} in its vocabulary: it is an autoregressive model; adapt it with "
-            "`echo-node train rad` (model.start of the recipe)"
+            f"{folder} has no {MASK_TOKEN} in its vocabulary: it is an autoregressive model, which RAD "
+            "can adapt (`echo-node train rad`, with model.start in the recipe)"
         )
     config.block_length = config.block_length or facts.block_length or adopt_block_length
     if config.block_length < 1:

@@ -155,7 +155,7 @@ def test_what_cannot_be_added_is_said(hub: str, tmp_path: Path) -> None:
     assert "defect" not in unreachable.stderr
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "no checkpoint" in model("add", str(empty)).stderr
+    assert "not a checkpoint" in model("add", str(empty)).stderr
     source = write_checkpoint(tmp_path / "twice")
     assert model("add", str(source)).returncode == 0
     assert "already" in model("add", str(source)).stderr
