@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -22,10 +21,10 @@ from pynetdicom.association import Association
 from echo_node.dicom.contexts import contexts
 from echo_node.dicom.header import PARSE_ERRORS, text
 from echo_node.dicom.scu.associate import associated, name_of
-from echo_node.dicom.scu.http import exchange, may_pass
 from echo_node.dicom.statuses import Verdict, classify, describe
 from echo_node.domain.identifiers import checked_uid
 from echo_node.errors import PermanentError, TransientError
+from echo_node.http_exchange import exchange, may_pass
 from echo_node.settings import Peer
 
 STUDY, SERIES, IMAGE = "STUDY", "SERIES", "IMAGE"
@@ -163,18 +162,19 @@ class QidoArchive:
         headers = {"Accept": "application/dicom+json"}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
-        request = urllib.request.Request(self._url + _target(question), headers=headers)  # noqa: S310 - http(s) only
         left = deadline.left()
-        code, body = exchange(request, self._name, left, left)
-        if code == 204 or (code == 200 and not body.strip()):
+        answer = exchange(
+            "GET", self._url + _target(question), headers, who=self._name, timeout_s=left, within_s=left
+        )
+        if answer.status == 204 or (answer.status == 200 and not answer.body.strip()):
             return []
-        if code != 200:
-            message = f"{self._name} answers QIDO-RS with HTTP {code}"
-            if may_pass(code):
+        if answer.status != 200:
+            message = f"{self._name} answers QIDO-RS with HTTP {answer.status}"
+            if may_pass(answer.status):
                 raise TransientError(message)
             raise PermanentError(f"{message}: check priors.qido_url and priors.qido_token")
         try:
-            answers = [_read(Dataset.from_json(each)) for each in json.loads(body)]
+            answers = [_read(Dataset.from_json(each)) for each in json.loads(answer.body)]
         except PARSE_ERRORS:
             raise TransientError(f"{self._name} answers QIDO-RS with something that cannot be read") from None
         _check_count(answers, self._name)

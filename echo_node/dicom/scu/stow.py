@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 import secrets
-import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-from echo_node.dicom.scu.http import exchange, may_pass
 from echo_node.dicom.statuses import Status, outcome_of
 from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.errors import PermanentError, TransientError
+from echo_node.http_exchange import HttpAnswer, exchange, may_pass
 from echo_node.settings import Peer
 
 _FAILED, _STORED = "00081198", "00081199"
@@ -43,43 +42,56 @@ class StowSender:
             TransientError: no connection, time-out, or an answer that may change.
             PermanentError: an answer that will not.
         """
-        request = _request(self._peers[destination], document)
-        code, body = exchange(request, destination, self._timeout_s)
-        if code in _HAS_AN_ANSWER:
-            return _outcome(destination, code, body, document.sop_instance_uid)
-        message = f"{destination} answers STOW-RS with HTTP {code}"
-        if may_pass(code):
+        peer = self._peers[destination]
+        boundary = secrets.token_hex(16)
+        answer = exchange(
+            "POST",
+            f"{peer.stow_url.rstrip('/')}/studies",
+            _headers(peer, boundary),
+            _multipart(document.content, boundary),
+            who=destination,
+            timeout_s=self._timeout_s,
+        )
+        if answer.status in _HAS_AN_ANSWER:
+            return _outcome(destination, answer, document.sop_instance_uid)
+        message = f"{destination} answers STOW-RS with HTTP {answer.status}"
+        if may_pass(answer.status):
             raise TransientError(message)
         raise PermanentError(f"{message}: check stow_url and stow_token of the peer")
 
 
-def _request(peer: Peer, document: EncodedDocument) -> urllib.request.Request:
-    boundary = secrets.token_hex(16)
+def _multipart(content: bytes, boundary: str) -> bytes:
+    """Return a DICOM object as the only part of a multipart body (PS3.18 8.6.1.2)."""
     head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n"
-    body = head.encode() + document.content + f"\r\n--{boundary}--\r\n".encode()
+    return head.encode() + content + f"\r\n--{boundary}--\r\n".encode()
+
+
+def _headers(peer: Peer, boundary: str) -> dict[str, str]:
     headers = {
         "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
         "Accept": "application/dicom+json",
     }
     if peer.stow_token:
         headers["Authorization"] = f"Bearer {peer.stow_token}"
-    return urllib.request.Request(f"{peer.stow_url.rstrip('/')}/studies", body, headers, method="POST")  # noqa: S310
+    return headers
 
 
-def _outcome(destination: str, code: int, body: bytes, uid: str) -> tuple[DeliveryOutcome, int]:
+def _outcome(destination: str, http: HttpAnswer, uid: str) -> tuple[DeliveryOutcome, int]:
     """Return what the answer says of our instance."""
     try:
-        answer = json.loads(body) if body.strip() else {}
+        answer = json.loads(http.body) if http.body.strip() else {}
         failed, stored = _items(answer, _FAILED, uid), _items(answer, _STORED, uid)
     except (ValueError, TypeError, KeyError, AttributeError):
         raise TransientError(f"{destination} answers STOW-RS with something that cannot be read") from None
     if failed:
         reason = _reason(failed[0], _FAILURE_REASON) or Status.PROCESSING_FAILURE
         return outcome_of(reason, destination), reason
-    if code == 200 or stored:
+    if http.status == 200 or stored:
         warning = _reason(stored[0], _WARNING_REASON) if stored else 0
         return (DeliveryOutcome.WARNING, warning) if warning else (DeliveryOutcome.SUCCESS, Status.SUCCESS)
-    raise TransientError(f"{destination} answers STOW-RS with HTTP {code} and says nothing of our object")
+    raise TransientError(
+        f"{destination} answers STOW-RS with HTTP {http.status} and does not mention our object"
+    )
 
 
 def _items(answer: Any, sequence: str, uid: str) -> list[Any]:

@@ -7,16 +7,14 @@ file, so that an interrupted run does not request them again.
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 from echo_node.errors import ConfigError, PermanentError, TransientError
+from echo_node.http_exchange import HttpAnswer, exchange
 
 KEY_VARIABLE = "ECHO_ENDPOINT_KEY"
 """Environment variable with the API key."""
@@ -28,7 +26,7 @@ _PROMPT = (
     "is normal, or that there are no devices. Answer with the sentences alone: no headings, no list, no "
     "comment."
 )
-_TOO_MANY, _SERVER_ERROR = 429, 500
+_OK, _TOO_MANY, _SERVER_ERROR = 200, 429, 500
 _LONGEST_PAUSE_S = 60.0
 
 
@@ -91,17 +89,18 @@ class Endpoint:
         reason = "no attempt was made"
         for attempt in range(self._attempts):
             try:
-                return self._answer(report)
-            except urllib.error.HTTPError as error:
-                if error.code != _TOO_MANY and error.code < _SERVER_ERROR:
+                answer = self._request(report)
+            except TransientError as error:
+                reason, pause_s = str(error), _pause_s("", attempt)
+            else:
+                if answer.status == _OK:
+                    return _completion(answer.body)
+                if answer.status != _TOO_MANY and answer.status < _SERVER_ERROR:
                     raise ConfigError(
-                        f"the endpoint rejects the request (HTTP {error.code}): check --endpoint, --model "
+                        f"the endpoint rejects the request (HTTP {answer.status}): check --endpoint, --model "
                         f"and the variable {KEY_VARIABLE}"
-                    ) from error
-                reason = f"HTTP {error.code}"
-                pause_s = _pause_s(error.headers.get("Retry-After"), attempt)
-            except (OSError, http.client.HTTPException) as error:
-                reason, pause_s = type(error).__name__, _pause_s(None, attempt)
+                    )
+                reason, pause_s = f"HTTP {answer.status}", _pause_s(answer.retry_after, attempt)
             if attempt + 1 < self._attempts:
                 self._sleep(pause_s)
         raise TransientError(
@@ -109,22 +108,13 @@ class Endpoint:
             "run the same command again later"
         )
 
-    def _answer(self, report: str) -> str:
+    def _request(self, report: str) -> HttpAnswer:
         messages = [{"role": "system", "content": _PROMPT}, {"role": "user", "content": report}]
         body = json.dumps({"model": self._model, "messages": messages, "temperature": 0}).encode()
         headers = {"Content-Type": "application/json"}
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"
-        request = urllib.request.Request(self._url, body, headers)  # noqa: S310 - the scheme was checked
-        with urllib.request.urlopen(request, timeout=self._timeout_s) as response:  # noqa: S310
-            content = response.read()
-        try:
-            text = json.loads(content)["choices"][0]["message"]["content"]
-        except (ValueError, KeyError, IndexError, TypeError) as error:
-            raise PermanentError("the answer of the endpoint is not a chat completion") from error
-        if not isinstance(text, str) or not text.strip():
-            raise PermanentError("the answer of the endpoint is empty")
-        return " ".join(text.split())
+        return exchange("POST", self._url, headers, body, who="the endpoint", timeout_s=self._timeout_s)
 
     def _keep(self, digest: str, text: str) -> None:
         with self._lock:
@@ -134,6 +124,16 @@ class Endpoint:
                     file.write(json.dumps({"request": digest, "answer": text}) + "\n")
             except OSError as error:
                 raise PermanentError(f"{self._cache} cannot be written: {error.strerror}") from error
+
+
+def _completion(content: bytes) -> str:
+    try:
+        text = json.loads(content)["choices"][0]["message"]["content"]
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise PermanentError("the answer of the endpoint is not a chat completion") from error
+    if not isinstance(text, str) or not text.strip():
+        raise PermanentError("the answer of the endpoint is empty")
+    return " ".join(text.split())
 
 
 def _load(cache: Path) -> dict[str, str]:
@@ -153,7 +153,7 @@ def _load(cache: Path) -> dict[str, str]:
     return known
 
 
-def _pause_s(retry_after: str | None, attempt: int) -> float:
+def _pause_s(retry_after: str, attempt: int) -> float:
     """Return the wait in seconds: what the server asks for, or else 1, 2, 4 …, within a limit."""
-    asked = float(retry_after) if retry_after and retry_after.isdecimal() else float(2**attempt)
+    asked = float(retry_after) if retry_after.isdecimal() else float(2**attempt)
     return min(asked, _LONGEST_PAUSE_S)

@@ -187,7 +187,7 @@ class TestEndpoint:
             with pytest.raises(TransientError, match=r"3 attempts \(HTTP 503\)"):
                 endpoint.rewrite(FINDINGS, IMPRESSION)
         assert pauses == [1.0, 2.0]
-        with pytest.raises(TransientError, match="URLError"):
+        with pytest.raises(TransientError, match="ConnectionRefusedError"):
             endpoint.rewrite(FINDINGS, IMPRESSION)
 
     def test_a_refusal_is_a_matter_of_configuration(self, tmp_path: Path) -> None:
