@@ -1,4 +1,4 @@
-# echo-node: `make demo` and `make test` are all that one needs to know; `make help` lists the rest.
+# echo-node: `make demo` and `make test` are enough to begin with; `make help` lists the other targets.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -32,7 +32,7 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 15
 
 .PHONY: demo
-demo: $(VENV)/.node ## The whole way on this machine: push a study, see the draft (ONCE=1 ends after it)
+demo: $(VENV)/.node ## Push a study to a node on this machine and show the draft (ONCE=1 ends after it)
 	@exec $(BIN)/echo-node demo $(if $(ONCE),--once)
 
 # A file's tests run in one process, and tests/conftest.py puts the files with slow tests first: no tail at the end.
@@ -48,11 +48,11 @@ test-all: $(VENV)/.test tools ## Run all tests, the long ones too (20 minutes on
 	@$(TIMED); $(PYTEST) $(PYTEST_ARGS)
 
 .PHONY: faults
-faults: $(VENV)/.test tools ## Break a node on purpose and audit it; resumes (FAULTS="--restart", "--only burst --seed 7"; half an hour)
+faults: $(VENV)/.test tools ## Break a node on purpose and audit it; resumes (half an hour; FAULTS="--restart", "--only burst --seed 7")
 	@$(TIMED); cd tests && PYTHONPATH=. ../$(BIN)/python -m faults $(FAULTS)
 
 .PHONY: lint
-lint: $(VENV)/.dev ## Style, types, layers, and the rules of tests/rules/
+lint: $(VENV)/.dev ## Check style, types, layers, and the rules of tests/rules/
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -60,10 +60,10 @@ lint: $(VENV)/.dev ## Style, types, layers, and the rules of tests/rules/
 	$(BIN)/python -m pytest -q -n 0 tests/rules
 
 .PHONY: check
-check: lint docs test ## Everything that must pass before a commit
+check: lint docs test ## Run everything that must pass before a commit
 
 .PHONY: docs
-docs: $(VENV)/.dev ## Build the documentation into site/; a dead link or a page outside the navigation is an error
+docs: $(VENV)/.dev ## Build the documentation into site/; a dead link is an error
 	$(BIN)/zensical build --strict
 
 .PHONY: reference
@@ -97,7 +97,7 @@ WORDS := --set optimiser.batch=24 --set hardware.micro_batch=6
 DISTIL := $(WORDS) --set hardware.rollout_batch=12
 
 .PHONY: train-small
-train-small: $(VENV)/.node ## Train a small model from nothing and evaluate it: sight, AR, RAD, DCD (an hour and a half on two cores)
+train-small: $(VENV)/.node ## Train a small model from nothing and evaluate it (an hour and a half on two cores)
 	@train() { OMP_NUM_THREADS=$$(( $(CORES) / $(PROCESSES) )) \
 		$(BIN)/torchrun --standalone --nproc-per-node $(PROCESSES) -m echo_node train "$$@" --set data.count=12000; }; \
 	set -x; \
@@ -109,11 +109,11 @@ train-small: $(VENV)/.node ## Train a small model from nothing and evaluate it: 
 	$(BIN)/echo-node evaluate --model runs/small-self --data phantom:512 --report runs/small-self/evaluation
 
 .PHONY: view-check
-view-check: $(VENV)/.node ## Train and measure the check of views that ships with the package (minutes on one core)
+view-check: $(VENV)/.node ## Train and measure the view check that ships with the package (minutes on one core)
 	$(BIN)/python -m training.view_check --pictures docs/images/view-check.png
 
 .PHONY: ablations
-ablations: $(VENV)/.dev ## Check the paper's claims one by one on phantoms (ABLATIONS="--seeds 0,1,2 --only eos-term"; long)
+ablations: $(VENV)/.dev ## Check the paper's claims one by one on phantoms (long; ABLATIONS="--seeds 0,1,2 --only eos-term")
 	$(BIN)/python -m training.ablations $(ABLATIONS)
 
 .PHONY: wheel
@@ -121,14 +121,14 @@ wheel: $(VENV)/.test ## Build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation
 
 .PHONY: tools
-tools: ## Install the programs that the tests talk to (Debian packages)
+tools: ## Install the programs that the tests use (Debian packages)
 	@missing=$$(for p in $(TOOLS); do \
 		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
 	if [ -n "$$missing" ]; then \
 		echo "installing" $$missing; $(APT) update -q; $(APT) install -q -y --no-install-recommends $$missing; fi
 
 .PHONY: clean
-clean: ## Remove what was built; the environment stays
+clean: ## Remove build products; the environment stays
 	rm -rf dist build site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find echo_node training tests alembic -name __pycache__ -type d -prune -exec rm -rf {} +
 
