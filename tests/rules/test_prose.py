@@ -1,4 +1,4 @@
-"""The check of prose finds words in prose only, names their lines, and tells failures from warnings."""
+"""The check of prose reads prose only, finds the line of a word, and fails for failures only."""
 
 from pathlib import Path
 
