@@ -1,4 +1,4 @@
-"""Run the migrations on the connection that storage/database/migrate.py provides, in its transaction."""
+"""Run the migrations on the connection of storage/database/migrate.py, in its transaction."""
 
 from alembic import context
 

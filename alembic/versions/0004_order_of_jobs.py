@@ -1,4 +1,4 @@
-"""Who is drafted first: urgent studies, then senders in turn; and work that is paused."""
+"""Order of drafting: urgent studies first, then senders in turn. Work that is paused."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,6 +1,7 @@
-"""Storage commitment for modalities: what they asked of us, and what the archive says of each image.
+"""Storage commitment for modalities: their requests, and the archive's answer for each image.
 
-The program of version 0005 does without: it neither takes such requests nor looks at these tables.
+The program of version 0005 works without them: it neither accepts such requests nor reads these
+tables.
 """
 
 import sqlalchemy as sa

@@ -1,6 +1,6 @@
-"""A node is known by an id, and its objects by the same; what no row names is looked for in the outbox too.
+"""A node and its objects carry the same id. The search for orphans includes the outbox.
 
-The program of version 0007 does without: it neither looks whose the objects are nor says so.
+The program of version 0007 works without it: it neither checks nor states whose the objects are.
 """
 
 import sqlalchemy as sa

@@ -1,7 +1,7 @@
-"""Withdrawal of drafts: who asked for it, when and why. Notes are documents, and delivered as such.
+"""Withdrawal of drafts: who requested it, when and why. Notes are documents, delivered as such.
 
-The program of version 0008 does without, as long as nothing is withdrawn: it knows neither the table nor the
-states that studies and deliveries then have.
+The program of version 0008 works as long as nothing is withdrawn: it knows neither the table nor
+the states of withdrawn studies and deliveries.
 """
 
 import sqlalchemy as sa

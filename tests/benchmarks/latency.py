@@ -1,12 +1,10 @@
-"""How long a study takes from its last image to a draft that the PACS has acknowledged.
+"""Latency of a study, from its last image to a draft that the PACS has acknowledged.
 
-    python tests/benchmarks/latency.py [--studies 60 --beside 1] [--json]
-
-A node as `echo-node serve` runs it, with the demonstration model, delivers to a real Orthanc. What is
-waited for on purpose (`intake.study_idle_s`) and what the model needs (`seconds` in `draft_made`) are taken
-off; the rest is the node's own: noticing that the study is complete, queueing, claiming, reading the image,
-encoding, storing, an association to the PACS, its answer, and the rows of all that. Times are those of the
-node's log.
+A node as `echo-node serve` runs it, with the demonstration model, delivers to a real Orthanc. The
+intended wait (`intake.study_idle_s`) and the model's time (`seconds` in `draft_made`) are
+subtracted. The rest is the node's own: noticing that the study is complete, queueing, claiming,
+reading the image, encoding, storing, an association to the PACS, its answer, and the rows of all
+that. Times are those of the node's log.
 """
 
 from __future__ import annotations

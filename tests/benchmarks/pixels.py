@@ -1,10 +1,8 @@
-"""How long one radiograph takes from its file to the model's input, and how much memory.
+"""Time and memory that one radiograph takes from its file to the model's input.
 
-    python tests/benchmarks/pixels.py [--rows 2500 --columns 2000 --rounds 5] [--json]
-
-Each syntax is measured in a process of its own, on one thread: CPU seconds (wall-clock time too, but machines
-are shared) and the peak of resident memory above that before the first file, as multiples of the file and of
-its pixels.
+Each syntax is measured in a separate process, on one thread: CPU seconds (also wall-clock time,
+but machines are shared), and the peak of resident memory above that before the first file, as
+multiples of the file and of its pixels.
 """
 
 from __future__ import annotations
@@ -34,7 +32,7 @@ SYNTAXES = {
 
 
 def chest(rows: int, columns: int) -> np.ndarray[Any, np.dtype[np.uint16]]:
-    """Return 12-bit values that compress about as a radiograph does: smooth, with a detector's noise."""
+    """Return 12-bit values that compress like a radiograph: smooth, with a detector's noise."""
     y, x = np.mgrid[0:rows, 0:columns].astype(np.float32)
     smooth = 2000 + 900 * np.sin(x / columns * 9) + 700 * np.cos(y / rows * 7)
     noise = np.random.default_rng(0).normal(0, 12, (rows, columns))
@@ -42,7 +40,7 @@ def chest(rows: int, columns: int) -> np.ndarray[Any, np.dtype[np.uint16]]:
 
 
 def write(path: Path, syntax: str, rows: int, columns: int) -> None:
-    """Write a digital radiograph For Presentation in this syntax, with DCMTK where pydicom cannot."""
+    """Write a digital radiograph For Presentation in this syntax, with DCMTK if pydicom cannot."""
     from pydicom.uid import UID, ExplicitVRBigEndian, JPEGLosslessSV1
     from support.radiographs import radiograph
     from support.radiographs import write as write_plain
@@ -80,7 +78,7 @@ def measure(path: Path, rounds: int) -> dict[str, float]:
     warm_up = path.with_name("small-" + path.name)
     once(warm_up)
     before = _resident("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     seconds = []
     for _ in range(rounds):
         wall, cpu = time.perf_counter(), time.process_time()

@@ -1,4 +1,4 @@
-"""A fleet: receive, infer and deliver as machines of their own, with PostgreSQL and S3 between them alone."""
+"""A fleet: receive, infer and deliver on separate machines that share only PostgreSQL and S3."""
 
 from collections.abc import Iterator
 from io import BytesIO
@@ -27,7 +27,7 @@ _LEASE = ("--set", "queue.lease_s=3", "--set", "queue.heartbeat_s=0.5")
 
 @pytest.fixture
 def between() -> Iterator[tuple[str, s3.Server, str]]:
-    """What the machines share: a database, an S3 service and a bucket in it."""
+    """Database, S3 service and bucket that the machines share."""
     with postgresql.server() as url, s3.server() as store:
         yield url, store, store.new_bucket()
 

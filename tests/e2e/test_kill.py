@@ -1,4 +1,4 @@
-"""kill -9 of the whole process tree, wherever it hurts; then a restart: nothing lost, nothing doubled."""
+"""kill -9 of the whole process tree at bad moments, then a restart: nothing lost or doubled."""
 
 import hashlib
 import subprocess
@@ -147,7 +147,7 @@ def test_killed_after_the_pacs_stored_and_before_we_knew_it_is_still_one_report(
 
 
 def _send_until_killed(node: ServedNode, path: Path, kill_after: int) -> list[str]:
-    """Send one image under ever new UIDs over three associations; kill the node in the midst of it."""
+    """Send one image under new UIDs over three associations; kill the node while they send."""
     image = dcmread(path)
     acknowledged: list[str] = []
     enough, killed = threading.Event(), threading.Event()

@@ -1,4 +1,4 @@
-"""A node that looks for priors: named while the archive answers, said to be unknown when it is dead."""
+"""A node that looks for priors: named if the archive answers, stated as unknown if it is dead."""
 
 from __future__ import annotations
 

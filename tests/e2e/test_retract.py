@@ -1,4 +1,4 @@
-"""A draft is taken back from a real PACS and a reporting system, by an operator and by the node itself."""
+"""An operator, and the node itself, withdraw a draft from a real PACS and a reporting system."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _listed(note: Dataset) -> set[str]:
 
 
 def test_an_operator_and_a_crash_and_then_another_draft(tmp_path: Path) -> None:
-    """Withdrawn while the node is down, killed with the notes under way: each arrives, as one object."""
+    """Withdrawal while the node is down, and a kill while it sends the notes: each arrives once."""
     (path,) = write_study(tmp_path, seed=3, views=["PA"])
     study = str(dcmread(path, stop_before_pixels=True).StudyInstanceUID)
     model = write_parrot(tmp_path / "model")

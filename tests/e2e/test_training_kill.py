@@ -1,4 +1,4 @@
-"""Training that is killed goes on to the weights of a run that was not, bit for bit, in every stage."""
+"""Killed training resumes to the weights of an undisturbed run, bit for bit, in every stage."""
 
 import resource
 from pathlib import Path

@@ -30,7 +30,7 @@ def recipes(tmp_path: Path) -> dict[str, Path]:
 
 
 def _ending(folder: Path) -> Path:
-    """Make a model that has learnt nothing end its reports: with the token that it writes most often."""
+    """Make an untrained model end its reports: with the token that it writes most often."""
     loaded = checkpoint.load(str(folder))
     images = np.random.default_rng(0).integers(0, 256, (4, 140, 140), dtype=np.uint8)
     inputs = prepare_prompts(images, ImagePreparation.load(folder), loaded.tokenizer)

@@ -59,7 +59,7 @@ def _silent(path: Path) -> Path:
 
 
 def _judge(part10: bytes, study: str, folder: Path) -> str:
-    """Check a delivered draft as its recipients would; return what its page says."""
+    """Check a delivered draft as its recipients would; return the text of its page."""
     path = folder / "draft.dcm"
     path.write_bytes(part10)
     draft = dcmread(BytesIO(part10))

@@ -1,7 +1,7 @@
-"""`python -m faults`: run the scenarios, print the table of trials, end with 1 if a promise was broken.
+"""`python -m faults`: run the scenarios, print the table of trials, exit with 1 if one failed.
 
-A run of all scenarios keeps the finished ones in a file until all are done: if it is interrupted, the
-next one resumes it.
+A run of all scenarios keeps the finished ones in a file until all are done. If it is interrupted,
+the next run resumes it.
 """
 
 import argparse
@@ -65,7 +65,7 @@ class Progress:
             }
 
     def add(self, name: str, result: Result) -> None:
-        """Keep the result of a scenario whose promises were kept; a broken one runs again next time."""
+        """Keep the result of a scenario that passed; a failed one runs again next time."""
         if result.failure is not None:
             return
         self.finished[name] = result

@@ -1,4 +1,4 @@
-"""Faults of the database and of time: PostgreSQL is restarted under load, workers race, the clock jumps."""
+"""Faults of database and time: PostgreSQL restarts under load, workers race, the clock jumps."""
 
 import random
 import threading
@@ -22,7 +22,7 @@ from faults.world import Modalities, Tally, audit, check, storage_of, study_uids
 
 
 def the_database_restarts(folder: Path, randomness: random.Random, trials: int) -> Tally:
-    """PostgreSQL is stopped at once and started again while three senders send; refused is not stored."""
+    """PostgreSQL stops at once and starts again while three senders send; refused is not stored."""
     tally, acknowledged = Tally(), dict[str, str]()
     with postgresql.restartable() as (url, restart):
         with receiver(folder, f"database.url={url}") as node:
@@ -44,7 +44,7 @@ def the_database_restarts(folder: Path, randomness: random.Random, trials: int) 
 
 
 def workers_race(folder: Path, randomness: random.Random, trials: int) -> Tally:
-    """Eight workers claim from one queue, some lose their lease on the way: no job is finished twice."""
+    """Eight workers claim from one queue, and some lose their lease: no job is finished twice."""
     tally, data_dir = Tally(), folder / "data"
     for trial in range(trials):
         with storage_of(data_dir) as storage:

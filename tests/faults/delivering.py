@@ -33,7 +33,7 @@ def sender(folder: Path, pacs: ScriptedPacs, *more: str, url: str = "") -> Serve
 
 
 def killed_while_drafting(folder: Path, randomness: random.Random, trials: int) -> Tally:
-    """kill -9 of the drafting worker at a random moment; another goes on: one draft of each study."""
+    """kill -9 of the drafting worker at a random moment; another continues: one draft a study."""
     tally, data_dir = Tally(), folder / "data"
     acknowledged: dict[str, str] = {}
     for trial in range(trials):
@@ -66,7 +66,7 @@ def killed_while_drafting(folder: Path, randomness: random.Random, trials: int) 
 
 
 def killed_while_delivering(folder: Path, randomness: random.Random, trials: int) -> Tally:
-    """kill -9 of the sender at a random moment, and again: each draft arrives, as the same object."""
+    """kill -9 of the sender at random moments: each draft arrives, always as the same object."""
     tally = Tally()
     with ScriptedPacs(lambda number: 0x0000).open() as pacs:
         for _ in range(trials):
@@ -87,7 +87,7 @@ def killed_while_delivering(folder: Path, randomness: random.Random, trials: int
 
 
 def killed_while_withdrawing(folder: Path, randomness: random.Random, trials: int) -> Tally:
-    """kill -9 of the sender before and while drafts are withdrawn: one note for each draft that is there."""
+    """kill -9 of the sender before and during withdrawals: one note for each delivered draft."""
     tally = Tally()
     with ScriptedPacs(lambda number: 0x0000).open() as pacs:
         for _ in range(trials):
@@ -116,7 +116,7 @@ def killed_while_withdrawing(folder: Path, randomness: random.Random, trials: in
 
 
 def the_pacs_answers(folder: Path, randomness: random.Random, trials: int) -> Tally:
-    """Out of resources, failures and aborts are tried again; a warning is stored and never again."""
+    """Out of resources, failures and aborts are retried; a warning counts as stored."""
     tally = Tally()
     moods = (0xA700, 0x0110, None, 0x0213)
     seed = randomness.randrange(10**9)

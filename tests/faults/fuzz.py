@@ -1,4 +1,4 @@
-"""Input that no standard knows: data sets and PDUs with bytes changed, left out and put in at random."""
+"""Malformed input: data sets and PDUs with bytes changed, removed and inserted at random."""
 
 import io
 import random
@@ -26,7 +26,7 @@ _SYNTAXES = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 
 
 def data_sets(folder: Path, randomness: random.Random, trials: int) -> Tally:
-    """Data sets as they come in a C-STORE: each is taken or refused with a status, never anything else."""
+    """Malformed data sets in C-STORE requests: each is accepted, or refused with a status."""
     configure_libraries()
     image = chest("1.2.3")
     implicit = encode(image, is_implicit_vr=True, is_little_endian=True)
@@ -47,7 +47,7 @@ def data_sets(folder: Path, randomness: random.Random, trials: int) -> Tally:
 
 
 def pdus(folder: Path, randomness: random.Random, trials: int) -> Tally:
-    """Connections that send spoilt PDUs to a node that goes on receiving from others."""
+    """Connections that send malformed PDUs to a node that still receives from others."""
     conversation = _conversation()
     with receiver(folder) as node:
         node.start("receive")
@@ -100,7 +100,7 @@ def _command(image: Dataset) -> Command:
 
 
 def _conversation() -> list[bytes]:
-    """Return what a sender says: the request for an association, an image, the request to release it."""
+    """Return a sender's bytes: the association request, an image, the release request."""
     return [
         association_request("ECHO_NODE"),
         bytes(store_request(16_384, 20_000, 0)),

@@ -1,4 +1,4 @@
-"""Faults of the front door: the receiver dies, the sender dies, the disk fills, too many come at once."""
+"""Faults of reception: the receiver dies, the sender dies, the disk fills, too many at once."""
 
 import random
 import signal
@@ -27,12 +27,12 @@ def receiver(folder: Path, *settings: str, idle_s: str = _LONG_S, port: int = 0)
 
 
 def killed_while_receiving(folder: Path, randomness: random.Random, trials: int) -> Tally:
-    """kill -9 of the receiver at a random moment of three senders' work, and again, on one data folder."""
+    """kill -9 of the receiver at random moments while three senders send, on one data folder."""
     return _killed(folder, randomness, trials, _LONG_S)
 
 
 def killed_while_completing(folder: Path, randomness: random.Random, trials: int) -> Tally:
-    """The same while studies become complete all the time, a tenth of a second after their last image."""
+    """The same while studies become complete, a tenth of a second after their last image."""
     return _killed(folder, randomness, trials, "0.1")
 
 
@@ -54,7 +54,7 @@ def _killed(folder: Path, randomness: random.Random, trials: int, idle_s: str) -
 
 
 def sender_dies_in_mid_file(folder: Path, randomness: random.Random, trials: int) -> Tally:
-    """The connection ends after a random number of bytes: nothing of it stays, the next is received."""
+    """The connection ends after a random number of bytes: nothing stays; the next is received."""
     tally = Tally()
     with receiver(folder) as node:
         node.start("receive")
@@ -73,7 +73,7 @@ def sender_dies_in_mid_file(folder: Path, randomness: random.Random, trials: int
 
 
 def the_disk_fills(folder: Path, randomness: random.Random, trials: int) -> Tally:
-    """A file system of 24 MB: what does not fit is refused with 0xA700, what was acknowledged is there."""
+    """A file system of 24 MB: the node refuses with 0xA700, and keeps what it acknowledged."""
     tally = Tally()
     for trial in range(trials):
         with _small_disk(folder / f"disk{trial}", 24) as place:
@@ -97,7 +97,7 @@ def the_disk_fills(folder: Path, randomness: random.Random, trials: int) -> Tall
 
 
 def a_burst(folder: Path, randomness: random.Random, trials: int) -> Tally:
-    """Ten thousand images of a thousand studies, over eight associations, as fast as they are answered."""
+    """Ten thousand images of a thousand studies over eight associations, without pauses."""
     wanted = 10_000 if trials > 1 else 500
     with receiver(folder, "intake.processes=2", idle_s="5", port=free_port()) as node:
         node.start("receive")
@@ -130,7 +130,7 @@ def idle_connections(folder: Path, randomness: random.Random, trials: int) -> Ta
 
 
 def one_of_several_receivers_dies(folder: Path, randomness: random.Random, trials: int) -> Tally:
-    """Processes that share the port are killed one at a time; the others go on, another takes its place."""
+    """kill -9 of one of three processes that share a port: the others continue, one replaces it."""
     port, tally, acknowledged = free_port(), Tally(), dict[str, str]()
     for trial in range(trials):
         with receiver(folder, "intake.processes=3", port=port) as node:

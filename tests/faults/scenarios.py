@@ -25,7 +25,7 @@ class Scenario:
 
     @property
     def what(self) -> str:
-        """What is done, in a sentence."""
+        """Description of the scenario, in a sentence."""
         return (self.run.__doc__ or "").split("\n")[0]
 
 

@@ -16,7 +16,7 @@ _FEW = {"fuzzed-data-sets": 3000, "fuzzed-pdus": 60, "sender-dies-in-mid-file": 
 
 @pytest.mark.slow
 @pytest.mark.external
-@pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom's, of spoilt data sets
+@pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom's, of malformed data sets
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_few_trials_of(name: str, tmp_path: Path) -> None:
     tally = SCENARIOS[name].run(tmp_path, random.Random(name), _FEW.get(name, 1))
@@ -25,7 +25,7 @@ def test_a_few_trials_of(name: str, tmp_path: Path) -> None:
 
 @pytest.fixture
 def interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
-    """Three scenarios; the second one breaks a promise or ends the run, as told. Return those that ran."""
+    """Run three scenarios, the second of which fails or ends the run; return those that ran."""
     how, ran = ["kept"], list[str]()
 
     def runs(name: str) -> Callable[[Path, random.Random, int], Tally]:

@@ -1,4 +1,4 @@
-"""What the faults happen to: senders that remember, a PACS that answers by a script, an audit."""
+"""Surroundings of the faults: senders that remember, a scripted PACS, an audit."""
 
 import hashlib
 import io
@@ -36,7 +36,7 @@ class Broken(AssertionError):
 
 @dataclass
 class Tally:
-    """What the trials of a scenario came to.
+    """Counts of the trials of a scenario.
 
     Attributes:
         trials: how many.
@@ -90,7 +90,7 @@ def digest(image: Dataset) -> str:
 
 
 def study_uids(root: str, images: int | None = None) -> Callable[[int, int], str]:
-    """Return the UID of a sender's study, below *root*; each has *images* instances, by default all."""
+    """Return UIDs of a sender's studies, below *root*, of *images* instances, all by default."""
     return lambda number, sent: f"{root}.{number}" + (f".{sent // images}" if images else "")
 
 
@@ -114,7 +114,7 @@ class Modalities:
             thread.start()
 
     def stop(self) -> dict[str, str]:
-        """Let them end; return what was acknowledged."""
+        """Let them end; return the acknowledged instances."""
         self._stop.set()
         for thread in self._threads:
             thread.join(60)
@@ -159,8 +159,8 @@ class ScriptedPacs:
     """A PACS that answers C-STORE by a script, and remembers what it stored.
 
     Attributes:
-        stored: the bytes of each object that it took, by UID, and of every time that it took it.
-        script: given the number of the request, returns the status, or None to abort the association.
+        stored: bytes of each accepted object, by UID; one entry for each time.
+        script: returns the status for the number of a request, or None to abort the association.
     """
 
     def __init__(self, script: Callable[[int], int | None] = lambda number: 0x0000, port: int = 0) -> None:
@@ -275,7 +275,7 @@ def audit_pacs(pacs: ScriptedPacs, data_dir: Path, url: str = "") -> int:
 
 
 def audit_notes(pacs: ScriptedPacs, data_dir: Path) -> int:
-    """Compare the drafts that the PACS has with the notes that it has about them; return how many those are.
+    """Compare the drafts that the PACS has with its notes about them; return the number of notes.
 
     Raises:
         Broken: a draft is there without a note, or with two, or came again after its note.

@@ -15,7 +15,7 @@ _NUMBERS = iter(range(1, 100_000))
 
 
 def image(**attributes: object) -> Dataset:
-    """Return a chest radiograph of 2026, in a study of its own; an attribute given as None is left out."""
+    """Return a chest radiograph of 2026 in a new study; attributes given as None are left out."""
     number = next(_NUMBERS)
     uid = f"{OURS}.{number}"
     usual: dict[str, object] = {
@@ -46,6 +46,6 @@ def file(data_set: Dataset) -> bytes:
 
 
 def subject(**attributes: object) -> Subject:
-    """Return what the header of the image that is being drafted from says."""
+    """Return the subject in the header of the image whose draft is made."""
     header = image(StudyInstanceUID=OURS, StudyDate="20260601", StudyTime="120000", **attributes)
     return Subject.of(study_attributes(header))

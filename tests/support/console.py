@@ -1,4 +1,4 @@
-"""The command line as a person or a script runs it: a process of its own, its output and its exit code."""
+"""The command line as a person or a script runs it: a process, its output and exit code."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Drafts in four languages of images with whole, bare and odd headers: what every form must stand."""
+"""Drafts in four languages of images with whole, bare and odd headers, for every form."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ COMPARISONS = {
     "bare": Comparison("ARCHIVE", 1, undescribed=2, left_out=("the patient's birth date differs",)),
     "odd": Comparison("P&C|~^S", 10, obstacle="it did not answer in time"),
 }
-"""What came of looking for priors, one for each sort of header."""
+"""Results of the search for priors, one for each sort of header."""
 
 LANGUAGES = ("en", "zh", "ja", "ar")
 HEADERS = ("whole", "bare", "odd")
@@ -68,7 +68,7 @@ def report(language: str = "en") -> Report:
 
 
 def image(target: Path, language: str = "en", header: str = "whole") -> Path:
-    """Write the real chest radiograph RG1 with a patient of this language and a header of this sort.
+    """Write the chest radiograph RG1 with a patient of this language and a header of this sort.
 
     Each is a study of its own.
     """

@@ -28,10 +28,10 @@ def acknowledgement(message: bytes, code: str, about: str | None = None) -> byte
 
 
 class ReportingSystem:
-    """Keeps the messages that it gets; `answers` are what it says to each, the last one for ever.
+    """Keeps the messages that it receives, and gives each its answer; the last answer repeats.
 
-    An answer is an acknowledgement code, or bytes to send as they are; None ends the connection at once, and
-    "" says nothing at all until the sender has gone.
+    An answer is an acknowledgement code, or bytes to send as they are. None ends the connection at
+    once. "" is no answer at all until the sender has gone.
     """
 
     def __init__(self, *answers: str | bytes | None, tls: ssl.SSLContext | None = None) -> None:

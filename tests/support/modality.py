@@ -1,4 +1,4 @@
-"""A modality of pynetdicom's that asks for storage commitment, and is answered on a port of its own."""
+"""A modality, made of pynetdicom, that requests storage commitment and listens for the result."""
 
 import queue
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ class Answer:
 
     Attributes:
         calling: who sent it.
-        roles: what was negotiated of SCU and SCP, seen from whoever sent it; None where nothing was.
+        roles: negotiated SCU and SCP roles of the sender; None if nothing was negotiated.
         event_type: 1 all committed, 2 failures exist.
         information: the event information.
     """

@@ -1,4 +1,4 @@
-"""A checkpoint that has learnt one report by heart, in seconds: for tests that need any draft at all."""
+"""A checkpoint that always writes one report: for tests that need any draft at all."""
 
 import shutil
 from pathlib import Path

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def programs() -> Path | None:
-    """Return the folder of initdb and pg_ctl, newest version first; None if PostgreSQL is not installed."""
+    """Return the folder of the newest initdb and pg_ctl; None if PostgreSQL is not installed."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[-3]))
     if found:
         return found[-1].parent
@@ -27,7 +27,7 @@ def server() -> Iterator[str]:
 
 @contextmanager
 def restartable() -> Iterator[tuple[str, Callable[[], None]]]:
-    """Run a server; yield the URL of its first database, and what stops it at once and starts it again."""
+    """Run a server; yield the URL of its first database, and a function that restarts it."""
     binaries = programs()
     if binaries is None:
         raise RuntimeError("PostgreSQL is not installed: run `make tools`")

@@ -1,4 +1,4 @@
-"""What a CUDA graph does, on the CPU: operations are recorded with their memory and done again on it."""
+"""A CUDA graph's work on the CPU: records operations with their memory and replays them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_flatten
 
 
 class Recorder(TorchDispatchMode):
-    """Keeps every operation with its arguments and outputs; refuses those that a CUDA graph cannot hold."""
+    """Keeps every operation with its arguments and outputs; refuses what no CUDA graph can hold."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -32,7 +32,7 @@ class Recorder(TorchDispatchMode):
 
 
 class RecordedGraph:
-    """Fulfils `Graph`; recording also runs."""
+    """Implements `Graph`; recording also runs."""
 
     runs_while_recording = True
 

@@ -1,4 +1,4 @@
-"""A real HTTP server that speaks S3 (moto's), in a process of its own; what it keeps is in its memory."""
+"""A real HTTP server for S3 (moto's), in a separate process; it keeps objects in memory."""
 
 import itertools
 import os
@@ -21,7 +21,7 @@ CREDENTIALS = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-"""What the environment of whoever talks to it holds."""
+"""Environment variables of its clients."""
 
 _START_S = 120.0
 _numbers = itertools.count()
@@ -54,7 +54,7 @@ class Server:
         self._process.wait()
 
     def answers(self) -> bool:
-        """Say whether it does."""
+        """Return whether it does."""
         try:
             self._ask("GET", "/")
         except OSError:

@@ -1,4 +1,4 @@
-"""Checkpoints of learned metrics in their published layouts, of small dimensions and with random weights."""
+"""Small checkpoints of learned metrics in their published layouts, with random weights."""
 
 import json
 from collections.abc import Sequence

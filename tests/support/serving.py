@@ -116,7 +116,7 @@ class ServedNode:
             return storage.queries.overview().studies
 
     def events(self) -> list[dict[str, Any]]:
-        """Return what it has logged since its last start."""
+        """Return its log events since its last start."""
         text = self.log.read_bytes()[self._read_from :].decode(errors="replace")
         return [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
 

@@ -1,4 +1,4 @@
-"""Where tests of the C-STORE provider let instances go."""
+"""Sinks for the instances of tests of the C-STORE provider."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,7 +47,7 @@ class Sink:
 
 
 class Arriving:
-    """What comes in, in memory (domain.intake.InstanceArrival)."""
+    """An arriving instance, in memory. Implements InstanceArrival."""
 
     def __init__(self, sink: Sink, file_meta: bytes) -> None:
         self._sink = sink

@@ -19,7 +19,7 @@ DIMENSIONS = NewModelRecipe(
 
 
 def write_checkpoint(folder: Path, *, block_length: int = 8, side: int = 56, seed: int = 0) -> Path:
-    """Write a model that has learnt nothing, with its tokeniser and preparation; return the folder."""
+    """Write an untrained model, with its tokeniser and preparation; return the folder."""
     tokenizer = train_tokenizer(TEXTS, DIMENSIONS.vocabulary)
     new_model(DIMENSIONS, tokenizer, block_length, seed).save_pretrained(folder)
     tokenizer.save_pretrained(folder)

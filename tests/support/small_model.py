@@ -37,7 +37,7 @@ def make_model(block_length: int, seed: int = 0) -> EchoForReportGeneration:
 
 
 def prompt_inputs(text_tokens: int, sequences: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and patches of prompts of 6 + text_tokens tokens: an image of 2 x 2 merged patches, then text."""
+    """Ids and patches of prompts: an image of 2 x 2 merged patches (6 tokens), then text."""
     generator = torch.Generator().manual_seed(seed)
     text = torch.randint(8, VOCABULARY, (sequences, text_tokens), generator=generator)
     image = torch.tensor([6, IMAGE, IMAGE, IMAGE, IMAGE, 7]).expand(sequences, -1)

@@ -113,7 +113,7 @@ def document(
 
 
 class Notes:
-    """Makes notes that are no more than the UIDs of what they withdraw (domain.ports.NoteEncoder)."""
+    """Makes notes of only the UIDs that they withdraw. Implements NoteEncoder."""
 
     def encode(self, rejected: Rejected) -> EncodedDocument:
         first = rejected.documents[0]

@@ -25,8 +25,8 @@ _ONE_THREAD = ENVIRONMENT | {"OMP_NUM_THREADS": "1"}
 class Launcher(Enum):
     """Ways to start a run.
 
-    ALONE and PAIR start warm: one process, or two that join each other by the variables that torchrun
-    sets. FRESH and TORCHRUN start fresh interpreters, as an operator does.
+    ALONE and PAIR start warm: one process, or two that join each other by the variables that
+    torchrun sets. FRESH and TORCHRUN start fresh interpreters, as an operator does.
     """
 
     ALONE = "one process, warm"
@@ -149,7 +149,7 @@ def _environments(processes: int) -> list[dict[str, str]]:
 
 
 def _family(pid: int) -> list[int]:
-    """Return a process and its descendants; torchrun starts each of its own in a separate session."""
+    """Return a process and its descendants; torchrun starts each in a separate session."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):  # it ended meanwhile

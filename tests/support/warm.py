@@ -1,7 +1,7 @@
 """Processes with a warm start: forks of a server that has imported the heavy libraries already.
 
-A fresh interpreter spends five processor seconds on importing PyTorch and Transformers before a command
-begins. A fork of the server begins at once. It is a process of its own all the same, with its own
+A fresh interpreter spends five processor seconds on importing PyTorch and Transformers before a
+command begins. A fork of the server begins at once. It is still a separate process, with its own
 folder, variables, output and exit code, and it runs the module as `python -m` would.
 """
 
