@@ -6,8 +6,6 @@ way with data sets, which copies each several times over and holds it whole: as 
 established its network thread ends, and its other thread reads from the connection itself.
 """
 
-# ruff: noqa: SLF001 - stands in for parts of pynetdicom that are not public: look here when its version changes
-
 from __future__ import annotations
 
 import queue
@@ -24,7 +22,7 @@ from pynetdicom.fsm import InvalidEventError
 from pynetdicom.pdu_primitives import P_DATA
 
 from echo_node.dicom.header import PARSE_ERRORS
-from echo_node.dicom.pynetdicom_fixes import ClosingSocket
+from echo_node.dicom.pynetdicom_adapter import AssociationInternals, ClosingSocket
 from echo_node.dicom.scp.c_store import StoreContext, StoreOperation, StoreService
 from echo_node.dicom.scp.command import C_STORE_RQ, Command, store_response
 from echo_node.dicom.scp.messages import Message, Messages
@@ -61,14 +59,13 @@ class Acceptor:
         self._messages = Messages(self._begin)
         self._acting = threading.RLock()
         self._serves = False
-        self._negotiate = self._network.run
-        self._look_for_data = self._network._is_transport_event
-        self._run_as_before = self._association._run_reactor
-        self._abort_as_before = self._association._abort_blocking
-        self._network.run = self._run_network
-        self._network._is_transport_event = self._is_transport_event
-        self._association._run_reactor = self._serve
-        self._association._abort_blocking = self._abort
+        self._internals = AssociationInternals(association)
+        self._internals.replace(
+            run_network=self._run_network,
+            is_transport_event=self._is_transport_event,
+            run=self._serve,
+            abort=self._abort,
+        )
 
     def _run_network(self) -> None:
         """Be the network thread, which negotiates.
@@ -78,7 +75,7 @@ class Acceptor:
         everyone out.
         """
         try:
-            self._negotiate()
+            self._internals.negotiate()
         except InvalidEventError:
             _log.info("association_broken", reason="what came does not fit the state of the association")
             self._connection.close()
@@ -92,14 +89,14 @@ class Acceptor:
             self._serves = True
             self._network.kill_dul()
             return False
-        return bool(self._look_for_data())
+        return self._internals.look_for_data()
 
     def _serve(self) -> None:
         """Be the association's thread: do what the peer asks until one of both ends it."""
         while self._network.is_alive() and self._network.state_machine.current_state != _CLOSED:
             self._network.join(_LOOK_EVERY_S)
         if not self._serves:
-            self._run_as_before()
+            self._internals.run()
             return
         association = self._association
         self._network.send_pdu = self._send
@@ -109,7 +106,7 @@ class Acceptor:
         connection: Any = self._connection.socket
         stream = PduStream(connection, longest + SLACK_BYTES if longest else _UNLIMITED)
         try:
-            while association.is_established and not association._kill:
+            while association.is_established and not self._internals.is_killed:
                 self._take_pdu(stream)
         finally:
             try:
@@ -143,14 +140,13 @@ class Acceptor:
             raise InvalidPdu("a PDU without data is too long")
         pdu = bytes([kind, 0]) + length.to_bytes(4, "big") + stream.read(length)
         try:
-            decoded, event = self._network._decode_pdu(bytearray(pdu))
+            event = self._internals.receive(pdu)
         except (*PARSE_ERRORS, AssertionError) as error:
             raise InvalidPdu("a PDU cannot be understood") from error
-        self._network._recv_pdu.put(decoded)
         self._act(event)
 
     def _begin(self, context_id: int, command: Command, encoded: bytes) -> Message:
-        context = self._association._accepted_cx.get(context_id)
+        context = self._internals.accepted_context(context_id)
         if context is None:
             raise InvalidPdu("a message came under a presentation context that was not accepted")
         if command.field != C_STORE_RQ:
@@ -183,7 +179,7 @@ class Acceptor:
         self._conclude()
         _, request = dimse.get_msg(block=False)
         if request is not None and self._association.is_established:
-            self._association._serve_request(request, context_id)
+            self._internals.serve(request, context_id)
 
     def _act(self, event: str) -> None:
         """Let the state machine act on what happened."""
@@ -223,7 +219,7 @@ class Acceptor:
         """Let the state machine act until nothing is left to do."""
         network = self._network
         try:
-            while network._process_recv_primitive() or not network.event_queue.empty():
+            while self._internals.take_primitive() or not network.event_queue.empty():
                 network.state_machine.do_action(network.event_queue.get_nowait())
         except (InvalidEventError, queue.Empty, *PARSE_ERRORS):
             # What came does not fit the state, or cannot be told to the association: it is over.
@@ -234,11 +230,11 @@ class Acceptor:
         """Abort the association, from any thread."""
         association = self._association
         if not self._serves:
-            self._abort_as_before(block)
+            self._internals.abort(block)
             return
-        if association._sent_abort or association.is_released:
+        if self._internals.is_abort_sent or association.is_released:
             return
-        association._sent_abort = association._kill = True
+        self._internals.mark_aborted()
         is_heard = self._acting.acquire(timeout=_PARTING_S)  # else the peer does not read what it is sent
         if is_heard:
             try:

@@ -18,9 +18,9 @@ from typing import Any, cast
 
 import structlog
 from pynetdicom.association import Association
-from pynetdicom.transport import AssociationServer, RequestHandler
+from pynetdicom.transport import AssociationServer
 
-from echo_node.dicom.pynetdicom_fixes import ClosingSocket
+from echo_node.dicom.pynetdicom_adapter import AssociationHandler, ClosingSocket
 from echo_node.dicom.scp.acceptor import Acceptor
 from echo_node.dicom.scp.c_store import StoreService
 from echo_node.dicom.scp.pdu_stream import HEADER_BYTES, SLACK_BYTES
@@ -65,17 +65,16 @@ class _BoundedSocket(ClosingSocket):
         return content
 
 
-class _AssociationHandler(RequestHandler):
+class _BoundedHandler(AssociationHandler):
     """Starts an association on a bounded socket, to be served by our own thread."""
 
-    def _create_association(self) -> Association:
-        association = super()._create_association()
+    def prepare(self, association: Association) -> None:
+        """Give the association a bounded socket, and an acceptor that serves it."""
         bounded = _BoundedSocket(association, client_socket=self.request)
         # Each socket announces the connection: the state machine must hear of it once (PS3.8 table 9-10).
         association.dul.event_queue.get_nowait()
         association.dul.socket = bounded
         Acceptor(association, bounded, cast("AssociationListener", self.server).service)
-        return association
 
 
 class AssociationListener(AssociationServer):
@@ -103,7 +102,7 @@ class AssociationListener(AssociationServer):
     ) -> None:
         self.service = service
         self._shares_port = shares_port
-        keywords["request_handler"] = _AssociationHandler
+        keywords["request_handler"] = _BoundedHandler
         super().__init__(*args, **keywords)
         self._patience_s = patience_s
         self._silence_s = silence_s

@@ -11,7 +11,7 @@ from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_role
 
-from echo_node.dicom.pynetdicom_fixes import Requestor
+from echo_node.dicom.pynetdicom_adapter import Requestor
 from echo_node.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from echo_node.errors import PermanentError, TransientError
 from echo_node.settings import Peer

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from support.sinks import Sink
 
 from echo_node.dicom.header import split
-from echo_node.dicom.pynetdicom_fixes import Requestor
+from echo_node.dicom.pynetdicom_adapter import Requestor
 from echo_node.dicom.scp.provider import StorageProvider
 from echo_node.domain.studies.intake import StoreOutcome
 from echo_node.domain.studies.study import ReceivedInstance

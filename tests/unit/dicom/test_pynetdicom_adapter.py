@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pynetdicom import AE
+from pynetdicom import AE, __version__
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-from echo_node.dicom.pynetdicom_fixes import Requestor
+from echo_node.dicom.pynetdicom_adapter import PRIVATE_NAMES, REPLACED_OR_CALLED, Requestor, source_digest
 
 _look = DIMSEServiceProvider.get_msg
 
@@ -57,3 +57,40 @@ def test_no_answer_is_lost(port: int) -> None:
     association.release()
     association.join(10)
     assert (association.is_released, association.is_alive()) == (True, False)
+
+
+SOURCES = {
+    "Association._run_reactor": "f28838c5559e462a",
+    "Association._abort_blocking": "10b43ef8c63c6764",
+    "Association._serve_request": "2f24c1759cdf6c8c",
+    "DULServiceProvider.run": "a161d0cc851c01c4",
+    "DULServiceProvider._is_transport_event": "8725ed03bb8fbdef",
+    "DULServiceProvider._decode_pdu": "fc71dd1bf853e1ce",
+    "DULServiceProvider._process_recv_primitive": "4c0ebbb3e646e35e",
+    "AssociationSocket._shutdown_socket": "e2b2628faa81a578",
+    "RequestHandler._create_association": "05c8d12b79863cdb",
+    "ApplicationEntity._create_socket": "f56bca8888e1ce9f",
+}
+"""Digests of the private methods' sources, as of pynetdicom 3.0.4."""
+
+CHANGED = (
+    "pynetdicom {version} changed {what}, a private part of it that this node relies on: read the change, "
+    "adapt echo_node/dicom/pynetdicom_adapter.py and echo_node/dicom/scp, then renew this digest"
+)
+
+
+@pytest.mark.usefixtures("bare_pynetdicom")
+@pytest.mark.parametrize(("owner", "name"), REPLACED_OR_CALLED)
+def test_private_methods_are_those_that_the_adapter_was_written_for(owner: type, name: str) -> None:
+    what = f"{owner.__name__}.{name}"
+    assert source_digest(owner, name) == SOURCES[what], CHANGED.format(version=__version__, what=what)
+
+
+def test_private_attributes_exist() -> None:
+    association = Association(AE(), "acceptor")
+    for owner, names in (
+        (association, PRIVATE_NAMES["association"]),
+        (association.dul, PRIVATE_NAMES["network"]),
+    ):
+        missing = [name for name in names if not hasattr(owner, name)]
+        assert not missing, CHANGED.format(version=__version__, what=", ".join(missing))
