@@ -1,57 +1,14 @@
 """`echo-node send` and `echo-node doctor`, against a peer that runs, that refuses, that is not there."""
 
 import json
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pynetdicom import AE, evt
-from pynetdicom.presentation import build_context
-from pynetdicom.sop_class import ComputedRadiographyImageStorage, Verification  # type: ignore[attr-defined]
 from support.console import echo_node
-from support.mllp import ReportingSystem
+from support.pacs import Pacs, unused_port
 
 from training.phantom.dicom_study import write_study
-
-_STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2.1"
-
-
-class Pacs:
-    """A peer that takes computed radiography with the status that it is told to answer."""
-
-    def __init__(self) -> None:
-        self.status = 0x0000
-        self.received = self.associations = 0
-        entity = AE("PACS")
-        entity.require_called_aet = True
-        entity.add_supported_context(Verification)
-        entity.add_supported_context(ComputedRadiographyImageStorage)
-        entity.add_supported_context(ComputedRadiographyImageStorage, "1.2.840.10008.1.2.1")
-        handlers: list[evt.EventHandlerType] = [
-            (evt.EVT_C_STORE, self._store),
-            (evt.EVT_ACCEPTED, self._accepted),
-            (evt.EVT_C_FIND, lambda _event: iter([(0x0000, None)])),
-        ]
-        server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
-        assert server is not None
-        self._server = server
-        self.address = f"127.0.0.1:{self._server.server_address[1]}"
-
-    def answers_questions(self) -> None:
-        """Take C-FIND from now on."""
-        self._server.contexts = [*self._server.contexts, build_context(_STUDY_ROOT)]
-
-    def _store(self, _event: evt.Event) -> int:
-        self.received += 1
-        return self.status
-
-    def _accepted(self, _event: evt.Event) -> None:
-        self.associations += 1
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 @pytest.fixture
@@ -63,10 +20,9 @@ def pacs() -> Iterator[Pacs]:
 
 @pytest.fixture
 def nobody() -> Iterator[str]:
-    """An address where nobody listens."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield f"127.0.0.1:{held.getsockname()[1]}"
+    """An address on which nothing listens."""
+    with unused_port() as port:
+        yield f"127.0.0.1:{port}"
 
 
 @pytest.fixture
@@ -124,51 +80,13 @@ class TestSend:
 
 
 class TestDoctor:
-    def findings(
-        self, tmp_path: Path, *flags: str, env: dict[str, str] | None = None
-    ) -> tuple[int, dict[str, dict[str, str]]]:
-        done = echo_node("doctor", "--json", "--data-dir", "data", *flags, cwd=tmp_path, env=env)
+    def findings(self, tmp_path: Path, *flags: str) -> tuple[int, dict[str, dict[str, str]]]:
+        done = echo_node("doctor", "--json", "--data-dir", "data", *flags, cwd=tmp_path)
         return done.returncode, {finding["check"]: finding for finding in json.loads(done.stdout)}
 
     def test_a_destination_that_answers(self, pacs: Pacs, tmp_path: Path) -> None:
         _, found = self.findings(tmp_path, "--pacs", f"PACS@{pacs.address}")
         assert found["peer pacs"]["verdict"] == "ok"
-
-    def test_a_reporting_system_and_the_forms_that_are_made(self, tmp_path: Path) -> None:
-        ris = {"ECHO_NODE_PEERS__RIS__AE_TITLE": "RIS", "ECHO_NODE_DELIVERY__DESTINATIONS": "ris"}
-        with ReportingSystem() as system:
-            ris["ECHO_NODE_PEERS__RIS__MLLP_URL"] = f"mllp://127.0.0.1:{system.port}"
-            _, found = self.findings(tmp_path, env=ris)
-            assert found["peer ris"]["verdict"] == "ok"
-            assert (found["documents"]["verdict"], found["documents"]["message"]) == ("ok", "oru-r01")
-            assert system.received == []
-        _, found = self.findings(tmp_path, env=ris)
-        assert found["peer ris"]["verdict"] == "failed"
-
-    def test_the_archive_of_priors_must_answer_questions(self, pacs: Pacs, tmp_path: Path) -> None:
-        host, port = pacs.address.split(":")
-        environment = {
-            "ECHO_NODE_PEERS__ARCHIVE__AE_TITLE": "PACS",
-            "ECHO_NODE_PEERS__ARCHIVE__HOST": host,
-            "ECHO_NODE_PEERS__ARCHIVE__PORT": port,
-            "ECHO_NODE_PRIORS__PEER": "archive",
-        }
-        code, found = self.findings(tmp_path, env=environment)
-        assert (code, found["peer archive"]["verdict"], found["priors"]["verdict"]) == (1, "ok", "failed")
-        assert "Study Root" in found["priors"]["message"]
-        assert found["priors"]["remedy"]
-        pacs.answers_questions()
-        code, found = self.findings(tmp_path, env=environment)
-        assert (found["priors"]["verdict"], found["priors"]["message"]) == ("ok", "PACS answers C-FIND")
-
-    @pytest.mark.parametrize("title", ["OTHER", "PACS"])
-    def test_a_destination_that_refuses_or_is_not_there_fails(
-        self, title: str, pacs: Pacs, nobody: str, tmp_path: Path
-    ) -> None:
-        address = pacs.address if title == "OTHER" else nobody
-        code, found = self.findings(tmp_path, "--pacs", f"{title}@{address}")
-        assert (code, found["peer pacs"]["verdict"]) == (1, "failed")
-        assert found["peer pacs"]["remedy"]
 
     def test_nothing_is_made(self, tmp_path: Path) -> None:
         _, found = self.findings(tmp_path)

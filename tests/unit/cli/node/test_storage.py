@@ -1,4 +1,4 @@
-"""`echo-node storage …`, `restore` and `doctor` where two databases meet on one store."""
+"""`echo-node storage …` and `restore` with two databases on one store."""
 
 import json
 import os
@@ -132,20 +132,3 @@ def test_a_restored_copy_says_that_it_is_a_node_of_its_own(nodes: Nodes) -> None
     assert said["backed_up_node"] == nodes.owner()
     assert said["node"] == json.loads((nodes.folder / "again" / "owner.json").read_text())["node"]
     assert said["node"] != said["backed_up_node"]
-
-
-def test_the_doctor_tells_whose_the_store_is(nodes: Nodes) -> None:
-    def finding(name: str) -> tuple[str, str]:
-        found = {each["check"]: each for each in json.loads(nodes(name, "doctor", "--json").stdout)}
-        return found["owner"]["verdict"], found["owner"]["message"]
-
-    nodes.open("first").close()
-    assert finding("first")[0] == "note"
-    nodes.fill()
-    verdict, message = finding("first")
-    assert (verdict, nodes.owner() in message) == ("ok", True)
-    assert finding("second")[0] == "failed"
-    (nodes.folder / "second.sqlite3").unlink()
-    verdict, message = finding("second")
-    assert (verdict, "its database is not here" in message) == ("failed", True)
-    assert not (nodes.folder / "second.sqlite3").exists()
