@@ -38,7 +38,7 @@ class TrainingContext:
     Attributes:
         recipe: recipe of the run.
         distributed: processes of the run.
-        learner: model and read-outs, trained in place.
+        learner: model and probes, trained in place.
         objective: objective to minimise.
         optimizers: optimizers, which together cover all trained parameters.
         batch_at: source of the batches.

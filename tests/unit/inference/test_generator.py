@@ -1,4 +1,4 @@
-"""From pixels to a Report, with the shipped model and with models that fail."""
+"""From pixels to a report, with the shipped model and with models that fail."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_a_draft_that_does_not_end_is_not_a_draft(tmp_path: Path, phantom: GreyI
 
 
 def written(generator: EchoGenerator, *tokens: int) -> Report:
-    """Return what becomes of these tokens, as if the model had written them."""
+    """Return the report of these tokens, as if the model had written them."""
     return generator._report(Decoded(tokens, (0.99,) * len(tokens), "eos", 1), 0.1)
 
 

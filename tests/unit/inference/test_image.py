@@ -1,4 +1,4 @@
-"""Image preparation: equal to the stock processor where it does the same, and safe with bad files."""
+"""Image preparation: equal to the stock processor in common cases, and safe with bad files."""
 
 from pathlib import Path
 

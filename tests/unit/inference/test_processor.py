@@ -1,4 +1,4 @@
-"""The processor by transformers' own door, and a report by the model's `generate`."""
+"""Processor and model, loaded and used by the interfaces of transformers."""
 
 from pathlib import Path
 

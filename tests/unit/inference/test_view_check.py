@@ -1,4 +1,4 @@
-"""The check of views: its arithmetic, and what the shipped weights say of phantoms and of two real images."""
+"""View check: its arithmetic, and its results on phantoms and on two real images."""
 
 from __future__ import annotations
 

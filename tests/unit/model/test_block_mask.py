@@ -1,4 +1,4 @@
-"""The attention rule, against its definition word by word."""
+"""Attention rule, compared with its definition."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Checkpoints: a round trip, and every way in which one can be broken is named."""
+"""Checkpoints: a round trip, and an error that names each kind of damage."""
 
 import json
 import os

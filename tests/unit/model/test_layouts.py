@@ -1,4 +1,4 @@
-"""Checkpoints as others write them: older names, flat configurations, shards, no facts, no mask token."""
+"""Checkpoints of others: old names, flat configurations, shards, no facts, no mask token."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ def _older_names(folder: Path) -> None:
 
 
 def _flat_config(folder: Path, *, mask: bool = True) -> None:
-    """The language model's settings at the top, rotary positions as `rope_scaling`, no block length."""
+    """Move the text settings to the top, with `rope_scaling` and without a block length."""
     config = json.loads((folder / "config.json").read_text())
     text = config.pop("text_config")
     rotary = text.pop("rope_parameters")

@@ -1,4 +1,4 @@
-"""What is done differently from transformers gives the same values."""
+"""The network computes the same values as transformers, where its code differs."""
 
 import torch
 from support.small_model import make_model, prompt_inputs

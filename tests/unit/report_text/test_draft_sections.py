@@ -1,4 +1,4 @@
-"""Text into sections: English and Chinese, headings missing, repeated or alone, any text at all."""
+"""Sections of drafts: English and Chinese, missing, repeated or lone headings, any text."""
 
 import pytest
 from hypothesis import given

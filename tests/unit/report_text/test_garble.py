@@ -1,4 +1,4 @@
-"""Garble is found where it is, and reports of the grammar have none."""
+"""The garble measure finds each fault, and none in reports of the phantom grammar."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What may not become a draft: broken, endless, empty, marked-up and unfinished text; and what may."""
+"""Soundness: broken, endless, empty, marked-up and unfinished text makes no draft."""
 
 import string
 

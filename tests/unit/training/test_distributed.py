@@ -1,4 +1,4 @@
-"""Who computes which rows."""
+"""Distribution of rows to processes."""
 
 import pytest
 import torch

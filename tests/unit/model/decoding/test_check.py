@@ -1,4 +1,4 @@
-"""The check of a draft is what it says, and repair leaves what was sure."""
+"""The check computes what it claims, and repair leaves certain tokens unchanged."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ from echo_node.model.report_generation import EchoForReportGeneration
 
 @torch.no_grad()
 def _asked_without_cache(model: EchoForReportGeneration, one: Prompt, text: list[int]) -> list[float]:
-    """Each token's probability, masked with the other tokens of its parity, in the layout of RAD."""
+    """Probability of each token, masked with all tokens of its parity, in the layout of RAD."""
     block, tail = model.config.block_length, one.length % model.config.block_length
     filled = text + [EOS] * (-(one.length + len(text)) % block)
     layout = rad_layout(one.length, len(filled), block)
@@ -86,7 +86,7 @@ def test_repair_rewrites_the_improbable_and_leaves_the_rest() -> None:
 
 
 def test_a_repaired_draft_is_likelier_and_says_how_likely() -> None:
-    """A check of what repair has left finds the probabilities that repair says; no block is less likely."""
+    """Checking a repaired draft gives the probabilities of repair; no block is less likely."""
     model, settings = make_model(8, seed=5), DecodeSettings(0.5, 1, 40, check="repair", improbable=0.3)
     prompt = make_prompt(model, 5, sequences=6)
     writer = BlockWriter(model, prompt, settings)

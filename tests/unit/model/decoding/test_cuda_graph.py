@@ -1,4 +1,4 @@
-"""A step that was recorded once and replayed writes what the step itself writes."""
+"""A recorded and replayed step writes the same as the step itself."""
 
 from dataclasses import replace
 

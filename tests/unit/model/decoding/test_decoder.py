@@ -22,7 +22,7 @@ _OURS = {"model_type", "block_length", "mask_token_id", "architectures"}
 def _uncached(
     model: EchoForReportGeneration, prompt: Prompt, threshold: float, limit: int, most_steps: int = 0
 ) -> list[list[int]]:
-    """The definition: every step runs the whole sequence under the block-causal mask, no cache, no fusion."""
+    """Decode by definition: each step runs the whole sequence, without cache or fusion."""
     block = model.config.block_length
     rows = []
     for row in range(len(prompt.length_N)):
@@ -122,7 +122,7 @@ def test_a_batch_of_prompts_of_any_lengths_equals_its_members(
 
 
 def _of_lengths(model: EchoForReportGeneration, texts: list[int]) -> Prompt:
-    """What make_prompt makes of these numbers of text tokens and the seeds 0, 1, ..., in one batch."""
+    """Prompts of make_prompt for these numbers of text tokens and seeds 0, 1, ..., as a batch."""
     rows, pixels = [], []
     for seed, text_tokens in enumerate(texts):
         ids, patches = prompt_inputs(text_tokens, sequences=1, seed=seed)

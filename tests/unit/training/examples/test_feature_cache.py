@@ -1,4 +1,4 @@
-"""Features of a frozen tower: what the tower itself would give, and no second time."""
+"""Feature cache: the tower's own output, computed only once."""
 
 from dataclasses import replace
 from pathlib import Path

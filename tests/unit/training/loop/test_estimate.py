@@ -1,4 +1,4 @@
-"""What a run will need, and that every shipped recipe can be read."""
+"""Estimate of a run, and the shipped recipes, which must all be valid."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Muon in float32 is PyTorch's, but for rounding."""
+"""Muon in float32 equals PyTorch's, except for rounding."""
 
 import torch
 from torch import nn

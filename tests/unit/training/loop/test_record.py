@@ -1,4 +1,4 @@
-"""What a run tells: a line for each update, once, whatever was killed in between."""
+"""Record of a run: one line per update, even if the run was killed in between."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Whole runs of a few updates: what saves memory or time changes nothing that is learnt."""
+"""Runs of a few updates: options that save memory or time do not change the result."""
 
 from pathlib import Path
 

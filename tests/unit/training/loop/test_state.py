@@ -1,4 +1,4 @@
-"""States on disk: whole or not there, the one before kept, a full disk named."""
+"""States on disk: complete or absent, with the previous one; an error names a full disk."""
 
 import subprocess
 import sys

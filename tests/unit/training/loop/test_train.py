@@ -1,4 +1,4 @@
-"""Recipes, order, learning rates, optimisers: what decides an update."""
+"""Inputs of an update: recipes, order of examples, learning rates, optimisers."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The autoregressive stage: what it fits is what next-token decoding writes, and RAD can start from it."""
+"""AR stage: it fits what next-token decoding writes, and RAD can start from its result."""
 
 from pathlib import Path
 
@@ -78,7 +78,7 @@ def test_a_vocabulary_without_a_mask_gets_one_that_means_nothing_yet(
 
 
 def _forget_the_mask(folder: Path, rows: int) -> None:
-    """Make a checkpoint one of an autoregressive model, its embeddings of so many rows."""
+    """Turn a checkpoint into an autoregressive model with *rows* rows of embeddings."""
     model = checkpoint.load(str(folder)).model
     model.resize_token_embeddings(rows)
     model.config.mask_token_id = None

@@ -1,4 +1,4 @@
-"""Packing changes where examples are computed and nothing else."""
+"""Packing changes only where examples are computed."""
 
 from collections.abc import Callable
 

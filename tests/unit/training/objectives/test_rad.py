@@ -1,4 +1,4 @@
-"""RAD is exact: it equals full duplication, and all-masked it equals what inference sees."""
+"""RAD is exact: it equals full duplication, and fully masked it equals decoding."""
 
 import pytest
 import torch

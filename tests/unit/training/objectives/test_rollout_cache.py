@@ -1,4 +1,4 @@
-"""Rollouts on disk: read again they are what the teacher wrote, whatever they are batched with."""
+"""Cached rollouts equal those of the teacher, in any batch."""
 
 from collections.abc import Sequence
 from dataclasses import replace

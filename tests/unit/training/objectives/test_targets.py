@@ -1,4 +1,4 @@
-"""Divergences of what a teacher found probable."""
+"""Divergences from a teacher's distributions."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ V, MASK = 40, 3
 
 
 def _targets(log_prob: torch.Tensor, top_k: int = 0) -> Targets:
-    """Targets of one example of as many tokens as *log_prob* has rows, the last of which is not trained."""
+    """Targets of one example with a token per row of *log_prob*; the last one is untrained."""
     label = log_prob.argmax(-1)[None]
     trained = torch.ones_like(label, dtype=torch.bool)
     trained[0, -1] = False

@@ -1,4 +1,4 @@
-"""The vision stage: the tower learns what the read-out asks for, and the read-out is left behind."""
+"""Vision stage: the tower learns to see the findings, and the probes are discarded."""
 
 import torch
 from support.one_update import loss_and_metrics
@@ -9,7 +9,7 @@ from training.objectives.vision import VisionObjective
 
 
 def _batch(count: int) -> Batch:
-    """Images whose brighter half is the finding: 4 x 4 patches, bright on the left or on the right."""
+    """Images of 4 x 4 patches whose brighter half, left or right, is the finding."""
     generator = torch.Generator().manual_seed(0)
     side = torch.randint(0, 2, (count,), generator=generator)
     column = torch.tensor([0, 1, 0, 1, 2, 3, 2, 3]).repeat(2)  # in the order in which patches merge

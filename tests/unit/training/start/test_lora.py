@@ -1,4 +1,4 @@
-"""Adapters: they alone are trained, and a merged model says what the adapted one said."""
+"""Adapters: nothing else is trained, and the merged model equals the adapted one."""
 
 import torch
 from support.small_model import make_model, make_prompt
