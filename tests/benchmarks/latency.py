@@ -1,5 +1,7 @@
 """Latency of a study, from its last image to a draft that the PACS has acknowledged.
 
+    python tests/benchmarks/latency.py [--studies 60 --beside 1] [--json]
+
 A node as `echo-node serve` runs it, with the demonstration model, delivers to a real Orthanc. The
 intended wait (`intake.study_idle_s`) and the model's time (`seconds` in `draft_made`) are
 subtracted. The rest is the node's own: noticing that the study is complete, queueing, claiming,

@@ -1,5 +1,7 @@
 """Time and memory that one radiograph takes from its file to the model's input.
 
+    python tests/benchmarks/pixels.py [--rows 2500 --columns 2000 --rounds 5] [--json]
+
 Each syntax is measured in a separate process, on one thread: CPU seconds (also wall-clock time,
 but machines are shared), and the peak of resident memory above that before the first file, as
 multiples of the file and of its pixels.
