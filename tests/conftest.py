@@ -1,4 +1,5 @@
-"""Shared by all tests: the order of the files, the tiers, and DICOM peers that close lost connections."""
+"""Order of the test files, tiers of tests, and DICOM peers that close lost connections.
+# A shell starts a background job so. Processes that tests start would inherit it, and ignore"""
 
 import shutil
 import signal
@@ -30,7 +31,8 @@ def _closing_sockets() -> Iterator[None]:
 
 def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # A shell starts a background job so. Processes that tests start would inherit it and ignore Ctrl-C.
+        # A shell starts a background job so. Processes that tests start would inherit it and
+        # ignore Ctrl-C.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):  # the process that the others are started by
         config.stash[_made_once] = made_once.open_folder()

@@ -1,4 +1,4 @@
-"""Every test of this folder runs on SQLite and on a real PostgreSQL, or with objects in folders and in S3."""
+"""Every test of this folder runs on SQLite and PostgreSQL, or with objects in folders and in S3."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -77,7 +77,7 @@ def s3_server() -> Iterator[s3.Server]:
 def settings_of(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[Path], Settings]:
-    """Makes the settings of a machine, given its data folder; all machines of a test share their objects."""
+    """Makes a machine's settings for its data folder; a test's machines share their objects."""
     storage = StorageSettings()
     if request.param == "shared folder":
         storage = StorageSettings(url=f"file://{tmp_path_factory.mktemp('shared')}")

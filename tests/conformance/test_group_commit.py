@@ -33,7 +33,7 @@ def _count(database: Database) -> int:
 
 
 class Held:
-    """A piece of work that holds its transaction open until it is let go."""
+    """Work that keeps its transaction open until it is released."""
 
     def __init__(self) -> None:
         self.begun, self.go_on = threading.Event(), threading.Event()
@@ -100,7 +100,7 @@ def test_what_one_raises_undoes_its_own_work_alone(database: Database) -> None:
 def test_what_may_have_been_committed_is_not_done_again(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever goes wrong after the commit: done twice, an image would find itself there, and its file go."""
+    """An error after the commit: a second attempt would find the image stored and remove it."""
     commits, held, done = GroupCommit(database), Held(), list[str]()
     write = database.write
 

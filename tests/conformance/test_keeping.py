@@ -1,4 +1,4 @@
-"""What stays and what goes: retention, backup and restore, on every database."""
+"""Retention, backup and restore, on every database."""
 
 import json
 import shutil

@@ -24,7 +24,7 @@ _STUDIES = st.integers(1, 2)
 
 
 class DurablePath(RuleBasedStateMachine):
-    """Senders, workers, operators and lost processes, in any order; claims may be held for ever."""
+    """Senders, workers, operators and lost processes, in any order; a claim may be held forever."""
 
     new_database: Callable[[], Database]
 
@@ -171,7 +171,7 @@ class DurablePath(RuleBasedStateMachine):
             assert open_or_over is None or set(latest) <= open_or_over
 
     def _withdrawals_hold(self, story: dict[str, Any]) -> None:
-        """No withdrawn draft waits to be sent; once the notes are made, each that was sent has just one."""
+        """No withdrawn draft waits to be sent; each sent draft has one note once notes are made."""
         documents = {row["document_id"]: row for row in story["documents"]}
         told = Counter(
             (uid, row["destination"])

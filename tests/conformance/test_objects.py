@@ -1,4 +1,4 @@
-"""Where images and drafts are kept: a folder and an S3 service keep the same promises."""
+"""Stores of images and drafts: a folder and an S3 service behave the same."""
 
 import hashlib
 from collections.abc import Callable, Iterator

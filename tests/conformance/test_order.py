@@ -1,4 +1,4 @@
-"""Who is drafted first, what is set aside and what is paused, the same on every database."""
+"""Order of drafting, dead letters and pauses, the same on every database."""
 
 from pathlib import Path
 

@@ -70,7 +70,7 @@ def settings_for(settings_of: SettingsOf, tmp_path: Path) -> Callable[[Database]
 def open_node(
     new_database: Callable[[], Database], settings_for: Callable[[Database], Settings]
 ) -> Iterator[Opener]:
-    """Opens a node with a database of its own, or with a given one, on the one store of the test."""
+    """Opens a node with its own database, or with a given one, on the one store of the test."""
     with ExitStack() as stack:
 
         def opened(database: Database | None = None) -> Storage:
@@ -133,7 +133,7 @@ def test_a_second_database_on_the_store_removes_nothing(open_node: Opener) -> No
 
 
 def test_the_words_that_a_form_can_be_made_from_are_no_orphan(open_node: Opener) -> None:
-    """A form that could not be made is a row whose own object is not there yet; the kept draft is."""
+    """A form that could not be made is a row without its object; the pending draft is stored."""
     node = open_node()
     kept = filled(node)[-1]
     with node.database.write() as session:

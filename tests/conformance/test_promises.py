@@ -1,4 +1,4 @@
-"""What a modality may rely on when it asks for storage commitment, the same on every database."""
+"""Storage commitment for modalities, the same on every database."""
 
 import itertools
 import random
@@ -62,7 +62,7 @@ class Promising(House):
             self.arrive(received(number))
 
     def ask_anew(self, archive: str) -> Self:
-        """Begin again with fresh objects, as a process does that was killed or configured otherwise."""
+        """Start again with new objects, like a process that was killed or reconfigured."""
         policy = RetryPolicy(TRIES, 10.0, LONGEST_DELAY_S)
         ae_titles = {archive: archive.upper()}
         self.promises = PromiseQueue(
@@ -508,7 +508,7 @@ _STEPS = st.lists(
 def test_whatever_happens_success_is_what_the_archive_said(
     new_database: Callable[[], Database], tmp_path: Path, steps: list[str]
 ) -> None:
-    """No order of events lets an image pass for safe that the archive did not answer for in time."""
+    """No order of events reports an image as safe if the archive did not commit to it in time."""
     house = Promising(new_database(), tmp_path)
     request = asks(image(1), image(2), image(9))
     house.promises.accept(request)

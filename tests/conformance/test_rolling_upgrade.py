@@ -51,7 +51,7 @@ def test_the_program_of_the_version_before_is_let_in(new_database: Callable[[], 
 def test_work_of_the_version_before_goes_on_under_this_one(
     new_database: Callable[[], Database], tmp_path: Path
 ) -> None:
-    """Rows that the first version's program writes, into the schema of today, while today's program works."""
+    """The first version's program writes rows into today's schema while today's program works."""
     database = new_database()
     house = House(database, tmp_path)
     house.arrive()

@@ -1,4 +1,4 @@
-"""A form that cannot be made: the others go out, it is a dead letter, and when released it is one object."""
+"""A form that cannot be made: the others are sent, it is a dead letter, a retry makes it once."""
 
 from __future__ import annotations
 
@@ -215,7 +215,7 @@ def test_a_withdrawal_names_what_was_made_and_stops_what_was_not(node: Node) -> 
     failing(node, PDF)
     node.draft_now()
     for _, delivery_id in node.dead():
-        node.deliveries.release(delivery_id)  # tried once more, in vain: it was never sent for all that
+        node.deliveries.release(delivery_id)  # a retry in vain: it was still never sent
     node.deliver_all()
     assert node.withdrawals.withdraw(1, RejectionReason.PATIENT_SAFETY, "a radiologist")
     job = node.withdrawals.claim("worker")

@@ -1,4 +1,4 @@
-"""Drafts are taken back: nothing of them is sent any more, and each that may have one is told once."""
+"""Withdrawal: nothing is sent afterwards; each destination that may have it is notified once."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def claimed(house: House) -> list[DeliveryJob]:
 
 
 def deliver(house: House) -> list[tuple[str, str, bytes]]:
-    """Make all deliveries that are due; return what was sent where."""
+    """Make all deliveries that are due; return each document with its destination."""
     sent = []
     for job in claimed(house):
         made = house.deliveries.document(job)
@@ -158,7 +158,7 @@ def test_no_note_overtakes_a_draft_that_is_being_sent(house: House, ending: str)
 
 
 def test_what_perhaps_arrived_has_a_note_of_its_own(house: House) -> None:
-    """An archive may refuse a note that names something unknown, and must not refuse the rest with it."""
+    """An archive that refuses a note for an unknown object must still accept the other notes."""
     draft(house)
     for job in claimed(house):
         if job.destination == "PACS" and house.deliveries.document(job).kind == PDF:

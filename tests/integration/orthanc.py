@@ -70,12 +70,12 @@ class Orthanc:
 
     @property
     def peer(self) -> Peer:
-        """Where to send."""
+        """Its address as a destination."""
         return Peer(ae_title=self._ae_title, host="127.0.0.1", port=self.dicom_port)
 
     @property
     def dicomweb_url(self) -> str:
-        """Where its DICOMweb service is."""
+        """URL of its DICOMweb service."""
         return f"http://127.0.0.1:{self.http_port}/dicom-web"
 
     @property
@@ -130,7 +130,7 @@ class Orthanc:
         self.close()
 
     def find(self, level: str = "Instance", **query: str) -> list[dict[str, Any]]:
-        """Return what matches the DICOM attributes, newest last, with Orthanc's `ID` and `MainDicomTags`."""
+        """Return the matches of DICOM attributes, newest last, with `ID` and `MainDicomTags`."""
         body = {"Level": level, "Query": query, "Expand": True, "CaseSensitive": True}
         return sorted(self._ask("/tools/find", body), key=lambda found: str(found.get("IndexInSeries")))
 
@@ -175,7 +175,7 @@ class Orthanc:
         self._ask(f"/modalities/{modality}/store", list(orthanc_ids))
 
     def ask_for_commitment(self, modality: str, instances: Sequence[tuple[str, str]]) -> str:
-        """Make Orthanc ask one of its modalities for storage commitment of these SOP classes and instances.
+        """Make Orthanc request storage commitment of these instances from one of its modalities.
 
         Returns:
             The Transaction UID.
@@ -184,7 +184,7 @@ class Orthanc:
         return str(self._ask(f"/modalities/{modality}/storage-commitment", question)["ID"])
 
     def commitment(self, transaction_uid: str) -> dict[str, Any]:
-        """Return what Orthanc was told of its request: its `Status`, `Success` and `Failures`."""
+        """Return the answer to Orthanc's request: its `Status`, `Success` and `Failures`."""
         found: dict[str, Any] = json.loads(self._call("GET", f"/storage-commitment/{transaction_uid}"))
         return found
 

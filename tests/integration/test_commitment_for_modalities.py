@@ -1,4 +1,4 @@
-"""Modalities ask the node whether their images are safe; a real Orthanc is the archive that must say so."""
+"""Storage commitment for modalities, with a real Orthanc as the archive that must commit."""
 
 import json
 import threading
@@ -28,7 +28,7 @@ CR = "1.2.840.10008.5.1.4.1.1.1"
 
 
 class Node:
-    """The roles that receive and deliver, run as the program runs them, each in a thread of its own."""
+    """The roles that receive and deliver, run as the program runs them, each in a thread."""
 
     def __init__(self, folder: Path, archive: Peer, modality: Peer) -> None:
         self.port = free_port()
@@ -123,7 +123,7 @@ def test_success_comes_after_the_archive_has_committed(tmp_path: Path, images: d
             assert answer.failed == {(CR, here): 0x0112, (CR, unknown): 0x0112}
             eventually(lambda: own.promises()[0]["state"] == "answered", "the answer is recorded")
 
-            orthanc.store(images[here].read_bytes())  # the archive has it now: asked anew, it commits
+            orthanc.store(images[here].read_bytes())  # the archive has it now and commits to a new request
             assert modality.ask(own.port, "1.7.2", asked[:2]) == 0x0000
             answer = modality.answers.get(timeout=120)
             assert (answer.event_type, answer.failed) == (1, {})

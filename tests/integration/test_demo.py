@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 @contextmanager
 def inherited_sigint(*, is_ignored: bool) -> Iterator[None]:
-    """Let processes started meanwhile ignore SIGINT or not, regardless of how the tests were started.
+    """Let processes started meanwhile ignore SIGINT, or not, however the tests were started.
 
     A shell lets the processes that it starts in the background (`nohup … &`) ignore SIGINT.
     """

@@ -63,14 +63,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, str],
 
 @pytest.fixture(scope="module")
 def judged(made: dict[tuple[str, str, str], Made]) -> dict[Path, list[str]]:
-    """What PixelMed says of each report, from one start of Java."""
+    """PixelMed's findings about each report, from one start of Java."""
     paths = [each.path for (kind, _, _), each in made.items() if kind in REPORTS]
     return validators.pixelmed_findings_of(paths, paths[0].parent)
 
 
 @pytest.fixture(scope="module")
 def pages(made: dict[tuple[str, str, str], Made]) -> dict[Path, str]:
-    """What a reader sees of each report in the page that dsr2html makes of it."""
+    """Text of each report in the page that dsr2html makes of it."""
     reports = [each.path for (kind, _, _), each in made.items() if kind in REPORTS]
     return {
         path: validators.readable_text(validators.html_page(path, path.with_suffix(".html")))
@@ -175,7 +175,8 @@ def test_a_pdf_holds_text_that_can_be_searched(
         missing = [each for each in one.paragraphs if "".join(each.split()) not in text]
         assert missing == []
         return
-    # Programs disagree on the order of marks and Latin words in it: each letter is there as often as written.
+    # Programs disagree on the order of marks and Latin words in it: each letter is there as often
+    # as written.
     name = one.draft.subject.patient_name
     written = "".join([name, *one.paragraphs])
     assert _arabic_letters(text) == _arabic_letters(written)

@@ -1,8 +1,9 @@
-"""Grey values beside DCMTK's: every pair of photometric interpretation, VOI, signedness, bits and table.
+"""Grey values compared with DCMTK's, for photometric interpretation, VOI, bits and tables.
 
-The images hold every stored value once, so that a case compares whole transfer functions. Two renderings
-agree within one grey level of 255: DCMTK cuts off where we round. Where DCMTK 3.6.7 itself leaves the
-Standard, a class of tests says how, and holds ours against something that it does right.
+The images contain every stored value once, so that a case compares whole transfer functions. Two
+renderings agree within one grey level of 255, because DCMTK truncates and we round. If DCMTK 3.6.7
+itself departs from the Standard, a class of tests states how, and compares ours with something that
+DCMTK does right.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def shown_by_dcmtk(file: Path, voi: Sequence[str]) -> NDArray[np.uint8]:
 
 
 def difference(folder: Path, image: Dataset, voi: Sequence[str], theirs: Dataset | None = None) -> int:
-    """Return the largest difference between our rendering of *image* and DCMTK's, of *theirs* if given."""
+    """Return the largest difference to DCMTK's rendering of *image*, or of *theirs* if given."""
     ours = dcmread(write(folder / "ours.dcm", image))
     shown = displayed_grey(decoded(ours), ours)
     other = write(folder / "theirs.dcm", theirs or image)
@@ -197,7 +198,7 @@ class TestWhereDcmtkLeavesTheStandard:
         assert difference(tmp_path, exact, WINDOW, theirs=linear) <= TOLERANCE
 
     def test_it_rounds_what_a_fractional_rescale_gives(self, tmp_path: Path) -> None:
-        """C.11.1.1.2 has no rounding, and C.11.2.1.2 windows reals: to be seen in a window of few values."""
+        """C.11.1.1.2 does not round, and C.11.2.1.2 windows reals: visible in a narrow window."""
         common = (ramp(12, 16, 11), (12, 16, 11))
         wide, narrow = (
             radiograph(
@@ -207,7 +208,7 @@ class TestWhereDcmtkLeavesTheStandard:
         )
         assert difference(tmp_path, wide, WINDOW) <= TOLERANCE
         assert difference(tmp_path, narrow, WINDOW) > TOLERANCE
-        # The same window in the units of stored values, with the half and the one of C.11.2.1.2 rescaled.
+        # The same window in stored values, with the half and the one of C.11.2.1.2 rescaled.
         in_stored = radiograph(*common, WindowCenter=(299.5 + 12.5) / 0.37 + 0.5, WindowWidth=4 / 0.37 + 1)
         in_stored.WindowCenter, in_stored.WindowWidth = (
             f"{float(in_stored[each].value):.8f}" for each in ("WindowCenter", "WindowWidth")
@@ -215,7 +216,7 @@ class TestWhereDcmtkLeavesTheStandard:
         assert difference(tmp_path, narrow, WINDOW, theirs=in_stored) <= TOLERANCE
 
     def test_it_shows_padding_and_lets_it_set_the_contrast(self, tmp_path: Path) -> None:
-        """C.7.5.1.1.2: padding is no part of the image. Ours agrees where the padding was never there."""
+        """C.7.5.1.1.2: padding is not part of the image. Ours is as without padding."""
         pixels = ramp(12, 16, 11)
         image = radiograph(pixels, (12, 16, 11), PixelPaddingValue=0, PixelPaddingRangeLimit=1000)
         assert difference(tmp_path, image, EXTREMES) > TOLERANCE
@@ -227,7 +228,7 @@ class TestWhereDcmtkLeavesTheStandard:
         assert rest.max() <= TOLERANCE
 
     def test_its_presentation_lut_shape_overrules_monochrome1(self, tmp_path: Path) -> None:
-        """IDENTITY is forbidden with MONOCHROME1 (C.8.11.3), which is inverted in any case (C.7.6.3.1.2)."""
+        """IDENTITY is forbidden with MONOCHROME1 (C.8.11.3), always inverted (C.7.6.3.1.2)."""
         common = (ramp(12, 16, 11), (12, 16, 11))
         both = radiograph(*common, PhotometricInterpretation="MONOCHROME1", PresentationLUTShape="IDENTITY")
         assert difference(tmp_path, both, EXTREMES) > TOLERANCE
@@ -235,7 +236,7 @@ class TestWhereDcmtkLeavesTheStandard:
         assert difference(tmp_path, both, EXTREMES, theirs=plain) <= TOLERANCE
 
     def test_it_wraps_entries_that_are_larger_than_their_descriptor_allows(self, tmp_path: Path) -> None:
-        """C.11.1.1 knows no such table; its low bytes alone would show rings. We believe the entries."""
+        """C.11.1.1 has no such table; its low bytes alone would show rings. We use the entries."""
         common = (ramp(12, 16, 11), (12, 16, 11))
         wrong = radiograph(*common, VOILUTSequence=[lut(curve(4096, 12), 0, 8)])
         assert difference(tmp_path, wrong, TABLE) > TOLERANCE

@@ -1,4 +1,4 @@
-"""Priors in a real archive, Orthanc's, by C-FIND and by QIDO-RS; and in archives that are dead or slow."""
+"""Priors in a real archive, Orthanc, by C-FIND and QIDO-RS, and in dead or slow archives."""
 
 from __future__ import annotations
 
@@ -182,7 +182,8 @@ def test_a_chinese_name_is_the_same_in_any_character_set(
 ODD = ["/7:1@x", "a&b=c", "1+1/2#3", "50%", "Ä-7", " 12 34 ", "a,b", '"<>']
 
 
-# Orthanc 1.10's QIDO-RS does not decode what an address must encode; tests/unit/dicom/scu/test_query.py does.
+# Orthanc 1.10's QIDO-RS does not decode what an address must encode. The service of
+# tests/unit/dicom/scu/test_query.py does.
 @pytest.mark.parametrize(("way", "identifier"), [*((WAYS[0], each) for each in ODD), (WAYS[1], ODD[0])])
 def test_any_identifier_survives_the_way(pacs: Orthanc, way: str, patient: str, identifier: str) -> None:
     identifier, finder = f"{patient}{identifier}", _finder(pacs, way)
@@ -217,7 +218,7 @@ def test_a_probe_tells_who_answers(pacs: Orthanc, finder: ArchivePriors, way: st
 
 
 class SlowQido:
-    """A DICOMweb service that answers when it is let, after the beginning of an answer if *begins*."""
+    """A DICOMweb service that answers once it is released; *begins* sends a beginning first."""
 
     def __init__(self, *, begins: bool) -> None:
         self.let = threading.Event()

@@ -193,7 +193,7 @@ def test_the_bytes_are_those_of_the_sender(port: int, spool: Spool) -> None:
     assert storescu(port, "-xv", sample("RG1_J2KR")).returncode == 0
     sent, received = instance_from_file(sample("RG1_J2KR")), instance_from_file(spool.paths[0])
     assert received.identity == sent.identity
-    # storescu writes each data set anew: what must be equal is the picture.
+    # storescu writes each data set again: the pixels must be equal.
     assert _digest(sample("RG1_J2KR")) == _digest(spool.paths[0])
 
 

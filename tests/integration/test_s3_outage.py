@@ -1,4 +1,4 @@
-"""An S3 service that dies: senders are told to come again, work is tried again, nothing is given up."""
+"""An S3 service that dies: senders are asked to send again, work is retried, nothing is dropped."""
 
 from collections.abc import Callable
 from pathlib import Path

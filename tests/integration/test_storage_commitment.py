@@ -29,7 +29,7 @@ _CR = "1.2.840.10008.5.1.4.1.1.1"
 
 
 class Answers:
-    """Where Orthanc sends its reports: our provider, which keeps them."""
+    """Destination of Orthanc's reports: our provider, which keeps them."""
 
     def __init__(self) -> None:
         self.reports: queue.Queue[tuple[CommitmentReport, str]] = queue.Queue()

@@ -1,4 +1,4 @@
-"""The draft before the judges: validators, a renderer, and a PACS that stores it beside the images."""
+"""The draft and its judges: validators, a renderer, and a PACS that stores it with the images."""
 
 from __future__ import annotations
 

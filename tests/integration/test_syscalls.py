@@ -1,4 +1,4 @@
-"""What a power cut must not undo, is on the disk before the modality is told so: a trace of one C-STORE."""
+"""A trace of one C-STORE: everything is on the disk before the modality receives success."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""A PDF that cannot be drawn, with the node's own storage and encoders: the report goes out without it."""
+"""A PDF that cannot be drawn, with real storage and encoders: the report is sent without it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wheel, installed away from the checkout and run from an empty folder, has all that it needs."""
+"""The wheel, installed outside the checkout and run from an empty folder, has all its files."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def echo_node(installed: Path, tmp_path: Path) -> Command:
-    """Runs the installed command in an empty folder; the checkout is not on its path before the wheel."""
+    """Runs the installed command in an empty folder, with the wheel first on its path."""
 
     def call(*arguments: str | Path) -> str:
         program = installed / "bin" / "echo-node"

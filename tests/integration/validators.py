@@ -21,7 +21,7 @@ _RECOGNISED = {
     "SCImage",
     "KeyObjectSelectionDocument",
 }
-# A stylesheet that calls the validator for one file after the other: the machine starts and loads once.
+# A stylesheet that calls the validator for one file after the other: Java starts and loads once.
 _LOOP = """\
 <xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform"
     xmlns:v="xalan://com.pixelmed.validate.DicomSRValidator" exclude-result-prefixes="v">
@@ -62,7 +62,7 @@ def _dciodvfy(path: Path) -> list[str]:
 
 
 def pixelmed_findings(path: Path) -> list[str]:
-    """Return the errors and warnings of PixelMed's DicomSRValidator, which knows the templates of PS3.16."""
+    """Return errors and warnings of PixelMed's DicomSRValidator (templates of PS3.16)."""
     return pixelmed_findings_of([path], path.parent)[path]
 
 
@@ -95,7 +95,7 @@ def pixelmed_findings_of(paths: Sequence[Path], folder: Path) -> dict[Path, list
 
 
 def with_retired_headings(part10: bytes) -> bytes:
-    """Return the report with the headings' codes of before 2011, the only ones that PixelMed's tables know.
+    """Return the report with heading codes from before 2011, as in PixelMed's tables.
 
     With them it looks into the sections, and not only at their outside.
     """
@@ -124,7 +124,7 @@ def dump(path: Path) -> str:
 
 
 def html_page(path: Path, target: Path) -> str:
-    """Render the report as a PACS without a viewer of its own would (dsr2html), and return the page."""
+    """Render the report like a PACS without its own viewer (dsr2html), and return the page."""
     done = subprocess.run(
         ["dsr2html", "+U8", str(path), str(target)], capture_output=True, text=True, timeout=60
     )
@@ -133,7 +133,7 @@ def html_page(path: Path, target: Path) -> str:
 
 
 def readable_text(page: str) -> str:
-    """Return what a reader of the page sees, a line a paragraph."""
+    """Return the text of the page, a line a paragraph."""
     body = re.sub(r"(?s)<(style|head).*?</\1>", "", page)
     broken = re.sub(r"(?i)<(br|p|div|h[1-6]|tr|hr)[^>]*>", "\n", body)
     text = html.unescape(re.sub(r"<[^>]+>", "", broken))

@@ -1,4 +1,4 @@
-"""An exchange over HTTP: bounded in time and size, never redirected, and silent about its address."""
+"""An HTTP exchange: bounded in time and size, never redirected, with no address in errors."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""Plots: the same data give the same bytes, in every format, without a date and without fetching anything."""
+"""Plots: the same data give the same bytes in every format, without a date or a download."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The door: names that others build on, exit codes, one clear line for an error, and what is not imported."""
+"""Commands: names that others build on, exit codes, one line for an error, and late imports."""
 
 import json
 import subprocess

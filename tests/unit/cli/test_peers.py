@@ -1,4 +1,4 @@
-"""`echo-node send` and `echo-node doctor`, against a peer that runs, that refuses, that is not there."""
+"""`echo-node send` and `echo-node doctor` with a peer that runs, refuses or is not there."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`echo-node report` on images whose headers say no view, or the wrong one: what the picture may change."""
+"""`echo-node report` on images whose headers state no view or a wrong one: the view check."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _VIEW = ("ViewPosition", "PatientOrientation", "SeriesDescription", "ProtocolNam
 
 
 def phantom(folder: Path, view: str, *, says: str | None = "PA", shows: np.ndarray | None = None) -> Path:
-    """Write a phantom whose header says another view, or none; *shows* takes the place of its picture."""
+    """Write a phantom whose header states another view or none, with the pixels of *shows*."""
     (path,) = write_study(folder, seed=3, views=[view], size=512)  # type: ignore[list-item]
     image = dcmread(path)
     for keyword in _VIEW:

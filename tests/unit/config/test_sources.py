@@ -1,4 +1,4 @@
-"""The settings in force: who wins, where each value came from, and what a wrong one is answered."""
+"""Effective settings: precedence, the source of each value, and errors about wrong ones."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A data set is checked before anything is named by it: whole, with valid UIDs, in bounded memory."""
+"""Data sets are checked before their UIDs are used: whole, valid UIDs, bounded memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers reach whoever asked, however slow the association's own thread is."""
+"""Answers reach the requesting thread, even if the association's own thread is slow."""
 
 import time
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _look = DIMSEServiceProvider.get_msg
 
 
 class _Interrupted:
-    """The association's word that its thread is halted, taken back late: others had the processor."""
+    """The association's flag that its thread is halted, reset late: others had the processor."""
 
     def __get__(self, association: Association, _owner: object = None) -> bool:
         return bool(association.__dict__["_is_paused"])
@@ -28,7 +28,7 @@ class _Interrupted:
 
 
 def _look_late(self: DIMSEServiceProvider, block: bool = False) -> Any:
-    """Look for an answer as whoever asked does, when others had the processor for still longer."""
+    """Look for an answer like a requesting thread, after others had the processor for longer."""
     if block:
         time.sleep(0.06)
     return _look(self, block)

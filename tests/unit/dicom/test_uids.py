@@ -52,7 +52,7 @@ def test_the_document_depends_on_everything_but_the_order_of_its_inputs() -> Non
 
 
 def test_the_uid_of_a_draft_never_changes_between_versions() -> None:
-    """A node that was updated must resend the same object, so this value is for ever."""
+    """A node that was updated must resend the same object, so this value never changes."""
     assert document_uid("1.2.3", 1, "ab" * 32, "basic-text-sr", ["1.2.3.4"]) == (
         "2.25.224798274402385133216433137289282765617"
     )

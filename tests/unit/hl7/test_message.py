@@ -1,4 +1,4 @@
-"""Text into HL7 and back: nothing in a value can be taken for a separator or for the end of a frame."""
+"""Text into HL7 and back: no value can be mistaken for a separator or for the end of a frame."""
 
 import unicodedata
 

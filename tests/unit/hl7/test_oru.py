@@ -1,4 +1,4 @@
-"""ORU^R01: preliminary wherever it is looked for, the order named, and conformant by another's judgement."""
+"""ORU^R01: preliminary in every field, with its order, and conformant for another validator."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TestEveryLanguageAndHeader:
         errors = tmp_path / "errors.txt"
         with contextlib.suppress(HL7apyException):  # the first error is raised, and all are in the file
             Validator.validate(parsed, report_file=str(errors))
-        # Whose images they are cannot be made up: a receiver may refuse a message without a patient's number.
+        # A patient's number cannot be made up: a receiver may refuse a message without one.
         expected = ["Error: Missing required child PID.PID_3"] if header == "bare" else []
         assert [line for line in errors.read_text().splitlines() if line.startswith("Error")] == expected
 

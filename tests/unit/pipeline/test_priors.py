@@ -1,4 +1,4 @@
-"""A draft asks for priors and never depends on the answer: not on its coming, not on its being one."""
+"""A draft requests priors, and never depends on an answer or on its content."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _search(archive: Archive, limit_s: float = LONG_S, clock: SetClock | None = 
 
 @contextmanager
 def _answering_soon(archive: Archive) -> Iterator[None]:
-    """Let the archive answer after a second: whoever waits for it has its answer then, and is found out."""
+    """Let the archive answer after a second, so that code which waits for it is noticed."""
     timer = threading.Timer(1.0, archive.let.set)
     timer.start()
     yield

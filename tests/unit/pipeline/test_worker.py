@@ -16,7 +16,7 @@ def _job(tries: int = 1) -> DraftJob:
 
 
 class Queue:
-    """Holds jobs in memory and remembers what was said of them (the real queues have their own suite)."""
+    """Holds jobs in memory and records what was reported (the real queues have their own tests)."""
 
     def __init__(self, *jobs: DraftJob) -> None:
         self.jobs = list(jobs)

@@ -1,4 +1,4 @@
-"""What goes out: which forms are made, which way each destination is reached, and what cannot be."""
+"""Forms that are made, the protocol of each destination, and combinations that cannot be."""
 
 import pytest
 from pydantic import ValidationError

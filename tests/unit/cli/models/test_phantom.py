@@ -1,4 +1,4 @@
-"""`echo-node phantom`: sheets, studies and data sets, and what is said when nothing can be shown."""
+"""`echo-node phantom`: sheets, studies and data sets, and the message if nothing can be shown."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the operator sees of studies, jobs and deliveries, and another try of what was given up."""
+"""Studies, jobs and deliveries on the console, and retries of dead letters."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""What the operator sees of a withdrawal: what was withdrawn where, and what is still under way."""
+"""Withdrawals on the console: what was withdrawn where, and what is still in progress."""
 
 import json
 import subprocess

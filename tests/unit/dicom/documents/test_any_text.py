@@ -1,4 +1,4 @@
-"""Any text and any patient through all seven forms: what went in is read back, and nothing falls over."""
+"""Any text and any patient through all seven forms: each is read back, and none fails."""
 
 from __future__ import annotations
 

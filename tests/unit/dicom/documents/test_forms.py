@@ -1,4 +1,4 @@
-"""The forms of a draft that are DICOM objects: alike in all that matters, and each an object of its own."""
+"""The forms of a draft that are DICOM objects: the same content, and distinct objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a code stream says of itself, of real ones made by the encoders, and of broken ones."""
+"""Headers of code streams: of real ones made by the encoders, and of broken ones."""
 
 import struct
 

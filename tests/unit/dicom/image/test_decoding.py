@@ -1,4 +1,4 @@
-"""Pixel data to stored values: exact in every syntax and layout of bits, bounded, and each refusal named."""
+"""Pixel data to stored values: exact in every syntax and bit layout, bounded, clear refusals."""
 
 from __future__ import annotations
 
@@ -278,7 +278,7 @@ def test_any_bytes_in_any_syntax_are_refused_in_words(syntax: UID, stream: bytes
 
 
 class TestBombs:
-    """What would take a thousand times its size is refused before memory is given to it."""
+    """A file that would need a thousand times its size is refused before memory is allocated."""
 
     @pytest.fixture(autouse=True)
     def _is_bounded(self) -> Iterator[None]:

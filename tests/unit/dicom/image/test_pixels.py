@@ -43,7 +43,7 @@ def test_the_real_chest_is_displayed_as_a_radiologist_sees_it(sample: Sample) ->
     assert selection.primary.view == "PA"
     assert (image.width, image.height) == (1841, 1955)
     grey = as_array(image).astype(float)
-    # Lungs dark, mediastinum and what lies under the diaphragm bright (it is stored as MONOCHROME1).
+    # Lungs dark; mediastinum and the region under the diaphragm bright (stored as MONOCHROME1).
     lungs = (grey[500:900, 350:650].mean() + grey[500:900, 1200:1500].mean()) / 2
     assert lungs + 40 < grey[500:900, 850:950].mean()
     assert lungs + 40 < grey[1700:1800, 300:600].mean()

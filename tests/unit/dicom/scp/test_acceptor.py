@@ -138,7 +138,7 @@ def test_an_open_association_costs_one_thread(port: int) -> None:
 
 
 def test_what_is_refused_on_the_way_is_let_pass_and_answered(port: int, sink: Sink) -> None:
-    """The disk fills up in the middle of a data set: the rest is read, and the association goes on."""
+    """The disk fills up within a data set: the rest is read, and the association continues."""
 
     class Full(Arriving):
         def write(self, piece: Piece) -> None:

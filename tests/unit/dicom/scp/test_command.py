@@ -1,4 +1,4 @@
-"""Command sets and file meta information, held against what pynetdicom and pydicom write and read."""
+"""Command sets and file meta information, compared with those of pynetdicom and pydicom."""
 
 import io
 import struct

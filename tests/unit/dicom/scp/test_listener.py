@@ -141,7 +141,7 @@ def test_silence_in_the_middle_of_a_pdu_ends_the_association() -> None:
 
 
 def test_spoilt_requests_keep_nobody_out() -> None:
-    """One that is no request by its content ends with its connection, not with the patience for requests."""
+    """A PDU whose content is not a request ends its connection at once, not after a time-out."""
     request = bytearray(_association_request())
     request[74:] = b"\xff" * len(request[74:])  # its items
     with listening(maximum_associations=2, acse_timeout_s=600) as port:

@@ -198,7 +198,7 @@ def test_who_has_no_archive_takes_no_requests(modality: Modality) -> None:
 
 
 def test_an_archive_reports_to_a_node_that_is_asked_too(promises: Promises) -> None:
-    """Both roles on one port: the archive calls as provider, by role selection, while modalities ask."""
+    """Both roles on one port: the archive calls as SCP (role selection), modalities request."""
     reports: list[tuple[CommitmentReport, str]] = []
 
     def take(report: CommitmentReport, peer: str) -> bool:

@@ -173,7 +173,7 @@ def test_an_unknown_called_ae_title_is_transient_and_named(
 
 
 def test_a_rejection_is_told_however_late_we_look(archive: Archive) -> None:
-    """A busy machine lets the answer come, and the connection close, before the asking thread runs again."""
+    """On a busy machine, answer and close arrive before the requesting thread runs again."""
     with archive.running(called="WRONG") as peer:
         late = (evt.EVT_REQUESTED, lambda _event: time.sleep(0.5))
         with (

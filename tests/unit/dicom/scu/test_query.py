@@ -1,4 +1,4 @@
-"""What goes to an archive and what its answers mean, from services that answer as the test says."""
+"""Requests to an archive and the meaning of its answers, with scripted services."""
 
 from __future__ import annotations
 

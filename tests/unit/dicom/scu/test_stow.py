@@ -1,4 +1,4 @@
-"""What the answers to STOW-RS mean for a delivery, from a service that answers as the test says."""
+"""Outcomes of a delivery for each answer to STOW-RS, with a scripted service."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""One content for every form: how sure the model is in words, what is missing said, nothing lost."""
+"""One content for every form: confidence in words, missing parts stated, nothing lost."""
 
 import unicodedata
 from dataclasses import replace

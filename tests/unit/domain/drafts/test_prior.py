@@ -1,4 +1,4 @@
-"""Who is the same patient, what is earlier, and what may be asked at all."""
+"""Matching of patients, order of studies, and identifiers that may be queried."""
 
 from dataclasses import replace
 from datetime import date, timedelta

@@ -1,4 +1,4 @@
-"""The node's own words: whole in every language, else English, the notices always in English too."""
+"""The node's own words: complete in every language, else English; notices always in English too."""
 
 import string
 from dataclasses import asdict, fields, replace

@@ -1,4 +1,4 @@
-"""What the store says of whose it is, and a data folder that is moved or copied with its database."""
+"""Ownership of a store, and a data folder that is moved or copied with its database."""
 
 import json
 import shutil
@@ -89,7 +89,7 @@ def test_a_data_folder_beside_another_database_is_refused(tmp_path: Path) -> Non
 
 
 def test_a_claim_that_was_lost_is_made_again_under_the_same_id(tmp_path: Path) -> None:
-    """The process was killed between row and object, or somebody removed the object."""
+    """The process was killed between row and object, or someone removed the object."""
     with opened(tmp_path) as node:
         owner = node.ownership.claim()
         (tmp_path / "owner.json").unlink()

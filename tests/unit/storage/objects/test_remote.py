@@ -1,4 +1,4 @@
-"""What goes wrong between this machine and an object store, on fsspec's own store in memory."""
+"""Errors between this machine and an object store, on fsspec's store in memory."""
 
 import errno
 import fcntl
@@ -100,7 +100,7 @@ def test_a_store_that_does_not_answer_is_transient_for_everyone(
 
 
 def test_one_object_that_cannot_be_had_is_told_from_a_store_that_is_away(root: str, tmp_path: Path) -> None:
-    """The one is tried a number of times, so that it does not stop the rest; the other is waited for."""
+    """The first is retried a few times, so as not to stop the rest; the second is awaited."""
     error = failing(OSError(errno.EIO, "x"))
     remote(root, tmp_path).put(NAME, (b"abc",))
     for more, expected in (({}, TransientError), ({"exists": error}, Unavailable)):
@@ -185,7 +185,7 @@ def test_what_a_killed_reader_left_goes_and_what_a_living_one_has_stays(root: st
 
 
 def test_orphans_are_as_old_as_the_stores_clock_says(root: str, tmp_path: Path) -> None:
-    """With this machine's clock hours ahead of the store's, what was just sent must not look forgotten."""
+    """With our clock hours ahead of the store's, a new object must not look abandoned."""
     whole = fsspec.filesystem("memory")
 
     def hours_ago(entry: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A plan carried out on recipes of one update: trained once, kept, and not stopped by what fails."""
+"""A plan on recipes of one update: trained once, kept, and not stopped by failures."""
 
 import json
 from collections.abc import Callable

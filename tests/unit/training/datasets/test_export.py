@@ -195,7 +195,7 @@ def test_another_key_gives_other_names(node: Node, tmp_path: Path) -> None:
 
 
 def structured_report(image: Path, words: str, manufacturer: str) -> bytes:
-    """Return an SR document about an image, made by the node's own encoder and signed by another maker."""
+    """Return an SR document about an image, by the node's encoder under another manufacturer."""
     selection = ChestImageSelector().select([instance_from_file(image)])
     report = Report(
         (Sentence(words),),

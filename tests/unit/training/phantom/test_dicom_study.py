@@ -1,4 +1,4 @@
-"""The DICOM study: it reads back, its headers agree with one another and the case, and it is nobody's."""
+"""The DICOM study: it reads back, and its headers agree with each other and with the case."""
 
 import shutil
 import subprocess

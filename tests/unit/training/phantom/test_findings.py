@@ -1,4 +1,4 @@
-"""The truth: facts and findings say the same, and what is drawn is plausible, varied and frequent enough."""
+"""The truth: facts and findings agree; samples are plausible, varied and frequent enough."""
 
 from collections import Counter
 from dataclasses import FrozenInstanceError, replace

@@ -1,4 +1,4 @@
-"""Images, jitter and the whole recipe in little: the view check's training data, and the files it writes."""
+"""The view check's training in small: images, jitter, recipe, and the files that it writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Learned metrics load their published layouts from local folders, and say what is wrong with a folder."""
+"""Learned metrics load their published layouts from local folders, and report what is wrong."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The language: what is written can be read back exactly, in both languages, and nothing else can."""
+"""The language: written reports can be read back exactly, in both languages; nothing else can."""
 
 import re
 from itertools import combinations, product

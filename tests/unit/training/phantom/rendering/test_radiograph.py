@@ -16,7 +16,7 @@ VISIBLE_GREY_LEVELS = 18
 
 
 def change(seed: int, fact: str, value: str, view: View | None = None) -> NDArray[np.float64]:
-    """How much the finding adds to the grey level of each pixel of one person's normal image."""
+    """Return the grey level that the finding adds to each pixel of a person's normal image."""
     portable = fact in ("endotracheal_tube", "gastric_tube")
     normal = Findings.normal(Patient(view="AP" if portable else "PA"))
     abnormal = replace(normal, patient=normal.patient, **{fact: value})
