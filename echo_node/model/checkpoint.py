@@ -92,7 +92,7 @@ def known() -> dict[str, Path]:
     return {folder.name: folder for folder in folders}
 
 
-def find(name: str) -> Path:
+def find_checkpoint(name: str) -> Path:
     """Return the folder of a checkpoint, given a model's name or a path.
 
     Raises:
@@ -136,7 +136,7 @@ def load(name: str, device: str = "cpu", *, adopt_block_length: int = 0) -> Chec
         CheckpointError: a file, tensor or setting is missing, truncated or invalid; the message
             names it.
     """
-    folder = find(name)
+    folder = find_checkpoint(name)
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
     facts = facts_of(folder)

@@ -66,7 +66,7 @@ def measure(path: Path, rounds: int) -> dict[str, float]:
     import torch
 
     from echo_node.dicom.library_settings import configure_libraries
-    from echo_node.dicom.selection.from_file import read_file
+    from echo_node.dicom.selection.from_file import read_chest_image
     from echo_node.inference.image import ImagePreparation
 
     torch.set_num_threads(1)
@@ -74,7 +74,7 @@ def measure(path: Path, rounds: int) -> dict[str, float]:
     preparation = ImagePreparation(resize="square")
 
     def once(file: Path) -> None:
-        resized = preparation.resized(read_file(file)[1])
+        resized = preparation.resized(read_chest_image(file)[1])
         preparation.patches(torch.from_numpy(resized.copy())[None])
 
     warm_up = path.with_name("small-" + path.name)

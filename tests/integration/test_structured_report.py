@@ -17,7 +17,7 @@ from support import drafts
 from echo_node.dicom.documents.sr import StructuredReportEncoder
 from echo_node.dicom.instance_file import instance_from_file
 from echo_node.dicom.scu.c_store import Sender
-from echo_node.dicom.selection.from_file import read_file
+from echo_node.dicom.selection.from_file import read_chest_image
 from echo_node.dicom.selection.selector import ChestImageSelector
 from echo_node.domain.drafts.comparison import Comparison
 from echo_node.domain.drafts.draft import Draft
@@ -169,9 +169,9 @@ def test_phantom_studies_are_read_and_reported(
     images = write_study(
         tmp_path, seed=1, size=256, modality=modality, photometric_interpretation=photometric
     )
-    selection, shown = read_file(images[0])
+    selection, shown = read_chest_image(images[0])
     plain = write_study(tmp_path, seed=1, size=256)[0]
-    assert shown.pixels == read_file(plain)[1].pixels
+    assert shown.pixels == read_chest_image(plain)[1].pixels
     assert selection.primary.view == "PA"
     path = tmp_path / "sr.dcm"
     path.write_bytes(encode(*images).content)

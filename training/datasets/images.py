@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from echo_node.dicom.library_settings import configure_libraries
-from echo_node.dicom.selection.from_file import read_file
+from echo_node.dicom.selection.from_file import read_chest_image
 from echo_node.dicom.selection.rules import AP, FRONTAL, PA
 from echo_node.dicom.selection.selector import EVERY_CHEST
 from echo_node.domain.studies.study import GreyImage
@@ -54,7 +54,7 @@ def read_image(path: Path, view: str) -> tuple[GreyImage, str]:
     if not is_dicom:
         return read_image_file(path), stated
     configure_libraries()
-    selection, image = read_file(path, EVERY_CHEST)
+    selection, image = read_chest_image(path, EVERY_CHEST)
     return image, selection.primary.view
 
 

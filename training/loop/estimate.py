@@ -82,13 +82,13 @@ def _outline(plan: Recipe) -> EchoForReportGeneration:
     if not plan.model.start:
         outline: EchoForReportGeneration = start(plan).model.to("meta")  # type: ignore[arg-type]
         return outline
-    folder = checkpoint.find(plan.model.start)
+    folder = checkpoint.find_checkpoint(plan.model.start)
     try:
         config = EchoConfig.from_pretrained(folder)
     except (OSError, ValueError, TypeError) as error:
         raise CheckpointError(f"{folder / 'config.json'} is not a Qwen2.5-VL configuration") from error
     if plan.stage == "dcd":
-        checkpoint.find(teacher_of(plan))
+        checkpoint.find_checkpoint(teacher_of(plan))
     with torch.device("meta"):
         return EchoForReportGeneration(config)
 

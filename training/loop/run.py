@@ -28,7 +28,7 @@ from training.loop.record import Record, read_metrics
 from training.loop.sharding import needs_whole_network, shard
 from training.loop.state import StateFolder
 from training.loop.train import TrainingContext, train
-from training.objectives.choose import make_objective
+from training.objectives.choose import ObjectiveMaker, make_objective
 from training.objectives.objective import Learner
 from training.recipe import Recipe, load_recipe
 from training.start.lora import adapt, merge
@@ -38,7 +38,14 @@ _RECIPE = "recipe.json"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def run_stage(stage: str, recipe: str, out: Path | None = None, overrides: Sequence[str] = ()) -> Path:
+def run_stage(
+    stage: str,
+    recipe: str,
+    out: Path | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    objective_maker: ObjectiveMaker = make_objective,
+) -> Path:
     """Run one stage and write its checkpoint.
 
     An interrupted run in the folder is resumed, and a finished one is left unchanged. With
@@ -49,6 +56,7 @@ def run_stage(stage: str, recipe: str, out: Path | None = None, overrides: Seque
         recipe: name of a shipped recipe, or path of a file.
         out: folder of the checkpoint and of the run's records; by default `runs/<recipe>`.
         overrides: assignments `section.name=value`.
+        objective_maker: constructor of the objective; by default the one that the recipe names.
 
     Returns:
         The folder of the checkpoint.
@@ -68,7 +76,8 @@ def run_stage(stage: str, recipe: str, out: Path | None = None, overrides: Seque
             console.print(f"{folder} already has the checkpoint of this recipe")
             return folder
         try:
-            _train(resolve_precision(plan, distributed.device), folder, distributed, console)
+            precise = resolve_precision(plan, distributed.device)
+            _train(precise, folder, distributed, console, objective_maker)
         except OSError as error:
             if error.errno not in _FULL:
                 raise
@@ -117,7 +126,9 @@ def _is_finished(plan: Recipe, folder: Path) -> bool:
     return True
 
 
-def _train(plan: Recipe, folder: Path, distributed: Distributed, console: Console) -> None:
+def _train(
+    plan: Recipe, folder: Path, distributed: Distributed, console: Console, objective_maker: ObjectiveMaker
+) -> None:
     if distributed.is_main:
         (folder / _RECIPE).write_text(plan.model_dump_json(indent=2) + "\n", encoding="utf-8")
     started = start(plan)
@@ -125,7 +136,7 @@ def _train(plan: Recipe, folder: Path, distributed: Distributed, console: Consol
     prepare(model, plan)
     model.to(distributed.device)  # type: ignore[arg-type]
     torch.manual_seed(plan.optimiser.seed)
-    objective = make_objective(plan, started, distributed, folder)
+    objective = objective_maker(plan, started, distributed, folder)
     learner = Learner(model, objective).to(distributed.device)
     is_sharded = distributed.size > 1 and not needs_whole_network(plan)
     if is_sharded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -19,6 +20,9 @@ from training.objectives.with_findings_probe import WithFindingsProbe
 from training.phantom.findings import FACTS
 from training.recipe import Recipe
 from training.start.start import Start, examples_key, teacher_of
+
+ObjectiveMaker = Callable[[Recipe, Start, Distributed, Path], Objective]
+"""Constructor of a run's objective: from the recipe, the network, the processes and the run's folder."""
 
 
 def make_objective(plan: Recipe, started: Start, distributed: Distributed, folder: Path) -> Objective:

@@ -104,7 +104,7 @@ def first_teacher_of(plan: Recipe) -> str:
         CheckpointError: the teacher cannot be found.
     """
     teacher = teacher_of(plan)
-    return checkpoint.facts_of(checkpoint.find(teacher)).teacher or teacher
+    return checkpoint.facts_of(checkpoint.find_checkpoint(teacher)).teacher or teacher
 
 
 def examples_of(

@@ -122,12 +122,12 @@ def verify(
 ) -> None:
     """Compare every file of a model with its digest from the time when the model was added."""
     from echo_node.model import library
-    from echo_node.model.checkpoint import find, known
+    from echo_node.model.checkpoint import find_checkpoint, known
 
     failed = False
     for name in names or list(known()):
         with console(stderr=True).status("") as status:
-            wrong = library.verify(find(name), status.update)
+            wrong = library.verify(find_checkpoint(name), status.update)
         failed = failed or bool(wrong)
         typer.echo(f"{name}: " + ("unchanged" if not wrong else "\n  " + "\n  ".join(wrong)))
     if failed:
@@ -141,9 +141,9 @@ def use(
 ) -> None:
     """Choose the model of the node: write model.name into node.toml."""
     from echo_node.config.files import NODE_FILE
-    from echo_node.model.checkpoint import find
+    from echo_node.model.checkpoint import find_checkpoint
 
-    find(name)
+    find_checkpoint(name)
     loaded = options.load_settings(config)
     path = next((file for file in loaded.files if file.name == NODE_FILE), None)
     if path is None:

@@ -25,7 +25,7 @@ def select_file(path: Path, settings: SelectionSettings = DEFAULTS) -> Selection
     return ChestImageSelector(settings).select([instance_from_file(path)])
 
 
-def read_file(
+def read_chest_image(
     path: Path, settings: SelectionSettings = DEFAULTS, greyscale: Greyscale = Greyscale.WINDOW
 ) -> tuple[Selection, GreyImage]:
     """Return the chest image of one DICOM file from anywhere, and its selection for a report encoder.

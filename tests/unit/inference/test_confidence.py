@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 
 from echo_node.errors import CheckpointError
 from echo_node.inference.confidence import FILE_NAME, Calibration, likelihoods
-from echo_node.model.checkpoint import find
+from echo_node.model.checkpoint import find_checkpoint
 from echo_node.report_text.draft_sections import split_sections
 from training.start.tokenizer import train_tokenizer
 
@@ -25,7 +25,11 @@ def test_each_sentence_gets_the_product_of_its_own_tokens(chinese: bool) -> None
         if chinese
         else TEXTS[1]
     )
-    tokenizer = train_tokenizer(TEXTS, 320) if chinese else AutoTokenizer.from_pretrained(find("echo-demo"))
+    tokenizer = (
+        train_tokenizer(TEXTS, 320)
+        if chinese
+        else AutoTokenizer.from_pretrained(find_checkpoint("echo-demo"))
+    )
     tokens = [tokenizer.pad_token_id, *tokenizer(text, add_special_tokens=False)["input_ids"]]
     sections = split_sections(text)
     spans = [*sections.findings, *sections.impression]

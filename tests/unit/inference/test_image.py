@@ -58,7 +58,7 @@ def test_without_a_recipe_grey_values_are_a_viewers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["echo-demo", "echo-demo-base"])
 def test_the_shipped_models_get_a_viewers_grey_values(name: str) -> None:
-    assert ImagePreparation.load(checkpoint.find(name)).greyscale is Greyscale.WINDOW
+    assert ImagePreparation.load(checkpoint.find_checkpoint(name)).greyscale is Greyscale.WINDOW
 
 
 def test_a_recipe_that_there_is_not_is_named(tmp_path: Path) -> None:

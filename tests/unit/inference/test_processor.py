@@ -10,12 +10,12 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from echo_node.domain.studies.study import GreyImage
 from echo_node.inference.processor import EchoProcessor
-from echo_node.model.checkpoint import find
+from echo_node.model.checkpoint import find_checkpoint
 from training.phantom.dataset import PhantomDataset
 
 
 def test_three_lines_of_transformers_write_a_report() -> None:
-    folder = find("echo-demo")
+    folder = find_checkpoint("echo-demo")
     processor = AutoProcessor.from_pretrained(folder)
     model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
     inputs = processor(images=Image.fromarray(PhantomDataset(1, 11)[0].image))

@@ -19,7 +19,7 @@ from pydicom.uid import (
 
 from echo_node.dicom.image.pixels import DisplayedPixels
 from echo_node.dicom.instance_file import instance_from_file
-from echo_node.dicom.selection.from_file import read_file
+from echo_node.dicom.selection.from_file import read_chest_image
 from echo_node.domain.studies.study import GreyImage, Greyscale, SelectedImage, StoredInstance
 from echo_node.errors import NotEligible, PermanentError
 
@@ -39,7 +39,7 @@ def as_array(image: GreyImage) -> NDArray[np.uint8]:
 
 
 def test_the_real_chest_is_displayed_as_a_radiologist_sees_it(sample: Sample) -> None:
-    selection, image = read_file(sample("RG1_UNCR"))
+    selection, image = read_chest_image(sample("RG1_UNCR"))
     assert selection.primary.view == "PA"
     assert (image.width, image.height) == (1841, 1955)
     grey = as_array(image).astype(float)
@@ -50,16 +50,16 @@ def test_the_real_chest_is_displayed_as_a_radiologist_sees_it(sample: Sample) ->
 
 
 def test_the_same_picture_in_other_syntaxes(sample: Sample) -> None:
-    _, plain = read_file(sample("RG1_UNCR"))
-    _, lossless = read_file(sample("RG1_J2KR"))
-    _, lossy = read_file(sample("RG1_J2KI"))
+    _, plain = read_chest_image(sample("RG1_UNCR"))
+    _, lossless = read_chest_image(sample("RG1_J2KR"))
+    _, lossy = read_chest_image(sample("RG1_J2KI"))
     assert lossless == plain
     assert np.abs(as_array(lossy).astype(int) - as_array(plain)).mean() < 2
 
 
 def test_a_leg_is_not_read(sample: Sample) -> None:
     with pytest.raises(NotEligible, match="EXTREMITY"):
-        read_file(sample("RG3_UNCR"))
+        read_chest_image(sample("RG3_UNCR"))
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -80,7 +80,7 @@ def test_jpeg_2000_is_decoded_by_pylibjpeg_first_and_else_by_another(
     plug_ins = JPEG2000LosslessDecoder._available
     for name, decode in plug_ins.items():
         monkeypatch.setitem(plug_ins, name, watch(name, decode))
-    assert read_file(sample("RG1_J2KR"))[1] == read_file(sample("RG1_UNCR"))[1]
+    assert read_chest_image(sample("RG1_J2KR"))[1] == read_chest_image(sample("RG1_UNCR"))[1]
     assert asked[0] == "pylibjpeg"
     assert (len(set(asked)) > 1) == fails
 
@@ -196,7 +196,7 @@ def test_the_recipe_is_the_readers(stored: Store) -> None:
     by_window, equalised = DisplayedPixels(), DisplayedPixels(Greyscale.MINMAX_EQUALISED)
     assert set(by_window.read(image).pixels) == {0, 255}
     assert len(set(equalised.read(image).pixels)) > 100
-    assert read_file(instance.path, greyscale=Greyscale.MINMAX_EQUALISED)[1] == equalised.read(image)
+    assert read_chest_image(instance.path, greyscale=Greyscale.MINMAX_EQUALISED)[1] == equalised.read(image)
 
 
 def test_a_deflated_file_is_read_as_any_other(stored: Store, tmp_path: Path) -> None:
@@ -207,14 +207,16 @@ def test_a_deflated_file_is_read_as_any_other(stored: Store, tmp_path: Path) -> 
     deflated = instance_from_file(tmp_path / "deflated.dcm")
     assert deflated.identity.transfer_syntax_uid == DeflatedExplicitVRLittleEndian
     assert deflated.identity.sop_instance_uid == instance.identity.sop_instance_uid
-    assert read_file(tmp_path / "deflated.dcm")[1] == DisplayedPixels().read(SelectedImage(instance, "PA"))
+    assert read_chest_image(tmp_path / "deflated.dcm")[1] == DisplayedPixels().read(
+        SelectedImage(instance, "PA")
+    )
     whole = (tmp_path / "deflated.dcm").read_bytes()
     (tmp_path / "deflated.dcm").write_bytes(whole[:-20])
     with pytest.raises(PermanentError, match="deflated data set is truncated"):
-        read_file(tmp_path / "deflated.dcm")
+        read_chest_image(tmp_path / "deflated.dcm")
     (tmp_path / "deflated.dcm").write_bytes(whole[:-120] + b"\xff" * 120)
     with pytest.raises(PermanentError, match="deflated data set is"):
-        read_file(tmp_path / "deflated.dcm")
+        read_chest_image(tmp_path / "deflated.dcm")
 
 
 def test_a_table_that_makes_no_sense_has_its_clear_line(stored: Store) -> None:
@@ -253,7 +255,7 @@ def test_a_broken_code_stream_has_its_clear_line(sample: Sample, tmp_path: Path)
     broken = tmp_path / "broken.dcm"
     broken.write_bytes(whole[: start + 10] + b"\0" * 500 + whole[start + 510 :])
     with pytest.raises(PermanentError, match=r"cannot be decoded \(JPEG 2000.*send the image again"):
-        read_file(broken)
+        read_chest_image(broken)
 
 
 @pytest.mark.filterwarnings("ignore:End of file reached")
