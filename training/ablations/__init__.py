@@ -1,4 +1,5 @@
-"""The paper's claims one by one, on phantoms: `python -m training.ablations`.
+"""Checks of the paper's claims one by one, on phantoms: `python -m training.ablations`.
 
-A plan (`paper.toml`) names variants, each a stage behind another one, and the claims that compare them.
+A plan (`paper.toml`) defines variants, each a training stage after another one, and the claims that
+compare them.
 """

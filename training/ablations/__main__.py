@@ -1,4 +1,4 @@
-"""`python -m training.ablations`: the command line."""
+"""Command line: `python -m training.ablations`."""
 
 from __future__ import annotations
 
@@ -20,37 +20,46 @@ _STAGES = ("vision", "ar", "rad", "dcd")
 
 
 def ablations(
-    out: Annotated[Path, typer.Option("--out", help="The folder of everything.")] = Path("runs/ablations"),
+    out: Annotated[Path, typer.Option("--out", help="Folder of checkpoints and results.")] = Path(
+        "runs/ablations"
+    ),
     seeds: Annotated[
-        str, typer.Option("--seeds", metavar="N,N,...", help="Every variant is trained with each.")
+        str,
+        typer.Option("--seeds", metavar="N,N,...", help="Random seeds; every variant is trained with each."),
     ] = "0",
-    count: Annotated[int, typer.Option("--count", min=1, help="Held-out phantoms to measure on.")] = 256,
+    count: Annotated[int, typer.Option("--count", min=1, help="Number of held-out phantoms.")] = 256,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="NAME", help="A claim or a variant; may be repeated."),
+        typer.Option("--only", metavar="NAME", help="Claim or variant to run; may be repeated."),
     ] = None,
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of every recipe; may be repeated."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a value of every recipe; may be repeated."),
     ] = None,
     steps: Annotated[
         list[str] | None,
-        typer.Option("--steps", metavar="STAGE=N", help="The updates of a stage; may be repeated."),
+        typer.Option("--steps", metavar="STAGE=N", help="Number of updates of a stage; may be repeated."),
     ] = None,
     take: Annotated[
         list[str] | None,
-        typer.Option("--take", metavar="VARIANT=DIR", help="A checkpoint in place of a variant's own."),
+        typer.Option(
+            "--take", metavar="VARIANT=DIR", help="Checkpoint to use as a variant, without training it."
+        ),
     ] = None,
-    plan: Annotated[Path, typer.Option("--plan", metavar="FILE", help="Variants and claims.")] = PAPER,
+    plan: Annotated[
+        Path, typer.Option("--plan", metavar="FILE", help="Plan with variants and claims.")
+    ] = PAPER,
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the training runs.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the training runs without running them.")
+    ] = False,
 ) -> None:
     """Check the paper's claims one by one on phantoms.
 
-    Trains every variant of the plan with every seed and measures its drafts
-    by every decoder. What is finished is kept: after an interruption the
-    same command goes on. Results: results.md, results.jsonl and a figure
-    for each claim, in --out.
+    Train every variant of the plan with every seed, and measure its drafts
+    with every decoder. Finished work is kept: after an interruption, the
+    same command continues. Results are written to --out: results.md,
+    results.jsonl and a plot of each claim.
     """
     console = Console(stderr=True, highlight=False)
     loaded = load_plan(plan)
@@ -75,12 +84,12 @@ def ablations(
 
 
 def _pairs(option: str, texts: Sequence[str], known: Sequence[str]) -> dict[str, str]:
-    """Return what is given for each name."""
+    """Return the values of NAME=VALUE options by name."""
     pairs = {}
     for text in texts:
         name, separator, value = text.partition("=")
         if not separator or name not in known:
-            raise ConfigError(f"{option} {text}: NAME=VALUE is wanted, the name one of {', '.join(known)}")
+            raise ConfigError(f"{option} {text}: use NAME=VALUE, with one of the names {', '.join(known)}")
         pairs[name] = value
     return pairs
 

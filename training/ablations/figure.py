@@ -1,4 +1,4 @@
-"""Plot of each claim: coherence and F1 against tokens per forward pass, one curve for each variant."""
+"""Plots of claims: coherence and F1 against tokens per forward pass, one curve per variant."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MARKERS = {"one_step": "*", "adaptive": "s", "next_token": "D"}
 def draw(
     plan: AblationPlan, measured: Sequence[Measurement], folder: Path, note: Callable[[str], None]
 ) -> list[str]:
-    """Write `<claim>.svg` for each claim that has measurements, and return the names of these claims.
+    """Write `<claim>.svg` for each claim with measurements. Return the names of these claims.
 
     A line joins the multi-step decoders by rising threshold; the other decoders are single markers.
     Error bars range from the lowest seed to the highest. If matplotlib is missing, nothing is drawn
@@ -91,7 +91,7 @@ def _points(
 
 
 def _reach(spreads: Sequence[Spread]) -> list[list[float]]:
-    """Return the distances from the mean to the lowest and the highest seed; rounding makes none negative."""
+    """Return the distances from the mean to the lowest and the highest seed, never negative."""
     below = [max(0.0, spread.mean - spread.low) for spread in spreads]
     above = [max(0.0, spread.high - spread.mean) for spread in spreads]
     return [below, above]

@@ -1,4 +1,4 @@
-"""Train and measure every variant with every seed, one after the other; what fails does not stop the rest."""
+"""Training and measurement of every variant with every seed; a failure does not stop the rest."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from training.file_cache import write_atomically
 
 @dataclass(frozen=True, slots=True)
 class AblationRequest:
-    """What is asked for.
+    """Request of the command line.
 
     Attributes:
-        seeds: with which every variant is trained.
-        count: how many phantoms it is measured on.
-        only: claims or variants; empty for all.
-        changes: to every recipe.
+        seeds: random seeds; every variant is trained with each.
+        count: number of held-out phantoms to measure on.
+        only: claims or variants to run; empty for all.
+        changes: changes to every recipe.
     """
 
     seeds: tuple[int, ...]
@@ -35,10 +35,10 @@ class AblationRequest:
 
 
 class Harness:
-    """One plan, carried out in one folder; begun anew, it goes on where it was.
+    """Execution of one plan in one folder. Started again, it continues where it stopped.
 
-    Writes `results.jsonl`, `results.md`, a picture of each claim, `failures.log`, and the folders `runs` and
-    `measured`.
+    It writes `results.jsonl`, `results.md`, a plot of each claim, `failures.log`, and the folders
+    `runs` and `measured`.
     """
 
     def __init__(
@@ -49,17 +49,18 @@ class Harness:
         console: Console,
         cases_for: CasesFor | None = None,
     ) -> None:
-        """Lay out all runs, so that what is wrong shows before anything is trained.
+        """Prepare all runs, so that errors in recipes are found before any training.
 
         Args:
             plan: variants and claims.
             request: variants and seeds to run, and changes to their recipes.
-            out: the folder.
-            console: told how it goes.
-            cases_for: gives what is measured on; held-out phantoms by default.
+            out: folder of checkpoints and results.
+            console: console for progress.
+            cases_for: function that returns the cases to measure on; None uses held-out phantoms.
 
         Raises:
-            ConfigError: a recipe is wrong with its changes, or the plan has no such claim or variant.
+            ConfigError: a recipe with its changes is invalid, or the plan has no such claim or
+                variant.
         """
         self._plan, self._request, self._out, self._console = plan, request, out, console
         runs = Runs(plan, request.changes, out)
@@ -73,15 +74,15 @@ class Harness:
 
     @property
     def training(self) -> list[TrainingRun]:
-        """Every run that the request needs, in training order; finished ones too."""
+        """Every run that the request needs, in training order, including finished runs."""
         return in_order([self._all[pair] for pair in self._wanted])
 
     def variants_of(self, run: TrainingRun) -> list[str]:
-        """Return the variants that a run is the last stage of."""
+        """Return the variants whose last stage is this run."""
         return list(dict.fromkeys(name for (name, _), end in self._all.items() if end.key == run.key))
 
     def carry_out(self) -> list[Failure]:
-        """Train and measure what is missing; return what failed."""
+        """Train and measure everything that is missing. Return the failures."""
         failures: list[Failure] = []
         todo = [run for run in self.training if not run.is_finished]
         places = {run.key: f"[{place}/{len(todo)}]" for place, run in enumerate(todo, 1)}
@@ -89,7 +90,7 @@ class Harness:
             try:
                 self._train(self._all[name, seed], places)
                 self._measure(name, self._all[name, seed])
-            except Exception as error:  # noqa: BLE001 - the other runs continue
+            except Exception as error:  # noqa: BLE001 - recorded; other runs continue
                 failures.append(self._note_failure(name, seed, error))
             self._write(failures)
         return failures
@@ -97,7 +98,7 @@ class Harness:
     def _train(self, end: TrainingRun, places: dict[str, str]) -> None:
         for run in end.chain:
             if run.key in self._failed:
-                raise RuntimeError(f"{run.name} has failed before: {self._failed[run.key]}")
+                raise RuntimeError(f"{run.name} failed earlier: {self._failed[run.key]}")
             if run.is_finished:
                 continue
             names = ", ".join(self.variants_of(run))
@@ -125,7 +126,7 @@ class Harness:
         return failure
 
     def _write(self, failures: Sequence[Failure]) -> None:
-        """Write the results of whatever has been measured, now or before."""
+        """Write the results of all measurements, including those of earlier runs."""
         own = {(name, run.seed): run for (name, _), run in self._all.items()}  # one run may serve all seeds
         measured = [
             Measurement(name, seed, decoder, str(run.folder), figures)

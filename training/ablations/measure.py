@@ -1,4 +1,4 @@
-"""What a checkpoint is worth: its drafts of held-out phantoms by every decoder, measured once and kept."""
+"""Measurement of checkpoints: drafts of held-out phantoms with every decoder, measured once."""
 
 from __future__ import annotations
 
@@ -34,57 +34,57 @@ FIGURES = (
     "garbled",
     "tokens_per_forward",
 )
-"""What is kept of an evaluation's row."""
+"""Metrics that are stored from an evaluation."""
 
 
 def phantoms(count: int) -> CasesFor:
-    """Return what gives the held-out phantoms in the size that a model wants; each size is rendered once."""
+    """Return a function from image preparations to held-out phantoms; each is rendered once."""
     return cache(lambda preparation: open_cases(f"phantom:{count}", CASES_SEED, preparation))
 
 
 class Measurements:
-    """The figures of checkpoints on one set of cases, kept in a file for each checkpoint."""
+    """Metrics of checkpoints on one set of cases, stored in one file per checkpoint."""
 
     def __init__(self, plan: AblationPlan, count: int, cases_for: CasesFor, folder: Path) -> None:
         """Open a folder of measurements.
 
         Args:
-            plan: gives the decoders.
-            count: how many cases there are.
-            cases_for: gives the cases.
-            folder: where figures are kept.
+            plan: plan that defines the decoders.
+            count: number of cases.
+            cases_for: function that returns the cases.
+            folder: folder of the measurements.
         """
         self._plan, self._count, self._cases_for, self._folder = plan, count, cases_for, folder
 
     def of(self, run: TrainingRun) -> dict[str, Row]:
-        """Return the figures that there are of a run's checkpoint, by decoder."""
-        kept = {json.dumps(row["measured_by"]): row for row in self._kept(run)}
+        """Return the stored metrics of the checkpoint of a run, by decoder."""
+        stored = {json.dumps(row["measured_by"]): row for row in self._stored(run)}
         decoders = self._plan.decoders(run.stage)
         by = {decoder: json.dumps(self._measured_by(settings)) for decoder, settings in decoders.items()}
-        return {decoder: kept[key]["figures"] for decoder, key in by.items() if key in kept}
+        return {decoder: stored[key]["figures"] for decoder, key in by.items() if key in stored}
 
     def complete(self, run: TrainingRun, progress: Callable[[str], None]) -> None:
-        """Measure a run's checkpoint by the decoders that it has not been measured by.
+        """Measure the checkpoint of a run with the decoders for which measurements are missing.
 
         Args:
-            run: a finished one.
-            progress: told what is being measured.
+            run: a finished run.
+            progress: called with a description of the current step.
         """
         done = self.of(run)
         missing = {d: s for d, s in self._plan.decoders(run.stage).items() if d not in done}
         if not missing:
             return
-        model = checkpoint.load(str(run.folder), adopt_block_length=1)  # of next tokens, if it has none
+        model = checkpoint.load(str(run.folder), adopt_block_length=1)  # 1 if it has no block length
         preparation = ImagePreparation.load(run.folder)
         progress("held-out phantoms")
-        cases, kept = self._cases_for(preparation), self._kept(run)
+        cases, stored = self._cases_for(preparation), self._stored(run)
         for decoder, settings in missing.items():
             progress(decoder)
             drafts = draft(model, preparation, cases.images, settings)
             row = result_of(decoder, drafts, cases, Plan(CASES_SEED, 0.0), progress).row
             figures = {name: row[name] for name in FIGURES}
-            kept.append({"measured_by": self._measured_by(settings), "figures": figures})
-            write_atomically(self._file(run), json.dumps(kept, indent=1) + "\n")
+            stored.append({"measured_by": self._measured_by(settings), "figures": figures})
+            write_atomically(self._file(run), json.dumps(stored, indent=1) + "\n")
 
     def _measured_by(self, settings: DecodeSettings) -> Row:
         return {"count": self._count, "seed": CASES_SEED, **asdict(settings)}
@@ -92,7 +92,7 @@ class Measurements:
     def _file(self, run: TrainingRun) -> Path:
         return self._folder / f"{run.name}.json"
 
-    def _kept(self, run: TrainingRun) -> list[Row]:
+    def _stored(self, run: TrainingRun) -> list[Row]:
         file = self._file(run)
         rows: list[Row] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
         return rows

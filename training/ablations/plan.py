@@ -1,4 +1,4 @@
-"""Plans: which variants there are, which claims compare them, and by which decoders. One TOML file."""
+"""Plans of ablations: variants, the claims that compare them, and the decoders. One TOML file."""
 
 from __future__ import annotations
 
@@ -24,49 +24,49 @@ class _Part(BaseModel):
 
 
 class Variant(_Part):
-    """One stage, behind the stages that it starts from."""
+    """One training stage, after the stages that it starts from."""
 
     like: str = ""
-    """The variant whose recipe, start and changes this one has, with its own changes behind them."""
+    """Variant whose recipe, start and changes this one inherits; its own changes come last."""
     recipe: str = ""
-    """A shipped recipe's name or a file."""
+    """Name of a shipped recipe, or a file."""
     after: str = ""
-    """The variant whose checkpoint this one starts from, or takes its tower from, as the recipe does."""
+    """Variant whose checkpoint this one starts from, or takes its vision tower from."""
     change: tuple[str, ...] = ()
-    """`section.name=value` each; what makes it a variant, so that no option replaces it."""
+    """Changes that define the variant, as `section.name=value`; no option overrides them."""
     data_share: float = Field(default=1.0, gt=0, le=1)
-    """The part of the recipe's `data.count` that is used."""
+    """Share of `data.count` of the recipe to use."""
     seed: int | None = Field(default=None, ge=0)
-    """The seed whatever seeds are asked for, which makes it one run for all of them."""
+    """Fixed seed, so that one run serves all requested seeds; None uses the requested seeds."""
 
 
 class Claim(_Part):
-    """What is claimed, and what shows it."""
+    """A claim, with the variants and decoders that test it."""
 
     name: str
-    """Short, of letters, digits and dashes."""
+    """Short name of letters, digits and dashes."""
     says: str
-    """One sentence."""
+    """The claim in one sentence."""
     variants: tuple[str, ...] = Field(min_length=1)
-    """Which are compared."""
+    """Variants to compare."""
     decoders: tuple[str, ...] = Field(min_length=1)
-    """Which of the decoders are shown; `results.jsonl` has all of them."""
+    """Decoders to show; `results.jsonl` contains all decoders."""
 
 
 class AblationPlan(_Part):
-    """All variants and claims."""
+    """Variants and claims of a plan."""
 
     max_new_tokens: int = Field(gt=0)
-    """The longest draft."""
+    """Maximum length of a draft, in tokens."""
     thresholds: tuple[float, ...] = Field(min_length=1)
-    """Of multi-step decoding: the points of the frontier."""
+    """Thresholds of multi-step decoding: the points of the frontier."""
     variants: dict[str, Variant]
     claims: tuple[Claim, ...] = Field(min_length=1)
 
     @field_validator("variants")
     @classmethod
     def _spell_out(cls, variants: dict[str, Variant]) -> dict[str, Variant]:
-        """Give every variant in full what it has from the one that it is like."""
+        """Resolve `like` in every variant."""
         return {name: _spelled_out(name, variants) for name in variants}
 
     @model_validator(mode="after")
@@ -74,17 +74,17 @@ class AblationPlan(_Part):
         known = {*self.decoders("ar"), *self.decoders("dcd")}
         for claim in self.claims:
             if unknown := [*(set(claim.variants) - set(self.variants)), *(set(claim.decoders) - known)]:
-                raise ValueError(f"claim '{claim.name}' names '{unknown[0]}', which there is not")
+                raise ValueError(f"claim '{claim.name}': there is no variant or decoder '{unknown[0]}'")
         for name in self.variants:
             behind = [name]
             while after := self.variants[behind[-1]].after:
                 if after not in self.variants or after in behind:
-                    raise ValueError(f"variant '{behind[-1]}' comes after '{after}', which cannot be")
+                    raise ValueError(f"variant '{behind[-1]}' cannot come after '{after}'")
                 behind.append(after)
         return self
 
     def decoders(self, stage: Literal["vision", "ar", "rad", "dcd"]) -> dict[str, DecodeSettings]:
-        """Return the decoders that the checkpoint of a stage is measured by, by name."""
+        """Return the decoders to measure the checkpoint of a stage with, by name."""
         longest = self.max_new_tokens
         if stage == "ar":
             return {_NEXT_TOKEN: DecodeSettings(1.0, 0, longest, schedule="next_token")}
@@ -98,19 +98,19 @@ class AblationPlan(_Part):
         }
 
     def wanted(self, only: Sequence[str]) -> list[str]:
-        """Return the variants to measure: those of all claims, or of what *only* names.
+        """Return the variants to measure.
 
         Args:
-            only: names of claims or of variants; empty takes all claims.
+            only: names of claims or variants; if empty, the variants of all claims.
 
         Raises:
-            ConfigError: there is no claim and no variant of such a name.
+            ConfigError: a name is neither a claim nor a variant.
         """
         of_claims = {claim.name: claim.variants for claim in self.claims}
         for name in only:
             if name not in of_claims and name not in self.variants:
                 names = ", ".join([*of_claims, *self.variants])
-                raise ConfigError(f"--only {name}: neither a claim nor a variant; there are {names}")
+                raise ConfigError(f"--only {name} is neither a claim nor a variant; known: {names}")
         named = [variant for name in only or of_claims for variant in of_claims.get(name, (name,))]
         return list(dict.fromkeys(named))
 
@@ -119,11 +119,11 @@ def _spelled_out(name: str, variants: dict[str, Variant]) -> Variant:
     variant = variants[name]
     if not variant.like:
         if not variant.recipe:
-            raise ValueError(f"variant '{name}' has no recipe and is like no other")
+            raise ValueError(f"variant '{name}' needs a recipe, or another variant in 'like'")
         return variant
     pattern = variants.get(variant.like)
     if pattern is None or pattern.like:
-        raise ValueError(f"variant '{name}' is like '{variant.like}', which is none with a recipe of its own")
+        raise ValueError(f"variant '{name}' is like '{variant.like}', which must be a variant with a recipe")
     own = variant.model_dump(exclude_unset=True)
     return pattern.model_copy(update=own | {"change": (*pattern.change, *variant.change)})
 
@@ -132,7 +132,7 @@ def load_plan(path: Path) -> AblationPlan:
     """Read a plan.
 
     Raises:
-        ConfigError: the file cannot be read, is not TOML, or says what a plan cannot say.
+        ConfigError: the file cannot be read, is not TOML, or is not a valid plan.
     """
     try:
         return AblationPlan.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))

@@ -1,4 +1,4 @@
-"""The figures of all variants and seeds: lines of JSON, and a table for each claim."""
+"""Results of all variants and seeds: lines of JSON, and a table for each claim."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ COLUMNS = {
     "micro F1": "f1_micro",
     "macro F1": "f1_macro",
     "EOS accuracy": "eos_accuracy",
-    "tokens a forward": "tokens_per_forward",
+    "tokens per forward pass": "tokens_per_forward",
 }
-"""Of the tables; the lines of JSON have all figures."""
+"""Columns of the tables; the lines of JSON contain all metrics."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A variant of one seed by one decoder."""
+    """Metrics of one variant, seed and decoder."""
 
     variant: str
     seed: int
@@ -52,7 +52,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A figure over the seeds: how many there are, their mean, the lowest and the highest."""
+    """A metric over the seeds: number of seeds, mean, lowest and highest value."""
 
     count: int
     mean: float
@@ -66,17 +66,17 @@ class Spread:
 
     @classmethod
     def of(cls, values: Iterable[float | None]) -> Spread | None:
-        """Return the spread of those that are known; None if none is."""
+        """Return the spread of the known values; None if no value is known."""
         known = [value for value in values if value is not None]
         return cls(len(known), statistics.fmean(known), min(known), max(known)) if known else None
 
 
 Spreads = dict[tuple[str, str], dict[str, Spread | None]]
-"""Figures by variant and decoder; each by its name."""
+"""Spreads by (variant, decoder), then by metric."""
 
 
 def spreads_of(measured: Sequence[Measurement]) -> Spreads:
-    """Return every figure over the seeds."""
+    """Return the spread of every metric over the seeds."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for each in measured:
         groups.setdefault((each.variant, each.decoder), []).append(each.figures)
@@ -93,14 +93,14 @@ def markdown(
     count: int,
     drawn: Sequence[str],
 ) -> str:
-    """Return the page: a table for each claim that has figures, and what failed.
+    """Return the page in Markdown: a table for each claim with measurements, and the failures.
 
     Args:
-        plan: the claims.
-        measured: all figures.
-        failures: what is missing in them, and why.
-        count: how many phantoms were drafted.
-        drawn: the claims that have a figure.
+        plan: plan with the claims.
+        measured: all measurements.
+        failures: variants without measurements, with reasons.
+        count: number of phantoms.
+        drawn: claims that have a plot.
     """
     seeds = ", ".join(str(seed) for seed in sorted({each.seed for each in measured}))
     head = f"{count} held-out phantoms; seeds {seeds}. Mean over the seeds, lowest to highest in parentheses."
@@ -112,7 +112,7 @@ def markdown(
             continue
         parts += [f"## {claim.name}\n", f"{claim.says}\n", _table(rows)]
         if claim.name in drawn:
-            parts.append(f"![Against tokens a forward]({claim.name}.svg)\n")
+            parts.append(f"![Against tokens per forward pass]({claim.name}.svg)\n")
     if failures:
         parts += ["## Failed\n", "".join(f"- {failure}\n" for failure in failures)]
     return "\n".join(parts)

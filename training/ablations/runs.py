@@ -1,6 +1,6 @@
-"""From variants to training runs: each checkpoint has a folder named by all that decides it.
+"""Training runs of variants; the folder of a checkpoint is named after all that decides it.
 
-Two variants that come to the same recipes, one behind the other, have the same folder and are trained once.
+Two variants that lead to the same sequence of recipes share a folder and are trained once.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from training.loop.run import is_written, run_stage
 from training.recipe import Recipe, load_recipe
 
 CASES_SEED = 7
-"""Of the phantoms that everything is measured on."""
+"""Random seed of the phantoms to measure on."""
 
 _KEY_LENGTH = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What the command line changes in a plan.
+    """Changes of the command line to a plan.
 
     Attributes:
-        overrides: `section.name=value` each, of every recipe.
-        steps: updates by stage.
-        taken: checkpoints made elsewhere, by the variant in whose place they stand.
+        overrides: changes to every recipe, as `section.name=value`.
+        steps: number of updates by stage.
+        taken: checkpoints made elsewhere, by the variant that they replace.
     """
 
     overrides: tuple[str, ...] = ()
@@ -42,17 +42,17 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class TrainingRun:
-    """One stage to train, behind the one that it starts from.
+    """One stage to train, after the run that it starts from.
 
     Attributes:
-        stage: of the recipe.
-        recipe: its name or file.
-        overrides: all changes to it.
-        steps: its updates.
-        seed: of order, noise and initial weights.
-        key: tells it from all others; two runs of one key give the same checkpoint.
-        folder: of the checkpoint.
-        parent: what it starts from.
+        stage: stage of the recipe.
+        recipe: name or file of the recipe.
+        overrides: all changes to the recipe.
+        steps: number of updates.
+        seed: random seed of data order, noise and initial weights.
+        key: digest of everything that decides the weights; equal keys give equal checkpoints.
+        folder: folder of the checkpoint.
+        parent: run that this one starts from.
     """
 
     stage: Literal["vision", "ar", "rad", "dcd"]
@@ -66,48 +66,48 @@ class TrainingRun:
 
     @property
     def name(self) -> str:
-        """What it is called on disk."""
+        """Name of the run on disk."""
         return f"{self.stage}-seed{self.seed}-{self.key}"
 
     @property
     def is_finished(self) -> bool:
-        """Whether its checkpoint is there whole."""
+        """Whether the checkpoint is complete."""
         return is_written(self.folder)
 
     @property
     def chain(self) -> list[TrainingRun]:
-        """The runs that lead here, this one last."""
+        """Runs that lead to this one, which is the last."""
         return [*(self.parent.chain if self.parent else []), self]
 
     def train(self) -> None:
-        """Train this stage; what an interrupted run has done is kept."""
+        """Train this stage, continuing an interrupted run."""
         run_stage(self.stage, self.recipe, self.folder, self.overrides)
 
 
 class Runs:
-    """The runs of a plan."""
+    """Training runs of a plan."""
 
     def __init__(self, plan: AblationPlan, changes: Changes, out: Path) -> None:
-        """Prepare to lay out runs; nothing is trained here.
+        """Take the plan, without training anything.
 
         Args:
-            plan: the variants.
-            changes: to all of them.
-            out: the folder of everything that is written.
+            plan: plan with the variants.
+            changes: changes to all variants.
+            out: folder of everything that is written.
         """
         self._plan, self._changes, self._out = plan, changes, out.resolve()
-        self._of = cache(self._lay_out)
+        self._of = cache(self._prepare)
 
     def of(self, name: str, seed: int) -> TrainingRun:
-        """Return the run that ends a variant's chain.
+        """Return the last run of a variant.
 
         Raises:
-            ConfigError: a recipe is wrong with its changes, or a checkpoint to take is not there.
+            ConfigError: a recipe with its changes is invalid, or a checkpoint to take is missing.
         """
         pinned = self._plan.variants[name].seed
         return self._of(name, seed if pinned is None else pinned)
 
-    def _lay_out(self, name: str, seed: int) -> TrainingRun:
+    def _prepare(self, name: str, seed: int) -> TrainingRun:
         variant = self._plan.variants[name]
         if name in self._changes.taken:
             return self._take(name)
@@ -119,14 +119,14 @@ class Runs:
             recipe = load_recipe(variant.recipe, [*overrides, f"model.{takes}={json.dumps(parent.key)}"])
             overrides.append(f"model.{takes}={json.dumps(str(parent.folder))}")
         if recipe.data.source == "phantom" and recipe.data.seed == CASES_SEED:
-            raise ConfigError(f"variant '{name}' trains on data.seed {CASES_SEED}, which it is measured on")
+            raise ConfigError(f"variant '{name}' trains on data.seed {CASES_SEED}, which is held out")
         key = _key(recipe)
         folder = self._out / "runs" / f"{recipe.stage}-seed{seed}-{key}"
         steps = recipe.optimiser.steps
         return TrainingRun(recipe.stage, variant.recipe, tuple(overrides), steps, seed, key, folder, parent)
 
     def _overrides(self, variant: Variant, seed: int) -> list[str]:
-        """Return all changes to a recipe but what it starts from."""
+        """Return all changes to a recipe, except for its start."""
         overrides = [*self._changes.overrides, *variant.change, f"optimiser.seed={seed}"]
         recipe = load_recipe(variant.recipe, overrides)
         if variant.data_share < 1:
@@ -138,18 +138,18 @@ class Runs:
     def _take(self, name: str) -> TrainingRun:
         variant, folder = self._plan.variants[name], self._changes.taken[name].resolve()
         if not is_written(folder):
-            raise ConfigError(f"--take {name}={folder}: no checkpoint of a training run is there")
+            raise ConfigError(f"--take {name}={folder}: there is no checkpoint of a training run")
         recipe = Recipe.model_validate_json((folder / "recipe.json").read_text(encoding="utf-8"))
         key = checkpoint.digest(folder)[:_KEY_LENGTH]
         return TrainingRun(recipe.stage, variant.recipe, (), 0, recipe.optimiser.seed, key, folder)
 
 
 def in_order(ends: Sequence[TrainingRun]) -> list[TrainingRun]:
-    """Return every run that leads to *ends*, once each, behind what it starts from."""
+    """Return every run that leads to *ends*, once each, after the run that it starts from."""
     return list({run.key: run for end in ends for run in end.chain}.values())
 
 
 def _key(recipe: Recipe) -> str:
-    """Return what decides the weights: everything but names and the machine."""
+    """Return a digest of everything that decides the weights: not names, not the machine."""
     decisive = recipe.model_dump_json(exclude={"hardware": True, "model": {"name", "version"}})
     return hashlib.sha256(decisive.encode()).hexdigest()[:_KEY_LENGTH]

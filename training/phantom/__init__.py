@@ -1,9 +1,12 @@
-"""A thorax in three dimensions: radiographs with known findings, and reports that can be read back.
+"""Phantom world: computer-made chest radiographs with known findings and parsable reports.
 
-A study's way: `prevalence` draws the truth (`findings`); `anatomy` draws a body; `lungs`, `mediastinum`,
-`skeleton`, `vessels`, `opacities` and `devices` say how far rays of a `camera` run in each tissue, by the
-closed forms of `solids` and `tubes`; `detector` makes the image, `radiograph` puts it together. `grammar`
-writes the report from the phrases of `english` and `chinese`, `parser` reads it back and scores drafts,
-`vocabulary` has its words; `dataset` counts cases, `dicom_study` writes them for a node, `sheet` shows them.
-No torch in here, and no real patient.
+How a study is made: `prevalence` draws the truth (`findings`). In `rendering`, `anatomy` draws a
+body. `lungs`, `mediastinum`, `skeleton`, `vessels`, `opacities` and `devices` compute the path
+length of the rays of a `camera` in each tissue, with the closed forms of `solids` and `tubes`.
+`detector` turns attenuation into an image, and `radiograph` combines the steps. In `language`,
+`grammar` writes the report from the phrases of `english` and `chinese`, and `parser` reads reports
+and scores drafts. `dataset` enumerates cases, `dicom_study` writes them as DICOM, and `sheet` shows
+them.
+
+This package does not import torch, and uses no data of patients.
 """

@@ -1,4 +1,4 @@
-"""An endless, index-addressable set of cases, made on demand, the same on every machine."""
+"""Sets of phantom cases: addressed by index, made on demand, the same on every machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ from training.phantom.rendering.radiograph import render
 
 @dataclass(frozen=True, slots=True)
 class PhantomCase:
-    """One study: `image` is its frontal view, (size, size) uint8, the patient's left on the image's right."""
+    """One study of a set.
+
+    Attributes:
+        image: frontal view (size, size) uint8; the left of the patient is on the right of the
+            image.
+        findings: findings that the image shows.
+        report: report of these findings.
+    """
 
     image: NDArray[np.uint8]
     findings: Findings
@@ -26,7 +33,7 @@ class PhantomCase:
 
 
 class CaseGenerators(NamedTuple):
-    """One generator for each part of a case, so that no part depends on how another is drawn."""
+    """Random generators of a case, one for each part, so that its parts are independent."""
 
     findings: np.random.Generator
     report: np.random.Generator
@@ -40,10 +47,19 @@ def case_generators(seed: int, index: int) -> CaseGenerators:
 
 
 class PhantomDataset(Sequence[PhantomCase]):
-    """`count` cases; case i depends on (seed, i) alone, so any worker may make any case in any order."""
+    """Set of phantom cases.
+
+    Case i depends only on (seed, i), so that any worker can make any case in any order.
+    """
 
     def __init__(self, count: int, seed: int, size: int = 224, language: Language = "en") -> None:
-        """Describe the set; nothing is rendered yet.
+        """Define the set, without rendering anything.
+
+        Args:
+            count: number of cases.
+            seed: random seed of the cases.
+            size: side of the images, in pixels.
+            language: language of the reports.
 
         Raises:
             ValueError: `count` or `seed` is negative.
@@ -68,28 +84,28 @@ class PhantomDataset(Sequence[PhantomCase]):
         """Make one case, or a list of cases for a slice.
 
         Raises:
-            IndexError: there is no case of that index.
+            IndexError: the index is out of range.
         """
         if isinstance(index, slice):
             return [self._make(place) for place in range(*index.indices(self._count))]
         place = index + self._count if index < 0 else index
         if not 0 <= place < self._count:
-            message = f"case {index} of a set of {self._count}"
+            message = f"case {index} is out of range: the set has {self._count} cases"
             raise IndexError(message)
         return self._make(place)
 
     def __iter__(self) -> Iterator[PhantomCase]:
-        """Make the cases one after the other."""
+        """Make the cases one by one."""
         return (self._make(place) for place in range(self._count))
 
     def truth(self, index: int) -> tuple[Findings, PhantomReport]:
-        """Return the findings and the report of case `index` (not negative) without rendering its image."""
+        """Return the findings and the report of case `index` (0 or more), without its image."""
         rng = case_generators(self.seed, index)
         findings = sample_findings(rng.findings)
         return findings, write_report(findings, rng.report, self._language)
 
     def view(self, index: int, view: View) -> NDArray[np.uint8]:
-        """Return another view (size, size) of the body of case `index` (not negative)."""
+        """Return a view (size, size) of the body of case `index` (0 or more)."""
         findings, _ = self.truth(index)
         return render(findings, case_generators(self.seed, index).image, self.size, view)
 

@@ -1,7 +1,8 @@
-"""Writes a case as a DICOM study (CR, or DX For Presentation) for a node to receive and draft on.
+"""Phantom cases as DICOM studies (CR, or DX For Presentation), for a node to receive and draft.
 
-A study has one series a view: PA with or without lateral, or a portable AP. The headers are complete for
-their IOD, agree with one another, and are plainly fictional. Source: PS3.3 A.2, A.26, C.8.1, C.8.11.
+A study has one series per view: PA with or without a lateral, or a portable AP. The headers are
+complete for their IOD, consistent, and recognisable as fictional. Source: PS3.3 A.2, A.26, C.8.1,
+C.8.11.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ _YEAR = 2025
 
 @dataclass(frozen=True, slots=True)
 class _ViewTerms:
-    """How headers name a view: `view_position` is a Defined Term of its IOD."""
+    """Header values of a view; `view_position` is a Defined Term of the IOD."""
 
     description: str
     view_position: str
@@ -63,14 +64,14 @@ _VIEWS: dict[View, _ViewTerms] = {
 
 
 def study_truth(seed: int, language: Language = "en") -> tuple[Findings, PhantomReport]:
-    """Return what the study of this seed shows, and a report of it: case 0 of `PhantomDataset(1, seed)`."""
+    """Return findings and report of the study of a seed: case 0 of `PhantomDataset(1, seed)`."""
     rng = case_generators(seed, 0)
     findings = sample_findings(rng.findings)
     return findings, write_report(findings, rng.report, language)
 
 
 def views_of(patient: Patient) -> tuple[View, ...]:
-    """Return the views of a usual study: a portable one has no lateral."""
+    """Return the usual views of a study; a portable study has no lateral view."""
     return ("AP",) if patient.view == "AP" else ("PA", "LATERAL")
 
 
@@ -83,14 +84,22 @@ def write_study(
     modality: Modality = "CR",
     photometric_interpretation: Photometric = "MONOCHROME2",
 ) -> list[Path]:
-    """Write the study of a seed into an existing folder; return the paths of its instances, one a view.
+    """Write the study of a seed into an existing folder. Return the paths of its instances.
 
-    Images are (size, size), 12 bits stored in 16, Explicit VR Little Endian. The same arguments give the same
-    UIDs and pixels; another modality or photometric interpretation is another series of the study. `views`
-    are the usual ones of the case by default; others are taken as given.
+    The same arguments give the same UIDs and pixels. Another modality or photometric interpretation
+    is another series of the same study. Images have 12 bits stored in 16, in Explicit VR Little
+    Endian.
+
+    Args:
+        directory: existing folder.
+        seed: seed of the study.
+        views: views to write, one instance each; None writes the usual views of the case.
+        size: side of the images, in pixels.
+        modality: modality of the series.
+        photometric_interpretation: photometric interpretation of the images.
 
     Raises:
-        ValueError: `seed` is not in 0 to 99,999,999, or `size` is under 128.
+        ValueError: `seed` is not in the range 0 to 99,999,999, or `size` is less than 128.
         OSError: the folder cannot be written to.
     """
     if not 0 <= seed <= MAX_SEED:
@@ -193,7 +202,7 @@ def _describe_digital_x_ray(instance: Dataset, photometric: Photometric, view: V
     instance.PresentationIntentType = "FOR PRESENTATION"
     instance.PresentationLUTShape = "INVERSE" if inverted else "IDENTITY"
     instance.PixelIntensityRelationship = "LOG"
-    # PS3.3 C.8.11.3.1.2: -1 where a higher value means less X-ray intensity, as where bone is stored bright.
+    # PS3.3 C.8.11.3.1.2: -1 if higher values mean less X-ray intensity, as when bone is bright.
     instance.PixelIntensityRelationshipSign = 1 if inverted else -1
     instance.ImageLaterality = "U"
     instance.AnatomicRegionSequence = [_code_item(codes.SCT.Chest)]
@@ -215,6 +224,6 @@ def _code_item(code: Code) -> Dataset:
 
 
 def _uid(kind: str, name: str) -> UID:
-    """Return a UID under 2.25 (PS3.5 B.2) that depends on its arguments alone."""
+    """Return a UID under 2.25 (PS3.5 B.2) that depends only on the arguments."""
     digest = hashlib.sha256(f"echo-node phantom {kind} {name}".encode()).digest()
     return UID(f"2.25.{int.from_bytes(digest[:16], 'big')}")

@@ -1,8 +1,8 @@
-"""What a study of the thorax shows: facts with closed lists of values, and the person who shows them.
+"""Findings of a phantom study: facts with closed lists of values, and the patient.
 
-The truth is drawn first (`prevalence`); images (`radiograph`) and reports (`grammar`) are both made from it.
-Findings that a side of the chest may have are two facts, one a side, so that "bilateral" is a matter of
-words.
+The truth is drawn first (`prevalence`). Images (`radiograph`) and reports (`grammar`) are both made
+from it. A finding that can occur on either side is two facts, one per side, so that "bilateral" is
+only a matter of wording.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Kind = Literal[
 
 SIDES: tuple[Side, ...] = get_args(Side)
 CLASSES: tuple[Kind, ...] = get_args(Kind)
-"""The classes of finding in reading order."""
+"""Classes of findings, in reading order."""
 
 _EFFUSION = ("none", "small", "moderate", "large")
 _PNEUMOTHORAX = ("none", "small", "large")
@@ -67,10 +67,10 @@ FACTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "rib_fracture_left": _FRACTURE,
     }
 )
-"""Every fact's values in reading order; the first value of each is the normal one.
+"""Facts with their values, in reading order; the first value of each is the normal one.
 
-Of a central line the value tells the side of its vein and where its tip is (`atrium`: too deep), of a
-pacemaker the side of its generator and how many leads it has.
+The value of a central line states the side of the vein and the position of the tip (`atrium` is too
+deep). The value of a pacemaker states the side of the generator and the number of leads.
 """
 
 REGIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -90,7 +90,7 @@ REGIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "bones": ("rib_fracture_right", "rib_fracture_left"),
     }
 )
-"""The regions of a report in their fixed order, with their facts; every fact belongs to one."""
+"""Regions of a report in their fixed order, with their facts; every fact is in exactly one."""
 
 MALPOSITIONS = frozenset(
     {
@@ -102,12 +102,19 @@ MALPOSITIONS = frozenset(
         ("central_line", "left_atrium"),
     }
 )
-"""The facts that say that a device is not where it should be."""
+"""Facts with values that mean that a device is malpositioned."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """The person and the posture: `age` in years; `view` is AP for a portable examination."""
+    """Patient and examination.
+
+    Attributes:
+        age: age in years.
+        sex: sex of the patient.
+        habitus: build of the patient.
+        view: frontal view of the study; AP means a portable examination.
+    """
 
     age: int = 55
     sex: Sex = "M"
@@ -115,21 +122,26 @@ class Patient:
     view: FrontalView = "PA"
 
     def __post_init__(self) -> None:
-        """Refuse what no adult study has.
+        """Check the age.
 
         Raises:
-            ValueError: the age is not from 18 to 100.
+            ValueError: the age is not in the range 18 to 100.
         """
         if not 18 <= self.age <= 100:
-            message = f"a patient of {self.age} years: choose an age from 18 to 100"
+            message = f"a patient of {self.age} years is not possible: choose an age from 18 to 100"
             raise ValueError(message)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One abnormality: its class, and side, place, size and position as far as its class has them.
+    """One abnormality. Attributes that do not apply to its class are empty.
 
-    `place` is a lobe, a zone, a vein's end or a tube's tip; an empty text stands for what does not apply.
+    Attributes:
+        kind: class of the finding.
+        side: side of the chest.
+        place: lobe, zone, end of a vein, or position of the tip of a tube.
+        size: size or degree.
+        malposition: whether a device is malpositioned.
     """
 
     kind: Kind
@@ -141,10 +153,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """One value for each fact of `FACTS`, and whose chest it is.
+    """Findings of a study: the patient, and one value for each fact of `FACTS`.
 
     Raises:
-        ValueError: a value is not one of its fact's values.
+        ValueError: a fact has a value that `FACTS` does not list.
     """
 
     patient: Patient = Patient()
@@ -168,7 +180,7 @@ class Findings:
     rib_fracture_left: str = "none"
 
     def __post_init__(self) -> None:
-        """Refuse a value that its fact does not have."""
+        """Check that `FACTS` lists each value."""
         for fact, values in FACTS.items():
             if getattr(self, fact) not in values:
                 message = f"{fact} cannot be {getattr(self, fact)!r}: choose one of {', '.join(values)}"
@@ -184,31 +196,31 @@ class Findings:
         return str(getattr(self, fact))
 
     def as_dict(self) -> dict[str, str]:
-        """Return fact -> value, in the order of `FACTS`."""
+        """Return the values by fact, in the order of `FACTS`."""
         return {fact: self.value(fact) for fact in FACTS}
 
     def is_normal(self, fact: str) -> bool:
-        """Tell whether `fact` has its normal value."""
+        """Return whether `fact` has its normal value."""
         return self.value(fact) == FACTS[fact][0]
 
     @property
     def abnormal(self) -> tuple[str, ...]:
-        """The facts that do not have their normal value, in reading order."""
+        """Facts with an abnormal value, in reading order."""
         return tuple(fact for fact in FACTS if not self.is_normal(fact))
 
     def found(self) -> tuple[Finding, ...]:
-        """Return each abnormality, in reading order; empty for a healthy chest without devices."""
+        """Return the abnormalities, in reading order; empty for a normal chest without devices."""
         return tuple(finding_of(fact, self.value(fact)) for fact in self.abnormal)
 
 
 def kind_of(fact: str) -> Kind:
-    """Return the class of finding that a fact is about."""
+    """Return the class of finding of a fact."""
     name = "cardiomegaly" if fact == "heart" else fact.removesuffix("_right").removesuffix("_left")
     return next(kind for kind in CLASSES if kind == name)
 
 
 def finding_of(fact: str, value: str) -> Finding:
-    """Return the abnormality that an abnormal value of a fact stands for."""
+    """Return the abnormality for an abnormal value of a fact."""
     kind, malposition = kind_of(fact), (fact, value) in MALPOSITIONS
     sided = _side(fact.rpartition("_")[2])
     if kind == "nodule":
@@ -232,6 +244,6 @@ def _side(word: str) -> Side | Literal[""]:
 
 
 def labels(findings: Findings) -> dict[Kind, bool]:
-    """Return for each class of finding whether the study shows it, in the order of `CLASSES`."""
+    """Return whether the study shows each class of finding, in the order of `CLASSES`."""
     shown = {finding.kind for finding in findings.found()}
     return {kind: kind in shown for kind in CLASSES}

@@ -1,8 +1,8 @@
-"""How often each finding is drawn, and which findings do not go together.
+"""Prevalence of each finding, and combinations of findings that are excluded.
 
-Shares are of the draws before implausible combinations are drawn again, so that what comes out is a little
-different; docs/explanation/phantom-world.md states both. Devices and trauma are commoner in portable (AP)
-studies.
+Implausible combinations are drawn again. Therefore the resulting shares differ a little from the
+shares here; docs/explanation/phantom-world.md states both. Devices and trauma are more common in
+portable (AP) studies.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy as np
 from training.phantom.findings import FACTS, SIDES, Findings, Habitus, Patient, Sex, Side
 
 NORMAL_SHARE = 0.10
-"""The share of studies that are wholly normal by decree; others are so by chance."""
+"""Share of studies that are normal by design; others are normal by chance."""
 
 PORTABLE_SHARE = 0.40
-"""The share of AP studies."""
+"""Share of AP studies."""
 
 PREVALENCE: Mapping[str, Mapping[str, tuple[float, ...]]] = MappingProxyType(
     {
@@ -64,13 +64,13 @@ PREVALENCE: Mapping[str, Mapping[str, tuple[float, ...]]] = MappingProxyType(
         },
     }
 )
-"""view -> fact -> the share of each abnormal value, in the order of `FACTS`; nothing: never."""
+"""Share of each abnormal value by view and fact, in the order of `FACTS`; an empty tuple: never."""
 
 _HABITUS: tuple[tuple[Habitus, float], ...] = (("slim", 0.25), ("average", 0.5), ("large", 0.25))
 
 
 def is_plausible(findings: Findings) -> bool:
-    """Tell whether every finding of this combination can be, and would be visible beside the others."""
+    """Return whether the findings are possible together, and each is visible next to the others."""
     both_sided = findings.pneumothorax_right != "none" and findings.pneumothorax_left != "none"
     drowned = findings.oedema == "alveolar" and (
         findings.consolidation_right != "none"
@@ -99,7 +99,7 @@ def is_plausible(findings: Findings) -> bool:
 def _is_plausible_on(side: Side, findings: Findings) -> bool:
     lobe, collapse = (findings.value(f"{fact}_{side}") for fact in ("consolidation", "atelectasis"))
     fluid, air = (findings.value(f"{fact}_{side}") for fact in ("effusion", "pneumothorax"))
-    # Fluid over the lower half of a lung hides what is there; with air it would be another disease.
+    # Fluid over the lower half of a lung hides findings there; with air it is another disease.
     if fluid in ("moderate", "large") and (
         lobe in ("lower", "middle", "lingula") or collapse in ("linear", "lower_lobe") or air != "none"
     ):
@@ -108,7 +108,7 @@ def _is_plausible_on(side: Side, findings: Findings) -> bool:
         return False
     if fluid in ("moderate", "large") and f"{side}_lower" in findings.nodule:
         return False
-    # A collapsed lung is small and dense: what it holds cannot be told.
+    # A collapsed lung is small and dense: findings in it are not visible.
     if air == "large" and (lobe != "none" or collapse != "none" or findings.nodule.startswith(side)):
         return False
     if air == "small" and (lobe == "upper" or collapse == "upper_lobe" or f"{side}_upper" in findings.nodule):
@@ -119,7 +119,7 @@ def _is_plausible_on(side: Side, findings: Findings) -> bool:
 
 
 def sample_patient(rng: np.random.Generator) -> Patient:
-    """Draw a patient; always the same number of draws."""
+    """Draw a patient, always with the same number of random draws."""
     age = int(np.clip(rng.normal(60.0, 18.0), 18, 95))
     sex: Sex = "F" if rng.random() < 0.5 else "M"
     names, shares = zip(*_HABITUS, strict=True)

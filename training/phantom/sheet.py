@@ -1,4 +1,4 @@
-"""Contact sheets: a grid of cases with what each of them shows written underneath."""
+"""Contact sheets: a grid of cases, with the findings of each below its image."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from training.phantom.rendering.radiograph import render
 
 _LINES = 5
 _MARGIN = 3
-_LOOKED_AT = 100_000
+_CASES_SEARCHED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class SheetCase:
-    """One picture of a sheet: case `index` of its seed's data set in a view."""
+    """One image of a sheet: a view of case `index` of the set of a seed."""
 
     index: int
     view: View
@@ -42,14 +42,19 @@ def cases(
     kinds: Sequence[Kind] = (),
     language: Language = "en",
 ) -> Iterator[SheetCase]:
-    """Yield the first `count` cases of a seed that show every one of `kinds`, in a view.
+    """Yield the first cases of a seed that show all of `kinds`, in one view.
 
-    A PA or AP view takes cases of that posture only; a lateral one takes PA cases. Fewer come out if so few
-    are among the first 100,000 cases.
+    Args:
+        count: number of cases; fewer are found if the first 100,000 cases contain fewer.
+        seed: seed of the set.
+        size: side of the images, in pixels.
+        view: view to show; PA and AP select cases with that view, LATERAL selects PA cases.
+        kinds: classes of findings that each case must show.
+        language: language of the reports.
     """
     posture = "PA" if view == "LATERAL" else view
     found = 0
-    for index in range(_LOOKED_AT):
+    for index in range(_CASES_SEARCHED):
         if found == count:
             return
         rng = case_generators(seed, index)
@@ -64,30 +69,30 @@ def cases(
 
 
 def caption(findings: Findings) -> list[str]:
-    """Return a line for each abnormality, such as `effusion, right, small`."""
+    """Return one line for each abnormality, such as `effusion, right, small`."""
     return [_words(finding) for finding in findings.found()] or ["normal"]
 
 
-def draw_sheet(pictures: Sequence[SheetCase], columns: int) -> Image.Image:
-    """Return a grey-scale sheet of pictures in rows of `columns`, a caption under each.
+def draw_sheet(shown: Sequence[SheetCase], columns: int) -> Image.Image:
+    """Return a greyscale sheet of cases in rows of `columns`, with a caption below each.
 
     Raises:
-        ValueError: there is no picture.
+        ValueError: there are no cases.
     """
-    if not pictures:
-        message = "a contact sheet needs at least one picture"
+    if not shown:
+        message = "a contact sheet needs at least one case"
         raise ValueError(message)
-    size = len(pictures[0].image)
+    size = len(shown[0].image)
     font = ImageFont.load_default(max(10, size // 20))
     line = int(font.getbbox("Ag")[3]) + 2
     height = size + _LINES * line + 2 * _MARGIN
-    sheet = Image.new("L", (columns * size, ceil(len(pictures) / columns) * height), 0)
+    sheet = Image.new("L", (columns * size, ceil(len(shown) / columns) * height), 0)
     pen = ImageDraw.Draw(sheet)
-    for place, picture in enumerate(pictures):
+    for place, case in enumerate(shown):
         left, top = place % columns * size, place // columns * height
-        sheet.paste(Image.fromarray(picture.image), (left, top))
-        patient = picture.findings.patient
-        lines = [f"{picture.view} {patient.sex} {patient.age}", *caption(picture.findings)]
+        sheet.paste(Image.fromarray(case.image), (left, top))
+        patient = case.findings.patient
+        lines = [f"{case.view} {patient.sex} {patient.age}", *caption(case.findings)]
         for row, text in enumerate(_fit(lines, font, size - 2 * _MARGIN)[:_LINES]):
             pen.text((left + _MARGIN, top + size + _MARGIN + row * line), text, fill=235, font=font)
     return sheet
@@ -105,7 +110,7 @@ def _words(finding: Finding) -> str:
 
 
 def _fit(parts: Sequence[str], font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
-    """Put parts into lines of a width, several in one line where they fit."""
+    """Arrange parts in lines of a width, several in one line if they fit."""
     lines: list[str] = []
     for part in parts:
         joined = f"{lines[-1]}; {part}" if lines else part

@@ -1,4 +1,4 @@
-"""The Chinese phrases. Data: a sentence ends at its only full-width full stop, and none means two things."""
+"""Chinese phrases. Data. A full-width stop only ends a sentence, and no sentence is ambiguous."""
 # ruff: noqa: RUF001 - full-width punctuation is how Chinese is written
 
 from __future__ import annotations
@@ -376,4 +376,4 @@ CHINESE = Phrasebook(
     ),
     joint="",
 )
-"""The Chinese book."""
+"""Chinese phrasebook."""

@@ -1,4 +1,4 @@
-"""How a Chinese impression names findings, alone and together, and what it says of malplaced devices."""
+"""Chinese impressions: names of findings and sentences about malpositions. Data."""
 # ruff: noqa: RUF001 - full-width punctuation is how Chinese is written
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ COLLAPSES = {"upper_lobe": "右肺上叶不张", "lower_lobe": "左肺下叶不�
 
 
 def site_name(side: str, lobe: str) -> str:
-    """Return what a lobe is called."""
+    """Return the name of a lobe."""
     return f"{SIDE[side]}肺{LOBE[lobe]}"
 
 
@@ -48,7 +48,7 @@ def _nouns(*texts: str) -> tuple[NounPhrase, ...]:
 
 
 def phrases() -> dict[tuple[str, Values], tuple[NounPhrase, ...]]:
-    """Return (topic, values) -> the noun phrases that name them."""
+    """Return the noun phrases for each (topic, values)."""
     named: dict[tuple[str, Values], tuple[NounPhrase, ...]] = {}
     for right, left in product(FACTS["consolidation_right"], FACTS["consolidation_left"]):
         sites = [site_name(s, v) for s, v in (("right", right), ("left", left)) if v != "none"]
@@ -106,7 +106,7 @@ def phrases() -> dict[tuple[str, Values], tuple[NounPhrase, ...]]:
 
 
 def merged() -> dict[tuple[str, Values, str, Values], tuple[NounPhrase, ...]]:
-    """Return two topics with their values -> the noun phrases that tell both."""
+    """Return the noun phrases for two topics with their values."""
     named: dict[tuple[str, Values, str, Values], tuple[NounPhrase, ...]] = {}
     for side in SIDES:
         for size in ("small", "large"):

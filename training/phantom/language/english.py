@@ -1,4 +1,4 @@
-"""The English phrases. Data: every sentence ends at its only full stop, and none means two things."""
+"""English phrases. Data. A full stop only ends a sentence, and no sentence is ambiguous."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from training.phantom.language.phrasebook import Phrasebook, Values, Wordings, o
 
 
 def _filled(frames: Iterable[str], **words: str) -> tuple[str, ...]:
-    """Fill the frames; the first letter of each becomes a capital."""
+    """Return the filled frames, each with a capital first letter."""
     filled = (frame.format(**words) for frame in frames)
     return tuple(text[0].upper() + text[1:] for text in filled)
 
@@ -399,4 +399,4 @@ ENGLISH = Phrasebook(
     ),
     joint=" ",
 )
-"""The English book."""
+"""English phrasebook."""

@@ -1,4 +1,4 @@
-"""How an English impression names findings, alone and together, and what it says of malplaced devices."""
+"""English impressions: names of findings and sentences about malpositions. Data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLLAPSES = {
 
 
 def lobe_name(side: str, lobe: str) -> str:
-    """Return what a lobe is called; there is one lingula."""
+    """Return the name of a lobe; there is only one lingula."""
     return "lingula" if lobe == "lingula" else f"{side} {lobe} lobe"
 
 
@@ -53,7 +53,7 @@ def _nouns(*texts: str, plural: bool = False) -> tuple[NounPhrase, ...]:
 
 
 def phrases() -> dict[tuple[str, Values], tuple[NounPhrase, ...]]:
-    """Return (topic, values) -> the noun phrases that name them."""
+    """Return the noun phrases for each (topic, values)."""
     named: dict[tuple[str, Values], tuple[NounPhrase, ...]] = {}
     for right, left in product(FACTS["consolidation_right"], FACTS["consolidation_left"]):
         sites = [lobe_name(s, v) for s, v in (("right", right), ("left", left)) if v != "none"]
@@ -119,7 +119,7 @@ def phrases() -> dict[tuple[str, Values], tuple[NounPhrase, ...]]:
 
 
 def merged() -> dict[tuple[str, Values, str, Values], tuple[NounPhrase, ...]]:
-    """Return two topics with their values -> the noun phrases that tell both."""
+    """Return the noun phrases for two topics with their values."""
     named: dict[tuple[str, Values, str, Values], tuple[NounPhrase, ...]] = {}
     for side in SIDES:
         for size in ("small", "large"):

@@ -1,9 +1,9 @@
-"""Writes the report of a study: every region in a fixed order, then the impression, in either language.
+"""Grammar of phantom reports: regions in a fixed order, then the impression, in both languages.
 
-A region without abnormality takes one sentence; otherwise each abnormal topic takes its own, and a last one
-calls the rest normal. The impression is a list: a sentence for each finding that it names. The phrasing of
-each sentence is drawn on its own, likelier ones first, so that a decoder which fills a sentence in one step
-must make all its words choose the same phrasing. `parser` reads it back.
+A region without abnormality gets one sentence. Otherwise each abnormal topic gets a sentence, and a
+last sentence calls the rest of the region normal. The impression has one sentence for each finding
+that it names. The phrasing of each sentence is drawn independently, so that a decoder that writes a
+sentence in one step must choose the same phrasing for all its words. `parser` reads the reports.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from training.phantom.language.phrasebook import (
 )
 
 MAX_PHRASES = 3
-"""How many sentences of an impression name findings; what is less important is left to the findings."""
+"""Maximum number of sentences of an impression that name findings; it omits the others."""
 
 HABIT = 0.8
-"""How often a phrasing is drawn for each time that the one before it in the book is."""
+"""Probability of a phrasing, relative to the one before it in the book."""
 
 BOOKS: Mapping[Language, Phrasebook] = MappingProxyType({"en": ENGLISH, "zh": CHINESE})
-"""The words of each language."""
+"""Phrases of each language."""
 
 _Choice = TypeVar("_Choice")
 _STATED_ALWAYS = ("effusion", "pneumothorax", "heart", "rib_fracture")
-"""Topics that take a sentence of their own even if they are normal."""
+"""Topics that get a separate sentence even if they are normal."""
 
 
 @dataclass(frozen=True, slots=True)
 class PhantomReport:
-    """The two sections of a report, without their headers."""
+    """Sections of a phantom report, without their headings."""
 
     findings_text: str
     impression_text: str
@@ -53,33 +53,34 @@ class PhantomReport:
 
     @property
     def text(self) -> str:
-        """The whole report on one line, with its language's headers."""
+        """Whole report on one line, with the headings of its language."""
         book = BOOKS[self.language]
         parts = (book.findings_header, self.findings_text, book.impression_header, self.impression_text)
         return book.joint.join(parts)
 
 
 def write_report(findings: Findings, rng: np.random.Generator, language: Language = "en") -> PhantomReport:
-    """Write a report that states every fact, drawing the phrasings; the impression names the worst first."""
+    """Return a report that states every fact, in random phrasings."""
     book = BOOKS[language]
     sentences = [sentence for region in REGIONS for sentence in _region(region, findings, book, rng)]
     return PhantomReport(book.joint.join(sentences), _impression(findings, book, rng), language)
 
 
 def values_of(topic: str, findings: Findings) -> Values:
-    """Return the values of a topic's facts."""
+    """Return the values of the facts of a topic."""
     return tuple(findings.value(fact) for fact in TOPICS[topic])
 
 
 def is_normal(topic: str, findings: Findings) -> bool:
-    """Tell whether all facts of a topic are normal."""
+    """Return whether all facts of a topic are normal."""
     return values_of(topic, findings) == normal_values(topic)
 
 
 def named_topics(findings: Findings, book: Phrasebook) -> tuple[tuple[str, ...], ...]:
-    """Return the topics of each sentence of the impression, most important first, at most `MAX_PHRASES`.
+    """Return the topics of each sentence of the impression, most important first.
 
-    Two topics that belong together are told in one sentence, at the place of the more important one.
+    There are at most `MAX_PHRASES` sentences. Two topics that are merged share a sentence, at the
+    position of the more important one.
     """
     left = [topic for topic in IMPORTANCE if not is_normal(topic, findings)]
     named: list[tuple[str, ...]] = []
@@ -96,7 +97,7 @@ def named_topics(findings: Findings, book: Phrasebook) -> tuple[tuple[str, ...],
 
 
 def fill_frame(frame: str, phrase: NounPhrase) -> str:
-    """Put a phrase into a frame; the verb agrees with it, and the first letter is a capital."""
+    """Return a frame filled with a phrase; the verb agrees, and the first letter is a capital."""
     sentence = frame.format(phrase.text, be="are" if phrase.plural else "is")
     return sentence[0].upper() + sentence[1:]
 

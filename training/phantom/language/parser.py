@@ -1,8 +1,8 @@
-"""Reads a report back: which sentences are coherent, what they state, and how much of it is true.
+"""Parser of phantom reports: coherence and statements of sentences, and scores of drafts.
 
-A sentence is coherent if the grammar can produce exactly it, in its section; anything else (a garbled,
-repeated or missing word, a wrong verb) makes it incoherent. Any text is accepted: nothing here raises on a
-bad draft.
+A sentence is coherent if the grammar can produce exactly this sentence in its section. A garbled,
+repeated or missing word or a wrong verb makes it incoherent. Every text is accepted: no function
+here raises because of a bad draft.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from training.phantom.language.phrasebook import Language, Statement, statements
 Statements: TypeAlias = tuple[Statement, ...]
 
 REST = "rest"
-"""The value that a sentence such as "The lungs are otherwise clear." gives to its region."""
+"""Value that a sentence such as "The lungs are otherwise clear." gives to its region."""
 
 _SENTENCE_ENDS: Mapping[Language, re.Pattern[str]] = MappingProxyType(
     {"en": re.compile(r"(?<=\.)\s+"), "zh": re.compile("(?<=\u3002)")}
@@ -31,7 +31,7 @@ _SENTENCE_ENDS: Mapping[Language, re.Pattern[str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class ParsedSentence:
-    """A sentence and what it states; a normal impression is coherent and states nothing."""
+    """A sentence with its statements; a normal impression is coherent and states nothing."""
 
     text: str
     coherent: bool
@@ -40,7 +40,7 @@ class ParsedSentence:
 
 @dataclass(frozen=True, slots=True)
 class ParsedReport:
-    """The sentences of each section; `outside` holds those of no section, which are incoherent."""
+    """Sentences of each section; `outside` contains those of no section, which are incoherent."""
 
     language: Language
     outside: tuple[ParsedSentence, ...]
@@ -53,10 +53,10 @@ class ParsedReport:
         return self.outside + self.findings + self.impression
 
     def facts(self) -> dict[str, str]:
-        """Return what the findings section says of each fact; a fact that it leaves open is absent.
+        """Return the values that the findings section states, by fact; open facts are absent.
 
-        A sentence about the rest of a region makes normal what the others leave open there; a fact that is
-        given two values is left open.
+        A sentence about the rest of a region makes its open facts normal. A fact with two different
+        values is open.
         """
         stated: dict[str, set[str]] = {}
         rests = set()
@@ -71,19 +71,27 @@ class ParsedReport:
         return {fact: next(iter(stated[fact])) for fact in FACTS if len(stated.get(fact, ())) == 1}
 
     def labels(self) -> dict[Kind, bool]:
-        """Return for each class of finding whether the findings section says that it is there."""
+        """Return whether the findings section states each class of finding."""
         shown = {kind_of(fact) for fact, value in self.facts().items() if value != FACTS[fact][0]}
         return {kind: kind in shown for kind in CLASSES}
 
 
 @dataclass(frozen=True, slots=True)
 class ReportScore:
-    """Counts for one draft; sums over drafts stay meaningful.
+    """Counts for one draft, which can be summed over drafts.
 
-    `facts_right` counts the facts that the findings section gives their true value. `named`, `named_rightly`
-    and `present` count abnormal facts that it states, that it states with their true value, and that there
-    are: precision is named_rightly / named, recall named_rightly / present. `contradictions` counts
-    statements of the impression that the draft's own findings do not make.
+    Precision is named_rightly / named; recall is named_rightly / present.
+
+    Attributes:
+        sentences: sentences of the draft.
+        coherent: coherent sentences.
+        facts: facts of the world.
+        facts_right: facts whose true value the findings section states.
+        named: abnormal facts that the findings section states.
+        named_rightly: abnormal facts that the findings section states with their true value.
+        present: abnormal facts of the truth.
+        contradictions: statements of the impression that the findings of the same draft do not
+            make.
     """
 
     sentences: int
@@ -97,12 +105,12 @@ class ReportScore:
 
 
 def parse_report(text: str) -> ParsedReport:
-    """Split any text into sections and sentences by the headers of its language, and read each sentence."""
+    """Split any text into sections and sentences, by the headings of its language, and parse it."""
     whole = " ".join(text.split())
     language: Language = "zh" if any(header in whole for header in _headers("zh")) else "en"
     findings_header, impression_header = _headers(language)
     outside, found, body = whole.partition(findings_header)
-    if not found:  # whatever stands before the impression belongs to no section
+    if not found:  # text before the impression is in no section
         outside, _, impression = outside.partition(impression_header)
         findings = ""
     else:
@@ -118,17 +126,17 @@ def parse_report(text: str) -> ParsedReport:
 
 
 def read_finding(sentence: str, language: Language) -> Statements | None:
-    """Return what a sentence of the findings states, or None if the grammar cannot produce it."""
+    """Return the statements of a sentence of the findings, or None if it is incoherent."""
     return finding_sentences(language).get(sentence)
 
 
 def read_impression(sentence: str, language: Language) -> Statements | None:
-    """Return what a sentence of the impression states, or None if the grammar cannot produce it."""
+    """Return the statements of a sentence of the impression, or None if it is incoherent."""
     return impression_sentences(language).get(sentence)
 
 
 def score(text: str, truth: Findings) -> ReportScore:
-    """Score a draft against the findings that its image was made from."""
+    """Score a draft against the true findings."""
     report = parse_report(text)
     facts = report.facts()
     abnormal = {fact: value for fact, value in facts.items() if value != FACTS[fact][0]}
@@ -146,18 +154,19 @@ def score(text: str, truth: Findings) -> ReportScore:
 
 
 def is_true_finding(sentence: str, truth: Findings, language: Language) -> bool:
-    """Return whether a sentence of the findings section is coherent and states what is so.
+    """Return whether a sentence of the findings section is coherent and true.
 
-    One about the rest of a region is so if the region has an abnormality, beside which there is a rest.
+    A sentence about the rest of a region is true if the region has an abnormality, which leaves a
+    rest.
     """
     stated = read_finding(sentence, language)
-    return stated is not None and all(_is_so(fact, value, truth) for fact, value in stated)
+    return stated is not None and all(_is_true(fact, value, truth) for fact, value in stated)
 
 
 def is_true_impression(sentence: str, truth: Findings, language: Language) -> bool:
-    """Return whether a sentence of the impression is coherent and states what is so.
+    """Return whether a sentence of the impression is coherent and true.
 
-    A normal one is so if there is nothing that an impression would name.
+    A normal sentence is true if there is nothing that an impression would name.
     """
     if sentence in BOOKS[language].normal_impressions:
         devices = REGIONS["devices"]
@@ -165,12 +174,12 @@ def is_true_impression(sentence: str, truth: Findings, language: Language) -> bo
             finding.malposition for finding in truth.found()
         )
     stated = read_impression(sentence, language)
-    return stated is not None and all(_is_so(fact, value, truth) for fact, value in stated)
+    return stated is not None and all(_is_true(fact, value, truth) for fact, value in stated)
 
 
 @cache
 def finding_sentences(language: Language) -> Mapping[str, Statements]:
-    """Return every sentence of the findings section with what it states."""
+    """Return every sentence of the findings section with its statements."""
     book = BOOKS[language]
     read: dict[str, Statements] = {}
     for region, sentences in book.normal.items():
@@ -185,7 +194,7 @@ def finding_sentences(language: Language) -> Mapping[str, Statements]:
 
 @cache
 def impression_sentences(language: Language) -> Mapping[str, Statements]:
-    """Return every sentence of the impression with what it states; a normal one states nothing."""
+    """Return every sentence of the impression with its statements; normal ones have none."""
     book = BOOKS[language]
     read: dict[str, Statements] = dict.fromkeys(book.normal_impressions, ())
     for alarm, sentences in book.alarms.items():
@@ -200,7 +209,7 @@ def impression_sentences(language: Language) -> Mapping[str, Statements]:
     return MappingProxyType(read)
 
 
-def _is_so(fact: str, value: str, truth: Findings) -> bool:
+def _is_true(fact: str, value: str, truth: Findings) -> bool:
     if value == REST:
         return any(not truth.is_normal(each) for each in REGIONS[fact])
     return truth.value(fact) == value

@@ -1,8 +1,8 @@
-"""What a book of phrases for one language holds, and the topics that its sentences are about.
+"""Data types for the phrases of a language, and the topics of its sentences.
 
-Data types only: `english` and `chinese` fill them, with the `_names` beside them; `grammar` chooses among
-the phrases, `parser` reads them back. A topic is what one sentence is about: mostly one fact of each side, so
-that a sentence may say "both".
+`english` and `chinese` contain the phrases, with `english_names` and `chinese_names`. `grammar`
+chooses phrases, and `parser` recognises them. A topic is the subject of one sentence: usually a
+fact of each side, so that a sentence can say "both".
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ Language = Literal["en", "zh"]
 Statement: TypeAlias = tuple[str, str]
 """A fact and its value."""
 Values: TypeAlias = tuple[str, ...]
-"""The values of a topic's facts."""
+"""Values of the facts of a topic."""
 Wordings: TypeAlias = Mapping[Values, tuple[str, ...]]
-"""Values of a topic's facts -> the sentences that state them, likelier ones first."""
+"""Sentences by the values that they state, more likely ones first."""
 
 
 @dataclass(frozen=True, slots=True)
 class NounPhrase:
-    """A finding as the impression names it, with the number that its verb must agree with."""
+    """Name of a finding in the impression, with its grammatical number."""
 
     text: str
     plural: bool = False
@@ -48,7 +48,7 @@ TOPICS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "rib_fracture": ("rib_fracture_right", "rib_fracture_left"),
     }
 )
-"""The topics in reading order, with the facts that a sentence about them states."""
+"""Topics in reading order, with the facts that a sentence about each states."""
 
 IMPORTANCE = (
     "pneumothorax",
@@ -61,29 +61,31 @@ IMPORTANCE = (
     "heart",
     "hyperinflation",
 )
-"""The topics that an impression names, most important first. Of devices it names what is malplaced."""
+"""Topics that an impression names, most important first; of devices, only malpositions."""
 
 MERGED: Mapping[str, str] = MappingProxyType(
     {"pneumothorax": "rib_fracture", "consolidation": "effusion", "oedema": "heart"}
 )
-"""topic -> the topic that may be told in one phrase with it: trauma, pneumonia, heart failure."""
+"""Topics that one phrase can name together: trauma, pneumonia, heart failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phrasebook:
-    """The words of one language.
+    """Phrases of one language.
 
     Attributes:
-        findings_header: what opens the findings; the impression likewise.
-        normal: region -> sentences that call all of it normal.
-        rest: region -> sentences that call normal what the sentences before did not name.
-        topics: topic -> wordings; `heart_AP` is the heart's topic in an AP view.
-        phrases: (topic, values) -> how the impression names it.
-        merged: (topic, values, other topic, values) -> one phrase for both.
-        alarms: a malplaced device -> sentences of the impression.
-        frames: what makes a sentence of a phrase, in place of `{0}`; `{be}` agrees with it.
-        normal_impressions: what the impression says if there is nothing to name.
-        joint: what stands between two sentences.
+        findings_header: heading of the findings.
+        impression_header: heading of the impression.
+        normal: sentences that call a whole region normal, by region.
+        rest: sentences that call the remainder of a region normal, by region.
+        topics: wordings by topic; `heart_AP` is the topic of the heart in an AP view.
+        phrases: names of a topic with its values in the impression.
+        merged: names of two topics with their values in the impression.
+        alarms: sentences of the impression about a malpositioned device.
+        frames: frames that turn a phrase into a sentence: `{0}` is the phrase, and `{be}` agrees
+            with it.
+        normal_impressions: sentences of an impression with nothing to name.
+        joint: text between two sentences.
     """
 
     findings_header: str
@@ -100,15 +102,15 @@ class Phrasebook:
 
 
 def statements(topic: str, values: Values) -> tuple[Statement, ...]:
-    """Return what a sentence about a topic states."""
+    """Return the statements of a sentence about a topic."""
     return tuple(zip(TOPICS[topic.removesuffix("_AP")], values, strict=True))
 
 
 def normal_values(topic: str) -> Values:
-    """Return the normal values of a topic's facts."""
+    """Return the normal values of the facts of a topic."""
     return tuple(FACTS[fact][0] for fact in TOPICS[topic])
 
 
 def one_sided(side: str, value: str) -> Values:
-    """Return the values of a topic of two sides if only one of them is abnormal."""
+    """Return the values of a two-sided topic of which only one side is abnormal."""
     return (value, "none") if side == "right" else ("none", value)

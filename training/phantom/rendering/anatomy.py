@@ -1,7 +1,7 @@
-"""The body behind a study: its proportions, drawn once, the same for every view of the study.
+"""Body of a phantom study: proportions that are drawn once and shared by every view of the study.
 
-Lengths in centimetres in the body's frame (`camera`). The draws are always as many, whatever is found, so
-that one person can be seen with and without a finding.
+Lengths are in centimetres, in the frame of the body (see `camera`). The number of random draws does
+not depend on the findings, so that the same person can be rendered with and without a finding.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CARDIOTHORACIC_RATIOS = {
     "mildly_enlarged": (0.54, 0.58),
     "markedly_enlarged": (0.64, 0.69),
 }
-"""heart -> the range of its width over the chest's, before an AP view magnifies it."""
+"""Range of heart width over chest width by heart size, before the magnification of AP views."""
 
 _FAT_CM = {"slim": 0.0, "average": 0.9, "large": 2.6}
 _WIDEST_Z = -7.0
@@ -28,7 +28,11 @@ _WIDEST_Z = -7.0
 
 @dataclass(frozen=True, slots=True)
 class Anatomy:
-    """One chest. `half_width` and `half_depth` are the inner cage's at its widest, `fat` the wall's extra."""
+    """Proportions of one chest.
+
+    `half_width` and `half_depth` are those of the inside of the rib cage at its widest level, and
+    `fat` is the additional thickness of the chest wall.
+    """
 
     apex_z: float
     half_width: float
@@ -52,7 +56,7 @@ class Anatomy:
 
     @classmethod
     def sample(cls, findings: Findings, rng: np.random.Generator) -> Self:
-        """Draw a chest for a patient with these findings."""
+        """Draw the chest of a patient with these findings."""
         patient = findings.patient
         female, portable = patient.sex == "F", patient.view == "AP"
         elderly = min(max((patient.age - 45) / 45, 0.0), 1.0)
@@ -86,7 +90,7 @@ class Anatomy:
         )
 
     def depth_below_apex(self, z: Array) -> Array:
-        """Return 1 at the apex, falling to 0 where the cage is widest and staying 0 below."""
+        """Return 1 at the apex, decreasing to 0 at the widest level of the cage, and 0 below it."""
         rest: Array = 1.0 - np.clip((self.apex_z - z) / (self.apex_z - _WIDEST_Z), 0.0, 1.0)
         return rest
 
@@ -101,29 +105,29 @@ class Anatomy:
         return depth
 
     def middle_y(self, z: Array) -> Array:
-        """Return the y of the cage's middle: the apex leans back."""
+        """Return the y coordinate of the middle of the cage, whose apex leans back."""
         rest = self.depth_below_apex(z)
         middle: Array = 3.0 * rest**1.2 + self.kyphosis * (0.5 - (rest - 0.5) ** 2 * 2.0)
         return middle
 
     def spine_y(self, z: Array) -> Array:
-        """Return the y of the vertebral bodies."""
+        """Return the y coordinate of the vertebral bodies."""
         rest = np.minimum(self.depth_below_apex(z), 0.86)
         back: Array = self.middle_y(z) + self.half_depth * (1.0 - rest**2.0) ** 0.6 - 3.0
         return back
 
     def dome_top(self, side: str) -> float:
-        """Return the height of the diaphragm's dome on a side."""
+        """Return the height of the dome of the diaphragm on a side."""
         return self.dome_z - (self.dome_difference if side == "left" else 0.0)
 
     def dome(self, side: str) -> Ellipsoid:
-        """Return the dome of the diaphragm on a side; under its equator it goes straight down."""
+        """Return the dome of the diaphragm on a side; below its equator, it is a cylinder."""
         sign = 1.0 if side == "left" else -1.0
         centre = (sign * 0.48 * self.half_width, -1.6, self.dome_top(side) - self.dome_height)
         return Ellipsoid(centre, (0.65 * self.half_width, 1.22 * self.half_depth, self.dome_height))
 
     def heart(self) -> tuple[Ellipsoid, ...]:
-        """Return the heart's chambers: the left ventricle along its axis, the right atrium, the outflow."""
+        """Return the chambers of the heart: left ventricle, right atrium and outflow."""
         size = self.heart_ratio / 0.45 * self.half_width / 13.8
         base = max(self.dome_z - 2.3 + 4.3 * size, -9.5)
         left = Ellipsoid(

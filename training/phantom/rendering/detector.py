@@ -1,6 +1,6 @@
-"""From attenuation to a displayed radiograph: Beer and Lambert's law, scatter, noise and the reader's curve.
+"""Detector: from attenuation to a displayed image, with scatter, noise and display curve.
 
-Shape suffixes as in `camera`; `_hw` is a coarse image of `_CELLS` cells a side.
+Shape suffixes as in `camera`; `_hw` is a coarse image with `_CELLS` cells per side.
 """
 
 from __future__ import annotations
@@ -22,7 +22,14 @@ _SCATTER_SHARE = 0.55
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """How an image is taken and shown: `noise` at the mean exposure, `latitude` of the display's curve."""
+    """Parameters of exposure and display.
+
+    Attributes:
+        noise: noise at the mean exposure.
+        brightness: offset of the display curve.
+        latitude: width of the display curve.
+        equalisation: share of the coarse structure that the display removes.
+    """
 
     noise: float
     brightness: float
@@ -31,7 +38,7 @@ class Exposure:
 
     @classmethod
     def sample(cls, rng: np.random.Generator, *, portable: bool) -> Self:
-        """Draw an exposure; portable ones are noisier and less even."""
+        """Draw an exposure; portable exposures are noisier and vary more in brightness."""
         return cls(
             noise=rng.uniform(0.010, 0.024) * (1.5 if portable else 1.0),
             brightness=rng.uniform(-0.05, 0.05) * (1.6 if portable else 1.0),
@@ -41,10 +48,11 @@ class Exposure:
 
 
 def develop(tissue_HW: Array, exposure: Exposure, rng: np.random.Generator) -> Array:
-    """Return the displayed image in [0, 1], bone bright, from centimetres of water-like tissue.
+    """Return the displayed image in [0, 1], bones bright, from centimetres of water-like tissue.
 
-    A grid leaves a share of the scatter, which is even over the field and veils what is dense; quanta are
-    fewer there, so noise is more. The display is logarithmic, with a part of the coarse structure taken out.
+    An anti-scatter grid leaves a share of the scatter, which is uniform and veils dense regions.
+    Fewer quanta reach the detector there, so the noise is higher. The display is logarithmic, and a
+    part of the coarse structure is removed.
     """
     primary_HW = np.exp(np.float32(-SOFT_TISSUE_PER_CM) * tissue_HW)
     coarse_hw = _pool(primary_HW)
@@ -53,7 +61,7 @@ def develop(tissue_HW: Array, exposure: Exposure, rng: np.random.Generator) -> A
     total_HW = primary_HW + np.float32(_SCATTER_SHARE) * np.minimum(scatter_HW, np.float32(inside_hw.mean()))
     optical_HW = -np.log(total_HW)
     grain_HW = rng.standard_normal(tissue_HW.shape, dtype=np.float32)
-    # In the logarithm of the exposure the noise of N quanta is 1 / sqrt(N).
+    # In the logarithm of the exposure, the noise of N quanta is 1 / sqrt(N).
     optical_HW += grain_HW * np.float32(exposure.noise * np.sqrt(inside_hw.mean())) / np.sqrt(total_HW)
     optical_hw = _pool(optical_HW)
     middle_hw = optical_hw[3:-3, 4:-4]
@@ -64,12 +72,12 @@ def develop(tissue_HW: Array, exposure: Exposure, rng: np.random.Generator) -> A
     centre = np.float32((low + high) / 2 - 0.08 * (high - low))
     shown_HW = (optical_HW - centre) * np.float32(2.0 / exposure.latitude) / span
     image_HW: Array = 0.5 + 0.5 * np.tanh(shown_HW * 0.8 + np.float32(exposure.brightness * 3.0))
-    image_HW *= np.minimum(tissue_HW * np.float32(0.5), 1.0)  # the detector is burnt black beside the body
+    image_HW *= np.minimum(tissue_HW * np.float32(0.5), 1.0)  # the detector is saturated outside the body
     return np.clip(image_HW, 0.0, 1.0, out=image_HW)
 
 
 def smooth_noise(rng: np.random.Generator, cells: int, size: int) -> Array:
-    """Return (size, size) noise of unit variance at the nodes that varies over 1/cells of the image."""
+    """Return smooth noise (size, size): nodes of unit variance, 1/cells of the image apart."""
     nodes = rng.standard_normal((cells, cells), dtype=np.float32)
     return _spread(nodes, size)
 
@@ -93,7 +101,7 @@ def _spread(coarse_hw: Array, size: int) -> Array:
 
 
 def _exactly(left: Array, middle: Array, right: Array) -> Array:
-    """Return a product of three matrices that no processor's order of summation changes in 32 bits."""
+    """Return a product of three matrices, computed in 64 bits to be the same on every machine."""
     return np.asarray(left @ middle.astype(np.float64) @ right, dtype=np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Tubes, lines and pacemakers along their ways through the body, well placed or not; monitor leads."""
+"""Devices: tubes, central lines and pacemakers, well placed or malpositioned; monitor leads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Point = tuple[float, float, float]
 
 
 def devices(findings: Findings, anatomy: Anatomy, camera: Camera, rng: np.random.Generator) -> Array:
-    """Return (H, W) what devices absorb, in centimetres of soft tissue."""
+    """Return the absorption of devices (H, W), in centimetres of soft tissue."""
     shares, wires = rng.uniform(0.0, 1.0, 4), rng.uniform(-1.0, 1.0, (3, 3))
     monitored = rng.random() < _MONITORED_SHARE
     tubes = [
@@ -38,7 +38,7 @@ def devices(findings: Findings, anatomy: Anatomy, camera: Camera, rng: np.random
 
 
 def _curve(points: Sequence[Point], radius: float, gain: float, core: float = 0.0) -> Tube:
-    """A tube of one radius through points (Catmull-Rom)."""
+    """Return a tube of constant radius through points (Catmull–Rom spline)."""
     p_N3 = np.asarray(points, dtype=np.float64)
     p_N3 = np.concatenate([2 * p_N3[:1] - p_N3[1:2], p_N3, 2 * p_N3[-1:] - p_N3[-2:-1]])
     a, b, c, d = (p_N3[place : len(p_N3) - 3 + place, None] for place in range(4))
@@ -137,7 +137,7 @@ def _leads(value: str, anatomy: Anatomy) -> list[Tube]:
 
 
 def _add_generator(absorbed_HW: Array, value: str, anatomy: Anatomy, camera: Camera) -> None:
-    """Add the generator's can: a rounded block, thin from front to back."""
+    """Add the case of the generator: a rounded block, thin from front to back."""
     x, y, z = _pocket(value, anatomy)
     patch = chords(camera, Ellipsoid((x, y, z), (2.5, 0.75, 2.1)))
     patch.values_hw[...] = ramp(patch.values_hw - 0.45, 0.5) * (26.0 if camera.lateral else 16.0)
@@ -145,7 +145,7 @@ def _add_generator(absorbed_HW: Array, value: str, anatomy: Anatomy, camera: Cam
 
 
 def _monitor(anatomy: Anatomy, wires: Array) -> list[Tube]:
-    """Three electrodes on the skin, each with a wire that leaves over the shoulder or the flank."""
+    """Return three skin electrodes, each with a wire that leaves over the shoulder or the flank."""
     front = -anatomy.half_depth - anatomy.fat - 2.2
     ends = [((-9.5, 5.5), (-12.0, 20.0)), ((9.0, 6.0), (13.5, 20.0)), ((11.0, -6.0), (21.0, -13.0))]
     tubes = []

@@ -1,8 +1,8 @@
-"""Lungs and pleural spaces: the cage's inside above the diaphragm, and what fluid or air leaves of the lung.
+"""Lungs and pleural spaces: the inside of the cage above the diaphragm, without fluid and free air.
 
-At each height the cage is an ellipse; a half of it is a hemithorax. Fluid or free air is a layer of some
-thickness at that height between the wall and the lung, so that a meniscus, and the edge of a collapsed lung,
-come out as they should in every view. Shape suffixes as in `camera`.
+At each height the cage is an ellipse, half of which is a hemithorax. Fluid or free air is a layer
+between the wall and the lung, whose thickness depends on the height. Therefore a meniscus and the
+edge of a collapsed lung look right in every view. Shape suffixes as in `camera`.
 """
 
 from __future__ import annotations
@@ -19,16 +19,21 @@ from training.phantom.rendering.solids import ramp
 _MENISCUS_CM = {"small": 1.5, "moderate": 2.2, "large": 2.4}
 _RISE_CM = {"small": 3.4, "moderate": 6.5, "large": 7.0}
 _LEVELS = {"small": (1.5, 2.3), "moderate": (3.6, 5.0), "large": (9.5, 12.0)}
-"""effusion -> the height of its level over the costophrenic angle; the meniscus rises above."""
+"""Range of the fluid level above the costophrenic angle by size; the meniscus is higher."""
 
 _PLEURA_CM = 0.13
 
 
 @dataclass(frozen=True, slots=True)
 class Lungs:
-    """How far rays run in each lung, in free air of the pleural space, and in a pleura seen edge-on; cm.
+    """Path lengths of rays, in centimetres.
 
-    `open_HW` is the share of the cage's inside that lies above the diaphragm.
+    Attributes:
+        right_HW: path in the right lung.
+        left_HW: path in the left lung.
+        free_HW: path in free air of the pleural space.
+        pleura_HW: path in pleura seen edge-on.
+        open_HW: share of the inside of the cage that is above the diaphragm.
     """
 
     right_HW: Array
@@ -38,13 +43,13 @@ class Lungs:
     open_HW: Array
 
     def both(self) -> Array:
-        """Return (H, W) how far rays run in lung."""
+        """Return the path length of rays in both lungs (H, W)."""
         both_HW: Array = self.right_HW + self.left_HW
         return both_HW
 
 
 def lungs(findings: Findings, anatomy: Anatomy, camera: Camera, rng: np.random.Generator) -> Lungs:
-    """Return the lungs and the contents of the pleural spaces, the mediastinum not yet taken out."""
+    """Return the lungs and pleural spaces, from which the mediastinum is not yet subtracted."""
     shares = {side: rng.uniform(0.0, 1.0, 2) for side in SIDES}
     free_HW, pleura_HW, cage_HW, above_HW = np.zeros((4, camera.size, camera.size), dtype=np.float32)
     found = {}
@@ -71,7 +76,7 @@ def angle_z(anatomy: Anatomy, side: str) -> float:
 
 
 class _Hemithorax:
-    """One half of the cage above the diaphragm, as rays of a view run through it."""
+    """One half of the cage above the diaphragm, in one view."""
 
     def __init__(self, anatomy: Anatomy, camera: Camera, side: str) -> None:
         self._lateral, self._sign = camera.lateral, 1.0 if side == "left" else -1.0
@@ -88,7 +93,7 @@ class _Hemithorax:
         self._dome_low_HW, self._dome_high_HW = self._dome_interval(u_W)
 
     def chord(self, layer_H: Array | float, *, domed: bool = True) -> Array:
-        """Return (H, W) the way inside the hemithorax, a layer of some thickness at the wall left out."""
+        """Return the path length in the hemithorax (H, W), without a layer at the wall."""
         width_H = np.maximum(self._width_H - layer_H, 0.0)[:, None]
         depth_H = np.maximum(self._depth_H - layer_H, 0.0)[:, None]
         across_H, along_H = (depth_H, width_H) if self._lateral else (width_H, depth_H)
@@ -117,7 +122,7 @@ class _Hemithorax:
 
 
 def _fluid_layer(size: str, anatomy: Anatomy, side: str, z_H: Array, share: float) -> Array:
-    """Return (H,) how thick the fluid lies at the wall at each height: a meniscus over a level."""
+    """Return the thickness of the fluid at the wall at each height (H,): a level and a meniscus."""
     if size == "none":
         return np.zeros_like(z_H)
     low, high = _LEVELS[size]
@@ -128,7 +133,7 @@ def _fluid_layer(size: str, anatomy: Anatomy, side: str, z_H: Array, share: floa
 
 
 def _air_layer(size: str, anatomy: Anatomy, z_H: Array, share: float) -> Array:
-    """Return (H,) how far the lung has fallen from the wall at each height: most at the apex."""
+    """Return the distance of the lung from the wall at each height (H,), largest at the apex."""
     if size == "none":
         return np.zeros_like(z_H)
     rest_H = anatomy.depth_below_apex(z_H)

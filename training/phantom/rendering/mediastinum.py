@@ -1,4 +1,4 @@
-"""Heart, great vessels, hila and airways: what stands between the lungs, and the air inside it."""
+"""Mediastinum: heart, great vessels, hila and airways."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _SLAB_BACK, _SLAB_FRONT = 4.5, -3.5
 
 
 def soft_centre(anatomy: Anatomy, camera: Camera, open_HW: Array) -> Array:
-    """Return (H, W) how much lung the heart, the great vessels and the mediastinum displace, in cm.
+    """Return the lung path that heart, vessels and mediastinum displace (H, W), in centimetres.
 
-    The heart lies on the diaphragm: where a ray meets the dome (`open_HW` under 1) it takes less from the
-    lung behind.
+    The heart is on the diaphragm. If a ray meets the dome (`open_HW` is less than 1), the heart
+    displaces less of the lung behind it.
     """
     central_HW = union(camera, [*anatomy.heart(), *_great_vessels(anatomy)])
     central_HW *= open_HW * open_HW
@@ -26,7 +26,7 @@ def soft_centre(anatomy: Anatomy, camera: Camera, open_HW: Array) -> Array:
 
 
 def hila(anatomy: Anatomy) -> dict[str, tuple[float, float, float]]:
-    """Return where each lung's vessels enter it; the left hilum is a little higher."""
+    """Return the position of each hilum; the left hilum is a little higher."""
     raised = 0.9 * (anatomy.midline_shift < -0.5)
     return {
         "right": (-3.6 + anatomy.midline_shift * 0.6, 0.6, 0.3 + raised),
@@ -35,7 +35,7 @@ def hila(anatomy: Anatomy) -> dict[str, tuple[float, float, float]]:
 
 
 def airways(anatomy: Anatomy, camera: Camera) -> Array:
-    """Return (H, W) how far rays run inside the trachea and the main bronchi, in centimetres."""
+    """Return the path length in the trachea and main bronchi (H, W), in centimetres."""
     shift = anatomy.midline_shift
     hilum = hila(anatomy)
     carina = (0.3 * shift, 1.8, CARINA_Z)
@@ -66,7 +66,7 @@ def _great_vessels(anatomy: Anatomy) -> list[Ellipsoid]:
 
 
 def _slab(anatomy: Anatomy, camera: Camera) -> Array:
-    """The mediastinum itself: vena cava on the right, subclavian artery on the left, the spine behind."""
+    """Return the mediastinum itself: vena cava right, subclavian artery left, spine behind."""
     shift = anatomy.midline_shift * 0.6
     u_W, z_H = camera.grid()
     above_H = np.clip((z_H - 6.0) / 6.0, 0.0, 1.0)

@@ -1,7 +1,7 @@
-"""What fills the lung: consolidation, atelectasis, nodules and oedema, each at its place in the body.
+"""Opacities of the lung: consolidation, atelectasis, nodules and oedema.
 
-Every function returns (H, W) float32: how many centimetres of lung along a ray are filled, before the lung's
-own length along that ray limits it.
+Every function returns the filled length along each ray, (H, W) float32, in centimetres. The caller
+limits it to the length of the lung along that ray.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _LOBES: dict[tuple[str, str], tuple[tuple[float, float, float], tuple[float, flo
     ("left", "lingula"): ((9.0, -4.2, -4.4), (4.2, 4.2, 3.4)),
     ("left", "lower"): ((8.6, 4.0, -6.4), (4.6, 4.4, 4.2)),
 }
-"""Where the middle of a consolidated lobe is, and how far it reaches, in an average chest."""
+"""Centre and radii of each consolidated lobe in an average chest."""
 
 _PATCHES = 7
 _MINOR_FISSURE_Z = 1.2
 
 
 def consolidation(findings: Findings, anatomy: Anatomy, camera: Camera, rng: np.random.Generator) -> Array:
-    """Fluffy consolidation of lobes; the minor fissure bounds the right upper and middle lobes sharply."""
+    """Return fluffy consolidation of lobes, with a sharp border at the minor fissure."""
     filled_HW = np.zeros((camera.size, camera.size), dtype=np.float32)
     size = anatomy.half_width / 13.8
     for (side, lobe), (centre, radii) in _LOBES.items():
@@ -54,7 +54,7 @@ def consolidation(findings: Findings, anatomy: Anatomy, camera: Camera, rng: np.
 
 
 def atelectasis(findings: Findings, anatomy: Anatomy, camera: Camera, rng: np.random.Generator) -> Array:
-    """Plates over the diaphragm, a collapsed right upper lobe, a collapsed left lower lobe."""
+    """Return plates above the diaphragm, a collapsed right upper lobe or left lower lobe."""
     filled_HW = np.zeros((camera.size, camera.size), dtype=np.float32)
     for side, sign in (("right", -1.0), ("left", 1.0)):
         places = rng.uniform(-1.0, 1.0, (3, 4))
@@ -74,7 +74,7 @@ def atelectasis(findings: Findings, anatomy: Anatomy, camera: Camera, rng: np.ra
 
 
 def _collapsed_upper_lobe(anatomy: Anatomy, camera: Camera) -> Array:
-    """Everything of the right lung above the minor fissure, which has swung up from the hilum."""
+    """Return the right lung above the minor fissure, which is pulled up from the hilum."""
     u_W, z_H = camera.grid(-6.0 if camera.lateral else -1.0)
     slope, low = 0.72, 3.2
     depth_H = anatomy.depth_at(z_H)
@@ -88,7 +88,7 @@ def _collapsed_upper_lobe(anatomy: Anatomy, camera: Camera) -> Array:
 
 
 def _collapsed_lower_lobe(anatomy: Anatomy, camera: Camera) -> Array:
-    """A wedge behind the heart, from the left hilum to the diaphragm, against the spine."""
+    """Return a wedge behind the heart, from the left hilum to the diaphragm, next to the spine."""
     u_W, z_H = camera.grid(4.0)
     top = 1.0
     edge_H = 3.0 + np.maximum(top - z_H, 0.0) * 0.40
@@ -101,7 +101,7 @@ def _collapsed_lower_lobe(anatomy: Anatomy, camera: Camera) -> Array:
 
 
 def nodule(findings: Findings, anatomy: Anatomy, camera: Camera, rng: np.random.Generator) -> Array:
-    """A round nodule of 1.8 to 2.8 cm, or a lobulated mass of 4 to 6 cm."""
+    """Return a round nodule of 1.8 to 2.8 cm, or a lobulated mass of 4 to 6 cm."""
     across, along, rise, swell = rng.uniform(0.0, 1.0, 4)
     lobes = rng.normal(0.0, 0.34, (3, 3))
     filled_HW = np.zeros((camera.size, camera.size), dtype=np.float32)
@@ -134,7 +134,7 @@ def oedema(
     lung: Lungs,
     noise_HW: Array,
 ) -> Array:
-    """Haze that leaves the hila, septal lines at the bases, and bat-wing shadows where air spaces fill."""
+    """Return perihilar haze and basal septal lines; alveolar oedema adds bat-wing opacities."""
     heights = rng.uniform(0.0, 1.0, (2, 9))
     if findings.oedema == "none":
         return np.zeros((camera.size, camera.size), dtype=np.float32)

@@ -1,8 +1,9 @@
-"""Renders a study's body as a PA, AP or lateral radiograph: every tissue along every ray, then the detector.
+"""Rendering of a phantom body as a PA, AP or lateral radiograph.
 
-Bone, fluid and metal are bright (MONOCHROME2). Frontal images have the patient's left on the image's right,
-lateral ones the patient's front on the image's left. The body depends on the findings and the generator's
-state alone, so the views of one state show one body. Shape suffixes as in `camera`.
+Bone, fluid and metal are bright (MONOCHROME2). In frontal images, the left of the patient is on the
+right; in lateral images, the front is on the left. The body depends only on the findings and the
+state of the generator, so that all views of one state show the same body. Shape suffixes as in
+`camera`.
 """
 
 from __future__ import annotations
@@ -24,46 +25,52 @@ from training.phantom.rendering.vessels import vessels
 
 MIN_SIZE = 128
 _BONE_OVER_TISSUE = 2.6
-"""How much more a centimetre of bone absorbs than a centimetre of soft tissue."""
+"""Absorption of a centimetre of bone, in centimetres of soft tissue."""
 
 _WALL_CM = 1.9
 _COLLAPSED = {"small": 0.12, "large": 0.6}
-"""pneumothorax -> how much denser than a full lung the lung beside it is."""
+"""Additional density of the lung next to a pneumothorax, relative to a full lung, by size."""
 
 
 def render(
     findings: Findings, rng: np.random.Generator, size: int = 224, view: View | None = None
 ) -> NDArray[np.uint8]:
-    """Return a (size, size) uint8 radiograph, 0 black to 255 white; by default in the patient's frontal view.
+    """Return a radiograph (size, size) uint8, from 0 (black) to 255 (white).
+
+    Args:
+        findings: findings to show.
+        rng: source of random numbers for body and image.
+        size: side of the image, in pixels.
+        view: view to render; None renders the frontal view of the patient.
 
     Raises:
-        ValueError: `size` is under 128 pixels, where thin lines would vanish.
+        ValueError: `size` is less than 128 pixels, at which thin lines vanish.
     """
     return (project(findings, rng, size, view) * np.float32(255.0) + np.float32(0.5)).astype(np.uint8)
 
 
 def project(findings: Findings, rng: np.random.Generator, size: int = 224, view: View | None = None) -> Array:
-    """Return the same image as `render` before rounding: (size, size) float32 in [0, 1].
+    """Return the image of `render` before rounding: (size, size) float32 in [0, 1].
 
     Raises:
-        ValueError: `size` is under 128 pixels.
+        ValueError: `size` is less than 128 pixels.
     """
     if size < MIN_SIZE:
-        message = f"a radiograph of the thorax needs at least {MIN_SIZE} pixels a side, not {size}"
+        message = f"a radiograph of the thorax needs at least {MIN_SIZE} pixels per side, not {size}"
         raise ValueError(message)
     view = view or findings.patient.view
     entropy = int(rng.integers(2**63))
     body = np.random.default_rng([entropy, 0])
-    picture = np.random.default_rng([entropy, 1 + ("PA", "AP", "LATERAL").index(view)])
+    image = np.random.default_rng([entropy, 1 + ("PA", "AP", "LATERAL").index(view)])
     anatomy = Anatomy.sample(findings, body)
-    camera = _stand(view, size, picture)
+    camera = _position(view, size, image)
     tissue_HW = _tissue(findings, anatomy, camera, body)
-    exposure = Exposure.sample(picture, portable=view == "AP")
-    return develop(tissue_HW, exposure, picture)
+    exposure = Exposure.sample(image, portable=view == "AP")
+    return develop(tissue_HW, exposure, image)
 
 
-def _stand(view: View, size: int, rng: np.random.Generator) -> Camera:
-    """Place patient and detector: portable patients are turned and off centre more."""
+def _position(view: View, size: int, rng: np.random.Generator) -> Camera:
+    """Position patient and detector; portable patients are more rotated and less centred."""
     loose = 2.0 if view == "AP" else 1.0
     x, y, z, turn = rng.uniform(-1.0, 1.0, 4)
     return Camera(
@@ -78,7 +85,7 @@ def _stand(view: View, size: int, rng: np.random.Generator) -> Camera:
 
 
 def _tissue(findings: Findings, anatomy: Anatomy, camera: Camera, rng: np.random.Generator) -> Array:
-    """Return (H, W) how many centimetres of water-like tissue rays meet."""
+    """Return the thickness of water-like tissue along each ray (H, W), in centimetres."""
     lung = lungs(findings, anatomy, camera, rng)
     central_HW = soft_centre(anatomy, camera, lung.open_HW)
     both_HW = lung.both()
@@ -114,7 +121,7 @@ def _tissue(findings: Findings, anatomy: Anatomy, camera: Camera, rng: np.random
 
 
 def _body(anatomy: Anatomy, camera: Camera) -> Array:
-    """Return (H, W) the way through the body as if it had no lungs: trunk, shoulders, neck, breasts, gas."""
+    """Return the thickness of a body without lungs (H, W): trunk, shoulders, neck, breasts, gas."""
     u_W, z_H = camera.grid()
     wall = _WALL_CM + anatomy.fat
     trunk = anatomy.half_width + wall

@@ -1,7 +1,7 @@
-"""The bones as tubes and boxes of the body: ribs, clavicles, sternum, spine, scapulae and humeri.
+"""Skeleton: ribs, clavicles, sternum, spine, scapulae and humeri, as tubes and simple solids.
 
-Ribs follow the cage from the spine around the flank to their cartilage. A broken rib is two tubes whose ends
-overlap, the front one sunk under the other.
+Ribs follow the cage from the spine around the flank to the cartilage. A broken rib is two tubes
+with overlapping ends, the front one displaced downwards.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _VERTEBRA_CM = 2.35
 
 
 def skeleton(findings: Findings, anatomy: Anatomy, camera: Camera, rng: np.random.Generator) -> Array:
-    """Return (H, W) how much bone rays meet, in centimetres of solid bone."""
+    """Return the thickness of bone along each ray (H, W), in centimetres of solid bone."""
     first, angle, callus = int(rng.integers(2, 5)), rng.uniform(0.78, 1.12), rng.uniform(0.0, 1.0)
     ribs: list[Tube] = []
     breaks: list[Ellipsoid] = []
@@ -46,7 +46,7 @@ def skeleton(findings: Findings, anatomy: Anatomy, camera: Camera, rng: np.rando
 
 
 def rib_curve(anatomy: Anatomy, side: str, rib: int, angle_N: Array) -> Array:
-    """Return points (N, 3) of a rib's middle at angles around the cage: 0 at the spine, pi at the sternum."""
+    """Return points (N, 3) of a rib at angles around the cage: 0 is the spine, pi the sternum."""
     sign = 1.0 if side == "left" else -1.0
     start = anatomy.apex_z - 0.3 - _RIB_SPACING * (rib + 0.12 * anatomy.rib_phase)
     drop = (3.0 + 1.2 * min(rib, 7)) * anatomy.rib_drop
@@ -65,7 +65,7 @@ def _rib(anatomy: Anatomy, side: str, rib: int, broken_at: float) -> list[Tube]:
     points_N3 = rib_curve(anatomy, side, rib, angle_N)
     share_N = angle_N / end
     radius_N = 0.52 + 0.20 * share_N + 0.12 * (rib == 0)
-    density = 0.62 * np.clip((end - angle_N) / 0.3, 0.0, 1.0)  # cartilage does not show
+    density = 0.62 * np.clip((end - angle_N) / 0.3, 0.0, 1.0)  # cartilage is not visible
     if not broken_at:
         return [Tube(points_N3, radius_N, density, 0.62)]
     behind_N = angle_N < broken_at
@@ -84,7 +84,7 @@ def _callus(anatomy: Anatomy, side: str, rib: int, angle: float) -> Ellipsoid:
 
 
 def _limb_girdle(anatomy: Anatomy, camera: Camera) -> list[Tube]:
-    """Clavicles, scapulae and sternum; arms are raised in lateral views, and rolled forward in PA views."""
+    """Return clavicles, scapulae and sternum; arms are raised (lateral) or rolled forward (PA)."""
     tubes = []
     raised = 1.3 if camera.view == "AP" else 0.0
     for sign in (-1.0, 1.0):
@@ -130,7 +130,7 @@ def _limb_girdle(anatomy: Anatomy, camera: Camera) -> list[Tube]:
 
 
 def _smooth(points_N3: Array, radius_N: Array, gain: float, core: float) -> Tube:
-    """Round a coarse curve off by cutting its corners twice (Chaikin)."""
+    """Return a smoothed curve, by three rounds of corner cutting (Chaikin)."""
     row_N4 = np.concatenate([points_N3, radius_N[:, None]], axis=1)
     for _ in range(3):
         near_N4, far_N4 = row_N4[:-1] * 0.75 + row_N4[1:] * 0.25, row_N4[:-1] * 0.25 + row_N4[1:] * 0.75
@@ -146,7 +146,7 @@ def _heads(camera: Camera) -> list[Ellipsoid]:
 
 
 def _spine(anatomy: Anatomy, camera: Camera) -> Array:
-    """Vertebral bodies with discs between them, and in frontal views pedicles and spinous processes."""
+    """Return the vertebral bodies and discs, and in lateral views the posterior arches."""
     z = np.arange(-24.0, 22.0, _VERTEBRA_CM) + anatomy.rib_phase
     y = anatomy.spine_y(z)
     bone_HW = np.zeros((camera.size, camera.size), dtype=np.float32)
@@ -155,13 +155,13 @@ def _spine(anatomy: Anatomy, camera: Camera) -> Array:
     body_H = ramp(_VERTEBRA_CM / 2 - 0.24 - disc_H, 0.22)
     plate_H = 0.5 * np.maximum(1.0 - np.abs(disc_H - _VERTEBRA_CM / 2 + 0.42) / 0.16, 0.0)
     body_H = body_H + plate_H
-    turned_H = anatomy.spine_y(z_H)
+    spine_H = anatomy.spine_y(z_H)
     if camera.lateral:
-        middle_H = turned_H
+        middle_H = spine_H
         half_H = np.full_like(z_H, 1.65)
         thickness = 0.62
     else:
-        middle_H = -np.float32(np.sin(camera.rotation)) * turned_H
+        middle_H = -np.float32(np.sin(camera.rotation)) * spine_H
         half_H = 1.35 + 0.035 * (anatomy.apex_z - z_H)
         thickness = 0.24
     away_HW = np.abs(u_W - middle_H[:, None])
@@ -176,7 +176,7 @@ def _spine(anatomy: Anatomy, camera: Camera) -> Array:
 
 
 def _arches(anatomy: Anatomy) -> list[Tube]:
-    """Return the pedicles and the spinous processes, which frontal views see end-on."""
+    """Return the pedicles and spinous processes, which frontal views show end-on."""
     tubes = []
     z_N = np.arange(-24.0, 18.0, _VERTEBRA_CM) + anatomy.rib_phase
     for z, y in zip(z_N, anatomy.spine_y(z_N), strict=True):

@@ -1,9 +1,10 @@
-"""How long a ray runs inside a solid, in closed form: ellipsoids, and wedges whose sides are planes.
+"""Path lengths of rays in solids, in closed form: ellipsoids, and soft edges.
 
-An ellipsoid is given by its centre and its shape matrix S = sum of r_i^2 e_i e_i^T over its axes. Its shadow
-is the ellipse of the rows and columns of S that the image keeps, and a ray at squared distance q from the
-shadow's middle (q = 1 on its rim) runs sqrt(1 - q) of the longest chord inside. Shape suffixes as in
-`camera`; `_hw` is the part of an image that a solid's bounding box covers.
+An ellipsoid is defined by its centre and its shape matrix S = sum of r_i^2 e_i e_i^T over its axes.
+Its shadow is the ellipse given by the rows and columns of S for the image plane. A ray at squared
+distance q from the centre of the shadow (q = 1 at the edge) has a path of sqrt(1 - q) times the
+longest chord. Shape suffixes as in `camera`; `_hw` is the part of an image in the bounding box of a
+solid.
 """
 
 from __future__ import annotations
@@ -18,14 +19,20 @@ from training.phantom.rendering.camera import Array, Camera
 
 @dataclass(frozen=True, slots=True)
 class Ellipsoid:
-    """A solid of the body's frame, in centimetres; `axis` is where its first radius points."""
+    """An ellipsoid in the frame of the body, in centimetres.
+
+    Attributes:
+        centre: centre (x, y, z).
+        radii: radii along its three axes.
+        axis: direction of the first axis.
+    """
 
     centre: tuple[float, float, float]
     radii: tuple[float, float, float]
     axis: tuple[float, float, float] = (1.0, 0.0, 0.0)
 
     def shape(self) -> Array:
-        """Return the shape matrix (3, 3); the second axis is as near to y as the first allows."""
+        """Return the shape matrix (3, 3); the second axis is as close to y as the first permits."""
         first = np.asarray(self.axis, dtype=np.float64)
         first = first / np.linalg.norm(first)
         second = np.array([0.0, 1.0, 0.0]) - first * first[1]
@@ -48,19 +55,23 @@ class Patch:
         image_HW[self.rows, self.columns] += np.float32(gain) * self.values_hw
 
     def raise_to(self, image_HW: Array) -> None:
-        """Raise an image in place to the values where they are higher."""
+        """Raise an image in place to the values, if they are higher."""
         window_hw = image_HW[self.rows, self.columns]
         np.maximum(window_hw, self.values_hw, out=window_hw)
 
 
 def chords(camera: Camera, solid: Ellipsoid, fade: float = 0.5) -> Patch:
-    """Return how far rays run inside an ellipsoid, in centimetres.
+    """Return the path lengths of rays in an ellipsoid, in centimetres.
 
-    `fade` is the power of 1 - q: 0.5 for a body of one density, more for one that thins out to its rim.
+    Args:
+        camera: geometry of the view.
+        solid: the ellipsoid.
+        fade: exponent of 1 - q; 0.5 for a uniform body, more for one that thins out towards its
+            edge.
     """
-    frame = camera.turned(np.eye(3))
+    frame = camera.to_detector(np.eye(3))
     matrix = frame.T @ solid.shape() @ frame
-    u0, z0, along = (float(each) for each in camera.turned(np.asarray(solid.centre)))
+    u0, z0, along = (float(each) for each in camera.to_detector(np.asarray(solid.centre)))
     inverse = np.linalg.inv(matrix[:2, :2])
     longest = 2.0 / np.sqrt(np.linalg.inv(matrix)[2, 2])
     u_W, z_H = camera.grid(along)
@@ -78,9 +89,10 @@ def chords(camera: Camera, solid: Ellipsoid, fade: float = 0.5) -> Patch:
 
 
 def union(camera: Camera, solids: Sequence[Ellipsoid]) -> Array:
-    """Return (H, W) about how far rays run inside solids that overlap: the 4-norm of their chords.
+    """Return approximate path lengths in overlapping solids (H, W): the 4-norm of their chords.
 
-    It is the longest chord where one of them is much longer, and has no edge where a rim lies inside another.
+    The result is close to the longest chord if one chord is much longer than the others. It has no
+    edge if the edge of one solid is inside another solid.
     """
     image_HW = np.zeros((camera.size, camera.size), dtype=np.float32)
     for solid in solids:
@@ -91,7 +103,7 @@ def union(camera: Camera, solids: Sequence[Ellipsoid]) -> Array:
 
 
 def ramp(distance: Array, softness: float) -> Array:
-    """Return 0 outside (negative distance), 1 inside, and a smooth edge `softness` wide between."""
+    """Return 0 outside (negative distance), 1 inside, and a smooth edge of width `softness`."""
     inside: Array = np.clip(distance * np.float32(1.0 / softness) + np.float32(0.5), 0.0, 1.0)
     return inside * inside * (3.0 - 2.0 * inside)
 

@@ -1,10 +1,11 @@
-"""Swept tubes: ribs, vessels, catheters and leads along curves of the body, seen from any side.
+"""Swept tubes: ribs, vessels, catheters and leads along curves of the body, in any view.
 
-A curve is sampled so finely that neighbouring samples share a column (where it runs flat) or a row (where it
-runs steep), and each sample paints one strip of pixels across it: the chord of a circle, longer where the
-tube runs along the ray. Between flat and steep one kind of strip fades into the other. All tubes of one call
-are painted together, by one weighted count. Shape suffixes: `_T` tubes, `_S` segments, `_M` samples, `_MK`
-pixels of the samples' strips; others as in `camera`.
+A curve is sampled so finely that neighbouring samples share a column (if it is flat) or a row (if
+it is steep). Each sample paints one strip of pixels across the curve: the chord of a circle, which
+is longer if the tube is oblique to the detector. Between flat and steep, the two kinds of strips
+blend. All tubes of one call are painted together, in one weighted count. Shape suffixes: `_T`
+tubes, `_S` segments, `_M` samples, `_MK` pixels of the strips of the samples; others as in
+`camera`.
 """
 
 from __future__ import annotations
@@ -20,15 +21,18 @@ from training.phantom.rendering.camera import Array, Camera
 
 _STEP_PX = 0.7
 _MOST_OBLIQUE = 1.8
-"""How much longer than across a tube a ray may run along it; its ends are nearer than that in the body."""
+"""Maximum path of a ray along a tube, relative to its diameter; in the body, tubes are short."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tube:
-    """A curve (N, 3) of the body with a radius (N,) at each vertex, in centimetres.
+    """A tube along a curve of the body, in centimetres.
 
-    `gain` is its density, one or a value at each vertex; `core` the share of the density that is missing
-    inside three quarters of the radius.
+    Attributes:
+        points_N3: vertices of the curve (N, 3).
+        radius_N: radius at each vertex (N,).
+        gain: density, one value or one at each vertex.
+        core: share of the density that is missing within three quarters of the radius.
     """
 
     points_N3: Array
@@ -38,7 +42,7 @@ class Tube:
 
 
 class _Samples(NamedTuple):
-    """Points along the curves: place in pixels, direction, half width in pixels, density, emptiness, tube."""
+    """Samples along the curves: position, direction and radius in pixels, density, core, tube."""
 
     column_M: Array
     row_M: Array
@@ -51,12 +55,12 @@ class _Samples(NamedTuple):
 
 
 def sweep(camera: Camera, tubes: Sequence[Tube]) -> Array:
-    """Return (H, W) float32: the length of rays inside tubes, times their gain, in centimetres."""
+    """Return the path lengths of rays in tubes times their gain, (H, W) float32, in centimetres."""
     size = camera.size
     image = np.zeros(size * size, dtype=np.float32)
     if tubes:
         samples = _samples(camera, tubes)
-        # The share of a sample that is painted as an upright strip: 1 where it runs flat, 0 if it is steep.
+        # Share of a sample that is painted as an upright strip: 1 if flat, 0 if steep.
         upright_M = np.clip(0.5 + 2.2 * (np.abs(samples.across_M) - np.abs(samples.down_M)), 0.0, 1.0)
         for steep, share_M in ((False, upright_M), (True, 1.0 - upright_M)):
             index, weight = _strips(samples, share_M, size, steep=steep)
@@ -69,18 +73,18 @@ def _samples(camera: Camera, tubes: Sequence[Tube]) -> _Samples:
     tube_N = np.repeat(np.arange(len(tubes)), [len(tube.points_N3) for tube in tubes])
     gain_N = np.concatenate([np.broadcast_to(tube.gain, len(tube.points_N3)) for tube in tubes])
     core_T = np.array([tube.core for tube in tubes], dtype=np.float32)
-    turned_N3 = camera.turned(points_N3)
+    seen_N3 = camera.to_detector(points_N3)
     radius_N = np.concatenate([tube.radius_N for tube in tubes]).astype(np.float32)
-    radius_N = radius_N * (camera.magnification(turned_N3[:, 2]) / camera.pixel_cm)
+    radius_N = radius_N * (camera.magnification(seen_N3[:, 2]) / camera.pixel_cm)
     column_N, row_N = camera.pixels(points_N3)
 
     begin_S = np.flatnonzero(tube_N[1:] == tube_N[:-1])
     end_S = begin_S + 1
     across_S, down_S = column_N[end_S] - column_N[begin_S], row_N[end_S] - row_N[begin_S]
     length_S = np.maximum(np.hypot(across_S, down_S), 1e-3)
-    along_S = np.abs(turned_N3[end_S, 2] - turned_N3[begin_S, 2]) / camera.pixel_cm
+    along_S = np.abs(seen_N3[end_S, 2] - seen_N3[begin_S, 2]) / camera.pixel_cm
     oblique_S = np.hypot(1.0, along_S / length_S)
-    # Seen end-on a tube is covered by its neighbouring samples: its own strips would stick out of it.
+    # Seen end-on, a tube is covered by neighbouring samples: longer strips would stick out.
     oblique_S = np.minimum(oblique_S, _MOST_OBLIQUE**2 / oblique_S)
     direction_S2 = np.stack([across_S, down_S], axis=1) / length_S[:, None]
     direction_N2 = np.zeros((len(points_N3), 2), dtype=np.float32)
@@ -114,7 +118,7 @@ def _samples(camera: Camera, tubes: Sequence[Tube]) -> _Samples:
 def _strips(
     samples: _Samples, share_M: Array, size: int, *, steep: bool
 ) -> tuple[NDArray[np.integer[Any]], Array]:
-    """Return the flat index of each painted pixel, and its chord in pixels; one strip a column or row."""
+    """Return flat index and chord of each painted pixel, in pixels; one strip per column or row."""
     if steep:
         major_M, minor_M, run_M, rise_M = samples.row_M, samples.column_M, samples.down_M, samples.across_M
     else:
@@ -128,7 +132,7 @@ def _strips(
     minor_M = minor_M[chosen_M] + (line_M - major_M[chosen_M]) * slope_M
     radius_M = samples.radius_M[chosen_M]
     half_M = radius_M * np.hypot(1.0, slope_M)
-    soft_M = np.sqrt(half_M * half_M + 0.45)  # a tube thinner than a pixel is spread, not lost
+    soft_M = np.sqrt(half_M * half_M + 0.45)  # a tube thinner than a pixel is blurred, not lost
     if not len(soft_M):
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
     reach = int(np.ceil(soft_M.max()))

@@ -1,7 +1,8 @@
-"""The vessels of the lungs: trees that leave each hilum, thin out and end under the pleura.
+"""Vessels of the lungs: trees that start at each hilum, get thinner, and end below the pleura.
 
-All branches of a tree are made at once: a quadratic curve from the hilum to a point in the lung, and
-branchlets from points of these to others. Shape suffixes: `_B` branches, `_BN3` their vertices.
+All branches of a tree are made at once: quadratic curves from the hilum to points in the lung, and
+branchlets from points of these curves to others. Shape suffixes: `_B` branches, `_BN3` their
+vertices.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _VERTICES = 9
 
 
 def vessels(anatomy: Anatomy, camera: Camera, rng: np.random.Generator, fullness: float) -> Array:
-    """Return (H, W) how far rays run inside vessels, in cm; `fullness` widens the branchlets."""
+    """Return path lengths in vessels (H, W), in centimetres; `fullness` widens the branchlets."""
     tubes = []
     for side in SIDES:
         trunk_B3, tips_B3, bend_B3 = _primaries(anatomy, side, rng)
@@ -40,7 +41,7 @@ def vessels(anatomy: Anatomy, camera: Camera, rng: np.random.Generator, fullness
 
 
 def _primaries(anatomy: Anatomy, side: str, rng: np.random.Generator) -> tuple[Array, Array, Array]:
-    """Return where the main branches start, end, and how far they bend out of the straight."""
+    """Return the start, the end and the bend of each main branch."""
     sign = 1.0 if side == "left" else -1.0
     hilum = np.asarray(hila(anatomy)[side])
     share_B = (np.arange(_PRIMARIES) + rng.uniform(0.1, 0.9, _PRIMARIES)) / _PRIMARIES
@@ -58,7 +59,7 @@ def _primaries(anatomy: Anatomy, side: str, rng: np.random.Generator) -> tuple[A
 
 
 def _curves(from_B3: Array, to_B3: Array, bend_B3: Array) -> Array:
-    """Return (B, N, 3) curves that bend by `bend_B3` at their middle."""
+    """Return curves (B, N, 3) that bend by `bend_B3` in the middle."""
     share_N1 = np.linspace(0.0, 1.0, _VERTICES)[:, None]
     straight_BN3 = from_B3[:, None] + (to_B3 - from_B3)[:, None] * share_N1
     curved: Array = straight_BN3 + (4.0 * share_N1 * (1.0 - share_N1)) * bend_B3[:, None]

@@ -53,7 +53,7 @@ def test_an_unknown_finding_is_a_wrong_usage_that_names_the_known_ones(tmp_path:
 
 
 def test_findings_that_do_not_meet_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.phantom.sheet._LOOKED_AT", 1000)
+    monkeypatch.setattr("training.phantom.sheet._CASES_SEARCHED", 1000)
     with pytest.raises(ConfigError, match="no case shows all of these findings together in this view"):
         sheet(tmp_path / "out.png", view=View.PA, finding=["endotracheal_tube"])
 

@@ -60,19 +60,19 @@ def test_a_checkpoint_that_is_not_there_cannot_be_taken(plan: AblationPlan, tmp_
 
 
 def test_phantoms_of_the_measurement_are_not_trained_on(plan: AblationPlan, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="which it is measured on"):
+    with pytest.raises(ConfigError, match="which is held out"):
         Runs(plan, Changes(overrides=("data.seed=7",)), tmp_path).of("ar", 0)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (('after = "ar"', 'after = "none"'), "comes after 'none'"),
-        (('after = "ar"', 'after = "dcd"'), "cannot be"),
-        (('like = "dcd"', 'like = "none"'), "like 'none', which is none"),
-        (('like = "dcd"', 'like = "half"'), "like 'half', which is none"),
-        (('like = "dcd"', ""), "no recipe and is like no other"),
-        (('"one_step", "adaptive"', '"two_step"'), "'two_step', which there is not"),
+        (('after = "ar"', 'after = "none"'), "cannot come after 'none'"),
+        (('after = "ar"', 'after = "dcd"'), "cannot come after"),
+        (('like = "dcd"', 'like = "none"'), "like 'none', which must be a variant with a recipe"),
+        (('like = "dcd"', 'like = "half"'), "like 'half', which must be a variant with a recipe"),
+        (('like = "dcd"', ""), "needs a recipe, or another variant in 'like'"),
+        (('"one_step", "adaptive"', '"two_step"'), "there is no variant or decoder 'two_step'"),
         (("seed = 0", "sed = 0"), "variants.ar.sed"),
         (("[[claims]]", "[[claims"), "not TOML"),
     ],

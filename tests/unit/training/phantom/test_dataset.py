@@ -35,7 +35,7 @@ def test_it_is_a_sequence() -> None:
     dataset = PhantomDataset(3, 1, 128)
     assert len(dataset) == len(list(dataset)) == 3
     assert [case.findings for case in dataset[1:]] == [dataset[1].findings, dataset[-1].findings]
-    with pytest.raises(IndexError, match="case 3 of a set of 3"):
+    with pytest.raises(IndexError, match="case 3 is out of range: the set has 3 cases"):
         dataset[3]
     with pytest.raises(ValueError, match="must not be negative"):
         PhantomDataset(-1, 0)

@@ -47,5 +47,5 @@ def test_a_sheet_is_a_grid_with_room_for_captions() -> None:
 
 
 def test_a_sheet_of_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least one picture"):
+    with pytest.raises(ValueError, match="at least one case"):
         draw_sheet([], 4)

@@ -30,12 +30,12 @@ def test_a_chord_is_as_long_as_the_counted_points_on_its_ray(view: View) -> None
     solid = Ellipsoid((1.0, 2.0, -1.5), (6.0, 2.5, 3.5), (0.8, -0.4, 0.45))
     image = drawn(seen, solid)
     inverse = np.linalg.inv(solid.shape())
-    turned = seen.turned(np.asarray(solid.centre))
-    u_W, z_H = seen.grid(float(turned[2]))
+    placed = seen.to_detector(np.asarray(solid.centre))
+    u_W, z_H = seen.grid(float(placed[2]))
     steps = np.linspace(-12.0, 12.0, 4801)
     cosine, sine = np.cos(0.2), np.sin(0.2)
     for row, column in ((80, 80), (90, 95), (70, 70)):
-        along, across = steps + turned[2], np.full_like(steps, u_W[column])
+        along, across = steps + placed[2], np.full_like(steps, u_W[column])
         x, y = (along, across) if view == "LATERAL" else (across, along)
         body = np.stack(
             [cosine * x + sine * y, -sine * x + cosine * y, np.full_like(steps, z_H[row])], axis=1
