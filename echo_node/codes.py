@@ -1,4 +1,4 @@
-"""The coded concepts of the draft, read from sr_codes.toml: the same ones in every form of it."""
+"""Coded concepts of a draft, from sr_codes.toml, the same in every form."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _table() -> dict[str, Any]:
 
 
 def entry(group: str, name: str) -> Any:
-    """Return what sr_codes.toml has under *name* of *group*.
+    """Return the entry *name* of *group* in sr_codes.toml.
 
     Raises:
         ConfigError: the file lacks it.
@@ -44,5 +44,5 @@ def code(group: str, name: str) -> Code:
 
 
 def language_code(tag: str) -> Code:
-    """Return the code of a language by its RFC 5646 tag; one that is not in the file is named by its tag."""
+    """Return the code of a language (RFC 5646). Its meaning is the tag if the file lacks it."""
     return Code(tag, "RFC5646", _table()["rfc5646"].get(tag, tag))

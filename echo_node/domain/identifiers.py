@@ -1,4 +1,4 @@
-"""Identifiers: from outside, checked before anything is named by them; our own, which are digests."""
+"""Identifiers: UIDs from outside, which are checked before use, and our own, which are digests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
 
 
 def is_valid_uid(value: str) -> bool:
-    """Say whether *value* is a DICOM UID (PS3.5 section 9.1): at most 64 characters, dotted numbers."""
+    """Return whether *value* is a DICOM UID (PS3.5 9.1): dotted numbers, at most 64 characters."""
     return len(value) <= 64 and _UID.fullmatch(value) is not None
 
 
@@ -19,8 +19,8 @@ def checked_uid(value: str, keyword: str) -> str:
     """Return *value* if it is a UID.
 
     Args:
-        value: what the peer sent; trailing NUL padding is not removed here.
-        keyword: the DICOM keyword of the attribute, for the message.
+        value: value that the peer sent, without trailing NUL padding.
+        keyword: DICOM keyword of the attribute, for the message.
 
     Raises:
         ValueError: it is absent, or not a UID. The message does not repeat the value.
@@ -35,9 +35,9 @@ def checked_uid(value: str, keyword: str) -> str:
 def derived_uid(purpose: str, parts: Iterable[str]) -> str:
     """Return a UID that is a digest of *purpose* and *parts* in their order.
 
-    The form is that of PS3.5 B.2: 2.25 and a UUID as one decimal number; the UUID is of version 8
-    (RFC 9562), the first 128 bits of a SHA-256. Each part counts with its length, so that no two
-    different lists run together into one.
+    The form is that of PS3.5 B.2: 2.25 and a UUID as one decimal number. The UUID is of version 8
+    (RFC 9562): the first 128 bits of a SHA-256. The digest includes the length of each part, so
+    that different lists of parts give different UIDs.
     """
     digest = hashlib.sha256()
     for part in (purpose, *parts):
@@ -53,6 +53,6 @@ def derived_uid(purpose: str, parts: Iterable[str]) -> str:
 def document_uid(
     study_instance_uid: str, revision: int, model_digest: str, kind: str, sop_instance_uids: Iterable[str]
 ) -> str:
-    """Return the UID of one form of the draft of these instances; their order does not matter."""
+    """Return the UID of a form of the draft of these instances, in any order."""
     inputs = sorted(sop_instance_uids)
     return derived_uid("document", [study_instance_uid, str(revision), model_digest, kind, *inputs])

@@ -89,7 +89,7 @@ class DraftLedger(Protocol):
     """A drafting job's study, and the storage of its outcome (storage/ledgers/drafts.py)."""
 
     def open(self, job: DraftJob) -> AbstractContextManager[StudySnapshot]:
-        """Yield the state of the job's study; the files of its instances are local while the block lasts.
+        """Yield the state of the job's study, with its files available until the block ends.
 
         Raises:
             TransientError: the database, a document or a file is unavailable.
@@ -99,9 +99,9 @@ class DraftLedger(Protocol):
     def finish(self, job: DraftJob, outcome: DraftOutcome) -> None:
         """End the job with its outcome, in one transaction.
 
-        A new draft is durable when this returns, and its deliveries exist. Deliveries of forms that could
-        not be made are dead letters from the beginning. Without a new draft, the earlier one still stands.
-        A conflict withdraws the standing drafts.
+        A new draft is durable when this returns, and its deliveries exist. Deliveries of forms that
+        could not be made are dead letters from the beginning. Without a new draft, the earlier one
+        still stands. A conflict withdraws the standing drafts.
 
         Raises:
             LeaseLost: another worker holds the job by now, or it belongs to an earlier revision.
@@ -111,19 +111,19 @@ class DraftLedger(Protocol):
 
 
 class FormLedger(Protocol):
-    """Forms that could not be made with the others (fulfilled by storage/ledgers/forms.py)."""
+    """Forms that could not be made with the others (storage/ledgers/forms.py)."""
 
     def unmade(self, job: DeliveryJob) -> AbstractContextManager[UnmadeForm | None]:
-        """Yield what the delivery's document is to be made from, files at hand; None if it is made.
+        """Yield the form of the delivery's document that is still unmade; None if it is made.
 
         Raises:
-            PermanentError: what it was to be made from is lost.
-            TransientError: that cannot be had now.
+            PermanentError: the stored draft, or the image that it needs, is lost.
+            TransientError: they are unavailable now.
         """
         ...
 
     def store(self, job: DeliveryJob, document: EncodedDocument) -> None:
-        """Make the document durable; if another worker was faster, that one's stays.
+        """Make the document durable. If another worker was faster, its document stays.
 
         Raises:
             TransientError: it cannot be stored now.
@@ -170,8 +170,8 @@ class PromiseIntake(Protocol):
     def accept(self, request: CommitmentRequest) -> bool:
         """Make the request durable; when this returns true, the peer may be told 0x0000.
 
-        A repeated request is the same one. False if the peer has asked about something else under this
-        Transaction UID.
+        A repeated request is the same one. False if the peer has asked about something else under
+        this Transaction UID.
 
         Raises:
             TransientError: the database cannot take it now.
@@ -262,33 +262,33 @@ class ConflictFinder(Protocol):
     """Checks images against the patient that a draft names (dicom/selection/patient_identity.py)."""
 
     def find(self, instances: Sequence[StoredInstance], standing: Standing) -> Conflict | None:
-        """Return what the images of a study contradict each other, or a standing draft, in."""
+        """Return the contradiction among the images, or with a standing draft; None without one."""
         ...
 
 
 class ImageSelector(Protocol):
-    """Chooses what to read (fulfilled by dicom/selection/selector.py)."""
+    """Chooses the image to read (dicom/selection/selector.py)."""
 
     def select(self, instances: Sequence[StoredInstance]) -> Selection:
         """Return the frontal chest image to read and the images left unread, with reasons.
 
         Raises:
-            NotEligible: no image of the study may be read; the message is the reason, for the operator.
+            NotEligible: no image may be read; the message is the reason, for the operator.
             PermanentError: the image to read cannot be decoded.
         """
         ...
 
 
 class AppearanceCheck(Protocol):
-    """Says what a picture looks like, whatever its header says (fulfilled by inference/view_check.py)."""
+    """Recognises the appearance of an image by its pixels (inference/view_check.py)."""
 
     def look(self, image: GreyImage) -> Appearance:
-        """Return what the image clearly is."""
+        """Return the appearance of the image, or UNSURE."""
         ...
 
 
 class PixelReader(Protocol):
-    """Turns a stored image into grey values as displayed (fulfilled by dicom/image/pixels.py)."""
+    """Reads a stored image as displayed grey values (dicom/image/pixels.py)."""
 
     def read(self, image: SelectedImage) -> GreyImage:
         """Return the displayed image at full resolution.
@@ -300,7 +300,7 @@ class PixelReader(Protocol):
 
 
 class ReportGenerator(Protocol):
-    """Writes the draft (fulfilled by inference/generator.py)."""
+    """Writes the report (inference/generator.py)."""
 
     @property
     def model(self) -> ModelIdentity:
@@ -308,11 +308,11 @@ class ReportGenerator(Protocol):
         ...
 
     def generate(self, image: GreyImage) -> Report:
-        """Return the draft for one frontal chest image.
+        """Return the report for one frontal chest image.
 
         Raises:
-            PermanentError: the model wrote nothing that can be a report.
-            TransientError: out of memory, or a device that may recover.
+            PermanentError: the output of the model is not a report.
+            TransientError: out of memory, or a device failure that may pass.
         """
         ...
 
@@ -330,32 +330,32 @@ class ImageDescriber(Protocol):
 
 
 class PriorFinder(Protocol):
-    """Looks for the patient's earlier chest radiographs (fulfilled by dicom/priors.py)."""
+    """Searches for the patient's earlier chest radiographs (dicom/priors.py)."""
 
     @property
     def archive(self) -> str:
-        """Where, for a reader."""
+        """Name of the archive, for a reader."""
         ...
 
     @property
     def within_years(self) -> int:
-        """How far back."""
+        """Length of the period searched, in years."""
         ...
 
     def find(self, subject: Subject, study_instance_uid: str) -> Comparison:
         """Return the newest prior of the study of *subject*, if the archive has one.
 
-        Only for a subject of whom domain.prior.why_not_asked has nothing to say.
+        Call it only if domain.drafts.prior.why_not_asked returns None for the subject.
 
         Raises:
             TransientError: the archive cannot be reached, or does not answer in time.
-            PermanentError: it refuses the question.
+            PermanentError: the archive refuses the query.
         """
         ...
 
 
 class ReportEncoder(Protocol):
-    """Gives a draft one of its forms (fulfilled by modules of dicom/ and by hl7/oru.py)."""
+    """Encodes a draft in one form (dicom/documents/encoders.py, hl7/oru.py)."""
 
     @property
     def kind(self) -> str:
@@ -368,11 +368,11 @@ class ReportEncoder(Protocol):
         It reads no file: patient, study and order come with the draft.
 
         Args:
-            draft: what to encode.
-            predecessor: the document of this form of an earlier revision that the new one stands in for.
+            draft: the draft.
+            predecessor: document of this form that the new one replaces.
 
         Raises:
-            PermanentError: this form cannot hold the draft.
+            PermanentError: this form cannot represent the draft.
         """
         ...
 
@@ -385,13 +385,13 @@ class DeliveryOutcome(enum.Enum):
 
 
 class DocumentSender(Protocol):
-    """Sends a document to one peer by name (fulfilled by dicom/scu/destinations.py and hl7/mllp.py)."""
+    """Sends a document to a peer by name (dicom/scu/destinations.py, hl7/mllp.py)."""
 
     def send(self, document: EncodedDocument, destination: str) -> tuple[DeliveryOutcome, int]:
-        """Return the outcome and the DIMSE status, 0 where there is none.
+        """Send it; return the outcome and the DIMSE status, or 0 if the protocol has none.
 
         Raises:
-            TransientError: no association, abort, time-out, or a status that may pass (0xA7xx, 0x0110).
-            PermanentError: a status that will not (0xA9xx, 0xCxxx), or the SOP class was not accepted.
+            TransientError: no association, abort, time-out, or a temporary status (0xA7xx, 0x0110).
+            PermanentError: a permanent status (0xA9xx, 0xCxxx), or the SOP class was not accepted.
         """
         ...

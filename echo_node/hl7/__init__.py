@@ -1,1 +1,1 @@
-"""HL7 version 2: drafts as ORU^R01 messages, their withdrawal, and the protocol that carries them (MLLP)."""
+"""HL7 version 2: drafts as ORU^R01 messages, their withdrawal, and MLLP, which carries them."""

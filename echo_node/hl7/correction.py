@@ -1,9 +1,10 @@
-"""The correction that withdraws a draft from a reporting system: the message again, without its text.
+"""Correction that withdraws a draft from a reporting system: the message again, without its text.
 
-What names patient, order and each observation is taken over from the message that was sent, so that whoever
-has it finds it. OBX-11 of each is `W`, "post original as wrong", or `D`, "deletes the OBX record", where the
-draft was not wrong but too old to keep; OBR-25 is `C`, "correction to results". It is not `X`: that says
-"order canceled", and the order stands; table 0123 has neither `W` nor `D`.
+Patient, order and the identity of each observation are those of the message that was sent, so that
+the receiver finds them. OBX-11 of each observation is `W`, "post original as wrong", or `D`,
+"deletes the OBX record", if the draft was not wrong but too old to keep. OBR-25 is `C`, "correction
+to results". It is not `X`, "order canceled", because the order remains. Table 0123 has neither `W`
+nor `D`.
 Source: HL7 2.5.1, 2.10, 7.4.1.25, 7.4.2.11, tables 0085 and 0123.
 """
 
@@ -22,7 +23,7 @@ from echo_node.hl7.message import escaped, message, parsed, segment, timestamp
 _CORRECTION = "C"
 _WRONG, _DELETED = "W", "D"
 _IDENTIFIES = range(1, 5)
-"""OBX-1 to OBX-4: which observation, by set id, type, code and place."""
+"""OBX-1 to OBX-4, the identity of an observation: set id, type, code and place."""
 _TEXT = (
     "WITHDRAWN. The preliminary result was an unverified machine draft and has been taken back: "
     "nobody may rely on it. Reason: {reason}."
@@ -30,10 +31,10 @@ _TEXT = (
 
 
 class CorrectionEncoder:
-    """Fulfils the NoteEncoder port.
+    """Implements the NoteEncoder port.
 
     Args:
-        zone: the time zone of the message's own time; the machine's by default.
+        zone: time zone of the message's own time; the machine's by default.
     """
 
     def __init__(self, *, zone: tzinfo | None = None) -> None:
@@ -77,7 +78,7 @@ def _segments(sent: EncodedDocument) -> list[tuple[str, dict[int, str]]]:
 
 
 def _withdrawn(fields: dict[int, str], reason: RejectionReason) -> dict[int, str]:
-    """Return an observation's name without its value; the study's own UID stays, for it is no text."""
+    """Return an observation without its text. The UID of the study stays."""
     kept = {number: fields[number] for number in _IDENTIFIES if number in fields}
     if fields.get(2) == "HD":
         kept[5] = fields.get(5, "")

@@ -1,6 +1,6 @@
 r"""HL7 version 2 messages: segments of fields of components, with the escapes that text needs.
 
-Source: HL7 2.5.1, chapter 2. Separators are the recommended ones: | ^ & ~ \, and segments end in CR.
+Source: HL7 2.5.1, chapter 2. Separators are the recommended | ^ & ~ \. Segments end in CR.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 def escaped(text: str) -> str:
     r"""Return *text* as a value: separators escaped, line breaks as `\.br\`, no control characters.
 
-    The bytes that end a message on the wire (MLLP: VT, FS, CR) can then not be in it.
+    Therefore it cannot contain the bytes that frame a message in MLLP (VT, FS, CR).
     """
     whole = _CONTROL.sub("", text.replace("\r\n", "\n"))
     return "".join(_ESCAPES.get(each, each) for each in whole)
 
 
 def components(*values: str) -> str:
-    """Return a field of escaped components; empty ones at the end are left out."""
+    """Return a field of escaped components, without empty ones at the end."""
     return COMPONENT.join(map(escaped, values)).rstrip(COMPONENT)
 
 
@@ -51,7 +51,7 @@ def message(segments: Sequence[str]) -> bytes:
 
 
 def parsed(content: bytes) -> list[tuple[str, dict[int, str]]]:
-    """Return the segments of a message of ours: names, and fields as they are encoded, by their numbers.
+    """Return the segments of a message of ours: names, and fields as they are encoded, by number.
 
     Fields are counted as `segment` counts them: in MSH, the encoding characters are the first.
 

@@ -1,7 +1,7 @@
-"""Sending by MLLP: a message in a frame, and the acknowledgement that says what became of it.
+"""Sender by MLLP: a message in a frame, and the acknowledgement that states its outcome.
 
-A connection for each delivery, as an association is for DICOM. Source: HL7 2.5.1, 2.9.2, 2.15.8 (MSA);
-Transport Specification: MLLP, release 1.
+Each delivery has its own connection, as it has its own association in DICOM.
+Source: HL7 2.5.1, 2.9.2, 2.15.8 (MSA); Transport Specification: MLLP, release 1.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _ACCEPTED, _MAY_PASS, _REFUSED = {"AA", "CA"}, {"AE", "CE"}, {"AR", "CR"}
 
 
 class MllpSender:
-    """Fulfils the DocumentSender port for peers that have an `mllp_url`.
+    """Implements the DocumentSender port for peers that have an `mllp_url`.
 
     Args:
-        peers: where to send, by configured name.
-        timeout_s: how long a peer may take to accept a connection, and then to answer.
+        peers: peers by configured name.
+        timeout_s: longest time for the connection, and then for the answer, in seconds.
     """
 
     def __init__(self, peers: Mapping[str, Peer], timeout_s: float) -> None:
@@ -36,11 +36,11 @@ class MllpSender:
         self._timeout_s = timeout_s
 
     def send(self, document: EncodedDocument, destination: str) -> tuple[DeliveryOutcome, int]:
-        """Send the stored bytes; the status is 0, for HL7 has none.
+        """Send the stored bytes. The status is 0, because HL7 has none.
 
         Raises:
-            TransientError: no connection, time-out, an answer that cannot be read, or AE.
-            PermanentError: AR, or the peer is not configured any more.
+            TransientError: no connection, time-out, an unreadable answer, or AE.
+            PermanentError: AR, or the peer is no longer configured.
         """
         with self._connected(destination) as connection:
             try:
@@ -53,10 +53,10 @@ class MllpSender:
         return DeliveryOutcome.SUCCESS, 0
 
     def probe(self, destination: str) -> None:
-        """See whether the peer takes a connection, and over TLS whether it is who it says.
+        """Check that the peer accepts a connection, and over TLS that its certificate is valid.
 
         Raises:
-            TransientError: it does not.
+            TransientError: the peer cannot be reached, or its certificate is invalid.
         """
         with self._connected(destination):
             pass
@@ -89,10 +89,10 @@ def _secured(connection: socket.socket, host: str) -> socket.socket:
 
 
 def _framed(connection: socket.socket, deadline: float) -> bytes:
-    """Return what the next frame holds; what stands before it is passed over.
+    """Return the content of the next frame; bytes before it are discarded.
 
     Raises:
-        OSError: none comes in time, the connection ends, or the frame does not.
+        OSError: no frame arrives in time, the connection ends, or the frame is too long.
     """
     received = b""
     while _END not in received.partition(_BEGIN)[2]:
@@ -114,7 +114,7 @@ def _control_id(content: bytes) -> str:
 
 
 def _judge(destination: str, control_id: str, answer: bytes) -> None:
-    """Raise what the acknowledgement means, unless it is acceptance; no text of it is repeated."""
+    """Raise an error unless the acknowledgement accepts the message. No text of it is repeated."""
     segments = answer.replace(b"\n", b"\r").split(b"\r") if answer.startswith(b"MSH") else []
     acknowledgement = next((_fields(each, answer[3:4]) for each in segments if each.startswith(b"MSA")), [])
     code, about = (*acknowledgement[1:3], "", "")[:2]

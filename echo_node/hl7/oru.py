@@ -1,8 +1,9 @@
 """The draft as an HL7 2.5.1 ORU^R01 message: a preliminary result for a reporting system.
 
-Preliminary stands where such systems look for it: OBR-25 and OBX-11 are `P`. The order is named as IHE does:
-OBR-2 and OBR-3 are the numbers of placer and filler, OBR-18 the accession number, OBR-19 the requested
-procedure's id. The message names no receiver (MSH-5, MSH-6): its bytes are the same for all destinations.
+Its status is preliminary where such systems look for it: OBR-25 and OBX-11 are `P`. It names the
+order as IHE does: OBR-2 and OBR-3 are the numbers of placer and filler, OBR-18 is the accession
+number, OBR-19 the requested procedure ID. It names no receiver (MSH-5, MSH-6), so that its bytes
+are the same for all destinations.
 Source: HL7 2.5.1, 2.15, 3.4.2, 7.4; IHE RAD TF-2 4.4.
 """
 
@@ -44,11 +45,11 @@ _STUDY = Code("113014", "DCM", "DICOM Study")
 
 
 class OruEncoder:
-    """Fulfils the ReportEncoder port.
+    """Implements the ReportEncoder port.
 
     Args:
         sending_application: our name (MSH-3).
-        zone: the time zone of dates and times where the image's header states none; the machine's by default.
+        zone: time zone if the image states none; the machine's by default.
     """
 
     def __init__(self, sending_application: str, *, zone: tzinfo | None = None) -> None:
@@ -57,7 +58,7 @@ class OruEncoder:
         self._zone = zone
 
     def encode(self, draft: Draft, predecessor: EncodedDocument | None = None) -> EncodedDocument:
-        """Return the message; a receiver knows an earlier one of the order by its filler order number."""
+        """Return the message. It replaces an earlier one with the same filler order number."""
         subject = draft.subject
         model, inputs = draft.report.model, draft.selection.images
         uid = document_uid(
@@ -80,7 +81,7 @@ class OruEncoder:
         return EncodedDocument(self.kind, draft.study_instance_uid, uid, "", "", message(segments))
 
     def _header(self, uid: str, made_at: datetime) -> str:
-        """Return the MSH segment, of which the separator itself is the first field."""
+        """Return the MSH segment, whose first field is the separator itself."""
         fields = {
             1: ENCODING_CHARACTERS,
             2: escaped(self._sending_application),
@@ -95,7 +96,7 @@ class OruEncoder:
 
 
 def _software(model: ModelIdentity) -> list[str]:
-    """Return SFT segments: this program, and the model with the beginning of its checkpoint's digest."""
+    """Return SFT segments: this program, and the model with the start of its digest."""
     program = {1: MANUFACTURER, 2: escaped(__version__[:15]), 3: MANUFACTURER, 4: escaped(__version__[:20])}
     weights = {
         1: MANUFACTURER,
@@ -148,7 +149,7 @@ def _request(number: int, order: Order, subject: Subject, made_at: datetime) -> 
 
 
 def _observations(content: Content, study_instance_uid: str) -> Iterator[str]:
-    """Return an OBX segment for the study that is reported, and one for each paragraph, numbered through."""
+    """Yield an OBX segment for the study, and one for each paragraph."""
     yield _observation(1, "HD", _STUDY, "1", components("", study_instance_uid, "ISO"))
     number = 1
     for section in content.sections:
@@ -172,11 +173,11 @@ def _coded(code: Code) -> str:
 
 
 def _name(group: str, representation: str) -> str:
-    """Return an XPN: a legal name in one way of writing."""
+    """Return an XPN: a legal name in one representation."""
     return components(*_parts(group), "", _LEGAL, representation)
 
 
 def _parts(group: str) -> tuple[str, str, str, str, str]:
-    """Return family, given and middle name, suffix and prefix, as HL7 orders what DICOM has prefix first."""
+    """Return family, given and middle name, suffix and prefix, in the order of HL7."""
     family, given, middle, prefix, suffix = (*group.split("^"), "", "", "", "", "")[:5]
     return family.strip(), given.strip(), middle.strip(), suffix.strip(), prefix.strip()

@@ -1,9 +1,10 @@
-"""Queue → infer → report: one claimed study revision becomes one stored draft, in each of its forms.
+"""Queue → infer → report: one claimed study revision becomes one stored draft, in all its forms.
 
-A form that cannot be made is recorded, and can be made later from the same words (pipeline/form.py).
+A form that cannot be made is recorded, and can be made later in the same words (pipeline/form.py).
 
-The job reads everything it needs in one transaction, and stores its outcome in another. The model runs
-between the two, never inside one. If the claim is over by then, the ledger refuses the outcome.
+The job reads everything it needs in one transaction and stores its outcome in another. The model
+runs between the two, never inside one. If the claim is lost by then, the ledger refuses the
+outcome.
 """
 
 from __future__ import annotations
@@ -100,13 +101,13 @@ class DraftStage:
         )
 
     def _conflict(self, job: DraftJob, study: StudySnapshot) -> Conflict | None:
-        """Return what in the images contradicts a standing draft; None also without such a draft."""
+        """Return the contradiction with a standing draft; None without one."""
         if self._identity_check is None or job.revision == 1 or not study.standing.documents:
             return None
         return self._identity_check.find(study.instances, study.standing)
 
     def _drafted(self, job: DraftJob, selection: Selection) -> Draft:
-        """Return a draft of the selected image; the archive is asked for priors while the model writes."""
+        """Return a draft of the image. The archive is queried while the model writes."""
         priors = self._priors.begin(job, Subject.of(selection.primary.attributes)) if self._priors else None
         report = self._generator.generate(self._reader.read(selection.primary))
         comparison = priors() if priors else None
@@ -115,7 +116,7 @@ class DraftStage:
     def _encoded(
         self, job: DraftJob, draft: Draft, predecessors: Mapping[str, EncodedDocument]
     ) -> tuple[list[EncodedDocument], Unmade | None]:
-        """Return the draft in every form that can be made; a form that fails does not stop the others.
+        """Return the draft in every form that can be made; a failure does not stop the others.
 
         Raises:
             PermanentError: no form can be made.

@@ -1,4 +1,4 @@
-"""Report, again: a form that could not be made with the others is made when its delivery is released.
+"""Report, again: make a form that failed before, when its delivery is released.
 
 It is made from the stored draft. The model does not run again, so that all forms say the same.
 """

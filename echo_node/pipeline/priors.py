@@ -1,9 +1,10 @@
-"""Beside infer: the archive is asked for priors while the model writes, and no draft depends on its answer.
+"""Search for priors while the model writes. No draft depends on its answer.
 
-It is asked in a thread of its own, so that a draft waits only for what is missing when its text is there, and
-never longer than the limit. An archive that failed is not waited for at all until it has answered in time
-again, so that a dead one costs the queue one limit and not one for each study. One of the doors with a broad
-`except`: whatever goes wrong here, the draft goes out and says that priors could not be looked up.
+Each query runs in its own thread. A draft waits for the rest of the answer when its text is ready,
+and never longer than the limit. After a failure, drafts do not wait at all until the archive
+answers in time again. A dead archive therefore costs the queue one limit, not one for each study.
+This is one of the places with a broad `except`: after any failure, the draft states that the search
+failed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from echo_node.errors import EchoNodeError
 log = structlog.get_logger()
 
 _MOST_QUESTIONS = 4
-"""How many may be open at once: threads that an archive without an end holds up do not gather."""
+"""Maximum number of open queries, so that a hanging archive does not accumulate threads."""
 
 _NO_ANSWER = "it cannot be reached, or does not answer"
 _TOO_LATE = "it did not answer in time"
@@ -32,12 +33,12 @@ _BUSY = "it has not answered earlier questions yet"
 
 
 class PriorSearch:
-    """Looks for the priors of studies that are being drafted.
+    """Searches for the priors of studies that are being drafted.
 
     Args:
-        finder: asks the archive.
-        clock: the time.
-        time_limit_s: how long a draft may wait for the answer, from the question on.
+        finder: queries the archive.
+        clock: source of time.
+        time_limit_s: longest wait of a draft for the answer, in seconds from the query.
     """
 
     def __init__(self, finder: PriorFinder, clock: Clock, time_limit_s: float) -> None:
@@ -48,7 +49,7 @@ class PriorSearch:
         self._answers_in_time = True
 
     def begin(self, job: DraftJob, subject: Subject) -> Callable[[], Comparison]:
-        """Ask for the priors of a study; return a function that waits for the answer, to be called once."""
+        """Start the search; return a function that waits for its result, to be called once."""
         asked_at = self._clock.now()
         if obstacle := why_not_asked(subject):
             return lambda: self._without(job, obstacle, asked_at)
@@ -58,7 +59,7 @@ class PriorSearch:
         return lambda: self._answer(question, job, asked_at)
 
     def _ask(self, subject: Subject, job: DraftJob, asked_at: datetime) -> Comparison | None:
-        """Ask; None if that failed. Runs in the question's thread, perhaps longer than its draft."""
+        """Return the result, or None after a failure. May outlast its draft in its thread."""
         found = None
         try:
             found = self._finder.find(subject, job.study_instance_uid)
@@ -73,7 +74,7 @@ class PriorSearch:
 
     def _answer(self, question: _Question, job: DraftJob, asked_at: datetime) -> Comparison:
         left = self._limit - (self._clock.now() - asked_at)
-        patience = min(max(left, timedelta(0)), self._limit)  # the clock may have been set
+        patience = min(max(left, timedelta(0)), self._limit)  # the clock may have been changed
         if not question.wait(patience.total_seconds() if self._answers_in_time else 0.0):
             self._answers_in_time = False
             return self._without(job, _TOO_LATE, asked_at)
@@ -98,7 +99,7 @@ class PriorSearch:
 
 
 class _Question:
-    """Asks in a thread of its own, which ends with the process."""
+    """A query in its own thread, which ends with the process."""
 
     def __init__(self, ask: Callable[[], Comparison | None]) -> None:
         self.answer: Comparison | None = None
@@ -107,7 +108,7 @@ class _Question:
         threading.Thread(target=self._run, name="priors", daemon=True).start()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the answer; say whether it is there."""
+        """Wait for the answer; return whether it is there."""
         return self._answered.wait(seconds)
 
     def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""What goes out, put together: the forms of drafts and of their withdrawal, and the way to each destination.
+"""Composition of the encoders of drafts and notes, and of the senders to destinations.
 
 Part of the composition root, apart from roles/ because commands need it too.
 """
@@ -12,10 +12,10 @@ from echo_node.settings import DocumentKind, Settings
 
 
 def encoder(kind: DocumentKind, settings: Settings) -> ReportEncoder:
-    """Return what gives a draft this form.
+    """Return the encoder of a form.
 
     Raises:
-        ConfigError: the machine lacks what it needs; the message says what.
+        ConfigError: this machine lacks a requirement of the form, which the message names.
     """
     if kind is DocumentKind.ORU_R01:
         from echo_node.hl7.oru import OruEncoder
@@ -27,16 +27,16 @@ def encoder(kind: DocumentKind, settings: Settings) -> ReportEncoder:
 
 
 def encoders(settings: Settings) -> list[ReportEncoder]:
-    """Return what gives a draft the forms that some destination gets.
+    """Return the encoders of all forms that some destination gets.
 
     Raises:
-        ConfigError: the machine lacks what one of them needs.
+        ConfigError: this machine lacks a requirement of one of them.
     """
     return [encoder(kind, settings) for kind in settings.documents]
 
 
 def note_encoders() -> tuple[NoteEncoder, NoteEncoder]:
-    """Return what withdraws DICOM objects, and what withdraws HL7 messages."""
+    """Return the encoders of notes that withdraw DICOM objects and HL7 messages."""
     from echo_node.dicom.documents.rejection_note import RejectionNoteEncoder
     from echo_node.hl7.correction import CorrectionEncoder
 
@@ -44,7 +44,7 @@ def note_encoders() -> tuple[NoteEncoder, NoteEncoder]:
 
 
 def senders(settings: Settings) -> Mapping[str, DocumentSender]:
-    """Return what sends to each destination, by its name: HL7 where it has an mllp_url, else DICOM."""
+    """Return the sender to each destination, by name: HL7 if it has an mllp_url, or else DICOM."""
     from echo_node.dicom.scu.destinations import Destinations
     from echo_node.hl7.mllp import MllpSender
 

@@ -1,4 +1,4 @@
-"""Composition of the way to the image that is read: selector, identity check, view check and pixels.
+"""Composition of selector, identity check, view check and pixel reader.
 
 Part of the composition root, apart from roles/ because commands need it too.
 """
@@ -19,8 +19,8 @@ class ChestImages:
 
     Attributes:
         selector: chooses the image.
-        shown: reads the image as a viewer shows it, and decodes it once if the selector looked at it.
-        headers: reads the headers, once for the identity check and the selector.
+        shown: reads the image as a viewer shows it, and decodes it once for view check and model.
+        headers: reads each header once for identity check and selector.
     """
 
     selector: ImageSelector
@@ -45,7 +45,7 @@ class ChestImages:
 
 
 def chest_images(settings: SelectionSettings) -> ChestImages:
-    """Return what the settings of the selection make.
+    """Return the composition for these settings.
 
     Raises:
         CheckpointError: the view check's weights are absent or broken.

@@ -1,7 +1,7 @@
-"""What a draft may say of earlier images: that there are some, never what they show.
+"""Comparison with earlier images: a draft may state that they exist, never what they show.
 
-The model reads one image. That an archive has an earlier one is a fact, to be named; a sentence such as
-"unchanged since the last study" is not, whoever wrote it, and is marked.
+The model reads one image. That an archive has an earlier one is a fact, and the draft states it. A
+sentence such as "unchanged since the last study" is not a fact, and the draft marks it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ class PriorStudy:
     """An earlier chest radiograph of the same patient.
 
     Attributes:
-        study_instance_uid: names it; a valid UID.
-        study_date: DICOM's date, YYYYMMDD; a date of the calendar.
-        views: PA, AP or both, where the archive says so.
+        study_instance_uid: its Study Instance UID, valid.
+        study_date: its date, YYYYMMDD, valid.
+        views: its frontal views, PA before AP, if the archive states them.
     """
 
     study_instance_uid: str
@@ -31,15 +31,16 @@ class PriorStudy:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What came of looking for a prior; no image of it was read.
+    """Result of the search for a prior. No image of the prior was read.
 
     Attributes:
-        archive: where it was looked for, for a reader.
-        within_years: how far back.
+        archive: name of the archive, for a reader.
+        within_years: length of the period searched, in years.
         prior: the newest earlier chest radiograph; None if none was found.
-        undescribed: how many earlier radiographs, newer than the prior, are of an unknown part of the body.
-        left_out: for each earlier study under the same patient ID that may be another patient's, why.
-        obstacle: why nothing could be looked up, for a reader; empty if it could.
+        undescribed: number of earlier radiographs of an unknown body part, newer than the prior.
+        left_out: one reason for each earlier study under the same patient ID that may belong to
+            another patient.
+        obstacle: reason for which the search failed, for a reader; empty if it succeeded.
     """
 
     archive: str
@@ -51,13 +52,13 @@ class Comparison:
 
     @property
     def outcome(self) -> str:
-        """In a word, for the log."""
+        """Outcome in one phrase, for the log."""
         if self.obstacle:
             return "not looked up"
         return "found" if self.prior else "none"
 
     def paragraphs(self, words: Words = ENGLISH) -> tuple[str, ...]:
-        """Return what the draft says of it."""
+        """Return the paragraphs of the draft about earlier studies."""
         return (self._of_the_prior(words), *self._of_others(words))
 
     def _of_the_prior(self, words: Words) -> str:
@@ -122,9 +123,10 @@ _COMPARING = re.compile(
 
 
 def speaks_of_comparison(sentence: str) -> bool:
-    """Say whether a sentence speaks of a change or of an earlier study, by its words.
+    """Return whether the words of a sentence speak of a change or of an earlier study.
 
-    English, Chinese, Japanese, German, French, Spanish and Arabic; a word that can also mean something else
-    counts: to mark a sentence too many costs a reader a second look.
+    It knows English, Chinese, Japanese, German, French, Spanish and Arabic. An ambiguous word
+    counts:
+    one mark too many costs a reader only a second look.
     """
     return _COMPARING.search(sentence) is not None

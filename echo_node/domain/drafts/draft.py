@@ -1,8 +1,9 @@
-"""What a draft says, whatever form it is given: one content, several encoders.
+"""Content of a draft, the same in every form: one content, several encoders.
 
-The sentences with how sure the model is of each, the notice that nobody has verified them, what was read and
-what was not: an encoder adds nothing to it and leaves nothing out. No setting takes the notice away. What is
-not the model's own is said in the report's language where domain/drafts/words.py has it, else in English.
+It contains the sentences with the model's confidence in each, the notice that no one has verified
+them, and the images that were read and left unread. An encoder adds nothing and omits nothing. No
+setting removes the notice. The node's own words are in the report's language if
+domain/drafts/words.py has them in it, and in English otherwise.
 """
 
 from __future__ import annotations
@@ -23,29 +24,30 @@ from echo_node.domain.studies.study import SelectedImage, Selection, UnreadImage
 
 MANUFACTURER = "echo-node"
 BANNER = "AI DRAFT - UNVERIFIED"
-"""Heads every page, and is the series' description, which is all that many lists show."""
+"""Heading of every page, and description of the series, which is all that many lists show."""
 DRAFT_NOTICE = ENGLISH.draft_notice
-"""In every document, whatever its language; so is the next one, of a demonstration."""
+"""Notice in every document, regardless of its language."""
 DEMONSTRATION_NOTICE = ENGLISH.demonstration_notice
+"""Notice in every document of a demonstration model, regardless of its language."""
 SHORT_DIGEST = 16
-"""How much of a checkpoint's digest is shown."""
+"""Number of characters of a checkpoint's digest that documents show."""
 
 _RIGHT_TO_LEFT = {"ar", "fa", "he", "ur"}
 _OVERRIDES = frozenset("\u202d\u202e")
-"""They show text in an order that it is not written in: 0.58 as 85.0."""
+"""Characters that display text in another order than it is written: 0.58 as 85.0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A report and what a document of it is made from.
+    """A report, with everything else that its documents contain.
 
     Attributes:
-        report: what the model wrote.
-        selection: the images read and unread; at least one was read.
-        study_instance_uid: the study that it belongs to.
-        revision: counts the study's drafts from 1.
-        at: when it was made.
-        comparison: what came of looking for a prior; None if none is looked for.
+        report: text that the model wrote.
+        selection: images read and unread.
+        study_instance_uid: UID of the study.
+        revision: number of the study's revision, from 1.
+        at: time at which the draft was made.
+        comparison: result of the search for a prior; None if the search is turned off.
     """
 
     report: Report
@@ -68,11 +70,11 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Unmade:
-    """The forms that a draft could not be given, while it was given others.
+    """Forms of a draft that could not be made, while others could.
 
     Attributes:
-        draft: to make them from later, from the very words that the others say.
-        reasons: why, for the operator, by kind; at least one.
+        draft: the draft, from which they can be made later in the same words.
+        reasons: reasons for the operator, by kind; at least one.
     """
 
     draft: Draft
@@ -81,12 +83,12 @@ class Unmade:
 
 @dataclass(frozen=True, slots=True)
 class UnmadeForm:
-    """One of them, to be made now.
+    """A form that could not be made before, and must be made now.
 
     Attributes:
         kind: the form.
-        draft: what it is made from.
-        predecessor: the document of this form that it stands in for.
+        draft: the draft.
+        predecessor: document of this form that the new one replaces; None without one.
     """
 
     kind: str
@@ -95,7 +97,7 @@ class UnmadeForm:
 
 
 class SectionName(StrEnum):
-    """The sections in their order; the values are the names of headings in sr_codes.toml."""
+    """Sections in their order. The values are the names of headings in sr_codes.toml."""
 
     SUMMARY = "summary"
     PRIOR = "prior_procedure_descriptions"
@@ -106,7 +108,7 @@ class SectionName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A section's paragraphs; `is_written` says that they are the model's, in the report's language."""
+    """A section. `is_written`: the model wrote its paragraphs, in the language of the report."""
 
     name: SectionName
     paragraphs: tuple[str, ...]
@@ -115,7 +117,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Everything that a document says, in order: what a reader must know first comes first."""
+    """Everything that a document says, the most important first."""
 
     language: str
     sections: tuple[Section, ...]
@@ -154,14 +156,14 @@ def compose(draft: Draft) -> Content:
 
 
 def remarks_on(images: Sequence[SelectedImage], words: Words = ENGLISH) -> tuple[str, ...]:
-    """Return what a reader must know of how the images read were recognised."""
+    """Return remarks for the reader on how the images were recognised."""
     recognised = () if all(image.is_view_stated for image in images) else (words.recognised_view,)
     mirrored = (words.looks_mirrored,) if any(image.looks_mirrored for image in images) else ()
     return (*recognised, *mirrored)
 
 
 def notices(model: ModelIdentity, language: str) -> tuple[str, ...]:
-    """Return what a reader must know first: in the report's language, and always in English."""
+    """Return the notices, in the language of the report and always in English."""
     spoken = dict.fromkeys((words_of(language), ENGLISH))
     return tuple(
         f"{words.demonstration_notice} {words.draft_notice}" if model.demonstration else words.draft_notice
@@ -170,9 +172,9 @@ def notices(model: ModelIdentity, language: str) -> tuple[str, ...]:
 
 
 def printable(value: str) -> str:
-    """Return *value* without what no form can hold, or what none may show as it is not written.
+    """Return *value* without characters that no form can contain or display as written.
 
-    That is control characters (PS3.5 6.1.3), lone surrogates, and what overrides the direction of letters.
+    They are control characters (PS3.5 6.1.3), lone surrogates, and overrides of the text direction.
     """
     return "".join(each for each in value if _is_printable(each)).strip()
 
@@ -189,10 +191,10 @@ def _sentences(sentences: Sequence[Sentence], words: Words) -> tuple[str, ...]:
 
 
 def _with_marks(text: str, sentence: Sentence, words: Words) -> str:
-    """Return a sentence with how sure the model is of it, in words; a mark before it where it is not.
+    """Return a sentence with the model's confidence in words, and with a mark if that is low.
 
-    One that speaks of a comparison has its own mark, and is never called sure: how often such sentences are
-    right was not measured.
+    A sentence that speaks of a comparison has its own mark, and no high or moderate confidence: how
+    often such sentences are correct was not measured.
     """
     if sentence.speaks_of_comparison:
         text = f"{words.uncompared_mark} {text}"
@@ -200,7 +202,7 @@ def _with_marks(text: str, sentence: Sentence, words: Words) -> str:
         return f"{words.unsure_mark} {text}"
     if sentence.band is None or sentence.speaks_of_comparison:
         return text
-    # Not by format: the sentence may hold braces.
+    # Not by str.format: the sentence may contain braces.
     return (words.high if sentence.band is Band.HIGH else words.moderate).replace("{sentence}", text)
 
 

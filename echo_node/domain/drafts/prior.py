@@ -1,7 +1,7 @@
-"""Which of an archive's studies are earlier ones of the same patient, and which may be another's.
+"""Priors: earlier studies of the same patient in an archive, told from those of other patients.
 
-An identifier alone names nobody: archives merge hospitals, and clerks mistype. A study counts where
-identifier and birth date are the same, and nothing else that both sides state speaks against it.
+An identifier alone is not enough: archives merge hospitals, and clerks mistype. A study counts if
+identifier and birth date are equal, and nothing else that both sides state contradicts it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from datetime import datetime
 from echo_node.domain.drafts.subject import Subject
 from echo_node.domain.studies.person_name import comparable_group
 
-_STAND_FOR_OTHERS = frozenset("*?\\")  # wild cards (PS3.4 C.2.2.2.4), and what separates values
+_STAND_FOR_OTHERS = frozenset("*?\\")  # wildcards (PS3.4 C.2.2.2.4), and the separator of values
 
 
 @dataclass(frozen=True, slots=True)
 class ArchivedStudy:
-    """A study as an archive describes it: patient data, empty where it is silent; see Subject."""
+    """A study as an archive describes it: patient data. Fields not stated are empty."""
 
     study_instance_uid: str
     patient_id: str = field(repr=False)
@@ -31,12 +31,12 @@ class ArchivedStudy:
 
     @property
     def moment(self) -> str:
-        """Sorts by time; a study without a time counts as the first of its day."""
+        """Key that sorts by time. A study without a time counts as the first of its day."""
         return self.study_date + _clock_time(self.study_time)
 
 
 def why_not_asked(subject: Subject) -> str | None:
-    """Return why no archive can be asked for this patient's priors, for a reader; None if one can."""
+    """Return the reason why no archive can be queried for this patient, or None if one can."""
     identifier = subject.patient_id
     if not identifier:
         return "the image states no patient ID"
@@ -50,14 +50,14 @@ def why_not_asked(subject: Subject) -> str | None:
 
 
 def dates_to_search(subject: Subject, within_years: int) -> tuple[str, str]:
-    """Return the first and the last day on which a prior may have been made."""
+    """Return the first and the last day of the period to search."""
     day = subject.study_date
     first = f"{max(1, int(day[:4]) - within_years):04}{day[4:]}"
     return (first if is_date(first) else f"{first[:6]}28"), day
 
 
 def is_earlier(found: ArchivedStudy, subject: Subject, within_years: int) -> bool:
-    """Say whether a study was made before ours; on the same day only if both times say so."""
+    """Return whether a study is earlier than ours. On the same day, both times must show it."""
     if not is_date(found.study_date):
         return False
     first, last = dates_to_search(subject, within_years)
@@ -68,7 +68,7 @@ def is_earlier(found: ArchivedStudy, subject: Subject, within_years: int) -> boo
 
 
 def why_another_patient(found: ArchivedStudy, subject: Subject) -> str | None:
-    """Return why a study under the patient's identifier may be another's, for a reader; None if it is not."""
+    """Return the reason why a study may belong to another patient; None if there is none."""
     if _differ(found.issuer_of_patient_id, subject.issuer_of_patient_id):
         return "the issuer of the patient ID differs"
     if not found.birth_date:
@@ -83,7 +83,7 @@ def why_another_patient(found: ArchivedStudy, subject: Subject) -> str | None:
 
 
 def is_date(value: str) -> bool:
-    """Say whether *value* is a date of the calendar in DICOM's form (PS3.5 6.2, DA)."""
+    """Return whether *value* is a valid date in DICOM's form (PS3.5 6.2, DA)."""
     try:
         return len(value) == 8 and value.isascii() and bool(datetime.strptime(value, "%Y%m%d"))  # noqa: DTZ007
     except ValueError:
@@ -97,7 +97,7 @@ def _differ(one: str, other: str) -> bool:
 def _names_differ(one: str, other: str) -> bool:
     """Compare family, given and middle name in the first component group that both sides have.
 
-    Affixes come and go; a group of ideographs is often lost on the way through an archive.
+    Prefixes and suffixes are unreliable, and archives often lose a group of ideographs.
     """
     for mine, theirs in zip(one.split("="), other.split("="), strict=False):
         names = [comparable_group("^".join(group.split("^")[:3])) for group in (mine, theirs)]

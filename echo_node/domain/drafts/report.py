@@ -1,4 +1,4 @@
-"""The draft report and where it comes from."""
+"""The report that a model wrote, and its origin."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _UNSURE, _SURE = 0.5, 0.9
 
 
 class Band(StrEnum):
-    """How sure the model is of a sentence; the words for it stand in domain/drafts/words.py.
+    """The model's confidence in a sentence; domain/drafts/words.py has the words for it.
 
-    Low: a sentence like this one is more often wrong than right. High: it is right nine times in ten.
+    Low: such a sentence is more often wrong than correct. High: it is correct nine times in ten.
     """
 
     LOW = "low"
@@ -23,13 +23,13 @@ class Band(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
-    """Which model wrote a draft.
+    """Identity of the model that wrote a draft.
 
     Attributes:
-        name: for people, such as `echo-demo`.
-        version: the checkpoint's version.
-        digest: SHA-256 over the checkpoint's files, hexadecimal.
-        demonstration: true for a model that must not be used on patients.
+        name: name for people, such as `echo-demo`.
+        version: version of the checkpoint.
+        digest: SHA-256 of the checkpoint's files, hexadecimal.
+        demonstration: whether the model must not be used on patients.
     """
 
     name: str
@@ -40,14 +40,14 @@ class ModelIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence of a section; `confidence` in [0, 1] where the decoder measured one."""
+    """One sentence of a section. `confidence` is in [0, 1], or None if not measured."""
 
     text: str
     confidence: float | None = None
 
     @property
     def band(self) -> Band | None:
-        """How sure the model is; None where the decoder measured nothing."""
+        """Confidence in words; None if the decoder did not measure it."""
         if self.confidence is None:
             return None
         if self.confidence < _UNSURE:
@@ -56,18 +56,18 @@ class Sentence:
 
     @property
     def is_unsure(self) -> bool:
-        """Whether a sentence like this one is more often wrong than right."""
+        """Whether such a sentence is more often wrong than correct."""
         return self.band is Band.LOW
 
     @property
     def speaks_of_comparison(self) -> bool:
-        """Whether it tells of a change or of an earlier study, which no model here has seen."""
+        """Whether it speaks of a change or of an earlier study, which the model did not see."""
         return speaks_of_comparison(self.text)
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """How the text was made: tokens up to the end of sequence, forwards of the model, seconds."""
+    """Cost of the text: tokens up to the end of sequence, forward passes, seconds."""
 
     decoder: str
     tokens: int
@@ -76,15 +76,15 @@ class Generation:
 
     @property
     def tokens_per_forward(self) -> float:
-        """Tokens written for each forward of the language model after the prefill."""
+        """Tokens written per forward pass of the language model after the prefill."""
         return self.tokens / self.forwards if self.forwards else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A draft: sections in sentences, their language (RFC 5646), and their origin.
+    """A report: its sections in sentences, their language (RFC 5646), and their origin.
 
-    A section that the model left out is empty, and the document says so. At least one is not.
+    A section that the model left out is empty, and the document says so. At least one has text.
     """
 
     findings: tuple[Sentence, ...]
@@ -100,14 +100,14 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class EncodedDocument:
-    """A draft in one of its forms, byte for byte what is sent, now and on every resend.
+    """A draft in one of its forms, byte for byte as it is sent and resent.
 
     Attributes:
         kind: the form, such as `basic-text-sr`.
-        study_instance_uid: the study that it belongs to.
-        sop_instance_uid: names it; the same inputs give the same one.
-        sop_class_uid: of a DICOM object; empty for what is none, an HL7 message.
-        transfer_syntax_uid: the same.
+        study_instance_uid: UID of the study.
+        sop_instance_uid: UID of the document; the same inputs give the same UID.
+        sop_class_uid: SOP Class UID; empty for an HL7 message.
+        transfer_syntax_uid: transfer syntax; empty for an HL7 message.
         content: the whole PS3.10 file, or the HL7 message.
     """
 

@@ -1,4 +1,4 @@
-"""Subject of a draft: the patient and the orders, in plain fields for text, messages and queries."""
+"""Subject of a draft: patient and orders, in plain fields for text, messages and queries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One request that the images were made for. Fields that its header does not state are empty."""
+    """One request that the images were made for. Fields not stated are empty."""
 
     accession_number: str = field(default="", repr=False)
     placer_number: str = field(default="", repr=False)
@@ -44,7 +44,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The patient and the orders of a study: patient data. Fields that no attribute states are empty.
+    """Patient and orders of a study: patient data. Fields not stated are empty.
 
     Attributes:
         patient_name: person name (PS3.5 6.2.1): up to three component groups, separated by `=`.

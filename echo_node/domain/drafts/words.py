@@ -1,8 +1,9 @@
-"""The node's own words in a draft, beside the model's: in the report's language where they are known in it.
+"""The node's own words in a draft, next to the model's, in the languages that it knows.
 
-They are defined here and nowhere else. Every other language falls back to English, and the notices appear in
-English too, regardless of the language. The banner and the series description are in English only
-(domain/drafts/draft.py). The Chinese words were not reviewed by a radiologist who is a native speaker.
+They are defined here and nowhere else. Other languages fall back to English, and the notices appear
+in English too, regardless of the language. The banner and the series description are in English
+only (domain/drafts/draft.py). The Chinese words were not reviewed by a radiologist who is a native
+speaker.
 """
 # ruff: noqa: RUF001 - full-width punctuation is how Chinese is written
 
@@ -13,51 +14,51 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What the node says in one language; names in braces are put in.
+    """The node's words in one language. Names in braces are placeholders.
 
     Attributes:
-        draft_notice: that nobody has verified the text.
-        demonstration_notice: that the model is none for patients.
-        unsure_mark: stands before a sentence of which the model is unsure.
-        moderate: stands behind one of which it is moderately sure: {sentence}.
-        high: behind one of which it is sure: {sentence}.
-        no_findings: the model left the section out.
-        no_impression: the same.
-        images_read: {count}, {views}.
-        frontal: a view of which PA or AP is not known.
-        written_by: {program}, {model}.
-        not_read: {count}, {reason}, {uids}; the reason is in English.
-        not_read_one: the same of one image.
-        unstated_orientation: the header does not say which side is left.
-        recognised_view: the view is known from the image alone.
-        looks_mirrored: the heart lies on the patient's right.
-        uncompared_mark: stands before a sentence that speaks of a comparison: the model reads one image.
-        uncompared: {count} sentences do, behind {mark}.
-        uncompared_one: one does.
-        prior_found: {date}, {views} (may be empty), {archive}, {uid}.
-        prior_views: the views of a prior, before they are put in: {views}.
-        prior_none: {years}, {archive}.
-        prior_none_one: the same of one year.
-        prior_unknown: {archive}, {obstacle}; the obstacle is in English.
-        priors_undescribed: {archive}, {count}: earlier radiographs of an unknown part of the body.
-        priors_undescribed_one: the same of one.
-        priors_left_out: {count}, {reason}; the reason is in English.
-        priors_left_out_one: the same of one.
-        summary: a page's heading.
-        priors: a page's heading.
-        findings: a page's heading.
-        impressions: a page's heading.
-        procedure: a page's heading.
-        patient: {names}.
-        no_name: in place of them.
-        patient_id: on a page, before the identifier.
-        born: before the birth date.
-        sex: before DICOM's code.
-        study: before the study's date.
-        accession: before the accession number.
-        drafted: before the moment when the draft was made.
-        not_stated: in place of what the image does not say.
-        missing_note: what {box} stands for.
+        draft_notice: notice that no one has verified the text.
+        demonstration_notice: notice that the model must not be used on patients.
+        unsure_mark: mark before a sentence of low confidence.
+        moderate: {sentence} of moderate confidence.
+        high: {sentence} of high confidence.
+        no_findings: statement that the model wrote no findings.
+        no_impression: statement that the model wrote no impression.
+        images_read: images that were read: {count}, {views}.
+        frontal: name of a frontal view that may be PA or AP.
+        written_by: origin of the text: {program}, {model}.
+        not_read: images left unread: {count}, {reason} in English, {uids}.
+        not_read_one: one image left unread, as `not_read`.
+        unstated_orientation: remark that the header does not state which side is left.
+        recognised_view: remark that the view was recognised from the pixels.
+        looks_mirrored: remark that the heart seems to be on the patient's right.
+        uncompared_mark: mark before a sentence that speaks of a comparison.
+        uncompared: statement that {count} sentences have this {mark}.
+        uncompared_one: statement that one sentence has this {mark}.
+        prior_found: a prior exists: {date}, {views} (may be empty), {archive}, {uid}.
+        prior_views: the {views} of a prior, as part of `prior_found`.
+        prior_none: no prior was found: {years}, {archive}.
+        prior_none_one: no prior of the last year was found: {archive}.
+        prior_unknown: the search failed: {archive}, {obstacle} in English.
+        priors_undescribed: {count} earlier radiographs of an unknown body part in {archive}.
+        priors_undescribed_one: one such radiograph in {archive}.
+        priors_left_out: {count} earlier studies left out, for a {reason} in English.
+        priors_left_out_one: one earlier study left out, for a {reason} in English.
+        summary: heading of a page's section.
+        priors: heading of a page's section.
+        findings: heading of a page's section.
+        impressions: heading of a page's section.
+        procedure: heading of a page's section.
+        patient: line with the patient's {names}.
+        no_name: text of that line if the image states no name.
+        patient_id: label of the patient ID.
+        born: label of the birth date.
+        sex: label of DICOM's code of the sex.
+        study: label of the study's date.
+        accession: label of the accession number.
+        drafted: label of the time at which the draft was made.
+        not_stated: text after a label if the image does not state the value.
+        missing_note: explanation of the {box} for a missing character.
     """
 
     draft_notice: str
@@ -227,5 +228,5 @@ _BY_LANGUAGE = {"en": ENGLISH, "zh": CHINESE}
 
 
 def words_of(language: str) -> Words:
-    """Return the node's words for a report in this language (RFC 5646); English where there are none."""
+    """Return the node's words in a language (RFC 5646), or in English if it has none."""
     return _BY_LANGUAGE.get(language.partition("-")[0].lower(), ENGLISH)

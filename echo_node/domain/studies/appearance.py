@@ -1,4 +1,4 @@
-"""What an image looks like by its grey values alone, whatever its header says."""
+"""Appearance of an image by its pixels alone, regardless of its header."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from enum import StrEnum
 
 
 class Appearance(StrEnum):
-    """What an image clearly is; `UNSURE` where nothing is clear. The values are words for a reason."""
+    """Clear appearance of an image, or `UNSURE`. Reasons quote the values."""
 
     FRONTAL = "frontal"
-    """A frontal chest, upright, bone bright, the heart on the image's right: as it is read."""
+    """An upright frontal chest with bright bone and the heart on the image's right."""
     MIRRORED = "mirrored"
-    """A frontal chest with the heart on the image's left; some patients' hearts lie there."""
+    """A frontal chest with the heart on the image's left, as a few patients have it."""
     UPSIDE_DOWN = "upside down"
     SIDEWAYS = "on its side"
     INVERTED = "inverted"
-    """A frontal chest with bone dark."""
+    """A frontal chest with dark bone."""
     LATERAL = "lateral"
     NO_CHEST = "no chest"
     UNSURE = "unsure"

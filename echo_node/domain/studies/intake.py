@@ -1,4 +1,4 @@
-"""The way of an instance into the node: what its steps ask of each other. roles/receive.py connects them."""
+"""Intake of instances: the ports between its steps. roles/receive.py connects them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from echo_node.domain.studies.study import InstanceFile, ReceivedInstance
 
 
 class StoreOutcome(enum.Enum):
-    """What became of an instance that was offered for storing."""
+    """Outcome of storing an instance."""
 
     STORED = "stored"
     DUPLICATE = "duplicate"
@@ -18,11 +18,11 @@ class StoreOutcome(enum.Enum):
 
 
 Piece = bytes | bytearray | memoryview
-"""Some bytes of a stream; they are the reader's until it returns."""
+"""Some bytes of a stream, valid until the function that takes them returns."""
 
 
 class InstanceArrival(Protocol):
-    """An instance that is on its way in (fulfilled by pipeline/receive.py)."""
+    """An instance that is arriving (pipeline/receive.py)."""
 
     def write(self, piece: Piece) -> None:
         """Take the next bytes of the encoded data set.
@@ -33,15 +33,16 @@ class InstanceArrival(Protocol):
         ...
 
     def data_set(self) -> BinaryIO:
-        """Return what has come of the data set, to be read from its beginning."""
+        """Return the part of the data set that has arrived, from its beginning."""
         ...
 
     def store(self, received: ReceivedInstance) -> StoreOutcome:
-        """Make the instance durable; when this returns, the peer may be told 0x0000.
+        """Make the instance durable. After that, the peer may receive status 0x0000.
 
         Returns:
-            STORED; DUPLICATE when it is there already, perhaps in another transfer syntax; CONFLICT when
-            other content is there under its SOP Instance UID: that one stays, this one is set aside.
+            STORED; DUPLICATE if the instance is stored already, perhaps in another transfer syntax;
+            CONFLICT if other content is stored under its SOP Instance UID. That content stays, and
+            this one is set aside.
 
         Raises:
             InstanceRejected: with the DIMSE status to answer; nothing of it is left behind.
@@ -50,13 +51,14 @@ class InstanceArrival(Protocol):
 
 
 class InstanceSink(Protocol):
-    """Where the C-STORE provider puts instances (fulfilled by pipeline/receive.py)."""
+    """Destination of the C-STORE provider's instances (pipeline/receive.py)."""
 
     def begin(self, file_meta: bytes) -> AbstractContextManager[InstanceArrival]:
-        """Begin to take an instance; what is not stored by the end of the block leaves nothing behind.
+        """Begin an instance. Without `store` by the end of the block, nothing of it is left.
 
         Args:
-            file_meta: preamble, `DICM` and file meta information (PS3.10), which goes before the data set.
+            file_meta: preamble, `DICM` and file meta information (PS3.10), which precede the data
+                set.
 
         Raises:
             InstanceRejected: with the DIMSE status to answer.
@@ -65,10 +67,10 @@ class InstanceSink(Protocol):
 
 
 class UnfinishedFile(Protocol):
-    """An instance's file that is being written (fulfilled by storage/objects/spool.py)."""
+    """An instance's file that is being written (storage/objects/spool.py)."""
 
     def write(self, piece: Piece) -> None:
-        """Append.
+        """Append bytes.
 
         Raises:
             InstanceRejected: the disk is full or failing.
@@ -76,24 +78,24 @@ class UnfinishedFile(Protocol):
         ...
 
     def read_from(self, position: int) -> BinaryIO:
-        """Return the file as far as it is written, to be read from a position on."""
+        """Return the part of the file that is written, from a position on."""
         ...
 
     def keep(self, digest: str) -> InstanceFile:
-        """Make the file durable under a name of its own.
+        """Make the file durable under its own name.
 
         Raises:
             InstanceRejected: the disk is full or failing; no partial file is left.
-            TransientError: the files are kept elsewhere, and that cannot be reached.
+            TransientError: the object store is unavailable.
         """
         ...
 
 
 class InstanceFiles(Protocol):
-    """The spool (fulfilled by storage/objects/spool.py)."""
+    """The spool (storage/objects/spool.py)."""
 
     def begin(self) -> AbstractContextManager[UnfinishedFile]:
-        """Begin a file; what is not kept by the end of the block is removed.
+        """Begin a file. Without `keep` by the end of the block, it is removed.
 
         Raises:
             InstanceRejected: the disk is full or failing.
@@ -101,15 +103,17 @@ class InstanceFiles(Protocol):
         ...
 
     def discard(self, file: InstanceFile) -> None:
-        """Remove a file that no row refers to; one that is gone already is no error."""
+        """Remove a file that no row refers to. A missing file is not an error."""
         ...
 
 
 class IntakeLedger(Protocol):
-    """What is known of received instances (fulfilled by storage/ledgers/studies.py)."""
+    """Rows of received instances (storage/ledgers/arrivals.py)."""
 
     def note_resend(self, received: ReceivedInstance, digest: str) -> bool:
-        """Say whether the instance is there already; if so its study, if still receiving, is given more time.
+        """Return whether the instance is stored already, and if so, postpone its study's due time.
+
+        The due time changes only while the study is receiving.
 
         Raises:
             TransientError: the database cannot be reached.
@@ -117,9 +121,9 @@ class IntakeLedger(Protocol):
         ...
 
     def record(self, received: ReceivedInstance, file: InstanceFile) -> StoreOutcome:
-        """Commit what the instance is to the node, and move its study.
+        """Commit the instance's row, and update its study.
 
-        No row names the file of a duplicate, which another sender has brought meanwhile.
+        If another sender stored the same instance meanwhile, no row names this file.
 
         Raises:
             TransientError: the database cannot take it now.
@@ -127,5 +131,5 @@ class IntakeLedger(Protocol):
         ...
 
     def refers_to(self, file: InstanceFile) -> bool:
-        """Say whether a row names this file."""
+        """Return whether a row names this file."""
         ...

@@ -1,4 +1,4 @@
-"""Person names (PS3.5 6.2.1), made comparable: systems write the same one in different ways."""
+"""Comparison of person names (PS3.5 6.2.1), which systems write in different ways."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ import unicodedata
 
 
 def comparable_group(group: str) -> str:
-    """Return the words of one component group without case, separators and widths of letters."""
+    """Return the words of a component group without case, separators and letter widths."""
     folded = unicodedata.normalize("NFKC", group).casefold()
     return " ".join(re.split(r"[\^\s]+", folded)).strip()

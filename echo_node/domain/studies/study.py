@@ -1,4 +1,4 @@
-"""A study as the node sees it: instances received, images selected, images left unread."""
+"""A study in the node: instances received, images selected, images left unread."""
 
 from __future__ import annotations
 
@@ -12,10 +12,7 @@ from echo_node.domain.studies.attributes import NOT_READ, StudyAttributes
 
 @dataclass(frozen=True, slots=True)
 class InstanceIdentity:
-    """What names one SOP instance; every UID has been checked.
-
-    `transfer_syntax_uid` is the one that the data set is encoded in.
-    """
+    """UIDs of one SOP instance, checked, and the transfer syntax of its data set."""
 
     study_instance_uid: str
     series_instance_uid: str
@@ -26,12 +23,12 @@ class InstanceIdentity:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedInstance:
-    """One instance that has come over the network, not yet known to the database.
+    """An instance that arrived over the network and has no row yet.
 
     Attributes:
         identity: its UIDs.
-        calling_ae_title: who sent it.
-        urgent: whether its sender asks for haste.
+        calling_ae_title: AE title of the sender.
+        urgent: whether the sender's studies are urgent.
     """
 
     identity: InstanceIdentity
@@ -41,7 +38,7 @@ class ReceivedInstance:
 
 @dataclass(frozen=True, slots=True)
 class StoredInstance:
-    """One instance that is safe on disk and in the database."""
+    """An instance that is durable and has a row."""
 
     identity: InstanceIdentity
     path: Path
@@ -50,12 +47,12 @@ class StoredInstance:
 
 @dataclass(frozen=True, slots=True)
 class InstanceFile:
-    """An instance's file that is durable on disk, not yet known to the database.
+    """An instance's file that is durable and has no row yet.
 
     Attributes:
-        path: in the spool.
-        data_set_sha256: of the encoded data set, byte for byte as received: the instance's digest.
-        size_bytes: of the file, its file meta information (PS3.10) included.
+        path: path in the spool.
+        data_set_sha256: SHA-256 of the encoded data set, byte for byte as received.
+        size_bytes: size of the file, including its file meta information (PS3.10).
     """
 
     path: Path
@@ -64,19 +61,19 @@ class InstanceFile:
 
 
 class Greyscale(StrEnum):
-    """How grey values are made of stored ones; a model wants them as it was trained."""
+    """Mapping from stored values to grey values; a model needs the one of its training."""
 
     WINDOW = "window"
-    """As a viewer shows the image: by its own window or look-up table."""
+    """The image as a viewer shows it: by its own window or look-up table."""
     MINMAX_EQUALISED = "minmax-equalised"
-    """As published chest X-ray JPEGs are: from least to greatest value, equalised by histogram."""
+    """As in published chest X-ray JPEGs: least to greatest value, then histogram equalisation."""
 
 
 @dataclass(frozen=True, slots=True)
 class GreyImage:
-    """An 8-bit image, rows top to bottom, 0 black, as a radiologist looks at it.
+    """An 8-bit image as a radiologist views it: rows from top to bottom, 0 is black.
 
-    The patient's left is on the image's right. `pixels` holds `height * width` bytes.
+    The patient's left is on the image's right. `pixels` contains `height * width` bytes.
     """
 
     width: int
@@ -111,7 +108,7 @@ class SelectedImage:
 
 @dataclass(frozen=True, slots=True)
 class UnreadImage:
-    """An image of the study that the model does not read, and the reason, in words for a radiologist."""
+    """An image of the study that the model does not read, with a reason for the radiologist."""
 
     identity: InstanceIdentity
     reason: str

@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 
 def latest_earlier(session: Session, document: Document) -> Document | None:
-    """Return the last standing document of the same kind from an earlier revision; None without one."""
+    """Return the last standing document of its kind from an earlier revision, if any."""
     query = (
         standing_drafts(document.study_id)
         .where(
@@ -70,9 +70,10 @@ def add_deliveries(
     *,
     dead_because: str | None = None,
 ) -> int:
-    """Create the deliveries of a document to those that get its kind; return how many there were not yet.
+    """Create the missing deliveries of a document, and return their number.
 
-    With a reason they are dead letters: there is nothing to send.
+    Every destination that gets the document's kind has a delivery. With *dead_because* they are
+    dead letters with this reason, because there is nothing to send.
     """
     getting = [name for name, kinds in destinations.items() if document.kind in kinds]
     return sum(add_delivery(session, document.id, name, now, dead_because) for name in getting)
@@ -81,7 +82,7 @@ def add_deliveries(
 def add_delivery(
     session: Session, document_id: int, destination: str, now: datetime, dead_because: str | None = None
 ) -> bool:
-    """Create the delivery of a document to a destination unless there is one; say whether it was created."""
+    """Create the delivery of a document to a destination; return whether it was missing."""
     notify(session, DELIVERIES)
     return insert_if_absent(
         session,
@@ -108,14 +109,14 @@ def current_documents(session: Session, study_id: int) -> Sequence[Document]:
 
 
 def is_current(session: Session, document_id: int, study_id: int) -> bool:
-    """Say whether a document is of the study's latest drafted revision."""
+    """Return whether a document belongs to the study's latest drafted revision."""
     return document_id in {document.id for document in current_documents(session, study_id)}
 
 
 def settle(session: Session, study: Study, now: datetime) -> None:
-    """Move a drafted study (locked) on, if its current documents have reached, or failed, every peer.
+    """Update a drafted study (locked) if its documents reached, or failed, every destination.
 
-    One that is being withdrawn moves on with its notes.
+    A study that is being withdrawn is updated by the deliveries of its notes.
     """
     if study.state is StudyState.WITHDRAWING:
         settle_withdrawal(session, study, now)

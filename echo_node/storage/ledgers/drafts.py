@@ -1,4 +1,4 @@
-"""Drafts: everything that a drafting job reads from storage, and the one transaction that ends it."""
+"""Drafts: everything that a drafting job reads, and the one transaction that ends it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Drafts:
 
     @contextmanager
     def open(self, job: DraftJob) -> Iterator[StudySnapshot]:
-        """Yield the state of the job's study; the files of its instances are local while the block lasts."""
+        """Yield the state of the job's study, with its files available until the block ends."""
         instances, documents, late = self._rows(job)
         made = [row for row in documents if row.kept_path is None]
         latest = documents[-1].revision if documents else 0
@@ -99,9 +99,9 @@ class Drafts:
                 self._withdraw(job, outcome)
 
     def _rows(self, job: DraftJob) -> tuple[Sequence[Instance], Sequence[Document], frozenset[str]]:
-        """Return, from one transaction, the instances, the standing documents, and the late images' UIDs.
+        """Return, from one transaction, instances, standing documents, and UIDs of late images.
 
-        Documents are in the order of their revisions; late images came after the latest of them was made.
+        Documents are in the order of their revisions. Late images arrived after the last of them.
         """
         documents = standing_drafts(job.study_id).order_by(Document.revision, Document.id)
         instances = select(Instance).where(Instance.study_id == job.study_id).order_by(Instance.id)
@@ -134,7 +134,7 @@ class Drafts:
             settle(session, study, now)
 
     def _store(self, job: DraftJob, draft: NewDraft) -> None:
-        """Make the documents durable; then end the job and create the deliveries, all or nothing."""
+        """Store the documents; then end the job and create the deliveries, all or nothing."""
         pending = _Pending.of(draft.unmade) if draft.unmade else None
         with self._outbox.write() as files:
             paths = [files.put(document) for document in draft.documents]
@@ -190,7 +190,7 @@ class Drafts:
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    """A draft some of whose forms are made later: those forms without content, and why they failed."""
+    """A draft whose missing forms can be made later: those forms, without content, and reasons."""
 
     documents: tuple[EncodedDocument, ...]
     reasons: Mapping[str, str]

@@ -1,7 +1,7 @@
-"""Forms that could not be made with the others: what they are made from, and the transaction that stores one.
+"""Unmade forms: their drafts, and the transaction that stores a form when it is made.
 
-Such a document has its row, with the UID that it will have, and its deliveries are dead letters. The row
-names the kept draft instead of a file of its own until it is made; then it never changes again.
+An unmade form has a row with its future UID, and its deliveries are dead letters. The row names the
+pending draft until the form is made and has its own file. After that, the row never changes again.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from echo_node.storage.objects.store import ObjectStore
 
 
 class Forms:
-    """Fulfils domain.ports.FormLedger.
+    """Implements the FormLedger port.
 
     Args:
-        database: where rows are kept.
-        objects: where instances are kept.
-        outbox: where documents and kept drafts are.
+        database: storage of rows.
+        objects: storage of instances.
+        outbox: storage of documents and pending drafts.
     """
 
     def __init__(self, database: Database, objects: ObjectStore, outbox: Outbox) -> None:
@@ -44,7 +44,7 @@ class Forms:
 
     @contextmanager
     def unmade(self, job: DeliveryJob) -> Iterator[UnmadeForm | None]:
-        """Yield what the delivery's document is to be made from; None if it is made."""
+        """Yield the form of the delivery's document that is still unmade; None if it is made."""
         with self._database.read() as session:
             row = session.get_one(Document, job.document_id)
             uid = session.get_one(Study, row.study_id).study_instance_uid
@@ -72,7 +72,7 @@ class Forms:
             yield UnmadeForm(row.kind, _draft(content, uid, images, paths), predecessor)
 
     def store(self, job: DeliveryJob, document: EncodedDocument) -> None:
-        """Make the document durable; if another worker was faster, that one's stays."""
+        """Make the document durable. If another worker was faster, its document stays."""
         with self._outbox.write() as files:
             path = files.put(document)
             is_first, needless = self._record(job, document, str(path))
@@ -82,7 +82,7 @@ class Forms:
             self._outbox.discard(needless)
 
     def _record(self, job: DeliveryJob, document: EncodedDocument, path: str) -> tuple[bool, str | None]:
-        """Return whether the row took it, and the kept draft if no other row needs that any more."""
+        """Return whether this is the document, and the pending draft if no row needs it now."""
         with self._database.write() as session:
             lock_study(session, job.study_id)
             row = session.get_one(Document, job.document_id, populate_existing=True)

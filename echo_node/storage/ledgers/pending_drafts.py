@@ -1,8 +1,9 @@
 """A pending draft as a file, stored until its last form is made: patient data, as the forms are.
 
 The file names the images that were read by their UIDs, and contains the attributes that documents
-repeat (`headers`). Earlier program versions neither write nor read `headers`: they read the header of
-the image's file. Both read each other's files, so that a fleet can be upgraded machine by machine.
+repeat (`headers`). Earlier program versions neither write nor read `headers`: they read the header
+of the image's file. Old and new versions read each other's files, so that a fleet can be upgraded
+machine by machine.
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ def decoded(content: bytes, instances: Mapping[str, StoredInstance]) -> Draft:
     """Return the draft.
 
     Args:
-        content: what `encoded` returned.
-        instances: those that it was made from, by SOP Instance UID.
+        content: result of `encoded`.
+        instances: images that the draft was made from, by SOP Instance UID.
 
     Raises:
         PermanentError: the content is of another program, or an image is missing.
@@ -96,7 +97,7 @@ class _Header(TypedDict, total=False):
 
 
 def _header(kept: dict[str, Any]) -> _Header:
-    """Return what the file contains of an image's header; nothing if an earlier version wrote it."""
+    """Return the fields of an image's header; none if an earlier version wrote the file."""
     if not kept:
         return {}
     attributes = kept["attributes"]
