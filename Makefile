@@ -74,8 +74,9 @@ reference: diagram ## Write the pages of docs/reference/ that are generated from
 	$(BIN)/python docs/scripts/conformance_tables.py --write
 
 .PHONY: diagram
-diagram: $(VENV)/.node ## Write docs/reference/lifecycle.md from the table of transitions
+diagram: $(VENV)/.node ## Draw and write the lifecycle of docs/reference/lifecycle.md from the table of transitions
 	$(BIN)/python docs/scripts/lifecycle_diagram.py --write
+	$(BIN)/python docs/scripts/lifecycle_table.py --write
 
 .PHONY: compatibility
 compatibility: $(VENV)/.test ## Write docs/reference/compatibility.md: the result for each of pydicom's test files

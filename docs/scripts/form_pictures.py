@@ -1,4 +1,4 @@
-"""Draw the images of docs/reference/conformance.md, one draft in each of its forms: `make pictures`.
+"""Draw the images of docs/reference/conformance.md, a draft in each of its forms: `make pictures`.
 
 The script needs dsr2html (DCMTK), Chromium, pdftoppm (poppler-utils) and the fonts that pages need.
 The study is a phantom, so no patient is in the images.

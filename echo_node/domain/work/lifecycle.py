@@ -115,10 +115,3 @@ def next_state(state: StudyState, event: StudyEvent) -> StudyState:
         return _NEXT[state, event]
     except KeyError:
         raise IllegalTransition(f"no transition from {state} on '{event}'") from None
-
-
-def mermaid() -> str:
-    """Return the state diagram in Mermaid's language, one edge a row of the table."""
-    lines = ["stateDiagram-v2", f"    [*] --> {StudyState.RECEIVING}: first instance"]
-    lines += [f"    {t.source} --> {t.target}: {t.event}" for t in TRANSITIONS]
-    return "\n".join(lines) + "\n"

@@ -7,7 +7,6 @@ from echo_node.domain.work.lifecycle import (
     IllegalTransition,
     StudyEvent,
     StudyState,
-    mermaid,
     next_state,
 )
 
@@ -69,9 +68,3 @@ def test_from_wherever_it_got_a_study_can_still_be_delivered(events: list[StudyE
     ):
         state = next_state(state, event)
     assert state is StudyState.DELIVERED
-
-
-def test_the_diagram_has_an_edge_for_each_row() -> None:
-    edges = [line for line in mermaid().splitlines() if "-->" in line]
-    assert len(edges) == len(TRANSITIONS) + 1
-    assert "    drafting --> drafted: same images as the earlier draft" in edges
