@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from training.ablations import figure
+from training.ablations import plots
 from training.ablations.measure import CasesFor, Measurements, phantoms
 from training.ablations.plan import AblationPlan
 from training.ablations.results import Failure, Measurement, markdown
@@ -129,12 +129,12 @@ class Harness:
         """Write the results of all measurements, including those of earlier runs."""
         own = {(name, run.seed): run for (name, _), run in self._all.items()}  # one run may serve all seeds
         measured = [
-            Measurement(name, seed, decoder, str(run.folder), figures)
+            Measurement(name, seed, decoder, str(run.folder), metrics)
             for (name, seed), run in own.items()
-            for decoder, figures in self._measurements.of(run).items()
+            for decoder, metrics in self._measurements.of(run).items()
         ]
         write_atomically(self._out / "results.jsonl", "".join(each.line for each in measured))
-        drawn = figure.draw(self._plan, measured, self._out, self._console.print)
+        drawn = plots.draw(self._plan, measured, self._out, self._console.print)
         page = markdown(self._plan, measured, failures, self._request.count, drawn)
         write_atomically(self._out / "results.md", page)
 

@@ -23,7 +23,7 @@ from training.file_cache import write_atomically
 Row: TypeAlias = dict[str, Any]
 CasesFor: TypeAlias = Callable[[ImagePreparation], Cases]
 
-FIGURES = (
+METRICS = (
     "coherent_sentences",
     "facts",
     "contradictions",
@@ -82,8 +82,8 @@ class Measurements:
             progress(decoder)
             drafts = draft(model, preparation, cases.images, settings)
             row = result_of(decoder, drafts, cases, Plan(CASES_SEED, 0.0), progress).row
-            figures = {name: row[name] for name in FIGURES}
-            stored.append({"measured_by": self._measured_by(settings), "figures": figures})
+            metrics = {name: row[name] for name in METRICS}
+            stored.append({"measured_by": self._measured_by(settings), "figures": metrics})
             write_atomically(self._file(run), json.dumps(stored, indent=1) + "\n")
 
     def _measured_by(self, settings: DecodeSettings) -> Row:

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from training.ablations.measure import FIGURES, Row
+from training.ablations.measure import METRICS, Row
 from training.ablations.plan import AblationPlan, Claim
 
 COLUMNS = {
@@ -29,13 +29,13 @@ class Measurement:
     seed: int
     decoder: str
     checkpoint: str
-    figures: Row
+    metrics: Row
 
     @property
     def line(self) -> str:
         """A line of `results.jsonl`."""
         head = {"variant": self.variant, "seed": self.seed, "decoder": self.decoder}
-        return json.dumps(head | self.figures | {"checkpoint": self.checkpoint}) + "\n"
+        return json.dumps(head | self.metrics | {"checkpoint": self.checkpoint}) + "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +79,9 @@ def spreads_of(measured: Sequence[Measurement]) -> Spreads:
     """Return the spread of every metric over the seeds."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for each in measured:
-        groups.setdefault((each.variant, each.decoder), []).append(each.figures)
+        groups.setdefault((each.variant, each.decoder), []).append(each.metrics)
     return {
-        group: {name: Spread.of(row[name] for row in rows) for name in FIGURES}
+        group: {name: Spread.of(row[name] for row in rows) for name in METRICS}
         for group, rows in groups.items()
     }
 
@@ -123,9 +123,9 @@ def _rows(claim: Claim, measured: Sequence[Measurement], spreads: Spreads) -> It
         for decoder in claim.decoders:
             if (variant, decoder) not in spreads:
                 continue
-            figures = [spreads[variant, decoder][name] for name in COLUMNS.values()]
+            metrics = [spreads[variant, decoder][name] for name in COLUMNS.values()]
             seeds = {each.seed for each in measured if (each.variant, each.decoder) == (variant, decoder)}
-            yield [variant, decoder, str(len(seeds)), *("–" if f is None else str(f) for f in figures)]  # noqa: RUF001
+            yield [variant, decoder, str(len(seeds)), *("–" if f is None else str(f) for f in metrics)]  # noqa: RUF001
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -87,7 +87,7 @@ class Cases(Protocol):
         ...
 
     def always_normal(self) -> list[str]:
-        """Return a normal report for each case: the baseline that never looks at the image."""
+        """Return a normal report for each case: the control that never looks at the image."""
         ...
 
 

@@ -20,7 +20,7 @@ from training.phantom.dataset import PhantomDataset
 
 
 def evaluate(data: str, seed: int, model: str, threshold: float, scorers: list[str]) -> Evaluation:
-    """Evaluate a model on held-out data, and compare it with baselines.
+    """Evaluate a model on held-out data, and compare it with controls.
 
     Args:
         data: `phantom:N`, or a JSONL file of images and reports.

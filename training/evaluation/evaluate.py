@@ -1,8 +1,8 @@
-"""Evaluation of a model: its drafts of held-out studies, compared with baselines.
+"""Evaluation of a model: its drafts of held-out studies, compared with controls.
 
 A sentence is coherent if the grammar can produce it for its section. A fact is one of the findings
 of the phantom. It is right if the coherent sentences of the draft state its value and no other
-value. Both need phantoms; all other metrics are also measured on free-text reports. The baselines
+value. Both need phantoms; all other metrics are also measured on free-text reports. The controls
 are shuffled images and an always-normal answer: a fluent model that does not look at the image
 scores no better than they do.
 """
@@ -54,7 +54,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Drafts and metrics of one decoder or baseline."""
+    """Drafts and metrics of one decoder or control."""
 
     row: Row
     measured: DraftSet
@@ -63,7 +63,7 @@ class Result:
 
     @property
     def name(self) -> str:
-        """Name of the decoder or baseline."""
+        """Name of the decoder or control."""
         return str(self.row["decoder"])
 
 
@@ -76,7 +76,7 @@ class Evaluation:
         digest: digest of the checkpoint.
         cases: cases of the evaluation.
         plan: settings of the evaluation.
-        results: results of the decoders, followed by those of the baselines.
+        results: results of the decoders, followed by those of the controls.
         of_references: garble of the references, which a perfect model would reach.
         reliability: mean confidence, share of right sentences and their number for each bin of
             confidence; empty if the model is not calibrated or the truth is unknown.
@@ -94,7 +94,7 @@ class Evaluation:
 
     @property
     def rows(self) -> list[Row]:
-        """One row of metrics for each decoder and baseline."""
+        """One row of metrics for each decoder and control."""
         return [result.row for result in self.results]
 
 
@@ -105,7 +105,7 @@ def evaluate(
     progress: Callable[[str], None],
     note: Callable[[str], None],
 ) -> Evaluation:
-    """Evaluate a model, its teacher if the checkpoint names one, and the baselines.
+    """Evaluate a model, its teacher if the checkpoint names one, and the controls.
 
     Args:
         student: model to evaluate.
@@ -145,7 +145,7 @@ def _drafts(
     progress: Callable[[str], None],
     leave_out: Callable[[str], None],
 ) -> Iterator[tuple[str, DraftSet]]:
-    """Yield the drafts of each decoder and baseline."""
+    """Yield the drafts of each decoder and control."""
     preparation = ImagePreparation.load(student.folder)
     one_step = decode_settings("one_step", plan.threshold, _MAX_NEW_TOKENS)
     adaptive = decode_settings("adaptive", plan.threshold, _MAX_NEW_TOKENS)
@@ -178,7 +178,7 @@ def _drafts(
 def result_of(
     name: str, measured: DraftSet, cases: Cases, plan: Plan, leave_out: Callable[[str], None]
 ) -> Result:
-    """Return the metrics of the drafts of a decoder or baseline."""
+    """Return the metrics of the drafts of a decoder or control."""
     drafts = measured.texts
     findings = finding_scores([cases.labels_of(text) for text in drafts], cases.labels, plan.seed)
     faults = garble(drafts, cases.vocabulary)
@@ -214,10 +214,10 @@ def _against(
     leave_out: Callable[[str], None],
 ) -> dict[str, float]:
     """Return the metrics against one wording of the references; their names end in *suffix*."""
-    figures = overlap(drafts, references, leave_out)
+    metrics = overlap(drafts, references, leave_out)
     for scorer in scorers:
-        figures |= scorer(drafts, references)
-    return {f"{name}{suffix}": figure for name, figure in figures.items()}
+        metrics |= scorer(drafts, references)
+    return {f"{name}{suffix}": value for name, value in metrics.items()}
 
 
 def _reliability(

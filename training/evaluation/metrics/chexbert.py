@@ -93,12 +93,12 @@ class CheXbert(nn.Module):
         drafted, draft_embeddings = self.read(drafts)
         present, reference_embeddings = self.read(references)
         five = [OBSERVATIONS.index(name) for name in FIVE]
-        figures: dict[str, float] = {}
+        scores: dict[str, float] = {}
         for name, columns in (("14", list(range(len(OBSERVATIONS)))), ("5", five)):
             micro, macro = _f1(drafted[:, columns], present[:, columns])
-            figures |= {f"chexbert_f1_micro_{name}": micro, f"chexbert_f1_macro_{name}": macro}
+            scores |= {f"chexbert_f1_micro_{name}": micro, f"chexbert_f1_macro_{name}": macro}
         cosine = nn.functional.cosine_similarity(draft_embeddings, reference_embeddings)
-        return figures | {"semb_score": float(cosine.mean())}
+        return scores | {"semb_score": float(cosine.mean())}
 
 
 def _f1(drafted_NC: _Flags, present_NC: _Flags) -> tuple[float, float]:

@@ -47,9 +47,9 @@ class ClassScore:
 
     def as_dict(self) -> dict[str, object]:
         """Return the scores for JSON."""
-        figures = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
+        scores = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
         return {"support": self.support, "drafted": self.drafted} | {
-            name: figure.as_dict() for name, figure in figures.items()
+            name: score.as_dict() for name, score in scores.items()
         }
 
 
@@ -96,7 +96,7 @@ def finding_scores(drafts: Sequence[Labels], references: Sequence[Labels], seed:
         for c, name in enumerate(names)
     )
     totals = (support_C.sum(), stated_C.sum())
-    micro = _score("micro", *totals, tuple(figure_R1[:, 0] for figure_R1 in pooled))
+    micro = _score("micro", *totals, tuple(score_R1[:, 0] for score_R1 in pooled))
     macro = _score("macro", *totals, tuple(_mean(f) for f in (precision_RC, recall_RC, f1_RC)))
     return FindingScores(classes, micro, macro)
 
@@ -117,14 +117,14 @@ def _ratios(right: _Floats, drafted: _Floats, present: _Floats) -> tuple[_Floats
     return precision, recall, f1
 
 
-def _mean(figure_RC: _Floats) -> _Floats:
+def _mean(score_RC: _Floats) -> _Floats:
     """Return the mean over the classes that have a score (R,)."""
-    defined_RC = ~np.isnan(figure_RC)
+    defined_RC = ~np.isnan(score_RC)
     count_R = defined_RC.sum(1)
-    total_R = np.where(defined_RC, figure_RC, 0.0).sum(1)
+    total_R = np.where(defined_RC, score_RC, 0.0).sum(1)
     return np.where(count_R > 0, total_R / np.maximum(count_R, 1), np.nan)
 
 
-def _score(name: str, support: int, drafted: int, figures: tuple[_Floats, ...]) -> ClassScore:
-    precision, recall, f1 = (interval(float(figure_R[0]), figure_R[1:]) for figure_R in figures)
+def _score(name: str, support: int, drafted: int, scores: tuple[_Floats, ...]) -> ClassScore:
+    precision, recall, f1 = (interval(float(score_R[0]), score_R[1:]) for score_R in scores)
     return ClassScore(name, int(support), int(drafted), precision, recall, f1)

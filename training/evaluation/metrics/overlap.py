@@ -32,16 +32,16 @@ def overlap(
         `bleu_1` to `bleu_4` and `rouge_l` (0 to 1) if their packages are installed, and `cider` (0
         to 10).
     """
-    figures: dict[str, float] = {}
+    scores: dict[str, float] = {}
     if find_spec("sacrebleu"):
-        figures |= _bleu(drafts, references)
+        scores |= _bleu(drafts, references)
     else:
         note("BLEU is left out: pip install 'echo-node[metrics]'")
     if find_spec("rouge_score"):
-        figures["rouge_l"] = _rouge_l(drafts, references)
+        scores["rouge_l"] = _rouge_l(drafts, references)
     else:
         note("ROUGE-L is left out: pip install 'echo-node[metrics]'")
-    return figures | {"cider": cider(drafts, references)}
+    return scores | {"cider": cider(drafts, references)}
 
 
 def _bleu(drafts: Sequence[str], references: Sequence[str]) -> dict[str, float]:

@@ -37,14 +37,14 @@ _MAIN = {
     "seconds": "seconds per draft",
     "words": "words per draft",
 }
-_NOT_FIGURES = ("decoder", "findings", "garble")
+_NOT_METRICS = ("decoder", "findings", "garble")
 _NORMALISED = "_normalised"
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+!|~-])")
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Table of metrics, with one row for each decoder or baseline."""
+    """Table of metrics, with one row for each decoder or control."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -144,7 +144,7 @@ def _reference_columns(rows: list[Row], *, normalised: bool) -> tuple[str, ...]:
     return tuple(
         name
         for name in names
-        if name not in _MAIN and name not in _NOT_FIGURES and name.endswith(_NORMALISED) == normalised
+        if name not in _MAIN and name not in _NOT_METRICS and name.endswith(_NORMALISED) == normalised
     )
 
 
@@ -155,20 +155,20 @@ def _table(rows: list[Row], columns: tuple[str, ...]) -> Table | None:
         return None
     heads = tuple(_MAIN.get(name, name.removesuffix(_NORMALISED).replace("_", " ")) for name in filled)
     texts = (
-        (_plain(str(row["decoder"])), *(_figure(name, row.get(name)) for name in filled)) for row in rows
+        (_plain(str(row["decoder"])), *(_number(name, row.get(name)) for name in filled)) for row in rows
     )
     return Table(("decoder", *heads), tuple(texts))
 
 
-def _figure(name: str, value: object) -> str:
+def _number(name: str, value: object) -> str:
     if not isinstance(value, float):
-        return "–"  # noqa: RUF001 - a dash: no figure
+        return "–"  # noqa: RUF001 - a dash: no value
     return f"{value:.1f}" if name == "words" else f"{value:.3f}"
 
 
 def _interval_text(interval: Interval) -> str:
     if math.isnan(interval.point):
-        return "–"  # noqa: RUF001 - a dash: no figure
+        return "–"  # noqa: RUF001 - a dash: no value
     return f"{interval.point:.2f} ({interval.low:.2f} to {interval.high:.2f})"
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from echo_node.model.decoding.canvas import Decoded, Ending
-from training.ablations.measure import FIGURES
+from training.ablations.measure import METRICS
 from training.ablations.plan import AblationPlan
 from training.ablations.results import Failure, Measurement, Spread, markdown, spreads_of
 from training.evaluation.cases import ReportCases
@@ -13,8 +13,8 @@ from training.evaluation.evaluate import Plan, result_of
 
 
 def _measured(variant: str, seed: int, coherent: float | None) -> Measurement:
-    figures = dict.fromkeys(FIGURES, 0.25) | {"coherent_sentences": coherent}
-    return Measurement(variant, seed, "one_step", "folder", figures)
+    metrics = dict.fromkeys(METRICS, 0.25) | {"coherent_sentences": coherent}
+    return Measurement(variant, seed, "one_step", "folder", metrics)
 
 
 def test_the_spread_is_the_mean_the_lowest_and_the_highest() -> None:

@@ -29,7 +29,7 @@ def draw(
     and *note* is called.
     """
     if not plotting.is_installed():
-        note(f"no figures: they need matplotlib ({plotting.HOW_TO_INSTALL})")
+        note(f"no plots: they need matplotlib ({plotting.HOW_TO_INSTALL})")
         return []
     drawn = []
     for claim in plan.claims:
