@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from echo_node.actions.choose_model import choose_model
 from echo_node.cli import options
 from echo_node.cli.output import console, print_json, print_table
-from echo_node.errors import CheckpointError, ConfigError
+from echo_node.errors import CheckpointError
 
 group = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
-
-_NAME_LINE = re.compile(r"^#?\s*name\s*=.*$", re.MULTILINE)
-_SECTION = re.compile(r"^\[model\].*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
 
 
 @group.command()
@@ -140,26 +137,7 @@ def use(
     config: options.Config = None,
 ) -> None:
     """Choose the model of the node: write model.name into node.toml."""
-    from echo_node.config.files import NODE_FILE
-    from echo_node.model.checkpoint import find_checkpoint
-
-    find_checkpoint(name)
-    loaded = options.load_settings(config)
-    path = next((file for file in loaded.files if file.name == NODE_FILE), None)
-    if path is None:
-        raise ConfigError(
-            f"no {NODE_FILE} was read; `echo-node config init DIR` writes one to use with --config DIR"
-        )
-    text = path.read_text(encoding="utf-8")
-    line = f'name = "{name}"'
-    section = _SECTION.search(text)
-    if section is None:
-        changed = f"{text.rstrip()}\n\n[model]\n{line}\n"
-    elif _NAME_LINE.search(section[0]):
-        changed = text.replace(section[0], _NAME_LINE.sub(line, section[0], count=1))
-    else:
-        changed = text.replace(section[0], section[0].replace("\n", f"\n{line}\n", 1))
-    path.write_text(changed, encoding="utf-8")
+    path = choose_model(options.load_settings(config), name)
     typer.echo(f"{path}: model.name is now {name}; `echo-node serve` loads it when it starts.")
 
 

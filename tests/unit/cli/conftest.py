@@ -5,7 +5,7 @@ import pytest
 
 @pytest.fixture
 def empty_config(tmp_path: Path) -> Path:
-    """A configuration of its own, so that the machine's is not read."""
+    """An empty configuration, so that the configuration of this machine is not read."""
     folder = tmp_path / "config"
     folder.mkdir()
     (folder / "node.toml").write_text("", encoding="utf-8")
