@@ -1,4 +1,4 @@
-# echo-node: `make demo` and `make test` are enough to begin with; `make help` lists the other targets.
+# echo-node: begin with `make demo` and `make test`; `make help` lists all targets.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -35,7 +35,8 @@ help: ## List the targets
 demo: $(VENV)/.node ## Push a study to a node on this machine and show the draft (ONCE=1 ends after it)
 	@exec $(BIN)/echo-node demo $(if $(ONCE),--once)
 
-# A file's tests run in one process, and tests/conftest.py puts the files with slow tests first: no tail at the end.
+# The tests of a file run in one process. tests/conftest.py starts the files with slow tests first,
+# so that no process runs alone at the end.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 TIMED = trap 'echo "make $@: $$((SECONDS / 60)) min $$((SECONDS % 60)) s"' EXIT
 

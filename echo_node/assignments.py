@@ -1,4 +1,4 @@
-"""Parser of `--set section.name=value`, shared by the settings of a node and the recipes of training."""
+"""Parser of `--set section.name=value`, for the settings of a node and for training recipes."""
 
 from __future__ import annotations
 

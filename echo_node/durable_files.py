@@ -1,8 +1,8 @@
 """Durable files: whole and on the disk, or not there at all.
 
-The order is the whole point (it survives a power cut, not just a kill): a temporary file in the same
-file system → fsync → rename → fsync of the folder. The writer holds a lock on its temporary file, so
-that whoever clears leftovers can tell one of a dead process from one that is being written.
+The order of the steps survives a power cut, not just a kill: a temporary file in the same file
+system → fsync → rename → fsync of the folder. The writer locks its temporary file. Therefore
+`clear_leftovers` can distinguish the file of a dead process from one that is being written.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EMLINK})
 
 
 def write_durably(target: Path, chunks: Iterable[bytes], *, temporary_folder: Path) -> None:
-    """Write *chunks* to *target*, an existing file of that name being replaced.
+    """Write *chunks* to *target*, and replace an existing file of that name.
 
     Args:
-        target: the file's final name; its folder is made if need be.
-        chunks: the content.
-        temporary_folder: an existing folder in the same file system.
+        target: final path of the file; its folder is created if necessary.
+        chunks: content.
+        temporary_folder: existing folder in the same file system.
 
     Raises:
         OSError: nothing was written and nothing is left behind.
@@ -36,15 +36,15 @@ def write_durably(target: Path, chunks: Iterable[bytes], *, temporary_folder: Pa
 
 
 def name_durably(file: BinaryIO, temporary: Path, target: Path) -> None:
-    """Give a temporary file that is whole its final name; when this returns, a power cut does not undo it.
+    """Give a complete temporary file its final name, so that even a power cut does not undo it.
 
     Args:
-        file: open, everything written to it.
-        temporary: where it is.
-        target: the final name; its folder is made if need be, an existing file of that name replaced.
+        file: open file with its whole content written.
+        temporary: current path of the file.
+        target: final path; its folder is created if necessary, and an existing file is replaced.
 
     Raises:
-        OSError: there is no such file, under neither name.
+        OSError: the file exists under neither name.
     """
     make_folder_durably(target.parent)
     file.flush()
@@ -59,18 +59,18 @@ def name_durably(file: BinaryIO, temporary: Path, target: Path) -> None:
 
 
 def write_once_durably(target: Path, chunks: Iterable[bytes], *, temporary_folder: Path) -> bool:
-    """Write *chunks* to *target* unless there is such a file; say whether it was written.
+    """Write *chunks* to *target*, unless the file exists. Return whether it was written.
 
-    Of several writers one wins, on network file systems too: a hard link is made only where there is none.
-    Where hard links are unknown the last one wins.
+    Of several writers the first wins, also on network file systems, because a hard link never
+    replaces a file. On a file system without hard links the last one wins.
 
     Args:
-        target: the file's final name, in an existing folder.
-        chunks: the content.
-        temporary_folder: an existing folder in the same file system.
+        target: final path of the file, in an existing folder.
+        chunks: content.
+        temporary_folder: existing folder in the same file system.
 
     Raises:
-        OSError: it could not be written.
+        OSError: the file could not be written.
     """
     with temporary_file(temporary_folder) as (file, temporary):
         file.writelines(chunks)
@@ -92,11 +92,11 @@ def write_once_durably(target: Path, chunks: Iterable[bytes], *, temporary_folde
 
 @contextmanager
 def temporary_file(folder: Path) -> Iterator[tuple[BinaryIO, Path]]:
-    """Make a file in *folder* that `clear_leftovers` leaves alone while this process lives.
+    """Create a file in *folder* that `clear_leftovers` does not remove while this process lives.
 
     Yields:
-        The file, to be written and read, and its path. What is there when the block ends is removed: what
-        shall stay is renamed before.
+        The file, open for writing and reading, and its path. If it still has this path when the
+        block ends, it is removed.
     """
     path = folder / f"{secrets.token_hex(8)}.part"
     file = path.open("x+b")
@@ -104,7 +104,7 @@ def temporary_file(folder: Path) -> Iterator[tuple[BinaryIO, Path]]:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield file, path
     finally:
-        # Closing writes what is still in the buffer: on a full disk it fails as the write before it did.
+        # Closing writes the rest of the buffer; on a full disk it fails like the write before it.
         with suppress(OSError):
             file.close()
         with suppress(OSError):
@@ -112,7 +112,7 @@ def temporary_file(folder: Path) -> Iterator[tuple[BinaryIO, Path]]:
 
 
 def make_folder_durably(folder: Path) -> None:
-    """Make *folder* and its parents; when this returns, a power cut does not undo it."""
+    """Create *folder* and its parents, so that even a power cut does not undo it."""
     if folder.is_dir():
         return
     make_folder_durably(folder.parent)
@@ -121,7 +121,7 @@ def make_folder_durably(folder: Path) -> None:
 
 
 def make_folders_durably(parent: Path, names: Iterable[str]) -> None:
-    """Make those of so many folders in *parent* that are not there, at the price of one."""
+    """Create the missing ones of several folders in *parent*, with one fsync for all."""
     missing = set(names).difference(path.name for path in parent.iterdir())
     for name in missing:
         (parent / name).mkdir(exist_ok=True)
@@ -130,7 +130,7 @@ def make_folders_durably(parent: Path, names: Iterable[str]) -> None:
 
 
 def nearest_existing(path: Path) -> Path:
-    """Return the path, or the first of its parents that there is."""
+    """Return the path, or its nearest parent that exists."""
     return next(each for each in (path, *path.parents) if each.exists())
 
 
@@ -144,10 +144,10 @@ def fsync_folder(folder: Path) -> None:
 
 
 def clear_leftovers(temporary_folder: Path) -> int:
-    """Remove the temporary files that no living process writes; return how many there were."""
+    """Remove the temporary files that no living process writes. Return their number."""
     removed = 0
     for leftover in temporary_folder.glob("*.part"):
-        # Open to be written: NFS locks no other file exclusively.
+        # Opened for writing, because NFS locks no other file exclusively.
         with suppress(FileNotFoundError), leftover.open("r+b") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,8 +1,8 @@
 """One HTTP request and its whole answer, in bounded time and memory.
 
-The address of a request may contain patient data, as QIDO-RS requires it. Therefore no message here
-repeats an address, none is logged, and redirections are not followed. TLS uses the certificates of the
-system.
+The address of a request may contain patient data, as QIDO-RS requires it. Therefore no message
+here repeats an address, none is logged, and redirections are not followed. TLS uses the
+certificates of the system.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def may_pass(status: int) -> bool:
 
 @cache
 def _client() -> httpx.Client:
-    """Return the client of this process: it follows no redirection, and opens one connection a request."""
+    """Return the client of this process: no redirections, one connection for each request."""
     for library in ("httpx", "httpcore"):
         logging.getLogger(library).setLevel(logging.CRITICAL)  # they log addresses
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)

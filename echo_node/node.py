@@ -1,4 +1,4 @@
-"""The node: its roles are started, watched over and stopped here; roles/ says what each is made of."""
+"""The node: starts, supervises and stops its roles. `roles/` composes each of them."""
 
 from __future__ import annotations
 
@@ -115,13 +115,13 @@ def _refuse_taken_port(settings: Settings) -> None:
 
 
 def _prepare(settings: Settings, stop: threading.Event) -> None:
-    """Upgrade the database and claim the store before any child starts; wait for them if need be."""
+    """Upgrade the database and claim the store before any child starts; wait for both."""
     _refuse_taken_port(settings)
     claim_storage(settings, stop)
 
 
 def _exit_code(action: Callable[[], None]) -> int:
-    """Run *action* and turn what goes wrong into one clear line and an exit code."""
+    """Run *action*; turn any error into one clear line and an exit code."""
     try:
         action()
     except ConfigError as error:
@@ -137,7 +137,7 @@ def _exit_code(action: Callable[[], None]) -> int:
 
 
 def _child(role: Role) -> int:
-    """Run a role as a child: configured over standard input by its parent, and never longer than it."""
+    """Run a role as a child, which its parent configures over standard input and outlives."""
     configuration = read_configuration(sys.stdin.fileno())
     if not configuration:
         return 1

@@ -1,8 +1,8 @@
 """Processes: a parent that keeps one child a role alive, children that end with their parent.
 
-A child gets the configuration over its standard input, so that no password is in an argument, a
-variable or a file. The pipe stays open: when it ends, the parent is gone, however it went, and the
-child stops.
+A child receives the configuration over its standard input, so that no password is in an argument,
+a variable or a file. The pipe stays open. When it closes, the parent has ended, and the child
+stops.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ import structlog
 log = structlog.get_logger()
 
 EXIT_CONFIGURATION = 2
-"""A child's exit code when it was configured wrongly."""
+"""Exit code of a child with an invalid configuration."""
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _STEADY_S = 1.0, 60.0, 60.0
 _TICK_S = 0.1
 
 
 def stop_on_signals(stop: threading.Event, signals: Iterable[signal.Signals]) -> None:
-    """Set *stop* when one of the *signals* comes. Call it in the main thread, before others start.
+    """Set *stop* when one of the *signals* arrives. Call it before threads start.
 
-    A thread waits for the signals: a handler that sets an event can find its lock held.
+    A thread waits for the signals, because a handler that sets an event can find its lock held.
     """
     awaited = set(signals)
     signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
@@ -47,7 +47,7 @@ def stop_on_signals(stop: threading.Event, signals: Iterable[signal.Signals]) ->
 
 
 def stop_with_parent(pipe: int, stop: threading.Event, grace_s: float) -> None:
-    """Set *stop* when the parent's end of *pipe* closes; end the process if it has not ended in time."""
+    """Set *stop* when the parent's end of *pipe* closes; exit *grace_s* seconds later."""
 
     def watch() -> None:
         while os.read(pipe, 1024):
@@ -62,20 +62,20 @@ def stop_with_parent(pipe: int, stop: threading.Event, grace_s: float) -> None:
 
 
 class ProcessIdentity:
-    """A name in the queues that tells this process from its dead predecessors.
+    """Name in the queues that distinguishes this process from its dead predecessors.
 
-    The first process of a role on a data folder holds a lock there. Whoever holds it knows that its
-    predecessors are dead, and need not wait until their leases have run out.
+    The first process of a role on a data folder locks a file there. The holder of the lock knows
+    that its predecessors are dead, and need not wait until their leases expire.
 
     Args:
-        folder: where locks are kept.
-        role: the role that the process has.
+        folder: folder of the lock files.
+        role: role of the process.
 
     Attributes:
         is_only: whether this process holds the lock.
-        family: what the names of all processes of the role on this folder begin with.
-        siblings: what the names of those begin with that the same parent started.
-        holder: the name of this one.
+        family: prefix of the names of all processes of the role on this folder.
+        siblings: prefix of the names of the processes that the same parent started.
+        holder: name of this process.
     """
 
     def __init__(self, folder: Path, role: str) -> None:
@@ -99,7 +99,7 @@ class ProcessIdentity:
         return place
 
     def close(self) -> None:
-        """Let a successor have the lock."""
+        """Release the lock for a successor."""
         self._lock.close()
 
 
@@ -108,9 +108,9 @@ class Child:
     """One supervised process.
 
     Attributes:
-        role: its name in the logs.
-        command: its arguments.
-        essential: if it cannot be started as configured, nothing is.
+        role: name in the logs.
+        command: program and arguments.
+        essential: whether the node stops if this process cannot start as configured.
     """
 
     role: str
@@ -127,10 +127,10 @@ class Supervisor:
     """Starts children, restarts those that die, and stops them in order.
 
     Args:
-        children: in the order of stopping.
-        configuration: what each gets on its standard input, one line.
-        grace_s: how long each may take to stop.
-        monotonic: a clock that never goes back, in seconds.
+        children: child processes, in the order in which they are stopped.
+        configuration: line that each child receives on its standard input.
+        grace_s: time that each child has to stop, in seconds.
+        monotonic: clock that never goes back, in seconds.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class Supervisor:
         return exit_code
 
     def _look_after(self, child: Child) -> bool:
-        """Start or restart the child if need be; say whether it is hopeless."""
+        """Start or restart the child if necessary. Return whether the node must stop."""
         now = self._monotonic()
         if child.process is not None:
             exit_code = child.process.poll()
@@ -210,7 +210,7 @@ class Supervisor:
 
 
 def send_configuration(process: subprocess.Popen[bytes], configuration: bytes) -> bool:
-    """Write the line that `read_configuration` reads; false if the process has gone. The pipe stays open."""
+    """Write the line that `read_configuration` reads. Return false if the process has ended."""
     if process.stdin is None:
         raise ValueError("the process was started without a pipe")
     try:
@@ -222,7 +222,7 @@ def send_configuration(process: subprocess.Popen[bytes], configuration: bytes) -
 
 
 def read_configuration(pipe: int) -> bytes:
-    """Return the line that the parent sent over the file descriptor; empty if the parent is gone."""
+    """Return the line that the parent sent over the pipe; empty if the parent has ended."""
     received = b""
     while not received.endswith(b"\n"):
         chunk = os.read(pipe, 65536)

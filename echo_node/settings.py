@@ -404,7 +404,7 @@ class Settings(SettingsSection):
 
     @property
     def archive(self) -> dict[str, str]:
-        """AE title of the archive whose commitment is forwarded to modalities, by its peer's name."""
+        """AE title of the archive whose commitments modalities receive, by the name of its peer."""
         name = self.intake.commitment_archive
         return {name: self.peers[name].ae_title} if name else {}
 

@@ -100,12 +100,14 @@ class WordList:
     openings: words that must not open a docstring.
     attributes: words that must not open the text of an attribute.
     data: paths whose string literals are data.
+    generated: paths of generated pages, whose lines may have any length.
     """
 
     words: tuple[Word, ...]
     openings: tuple[Word, ...]
     attributes: tuple[Word, ...]
     data: tuple[str, ...]
+    generated: tuple[str, ...]
 
 
 def _expression(text: str) -> re.Pattern[str]:
@@ -131,7 +133,9 @@ def word_list() -> WordList:
             for row in content[name]
         )
 
-    return WordList(rows("word"), rows("opening"), rows("attribute"), tuple(content["data"]))
+    return WordList(
+        rows("word"), rows("opening"), rows("attribute"), tuple(content["data"]), tuple(content["generated"])
+    )
 
 
 def _blank(match: re.Match[str]) -> str:
@@ -328,7 +332,9 @@ def check(path: Path) -> list[Hit]:
     is_data = inside.startswith(words.data)
     prose = [each for each in passages(path, source) if not (each.literal and is_data)]
     hits = [hit for passage in prose for hit in _word_hits(str(path), passage, words)]
-    return sorted({*hits, *_too_long(path, source, prose)})
+    if not inside.startswith(words.generated):
+        hits += _too_long(path, source, prose)
+    return sorted(set(hits))
 
 
 def files(places: list[Path]) -> Iterator[Path]:
