@@ -1,8 +1,8 @@
-"""Attributes of patient, study and requests, read from an image's header and written into documents.
+"""Attributes of patient, study and requests: read from a header, written into documents.
 
-They are decoded when they are read, whatever character set the image uses, and written in UTF-8.
-A document has every type 2 attribute; one that the image lacks is empty. A value that is invalid for
-its value representation becomes empty too, because no reader could match it.
+They are decoded when they are read, whatever character set the image uses, and written in UTF-8. A
+document has every type 2 attribute, empty if the image lacks it. A value that is invalid for its
+value representation becomes empty too, because no reader could match it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _OF_REQUESTS = (
 _OTHER_IDS = "OtherPatientIDsSequence"
 
 _CHECKED_VRS = {"DA", "TM", "CS", "AS", "DS", "IS", "UI"}
-"""Value representations whose invalid values no reader can match, and validators count as errors."""
+"""VRs whose invalid values no reader can match, and validators report as errors."""
 
 _TEXTUAL_VRS = _CHECKED_VRS | {"AE", "DT", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"}
 
@@ -55,7 +55,7 @@ def take_over(attributes: StudyAttributes, document: Dataset) -> None:
 
 
 def requests(attributes: StudyAttributes, study_instance_uid: str) -> list[Dataset]:
-    """Return the items of Referenced Request Sequence (PS3.3 C.17.2); none if no request is known."""
+    """Return the items of Referenced Request Sequence (PS3.3 C.17.2), if requests are known."""
     items = []
     for request in attributes.requests:
         item = _data_set(request)

@@ -1,7 +1,7 @@
-"""What the node receives and sends: SOP classes and transfer syntaxes, read from contexts.toml.
+"""SOP classes and transfer syntaxes that the node receives and sends, from contexts.toml.
 
-At the front door of a study's way; knows no network and no data set. The conformance statement's
-tables are generated from here.
+This module knows no network and no data set. The tables of the conformance statement are generated
+from it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from echo_node.resources import packaged_folder
 
 @dataclass(frozen=True, slots=True)
 class NamedUid:
-    """A SOP class or transfer syntax by its name and UID (PS3.6 Annex A)."""
+    """Name and UID of a SOP class or transfer syntax (PS3.6 Annex A)."""
 
     name: str
     uid: str
@@ -28,13 +28,13 @@ class NamedUid:
 
 @dataclass(frozen=True, slots=True)
 class StorageClass:
-    """A storage SOP class that is received.
+    """A storage SOP class that the node receives.
 
     Attributes:
-        name: its name in the Standard.
-        uid: its UID.
+        name: name in the Standard.
+        uid: SOP Class UID.
         drafted: whether a report may be drafted from its images.
-        unread_reason: why not, in words for a radiologist; empty when it may.
+        unread_reason: reason why not, for a radiologist; empty if it may.
     """
 
     name: str
@@ -45,7 +45,7 @@ class StorageClass:
 
 @dataclass(frozen=True, slots=True)
 class Contexts:
-    """Everything that associations are negotiated from."""
+    """SOP classes and transfer syntaxes of all associations."""
 
     verification: NamedUid
     commitment: NamedUid
@@ -55,13 +55,13 @@ class Contexts:
     sent: tuple[NamedUid, ...]
 
     def storage_class(self, uid: str) -> StorageClass | None:
-        """Return the received storage class with this UID."""
+        """Return the storage class with this UID; None if the node does not receive it."""
         return next((each for each in self.storage if each.uid == uid), None)
 
     def supported(self) -> list[PresentationContext]:
         """Return the presentation contexts that the provider accepts.
 
-        C-ECHO is offered uncompressed only, as nothing is encoded there.
+        C-ECHO is accepted uncompressed only, because it has no data set.
         """
         syntaxes = [each.uid for each in self.transfer_syntaxes]
         contexts = [build_context(self.verification.uid, self._uncompressed)]
@@ -69,24 +69,24 @@ class Contexts:
         return contexts
 
     def commitment_context(self, *, is_provider: bool) -> PresentationContext:
-        """Return the context of storage commitment that is accepted.
+        """Return the presentation context of storage commitment that the node accepts.
 
-        Destinations and archives report under it, being its provider, by role selection or without;
-        modalities ask under it where we are the provider too.
+        Destinations and archives, which are its providers, report under it, with role selection or
+        without. Modalities send requests under it if the node is a provider too.
         """
         context = build_context(self.commitment.uid, self._uncompressed)
         context.scu_role, context.scp_role = is_provider, True
         return context
 
     def commitment_proposal(self, *, is_provider: bool) -> PresentationContext:
-        """Return the context of storage commitment that is proposed, as its user or as its provider."""
+        """Return the presentation context to propose, as user or as provider of commitment."""
         context = build_context(self.commitment.uid, [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
         if is_provider:
             context.scu_role, context.scp_role = False, True
         return context
 
     def query_proposal(self) -> PresentationContext:
-        """Return the context of the query of studies that is proposed."""
+        """Return the presentation context to propose for a query."""
         return build_context(self.query.uid, [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
 
     @property
@@ -97,7 +97,7 @@ class Contexts:
 
 @cache
 def contexts() -> Contexts:
-    """Return what contexts.toml says.
+    """Return the content of contexts.toml.
 
     Raises:
         ConfigError: the file is broken; the message names the entry.

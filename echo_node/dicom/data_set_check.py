@@ -28,17 +28,17 @@ _IDENTITY_TAGS = [tag for tag in map(tag_for_keyword, _IDENTITY) if tag is not N
 
 
 def identity_of(data_set: BinaryIO, transfer_syntax_uid: str) -> InstanceIdentity:
-    """Return what names the instance that *data_set* encodes, all UIDs checked.
+    """Return the checked UIDs of the instance that *data_set* encodes.
 
-    Walks the elements up to the end of the pixel data without decoding or reading these, so that a data set
-    that ends too early is noticed.
+    It follows the elements to the end of the pixel data, without reading those, so that a truncated
+    data set is noticed.
 
     Args:
-        data_set: as received, from where the stream is to its end, without file meta information.
-        transfer_syntax_uid: of the presentation context; not a deflated one.
+        data_set: data set from the position of the stream to its end.
+        transfer_syntax_uid: transfer syntax of the data set, not a deflated one.
 
     Raises:
-        ValueError: the bytes are no whole data set, or a UID is absent or malformed.
+        ValueError: the data set is malformed or truncated, or a UID is absent or malformed.
     """
     syntax = UID(transfer_syntax_uid)
     end = _end_of(data_set)
@@ -77,14 +77,14 @@ def identity_of(data_set: BinaryIO, transfer_syntax_uid: str) -> InstanceIdentit
 
 
 class UnusableDataSet(ValueError):
-    """The data set was parsed far enough to say what is wrong with it."""
+    """A fault of a data set that is known well enough to be named."""
 
 
 class _Frugal:
-    """A stream of which no more than some megabytes are read; passing over a value costs nothing.
+    """A stream that returns only a few megabytes; skipping a value costs nothing.
 
-    What is encoded without a length before the pixel data, such as a sequence of a million empty items,
-    would fill many times its size of memory.
+    Elements of undefined length before the pixel data, such as a sequence of a million empty items,
+    would need many times their size in memory.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -101,7 +101,7 @@ class _Frugal:
 
 
 def _end_of(stream: BinaryIO) -> int:
-    """Return the position of a stream's end."""
+    """Return the end position of a stream."""
     start = stream.tell()
     end = stream.seek(0, io.SEEK_END)
     stream.seek(start)
@@ -109,7 +109,7 @@ def _end_of(stream: BinaryIO) -> int:
 
 
 def _check_fragments(data_set: BinaryIO, end: int) -> None:
-    """Follow the items of encapsulated pixel data (PS3.5 A.4); a missing last delimiter is forgiven."""
+    """Follow the items of encapsulated pixel data (PS3.5 A.4); the last delimiter may miss."""
     position = data_set.tell()
     while position + 8 <= end:
         data_set.seek(position)

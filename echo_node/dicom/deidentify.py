@@ -1,9 +1,9 @@
-"""What a header says about a person, to be looked for in the report, and what may be kept of it.
+"""Identifying values of a header, for scrubbing reports, and the technical values that may be kept.
 
-Kept is what an allow-list names and what has the form of a technical value; everything else is dropped,
-private attributes included. Follows the intent of PS3.15 Annex E (Basic Application Level Confidentiality
-Profile), which is about DICOM files; none is written here. The dates and names found are for scrubbing a
-text and go nowhere else.
+A value is kept if an allow-list names its attribute and it has the form of a technical value. All
+others are dropped, including private attributes. This follows the intent of PS3.15 Annex E (Basic
+Application Level Confidentiality Profile), which is about DICOM files; none is written here. Names
+and dates are used only for scrubbing texts.
 """
 
 from __future__ import annotations
@@ -57,18 +57,18 @@ _MAKER = re.compile(r"[A-Za-z][A-Za-z0-9 .,()/+-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class PatientIdentity:
-    """What a header says about who and where; patient data, never to be logged or kept.
+    """Identifying values of a header: patient data, which must not be logged or kept.
 
     Attributes:
-        patient_id: with its issuer; the Study Instance UID where the header names no patient.
-        study_instance_uid: of the study.
-        accession_number: empty if there is none.
+        patient_id: patient ID with its issuer; the Study Instance UID if there is no patient ID.
+        study_instance_uid: UID of the study.
+        accession_number: accession number; empty if there is none.
         names: words of the names of patient and staff.
-        identifiers: numbers and UIDs, telephone numbers among them.
+        identifiers: numbers and UIDs, including telephone numbers.
         places: institutions, departments, addresses.
-        burned_in: whether the header says that the pixels show identifying text.
-        study_date: None if it is absent or no date.
-        technical: attributes of the allow-list whose values look as they should.
+        burned_in: whether the header states that the pixels contain identifying text.
+        study_date: date of the study; None if it is absent or invalid.
+        technical: attributes of the allow-list whose values have a technical form.
     """
 
     patient_id: str = field(repr=False)
@@ -99,7 +99,7 @@ _TAGS = [
 
 
 def read_identity(path: Path) -> PatientIdentity:
-    """Return what the header of a DICOM file says about people, and its technical attributes.
+    """Return the identifying and the technical values of a DICOM file's header.
 
     Raises:
         PermanentError: it cannot be read; the message repeats no value.
@@ -132,7 +132,7 @@ def _items(header: Dataset) -> list[Dataset]:
 
 
 def _words(data_set: Dataset) -> list[str]:
-    """Return the words of every name, of each of its alphabetic, ideographic and phonetic forms."""
+    """Return the words of all names, alphabetic, ideographic and phonetic."""
     return [
         word
         for keyword in _NAMES

@@ -1,4 +1,4 @@
-"""Stored DICOM files, read in bounded memory: headers, whole data sets, and the text of their attributes.
+"""Stored DICOM files, read in bounded memory: headers, data sets, and attributes as text.
 
 Nothing here trusts the lengths and values that a peer sent, and no message repeats a value.
 """
@@ -24,7 +24,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 from echo_node.errors import PermanentError
 
 MAXIMUM_FILE_BYTES = 256 * 1024 * 1024
-"""Twice the largest radiograph that is read; a file of more, or one that inflates to more, is refused."""
+"""Twice the largest radiograph. A larger file, or one that inflates to more, is refused."""
 
 _LONGEST_META_BYTES = 65536
 
@@ -42,7 +42,7 @@ PARSE_ERRORS = (
     struct.error,
     LookupError,
 )
-"""What pydicom raises on bytes that are not what they claim to be."""
+"""Exceptions of pydicom for malformed data."""
 
 HEADER_KEYWORDS = (
     # identity and dates
@@ -66,7 +66,7 @@ HEADER_KEYWORDS = (
     # what the pixels are
     "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation",
 )  # fmt: skip
-"""The attributes of a stored instance that selection and the report need."""
+"""Attributes of a stored instance that selection and documents need."""
 
 
 _HEADER_TAGS = [int(tag) for tag in map(tag_for_keyword, HEADER_KEYWORDS) if tag is not None]
@@ -81,7 +81,8 @@ def read_header(path: Path | io.BytesIO) -> Dataset:
     try:
         with _opened(path) as file:
             header = dcmread(_bounded(file), stop_before_pixels=True, specific_tags=_HEADER_TAGS)
-            # Elements are decoded when first looked at: look now, so that a broken one is met here.
+            # pydicom decodes elements on first access: access them now, to find malformed ones
+            # here.
             for _ in header.iterall():
                 pass
     except OSError as error:
@@ -95,7 +96,7 @@ def read_whole(path: Path) -> Dataset:
     """Return the data set of the DICOM file at *path*, pixel data included, in bounded memory.
 
     Raises:
-        PermanentError: it cannot be read, is not a DICOM file, or is larger than that of a radiograph.
+        PermanentError: it cannot be read, is not a DICOM file, or is larger than a radiograph.
     """
     try:
         check_size(path.stat().st_size)
@@ -151,7 +152,7 @@ def inflated(data_set: bytes) -> bytes:
     """Return a deflated data set (PS3.5 A.5) inflated.
 
     Raises:
-        PermanentError: it cannot be inflated, ends too early, or becomes larger than a radiograph's.
+        PermanentError: it cannot be inflated, is truncated, or is larger than a radiograph.
     """
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
@@ -168,7 +169,7 @@ def inflated(data_set: bytes) -> bytes:
 
 
 def split(part10: bytes) -> tuple[Dataset, bytes]:
-    """Return the file meta information of a PS3.10 file, and its encoded data set byte for byte.
+    """Return the file meta information of a PS3.10 file, and its encoded data set.
 
     Raises:
         PermanentError: the file meta information is missing or broken.
@@ -195,7 +196,7 @@ def text(header: Dataset, keyword: str) -> str:
 
 
 def values(header: Dataset, keyword: str) -> list[str]:
-    """Return an attribute's values as stripped strings; none if it is absent."""
+    """Return the values of an attribute as stripped strings; none if it is absent."""
     value = header.get(keyword)
     if value is None or value == "":
         return []

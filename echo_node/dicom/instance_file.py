@@ -1,4 +1,4 @@
-"""DICOM files from anywhere, taken as if they had been received."""
+"""DICOM files from anywhere, handled like received instances."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from echo_node.errors import PermanentError
 
 
 def instance_from_file(path: Path) -> StoredInstance:
-    """Return the instance in a DICOM file from anywhere, as if it had been received.
+    """Return the instance in a DICOM file from anywhere.
 
     Raises:
         PermanentError: it is not a whole DICOM file, or a UID in it is absent or malformed.

@@ -1,7 +1,8 @@
-"""The patient's earlier chest radiographs in an archive: looked up, told from another patient's, never read.
+"""Search of an archive for the patient's earlier chest radiographs, which are never read.
 
-First the studies under the patient's identifier, then, from the newest on, their series, until one shows the
-chest. Nothing that an archive writes in words reaches the draft: dates and UIDs are checked, views are ours.
+It queries the studies under the patient's identifier, and then their series, from the newest on,
+until one shows the chest. No text of an archive reaches the draft: dates and UIDs are checked, and
+the names of views are ours.
 """
 
 from __future__ import annotations
@@ -43,13 +44,13 @@ _TOLD_OF_A_SERIES = ("SeriesInstanceUID", "Modality", "SeriesDescription", "Prot
 
 
 class ArchivePriors:
-    """Fulfils the PriorFinder port.
+    """Implements the PriorFinder port.
 
     Args:
         asked: the archive.
-        name: the archive's, for a reader.
-        within_years: how far back.
-        time_limit_s: how long all questions may take together.
+        name: name of the archive, for a reader.
+        within_years: length of the period searched, in years.
+        time_limit_s: time limit of all queries together, in seconds.
     """
 
     def __init__(self, asked: QueryableArchive, name: str, within_years: int, time_limit_s: float) -> None:
@@ -63,7 +64,7 @@ class ArchivePriors:
 
         Raises:
             TransientError: the archive cannot be reached, or does not answer in time.
-            PermanentError: it refuses the question.
+            PermanentError: the archive refuses the query.
         """
         with self._asked.opened(Deadline(self._time_limit_s)) as ask:
             earlier = self._earlier(ask, subject, study_instance_uid)
@@ -83,21 +84,21 @@ class ArchivePriors:
         return Comparison(self.archive, self.within_years, None, undescribed, left_out)
 
     def probe(self) -> None:
-        """Look whether the archive answers.
+        """Check whether the archive answers.
 
         Raises:
-            TransientError: it does not.
-            PermanentError: it refuses.
+            TransientError: it does not answer.
+            PermanentError: it refuses the query.
         """
         probe(self._asked, self._time_limit_s)
 
     def _earlier(
         self, ask: Ask, subject: Subject, study_instance_uid: str
     ) -> list[tuple[ArchivedStudy, Dataset]]:
-        """Return the earlier radiographs under the patient's identifier, the newest first."""
+        """Return earlier radiographs under the patient's identifier, the newest first."""
         first, last = dates_to_search(subject, self.within_years)
         found: dict[str, tuple[ArchivedStudy, Dataset]] = {}
-        for modality in _MODALITIES:  # a list of values matches nowhere but in UIDs (PS3.4 C.2.2.2)
+        for modality in _MODALITIES:  # only UIDs can be matched by a list (PS3.4 C.2.2.2)
             question = identifier(
                 STUDY,
                 PatientID=subject.patient_id,
@@ -106,7 +107,7 @@ class ArchivePriors:
                 **dict.fromkeys(_TOLD_OF_A_STUDY, ""),
             )
             if not subject.patient_name.isascii():
-                question.SpecificCharacterSet = "ISO_IR 192"  # so that the name comes back as it is
+                question.SpecificCharacterSet = "ISO_IR 192"  # so that the name is returned unchanged
             for answer in ask(question):
                 study = _described(answer)
                 if (
@@ -122,7 +123,7 @@ class ArchivePriors:
 def prior_finder(
     settings: PriorsSettings, peers: Mapping[str, Peer], calling_ae_title: str
 ) -> ArchivePriors | None:
-    """Return what looks for priors; None if nothing is to."""
+    """Return the search that the settings configure; None if it is turned off."""
     asked: QueryableArchive
     if settings.qido_url:
         name = urlsplit(settings.qido_url).hostname or settings.qido_url
@@ -149,7 +150,7 @@ def _described(answer: Dataset) -> ArchivedStudy:
 
 
 def _radiographs(ask: Ask, study: Dataset) -> list[Dataset]:
-    """Return what is known of each radiographic series of a study, and of the study."""
+    """Return the attributes of each radiographic series of a study, with those of the study."""
     question = identifier(
         SERIES, StudyInstanceUID=text(study, "StudyInstanceUID"), **dict.fromkeys(_TOLD_OF_A_SERIES, "")
     )
@@ -157,19 +158,19 @@ def _radiographs(ask: Ask, study: Dataset) -> list[Dataset]:
 
 
 def _views(ask: Ask, series: Iterable[Dataset]) -> tuple[str, ...]:
-    """Return the frontal views of some series, as far as the archive names them; PA before AP."""
+    """Return the frontal views that the archive states for these series, PA before AP."""
     views = {view for each in series for header in _images(ask, each) if (view := _view(header))}
     return tuple(view for view in (PA, AP) if view in views)
 
 
 def _images(ask: Ask, series: Dataset) -> list[Dataset]:
-    """Return what is known of each image of a series; of the series alone if the archive does not tell."""
+    """Return the attributes of each image of a series, or of the series if it has none."""
     uids = {each: text(series, each) for each in ("StudyInstanceUID", "SeriesInstanceUID")}
     if not all(map(is_valid_uid, uids.values())):
         return [series]
     try:
         answers = ask(identifier(IMAGE, **uids, SOPInstanceUID="", ViewPosition=""))
-    except EchoNodeError:  # a prior without its view is better than none
+    except EchoNodeError:  # a prior without its view is better than no prior
         return [series]
     return [_joined(series, each) for each in answers] or [series]
 

@@ -1,7 +1,7 @@
-"""DIMSE statuses by name, and what each means for a delivery.
+"""DIMSE statuses by name, and their meaning for a delivery.
 
-PS3.4 Annex B.2.3 (C-STORE) and PS3.7 Annex C (all services). No network here: the provider answers with
-these, the user of the service classifies with `classify`.
+See PS3.4 Annex B.2.3 (C-STORE) and PS3.7 Annex C (all services). The provider answers with these,
+and the user classifies answers with `classify`. There is no network here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from echo_node.errors import PermanentError, TransientError
 
 
 class Status(IntEnum):
-    """Statuses that the node answers or knows by name."""
+    """Statuses that the node sends or knows by name."""
 
     SUCCESS = 0x0000
     PROCESSING_FAILURE = 0x0110
@@ -37,7 +37,7 @@ class Status(IntEnum):
 
 
 class Verdict(Enum):
-    """What a C-STORE response means for the object that was sent."""
+    """Meaning of a C-STORE response for the object that was sent."""
 
     STORED = "stored"
     STORED_WITH_WARNING = "stored with warning"
@@ -49,12 +49,12 @@ _MAY_PASS = {Status.PROCESSING_FAILURE, Status.DUPLICATE_INVOCATION, Status.RESO
 
 
 def classify(status: int) -> Verdict:
-    """Return what *status* of a C-STORE response means.
+    """Return the meaning of the *status* of a C-STORE response.
 
-    Warnings mean stored and are never retried. 0x0111 (duplicate SOP instance) counts as one: our UIDs
-    are digests of what the object was made from, so the peer has this very object, from an attempt whose
-    answer was lost. Out of resources and processing failure may pass. A status outside the Standard is
-    tried again, since attempts are limited anyway.
+    Warnings mean stored and are never retried. 0x0111 (duplicate SOP instance) counts as a warning.
+    Our UIDs are digests of the object's inputs, so that the peer has this very object, from an
+    attempt whose answer was lost. Out of resources and processing failure may pass. A status
+    outside the Standard is retried, because attempts are limited anyway.
     """
     if status == Status.SUCCESS:
         return Verdict.STORED
@@ -68,11 +68,11 @@ def classify(status: int) -> Verdict:
 
 
 def outcome_of(status: int, who: str) -> DeliveryOutcome:
-    """Return what the status that *who* gave of an object means for its delivery.
+    """Return the outcome of a delivery to *who* by its status.
 
     Raises:
-        TransientError: a status that may pass.
-        PermanentError: a status that will not.
+        TransientError: the status may pass.
+        PermanentError: the status will not pass.
     """
     verdict = classify(status)
     if verdict is Verdict.STORED:
@@ -85,7 +85,7 @@ def outcome_of(status: int, who: str) -> DeliveryOutcome:
 
 
 def describe(status: int) -> str:
-    """Return *status* for a person: its number and, where it has one, its name."""
+    """Return *status* for a person: its number, and its name if it has one."""
     if 0xA700 <= status <= 0xA7FF:
         name = "out of resources"
     elif 0xA900 <= status <= 0xA9FF:

@@ -1,4 +1,4 @@
-"""UIDs that the node makes: the same ones from the same things, so that a resend is the same object."""
+"""UIDs that the node generates from their inputs, so that a resend is the same object."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from echo_node import __version__
 from echo_node.domain.identifiers import derived_uid
 
 IMPLEMENTATION_CLASS_UID = "2.25.110085733775936036421750710280752912478"
-"""Ours, for file meta information and association negotiation (PS3.7 D.3.3.2)."""
+"""Our implementation, in file meta information and association negotiation (PS3.7 D.3.3.2)."""
 
 IMPLEMENTATION_VERSION_NAME = f"ECHO_NODE_{__version__}"[:16]
-"""At most 16 characters (SH)."""
+"""Our version, at most 16 characters (SH)."""
 
 
 def series_uid(study_instance_uid: str, model_digest: str, kind: str) -> str:

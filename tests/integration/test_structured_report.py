@@ -196,7 +196,7 @@ def test_the_page_reads_well(tmp_path: Path) -> None:
         "No pleural effusion.",
         "Pulmonary nodules, suspicious for metastases.",
         "Images read: 1. View: PA.",
-        "Not read, 1 image: another image of the same time was read.",
+        "Not read, 1 image: another image taken at the same time was read.",
     ]
     places = [page.index(line) for line in order]
     assert places == sorted(places), page

@@ -1,8 +1,8 @@
-"""What a compressed frame says of itself, before a decoder is let at it.
+"""Description of a compressed frame by its own markers, before a decoder sees it.
 
-A decoder believes the code stream, not the DICOM header: a stream that claims another size than the header
-would be given memory for it, and one that is cut off is shown grey where it ends, without an error. Reads
-markers only (ISO/IEC 10918-1 B, 14495-1 C, 15444-1 A; PS3.5 Annex G for RLE); decodes nothing.
+Decoders trust the code stream, not the DICOM header. They allocate the size that the stream states,
+and show a truncated stream as grey, without an error. This module reads markers only (ISO/IEC
+10918-1 B, 14495-1 C, 15444-1 A; PS3.5 Annex G for RLE) and decodes nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _J2K_START, _J2K_END = b"\xff\x4f\xff\x51", b"\xff\xd9"
 _JP2_SIGNATURE = b"\0\0\0\x0cjP  "
 _FRAME_HEADERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
-"""Start-of-frame markers of JPEG and, 0xF7, of JPEG-LS; what is taken away are tables and extensions."""
+"""Start-of-frame markers of JPEG and JPEG-LS (0xF7), without tables and extensions."""
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
 _RLE_HEADER_BYTES = 64
 _RLE_MOST_EXPANSION = 64
@@ -22,12 +22,15 @@ _RLE_MOST_EXPANSION = 64
 
 @dataclass(frozen=True, slots=True)
 class CodeStream:
-    """The frame that a code stream holds.
+    """The frame that a code stream contains.
 
     Attributes:
-        precision: bits of a sample.
-        is_signed: whether samples are signed; only JPEG 2000 can say so.
-        is_whole: whether it ends with its end marker.
+        rows: number of rows.
+        columns: number of columns.
+        components: number of components, 1 for grey.
+        precision: number of bits of a sample.
+        is_signed: whether samples are signed, which only JPEG 2000 can be.
+        is_whole: whether the stream ends with its end marker.
     """
 
     rows: int
@@ -39,15 +42,15 @@ class CodeStream:
 
 
 def begins_image(fragment: bytes) -> bool:
-    """Say whether a fragment begins with the start of a JPEG, JPEG-LS or JPEG 2000 image."""
+    """Return whether a fragment begins a JPEG, JPEG-LS or JPEG 2000 image."""
     return fragment.startswith((b"\xff\xd8\xff", _J2K_START, _JP2_SIGNATURE))
 
 
 def described(stream: bytes) -> CodeStream:
-    """Return what a JPEG, JPEG-LS or JPEG 2000 (also HTJ2K) stream says.
+    """Return the frame that a JPEG, JPEG-LS or JPEG 2000 (also HTJ2K) stream describes.
 
     Raises:
-        ValueError, struct.error: it is none, or its headers end too early.
+        ValueError, struct.error: it is not such a stream, or its headers are truncated.
     """
     if stream.startswith(_JPEG_START):
         return _described_jpeg(stream)
@@ -61,7 +64,7 @@ def check_rle(stream: bytes, samples: int, bytes_per_sample: int) -> None:
     """Check the header of an RLE frame (PS3.5 G.5) and that its segments can hold *samples*.
 
     Raises:
-        ValueError, struct.error: they cannot; the message says why.
+        ValueError, struct.error: they cannot; the message is the reason.
     """
     count, *offsets = struct.unpack_from("<16L", stream)
     if count != bytes_per_sample:
@@ -111,5 +114,5 @@ def _described_j2k(stream: bytes, start: int) -> CodeStream:
 
 
 def _ends_with(stream: bytes, marker: bytes) -> bool:
-    """Look past what pads a fragment to an even length or further."""
+    """Return whether a stream ends with a marker, apart from padding."""
     return stream.rstrip(b"\0\xff").endswith(marker)

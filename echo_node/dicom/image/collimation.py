@@ -1,8 +1,8 @@
-"""What of an image lies in the beam: display shutters (PS3.3 C.7.6.11) and collimators (C.8.7.3).
+"""Irradiated part of an image: display shutters (PS3.3 C.7.6.11) and collimators (C.8.7.3).
 
-Both cut the image to the rectangle around their opening; the corners that a round or polygonal shutter leaves
-outside are black, as the Standard wants them shown. Edges that do not lie in the image, or leave too
-little of it, are in other units than pixels (which scanners do send) and are ignored.
+Both crop the image to the rectangle around their opening. The corners outside a round or polygonal
+shutter are black, as the Standard requires. Edges outside the image, or that leave too little of
+it, are in other units than pixels, as some scanners send them, and are ignored.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _EDGES = ("UpperHorizontal", "LowerHorizontal", "LeftVertical", "RightVertical")
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """The rows [top, bottom) and columns [left, right) that are left of an image."""
+    """Rows [top, bottom) and columns [left, right) of an image."""
 
     top: int
     bottom: int
@@ -35,11 +35,11 @@ class Opening:
 
     @property
     def area(self) -> int:
-        """How many pixels it has; not positive if it is none."""
+        """Number of its pixels; not positive if it is empty."""
         return (self.bottom - self.top) * (self.right - self.left) if self.bottom > self.top else 0
 
     def within(self, other: Opening) -> Opening:
-        """Return what is in both."""
+        """Return the intersection."""
         return Opening(
             max(self.top, other.top),
             min(self.bottom, other.bottom),
@@ -48,12 +48,12 @@ class Opening:
         )
 
     def of(self, pixels: NDArray[_Kind]) -> NDArray[_Kind]:
-        """Return that part of an image."""
+        """Return this part of an image."""
         return pixels[self.top : self.bottom, self.left : self.right]
 
 
 def opening(data_set: Dataset, height: int, width: int) -> Opening:
-    """Return what the collimator and the shutter leave of an image of this size."""
+    """Return the opening of collimator and shutter in an image of this size."""
     left = whole = Opening(0, height, 0, width)
     for prefix in ("Collimator", "Shutter"):
         for around, _ in _shapes(data_set, prefix, whole):
@@ -62,7 +62,7 @@ def opening(data_set: Dataset, height: int, width: int) -> Opening:
 
 
 def shutter(data_set: Dataset, height: int, width: int) -> NDArray[np.bool_] | None:
-    """Return (height, width) with what a round or polygonal shutter covers; None if there is none."""
+    """Return a mask (height, width) of a round or polygonal shutter; None without one."""
     covered: NDArray[np.bool_] | None = None
     for _, outline in _shapes(data_set, "Shutter", Opening(0, height, 0, width)):
         if not outline:
@@ -78,11 +78,11 @@ def shutter(data_set: Dataset, height: int, width: int) -> NDArray[np.bool_] | N
 
 
 _Outline = list[tuple[int, int]]
-"""Vertices (x, y) of a polygon, or two corners of the square around a circle; empty for a rectangle."""
+"""Vertices (x, y) of a polygon, or two corners of a circle's square; empty for a rectangle."""
 
 
 def _shapes(data_set: Dataset, prefix: str, whole: Opening) -> Iterator[tuple[Opening, _Outline]]:
-    """Yield each shape that makes sense: its opening, and its outline where that is no rectangle."""
+    """Yield each valid shape: its opening, and its outline unless it is a rectangle."""
     stated = values(data_set, f"{prefix}Shape")
     for name, read in (("RECTANGULAR", _rectangle), ("CIRCULAR", _circle), ("POLYGONAL", _polygon)):
         shape = read(data_set, prefix, whole) if name in stated else None
@@ -94,7 +94,8 @@ def _rectangle(data_set: Dataset, prefix: str, whole: Opening) -> tuple[Opening,
     edges = [_whole_numbers(data_set, f"{prefix}{edge}Edge") for edge in _EDGES]
     if not all(len(edge) == 1 for edge in edges):
         return None
-    # An edge names the first row or column outside, counted from 1 (0 and size + 1 are the borders).
+    # An edge names the first row or column outside, counted from 1 (0 and size + 1 are the
+    # borders).
     (upper,), (lower,), (left,), (right,) = edges
     around = Opening(upper, lower - 1, left, right - 1)
     return (around, []) if around == around.within(whole) else None
@@ -125,7 +126,7 @@ def _polygon(data_set: Dataset, prefix: str, whole: Opening) -> tuple[Opening, _
 
 
 def _whole_numbers(data_set: Dataset, keyword: str) -> list[int]:
-    """Return an integer attribute's values; none if one of them is no number."""
+    """Return the values of an integer attribute; none if one of them is not a number."""
     try:
         return [int(each) for each in values(data_set, keyword)]
     except ValueError:

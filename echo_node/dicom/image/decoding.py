@@ -1,7 +1,7 @@
-"""Pixel data to stored values: every transfer syntax, in memory that the header's checked size bounds.
+"""Pixel data to stored values: every transfer syntax, in memory bounded by the checked header.
 
-The first step of pixels.py. What a file declares is compared with limits and with what its code stream says
-before anything is decoded, and each refusal names what is wrong. No grey values here: see greyscale.py.
+It is the first step of pixels.py. Before decoding, the sizes in the header are compared with limits
+and with those in the code stream. Each error names the fault. For grey values, see greyscale.py.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from echo_node.dicom.image.codestream import CodeStream, begins_image, check_rle
 from echo_node.errors import PermanentError
 
 MAXIMUM_PIXELS = 64 * 1024 * 1024
-"""More than four times the largest detector's; a header that claims more is a decompression bomb."""
+"""Over four times the largest detector; a header that states more is a decompression bomb."""
 
 _LEAST_SIDE = 16
 _PLUG_INS = ("pylibjpeg", "pyjpegls", "gdcm", "pillow", "pydicom")
-"""In the order in which they are asked: pylibjpeg's OpenJPEG is the newest there is."""
+"""Decoders in order of preference: pylibjpeg has the newest OpenJPEG."""
 _SEQUENTIAL_JPEG = {JPEGBaseline8Bit, JPEGExtended12Bit}
 _BAND_PIXELS = 1 << 18
-"""NumPy makes 64-bit indices of what it looks up: done in bands, they take 2 MB, not 8 bytes a pixel."""
+"""Size of a band. NumPy makes 64-bit indices for a look-up: in bands they need only 2 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFrame:
-    """One decoded frame, and where in its words the stored values lie (PS3.5 8.1.1).
+    """One decoded frame, and the position of the stored values in its words (PS3.5 8.1.1).
 
     Attributes:
-        words: (H, W) of 8 or 16 bit unsigned words; the bits outside of the value may hold anything.
-        bits: how many bits a value has.
-        high_bit: the value's most significant bit in the word.
-        is_signed: whether that bit is its sign.
+        words: (H, W) of 8 or 16 bit unsigned words; bits outside the value are undefined.
+        bits: number of bits of a value.
+        high_bit: most significant bit of the value in the word.
+        is_signed: whether that bit is the sign.
     """
 
     words: NDArray[np.unsignedinteger]
@@ -52,13 +52,13 @@ class StoredFrame:
 
     @property
     def values(self) -> NDArray[np.int64]:
-        """The stored value of every word that there can be, in the order of words."""
+        """Stored value of every possible word, in the order of words."""
         words = np.arange(1 << (8 * self.words.dtype.itemsize), dtype=np.int64)
         values = (words >> (self.high_bit + 1 - self.bits)) & ((1 << self.bits) - 1)
         return values - ((values >> (self.bits - 1)) << self.bits) if self.is_signed else values
 
     def counts(self) -> NDArray[np.int64]:
-        """Return how often each word occurs."""
+        """Return the number of occurrences of each word."""
         size = 1 << (8 * self.words.dtype.itemsize)
         counts = np.zeros(size, dtype=np.int64)
         for first, last in self._bands():
@@ -80,7 +80,7 @@ class StoredFrame:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """What the Image Pixel module (PS3.3 C.7.6.3) says of the one frame."""
+    """Layout of the frame by the Image Pixel module (PS3.3 C.7.6.3)."""
 
     rows: int
     columns: int
@@ -98,7 +98,7 @@ def decoded(data_set: Dataset) -> StoredFrame:
     """Return the one frame of a greyscale image.
 
     Raises:
-        PermanentError: it cannot be had, or is none; the message says why.
+        PermanentError: it cannot be decoded, or is not such a frame; the message is the reason.
     """
     if "PixelData" not in data_set:
         raise PermanentError("the image has no pixel data")
@@ -112,7 +112,7 @@ def decoded(data_set: Dataset) -> StoredFrame:
 
 
 def _layout(data_set: Dataset) -> _Layout:
-    """Read and check the header before anything of its size is allocated."""
+    """Read and check the header before memory of its size is allocated."""
     try:
         samples, rows, columns = (
             int(data_set[each].value) for each in ("SamplesPerPixel", "Rows", "Columns")
@@ -184,7 +184,7 @@ def _compressed(data_set: Dataset, layout: _Layout, syntax: UID) -> StoredFrame:
 
 
 def _stream(data_set: Dataset) -> bytes:
-    """Return the code stream, its fragments joined; the offset tables are not believed."""
+    """Return the code stream with its fragments joined; offset tables are not trusted."""
     buffer = BytesIO(data_set.PixelData)
     parse_basic_offsets(buffer)
     first, *rest = generate_fragments(buffer)
@@ -194,10 +194,10 @@ def _stream(data_set: Dataset) -> bytes:
 
 
 def _checked(stream: bytes, layout: _Layout, syntax: UID) -> CodeStream:
-    """Return what the code stream says of itself, where that is what the header says.
+    """Return the frame that the code stream describes, if it agrees with the header.
 
     Raises:
-        PermanentError: it is not.
+        PermanentError: it does not.
     """
     try:
         said = described(stream)
@@ -228,11 +228,11 @@ def _unusable(syntax: UID, error: Exception | None = None) -> PermanentError:
 def _decoded_words(
     stream: bytes, decoder: Decoder, layout: _Layout, said: CodeStream | None
 ) -> NDArray[np.unsignedinteger]:
-    """Return the words of the frame from the first decoder that does not decline it.
+    """Return the words of the frame from the first decoder that accepts it.
 
     Raises:
-        RuntimeError: all decline.
-        ValueError: the frame is of another size than it should be.
+        RuntimeError: no decoder accepts it.
+        ValueError: the frame has the wrong size.
     """
     if said is None:
         bits, allocated, is_signed = layout.stored, layout.allocated, layout.is_signed
@@ -270,7 +270,7 @@ def _decoded_by_plug_ins(frame: bytes, decoder: Decoder, **options: Any) -> Buff
 
 
 def _decoded_by_gdcm(stream: bytes, layout: _Layout) -> bytes:
-    """Decode 12-bit JPEG, which GDCM does right although pydicom's plug-in for it declines."""
+    """Decode 12-bit JPEG by GDCM, which supports it although pydicom's plug-in does not."""
     import gdcm
 
     gdcm.Trace.WarningOff()
@@ -296,7 +296,7 @@ def _decoded_by_gdcm(stream: bytes, layout: _Layout) -> bytes:
 
 
 def _frame(words: NDArray[np.unsignedinteger], layout: _Layout, precision: int | None = None) -> StoredFrame:
-    """Lay the words out; those of a stream with its own precision hold values in their lowest bits."""
+    """Shape the words. With a precision of their own, values are in the lowest bits."""
     shaped = words.reshape(layout.rows, layout.columns)
     if precision is None:
         return StoredFrame(shaped, layout.stored, layout.high_bit, layout.is_signed)

@@ -1,8 +1,8 @@
-"""Stored values to displayed grey values: PS3.3 C.11.1 (Modality LUT), C.11.2 (VOI LUT), C.7.6.3 (pixels).
+"""Stored values to displayed grey values (PS3.3 C.11.1 Modality LUT, C.11.2 VOI LUT, C.7.6.3).
 
-A grey value depends on the stored value alone. So what the Standard does to each pixel is done once for each
-value that a word can hold, in double precision, and an image is one look-up: exact, quick, and without a
-floating-point copy of the image. No files, no decoding.
+A grey value depends on the stored value alone. Therefore the computation runs once for each
+possible word, in double precision, and the image is one look-up. This is exact and fast, and needs
+no floating-point copy of the image. There are no files and no decoding here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Values = NDArray[np.float64]
 
 _BLACK, _WHITE = 0, 255
 _LARGEST = 1e30
-"""Far beyond any unit; differences and quotients of such values are still numbers."""
+"""Limit far beyond any unit; differences and quotients below it are still finite."""
 
 
 def displayed_grey(
@@ -37,22 +37,22 @@ def displayed_grey(
     Padding is black and does not influence the rest.
 
     Args:
-        frame: the whole image, whose values set the contrast where no window does.
-        data_set: its attributes.
-        greyscale: the recipe.
-        shown: the part of it to return; all of it if not given.
+        frame: the whole image, whose values set the contrast if no window does.
+        data_set: attributes of the image.
+        greyscale: mapping to grey values.
+        shown: part of the image to return; the whole image by default.
 
     Raises:
         ValueError, TypeError, KeyError, IndexError, AttributeError: the attributes make no sense.
     """
     shown = shown or frame
-    with np.errstate(over="ignore"):  # a window that is next to nothing is a threshold
+    with np.errstate(over="ignore"):  # a window of almost no width is a threshold
         table = _RECIPES[greyscale](frame, shown, data_set)
     return shown.looked_up(table)
 
 
 def is_inverted(data_set: Dataset) -> bool:
-    """Say whether low values are bright: either attribute says so, and both together say it once."""
+    """Return whether low values are bright, as one of two attributes states, or both."""
     return "MONOCHROME1" in values_of(data_set, "PhotometricInterpretation") or "INVERSE" in values_of(
         data_set, "PresentationLUTShape"
     )
@@ -71,10 +71,10 @@ def _as_a_viewer(frame: StoredFrame, shown: StoredFrame, data_set: Dataset) -> N
 
 
 def _minmax_equalised(frame: StoredFrame, shown: StoredFrame, data_set: Dataset) -> NDArray[np.uint8]:
-    """Return the grey of each word as the published chest X-ray JPEGs were made (MIMIC-CXR-JPG).
+    """Return the grey of each word as in the published chest X-ray JPEGs (MIMIC-CXR-JPG).
 
-    From least to greatest value of the shown part, truncated to 8 bits, inverted once, then equalised by
-    histogram as OpenCV's equalizeHist does; no window. Padding takes no part.
+    The range from least to greatest value of the shown part is truncated to 8 bits, inverted once,
+    and equalised by histogram as in OpenCV's equalizeHist. Windows and padding have no influence.
     """
     values, counts = frame.values, _Counts(shown)
     padding = _padding(values, data_set, counts)
@@ -97,7 +97,7 @@ _RECIPES: dict[Greyscale, Callable[[StoredFrame, StoredFrame, Dataset], NDArray[
 
 
 def _equalised(histogram: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Return the table of OpenCV's equalizeHist: the darkest grey that occurs becomes 0, the rest spread."""
+    """Return the table of OpenCV's equalizeHist, which maps the darkest grey to 0."""
     darkest = int(np.flatnonzero(histogram)[0])
     rest = histogram.sum() - histogram[darkest]
     if rest == 0:
@@ -108,7 +108,7 @@ def _equalised(histogram: NDArray[np.int64]) -> NDArray[np.uint8]:
 
 
 class _Counts:
-    """How often each word occurs, counted when it is first asked for."""
+    """Number of occurrences of each word, counted on first use."""
 
     def __init__(self, frame: StoredFrame) -> None:
         self._frame = frame
@@ -119,7 +119,7 @@ class _Counts:
 
 
 def _padding(values: NDArray[np.int64], data_set: Dataset, counts: _Counts) -> NDArray[np.bool_]:
-    """Return which values are Pixel Padding Value up to Pixel Padding Range Limit (PS3.3 C.7.5.1.1.2)."""
+    """Return a mask of the padding values (PS3.3 C.7.5.1.1.2)."""
     padding = np.zeros(len(values), dtype=bool)
     value = data_set.get("PixelPaddingValue")
     if value is None or value == "":
@@ -132,7 +132,7 @@ def _padding(values: NDArray[np.int64], data_set: Dataset, counts: _Counts) -> N
 
 
 def _as_stored(number: int, values: NDArray[np.int64]) -> int:
-    """Return a value of ambiguous representation (US or SS) as one that can be stored, if it can."""
+    """Return a value of ambiguous representation (US or SS) in the range of stored values."""
     for each in (number, number - 0x10000, number + 0x10000):
         if values.min() <= each <= values.max():
             return each
@@ -152,7 +152,7 @@ def _modality(values: NDArray[np.int64], data_set: Dataset, *, is_signed: bool) 
 
 
 def _voi(values: Values, data_set: Dataset, padding: NDArray[np.bool_], counts: _Counts) -> Values:
-    """Return values in 0 to 1: by the VOI LUT, else by the first window, else from least to greatest."""
+    """Return values in 0 to 1: by the VOI LUT, the first window, or least to greatest."""
     if sequence := data_set.get("VOILUTSequence"):
         table = _table(sequence[0], data_set, is_signed=bool(values.min() < 0))
         return np.asarray(table(values) / (2**table.bits - 1))
@@ -175,7 +175,7 @@ def _windowed(values: Values, centre: float, width: float, function: str) -> Val
 
 
 def _between_extremes(values: Values, padding: NDArray[np.bool_], counts: _Counts) -> Values:
-    """Return 0 for the least value that occurs, 1 for the greatest; a flat image is black."""
+    """Return 0 for the least occurring value and 1 for the greatest; a flat image is black."""
     occurring = values[(counts.of_words > 0) & ~padding]
     if not len(occurring):
         return np.zeros_like(values)
@@ -189,7 +189,7 @@ def _table(item: Dataset, data_set: Dataset, *, is_signed: bool) -> LookupTable:
 
 
 def _number(data_set: Dataset, keyword: str) -> float | None:
-    """Return the first value of a decimal attribute; None if it is absent, empty or no number."""
+    """Return the first value of a decimal attribute; None if it is not a number."""
     value = data_set.get(keyword)
     if value is not None and not isinstance(value, str | int | float):
         value = value[0] if len(value) else None

@@ -1,8 +1,8 @@
-"""A Modality or VOI LUT as a file holds it, read exactly (PS3.3 C.11.1.1, C.11.2.1.1).
+"""A Modality or VOI LUT of a file, read exactly (PS3.3 C.11.1.1, C.11.2.1.1).
 
-The descriptor's numbers come signed or unsigned by whoever wrote them, its entries in words, in packed bytes
-or as a list. pydicom's own functions are not used here: they wrap the indices of 8-bit LUTs with more
-than 256 entries.
+Writers differ: the numbers of the descriptor may be signed or unsigned, and the entries words,
+packed bytes or a list. pydicom's own functions are not used here, because they wrap the indices of
+8-bit LUTs with more than 256 entries.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ _WORDS = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class LookupTable:
-    """Entries for the values from *first* on; values outside take the first or last entry.
+    """A table from values to entries. Values outside it get the first or the last entry.
 
     Attributes:
-        bits: of an entry, so that the brightest is 2**bits - 1.
+        entries: entries in the order of values.
+        first: value of the first entry.
+        bits: number of bits of an entry; the brightest is 2**bits - 1.
     """
 
     entries: NDArray[np.uint16]
@@ -29,7 +31,7 @@ class LookupTable:
     bits: int
 
     def __call__(self, values: NDArray[np.floating | np.integer]) -> NDArray[np.float64]:
-        """Return the entries of *values*, which are rounded to whole ones."""
+        """Return the entries of *values*, rounded to integers."""
         indices = np.clip(np.rint(values) - self.first, 0, len(self.entries) - 1)
         return np.asarray(self.entries[indices.astype(np.int64)], dtype=np.float64)
 
@@ -38,12 +40,12 @@ def lookup_table(item: Dataset, *, is_signed: bool, little_endian: bool) -> Look
     """Read an item of a Modality LUT Sequence or VOI LUT Sequence.
 
     Args:
-        item: with LUTDescriptor and LUTData.
-        is_signed: whether the values that it maps can be negative, and so the first of them that it names.
-        little_endian: of the file.
+        item: item with LUTDescriptor and LUTData.
+        is_signed: whether mapped values, and so the first of them, can be negative.
+        little_endian: whether the file is little endian.
 
     Raises:
-        ValueError, TypeError, KeyError, AttributeError: it makes no sense.
+        ValueError, TypeError, KeyError, AttributeError: the item is invalid.
     """
     count, first, bits = (int(each) % _WORDS for each in item.LUTDescriptor)
     count = count or _WORDS
@@ -52,7 +54,7 @@ def lookup_table(item: Dataset, *, is_signed: bool, little_endian: bool) -> Look
     if is_signed and first >= _WORDS // 2:
         first -= _WORDS
     entries = _entries(item.LUTData, count, bits, "<u2" if little_endian else ">u2")
-    # Entries that are larger than the descriptor allows prove it wrong.
+    # Entries larger than the descriptor allows prove the descriptor wrong.
     return LookupTable(entries, first, max(bits, int(entries.max()).bit_length()))
 
 

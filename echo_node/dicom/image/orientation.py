@@ -1,8 +1,9 @@
-"""Which way a frontal image lies, and how it is laid as a radiologist looks at it.
+"""Orientation of a frontal image, and its rotation or flip to the radiologist's view.
 
-Patient Orientation (PS3.3 C.7.6.1.1.1) names the direction of the rows and of the columns. On display the
-patient's left is on the image's right and the feet are down: rows run to L, columns to F. A mirrored
-image would make a wrong-side draft, so nothing is turned that the header does not clearly state.
+Patient Orientation (PS3.3 C.7.6.1.1.1) states the directions of rows and columns. On display, the
+patient's left is on the image's right and the feet are down: rows run to L, columns to F. A
+mirrored image would cause a wrong-side draft. Therefore an image is changed only if its header is
+clear.
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ from echo_node.dicom.header import text, values
 
 @dataclass(frozen=True, slots=True)
 class PatientOrientation:
-    """The main directions of rows and columns: each one of L, R, H, F, A, P."""
+    """Main directions of rows and columns, each one of L, R, H, F, A, P."""
 
     rows: str
     columns: str
 
     @property
     def is_frontal(self) -> bool:
-        """Say whether the image plane is the coronal one."""
+        """Whether the image plane is coronal."""
         return {self.rows, self.columns} in ({"L", "H"}, {"L", "F"}, {"R", "H"}, {"R", "F"})
 
     def as_displayed(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return frontal *pixels* turned so that rows run to the patient's left and columns to the feet."""
+        """Return frontal *pixels* with rows to the patient's left and columns to the feet."""
         rows, columns = self.rows, self.columns
         if rows in "HF":
             pixels, rows, columns = pixels.T, columns, rows
@@ -41,7 +42,7 @@ class PatientOrientation:
 
 
 def patient_orientation(header: Dataset) -> PatientOrientation | None:
-    """Return what the header states; None if it states nothing that makes sense."""
+    """Return the orientation that the header states; None without a valid one."""
     directions = [each[:1].upper() for each in values(header, "PatientOrientation")]
     if len(directions) != 2 or not all(each and each in "LRHFAP" for each in directions):
         return None
@@ -51,7 +52,7 @@ def patient_orientation(header: Dataset) -> PatientOrientation | None:
 
 
 def is_turned(header: Dataset) -> bool:
-    """Say whether the image was mirrored or turned after the detector had taken it (PS3.3 C.8.11.4)."""
+    """Return whether the image was flipped or rotated after acquisition (PS3.3 C.8.11.4)."""
     return text(header, "FieldOfViewHorizontalFlip") == "YES" or _turned_by(header) not in {"", "0"}
 
 

@@ -1,7 +1,8 @@
 """A stored image as a radiologist sees it: decoded, windowed, cropped, upright, 8 bit.
 
-Runs in the drafting worker, never on the network thread. In the order of PS3.4 Annex N: decode →
-padding masked → Modality LUT → VOI LUT → invert once → crop to the collimator → square pixels → orientation.
+It runs in the drafting worker, never on the network thread. The order is that of PS3.4 Annex N:
+decode → mask padding → Modality LUT → VOI LUT → invert once → crop to the collimator → square
+pixels → orientation.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from echo_node.domain.studies.study import GreyImage, Greyscale, SelectedImage, 
 from echo_node.errors import PermanentError
 
 _SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio")
-"""Each one is rows, then columns; the last counts where no physical spacing is given (PS3.3 C.7.6.3.1.7)."""
+"""Each is rows, then columns. The last counts without physical spacing (PS3.3 C.7.6.3.1.7)."""
 _SQUARE_ENOUGH, _MOST_OBLONG = 1.01, 4.0
 
 
 class DisplayedPixels:
-    """Fulfils the PixelReader port."""
+    """Implements the PixelReader port."""
 
     def __init__(self, greyscale: Greyscale = Greyscale.WINDOW) -> None:
         self._greyscale = greyscale
@@ -68,10 +69,10 @@ class DisplayedPixels:
 
 
 class PixelCache:
-    """Fulfils the PixelReader port: an image that was looked at, and is then read, is decoded once.
+    """Implements the PixelReader port: decodes an image once for view check and model.
 
     Args:
-        reader: decodes it.
+        reader: decodes the image.
     """
 
     def __init__(self, reader: PixelReader) -> None:
@@ -79,7 +80,7 @@ class PixelCache:
         self._kept: tuple[StoredInstance, GreyImage] | None = None
 
     def read(self, image: SelectedImage) -> GreyImage:
-        """Return the displayed image, and keep it for one more time.
+        """Return the displayed image, and cache it for one more read.
 
         Raises:
             PermanentError: the pixel data cannot be decoded or shown.
@@ -93,7 +94,7 @@ class PixelCache:
 
 
 def _square(grey: NDArray[np.uint8], data_set: Dataset) -> NDArray[np.uint8]:
-    """Stretch pixels that are longer one way than the other; a ratio that no detector has is ignored."""
+    """Stretch oblong pixels to squares; a ratio that no detector has is ignored."""
     ratio = _row_to_column_spacing(data_set)
     if not _SQUARE_ENOUGH < max(ratio, 1 / ratio) <= _MOST_OBLONG:
         return grey
@@ -103,7 +104,7 @@ def _square(grey: NDArray[np.uint8], data_set: Dataset) -> NDArray[np.uint8]:
 
 
 def _row_to_column_spacing(data_set: Dataset) -> float:
-    """Return the height of a pixel by its width; 1 where the header says nothing that makes sense."""
+    """Return the height of a pixel divided by its width; 1 without a valid spacing."""
     for keyword in _SPACINGS:
         try:
             rows, columns = (float(each) for each in values(data_set, keyword))

@@ -1,4 +1,4 @@
-"""How old a patient was when an image was taken: told by the header, or worked out from its dates."""
+"""Age of a patient when an image was taken, as the header states it or from its dates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TAKEN_ON = ("AcquisitionDate", "ContentDate", "SeriesDate", "StudyDate")
 
 
 def age_in_years(header: Dataset) -> float | None:
-    """Return the patient's age (PatientAge, AS of PS3.5 6.2; else from the birth date); None if untold."""
+    """Return the patient's age by PatientAge, or else by the birth date; None if unknown."""
     stated = _AGE.fullmatch(text(header, "PatientAge").upper())
     if stated:
         return int(stated[1]) * _DAYS_IN[stated[2]] / _DAYS_IN["Y"]

@@ -1,8 +1,8 @@
-"""Does an image show the chest? Asked of its header, most reliable attribute first.
+"""Body part of an image by its header: is it the chest? The most reliable attribute comes first.
 
-BodyPartExamined (PS3.16 Annex L), then AnatomicRegionSequence, then what people wrote: protocol and
-series before study; the words and codes are those of selection.toml. An image whose header says nothing is
-not taken for a chest.
+The order is BodyPartExamined (PS3.16 Annex L), AnatomicRegionSequence, and the texts that people
+wrote, protocol and series before study. The words and codes are those of selection.toml. If the
+header states no body part, the image does not count as a chest.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _STUDY_TEXTS = ("RequestedProcedureDescription", "StudyDescription")
 
 
 def why_not_chest(header: Dataset) -> str | None:
-    """Return why the image is not one of the chest, for a person; None if it is."""
+    """Return the reason why the image is not a chest image, for a person; None if it is."""
     rules = selection_rules().chest
     part = _body_part(header, rules)
     if part not in rules.no_body_part:
@@ -52,6 +52,6 @@ def why_not_chest(header: Dataset) -> str | None:
 
 
 def _body_part(header: Dataset, rules: ChestRules) -> str:
-    """Return the body part without the view that some systems write behind it."""
+    """Return the body part without the view that some systems append."""
     words = re.split(r"[\s_\-/\\]+", text(header, "BodyPartExamined").upper())
     return "".join(word for word in words if word not in rules.view_words)

@@ -16,10 +16,10 @@ def select_file(path: Path, settings: SelectionSettings = DEFAULTS) -> Selection
 
     Args:
         path: the file.
-        settings: what else may not be read.
+        settings: further restrictions.
 
     Raises:
-        NotEligible: it is not an image to draft from; the message says why.
+        NotEligible: the image may not be read; the message is the reason.
         PermanentError: it is not a whole DICOM file.
     """
     return ChestImageSelector(settings).select([instance_from_file(path)])
@@ -28,15 +28,15 @@ def select_file(path: Path, settings: SelectionSettings = DEFAULTS) -> Selection
 def read_chest_image(
     path: Path, settings: SelectionSettings = DEFAULTS, greyscale: Greyscale = Greyscale.WINDOW
 ) -> tuple[Selection, GreyImage]:
-    """Return the chest image of one DICOM file from anywhere, and its selection for a report encoder.
+    """Return the selection of one DICOM file from anywhere, and the grey values of its image.
 
     Args:
         path: the file.
-        settings: what else may not be read.
-        greyscale: how its grey values are made.
+        settings: further restrictions.
+        greyscale: mapping to grey values.
 
     Raises:
-        NotEligible: it is not an image to draft from; the message says why.
+        NotEligible: the image may not be read; the message is the reason.
         PermanentError: it is not a whole DICOM file, or its pixel data cannot be decoded.
     """
     selection = select_file(path, settings)

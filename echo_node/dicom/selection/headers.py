@@ -38,7 +38,7 @@ def header_of(instance: StoredInstance) -> Dataset:
     """Return the header of a stored instance.
 
     Raises:
-        PermanentError: the file cannot be read, or is damaged; pydicom returns the rest of a damaged file.
+        PermanentError: the file cannot be read, or is damaged.
     """
     header = read_header(instance.path)
     if text(header, "SOPInstanceUID") != instance.identity.sop_instance_uid:

@@ -1,7 +1,7 @@
-"""Whether the images of a study are of one patient, and still of the patient and order that a draft names.
+"""Identity check: are the images of a study of one patient, and of the draft's patient and order?
 
-Systems write the same patient in different ways; only what cannot be the same counts as a difference. The
-messages say which attribute differs, and never its value.
+Systems write the same patient in different ways. Only values that cannot be the same count as a
+difference. Messages name the attribute that differs, never its value.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _IDENTITY = {
 
 
 def patient_difference(headers: Sequence[Dataset]) -> str | None:
-    """Return what of the patient's identity differs between headers, in words; None if nothing does."""
+    """Return the name of the first identifying attribute that differs between headers, if any."""
     for keyword, name in _IDENTITY.items():
         if len({value for value in (_comparable(header, keyword) for header in headers) if value}) > 1:
             return name
@@ -37,10 +37,10 @@ def patient_difference(headers: Sequence[Dataset]) -> str | None:
 
 
 class IdentityWatch:
-    """Fulfils the ConflictFinder port.
+    """Implements the ConflictFinder port.
 
     Args:
-        orders: whether an accession number that the draft does not know is a conflict too.
+        orders: whether an accession number that the draft does not contain is a conflict too.
         headers: reads the headers; shared with the selector.
     """
 
@@ -49,10 +49,10 @@ class IdentityWatch:
         self._headers = headers or StudyHeaders()
 
     def find(self, instances: Sequence[StoredInstance], standing: Standing) -> Conflict | None:
-        """Return what the images of a study contradict each other, or a standing draft, in.
+        """Return the contradiction among the images, or with a standing draft; None without one.
 
-        Images that cannot be read contradict nobody. Orders are compared for late images only: a study of two
-        orders that were there from the beginning is none of this one's business.
+        Unreadable images contradict nothing. Orders are compared for late images only: a study may
+        have two orders from the beginning.
         """
         drafts = [
             read_header(io.BytesIO(document.content)) for document in standing.documents if document.is_dicom
@@ -84,7 +84,7 @@ class IdentityWatch:
 
 
 def _comparable(header: Dataset, keyword: str) -> str:
-    """Return a value without what systems write differently for the same patient."""
+    """Return a value without the variations of systems for the same patient."""
     value = text(header, keyword)
     if keyword == "PatientName":
         return comparable_group(value.partition("=")[0])
@@ -96,6 +96,6 @@ def _accession_number(header: Dataset) -> str:
 
 
 def _accession_numbers(header: Dataset) -> set[str]:
-    """Return the study's accession number as an image has it, and those of its requests."""
+    """Return the accession numbers of an image: its own, and those of its requests."""
     ordered = study_attributes(header).requests
     return {_accession_number(header), *(text_of(each, "AccessionNumber").casefold() for each in ordered)}

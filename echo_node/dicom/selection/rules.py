@@ -1,4 +1,4 @@
-"""By which words and codes an image is recognised as a frontal chest radiograph, read from selection.toml."""
+"""Words and codes by which a frontal chest radiograph is recognised, from selection.toml."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _VIEWS = (PA, AP, FRONTAL, LATERAL, "oblique", "decubitus")
 
 @dataclass(frozen=True, slots=True)
 class ChestRules:
-    """What speaks for the chest and what for another part of the body.
+    """Evidence for the chest, and for other body parts.
 
     Attributes:
         body_parts: values of BodyPartExamined that mean the chest.
-        no_body_part: values that say nothing.
-        view_words: what some systems write behind the body part.
-        named_parts: other parts, which a reason may repeat.
-        codes: of AnatomicRegionSequence that mean the chest.
-        words: found in a text that names the chest.
-        words_of_other_parts: found in a text that names another part.
+        no_body_part: values of BodyPartExamined without information.
+        view_words: words that some systems append to the body part.
+        named_parts: other body parts, which a reason may repeat.
+        codes: codes of AnatomicRegionSequence that mean the chest.
+        words: pattern of a text that names the chest.
+        words_of_other_parts: pattern of a text that names another body part.
     """
 
     body_parts: frozenset[str]
@@ -44,7 +44,7 @@ class ChestRules:
 
 @dataclass(frozen=True, slots=True)
 class ViewRules:
-    """What names a view: values of ViewPosition, codes of ViewCodeSequence, words in a text."""
+    """Evidence for a view: values of ViewPosition, codes of ViewCodeSequence, words in texts."""
 
     positions: Mapping[str, str]
     codes: Mapping[Code, str]
@@ -61,7 +61,7 @@ class SelectionRules:
 
 @cache
 def selection_rules() -> SelectionRules:
-    """Return what selection.toml says.
+    """Return the rules in selection.toml.
 
     Raises:
         ConfigError: the file is broken.
@@ -103,7 +103,7 @@ def _code(pair: Iterable[str]) -> Code:
 
 
 def _pattern(words: Iterable[str], anywhere: Iterable[str] = ()) -> re.Pattern[str]:
-    """Return what finds words with no letter beside them, and the others anywhere in a case-folded text."""
+    """Return a pattern of whole words, and of others anywhere, in a case-folded text."""
     letter = r"[^\W\d_]"
     whole = f"(?<!{letter})(?:{'|'.join(words)})(?!{letter})"
     return re.compile("|".join((whole, *anywhere)))

@@ -1,8 +1,8 @@
-"""Which image of a study is read: the newest original frontal chest radiograph, PA before AP.
+"""Choice of the image to read: the newest original frontal chest radiograph, PA before AP.
 
-Every other image is left unread with a reason that a radiologist reads in the draft; where none is left,
-the study is skipped with the reasons for the operator. Headers come first; the picture is asked only of the
-image that would be read, and may refuse it. No reason holds patient data.
+Every other image stays unread, and the draft shows the radiologist why. If no image can be read,
+the study is skipped and the operator sees the reasons. Headers decide first. The view check then
+looks at the pixels of the chosen image only, and may reject it. No reason contains patient data.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _TIMES = (
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """An image that may be read as far as its header goes; `view` is None where that says none."""
+    """An image that may be read by its header; `view` is None if the header states none."""
 
     instance: StoredInstance
     header: Dataset
@@ -48,7 +48,7 @@ class _Candidate:
 
     @property
     def rank(self) -> tuple[object, ...]:
-        """Sorts the image to read last; an earlier instance number settles what is otherwise equal."""
+        """Key that sorts the image to read last. Of equal images, the earlier instance is read."""
         return (
             self.view is not None,
             self.view == PA,
@@ -61,11 +61,11 @@ class _Candidate:
 
 
 EVERY_CHEST = SelectionSettings(minimum_age_years=0, burned_in_annotation="read")
-"""Lets every frontal chest image be read: for data sets, which have rules of their own."""
+"""Settings that allow every frontal chest image: for data sets, which have their own rules."""
 
 DEFAULTS = SelectionSettings()
 
-_UNSTATED_VIEW = "the header does not say whether it is a frontal view"
+_UNSTATED_VIEW = "the header does not state whether it is a frontal view"
 _TAKEN_FOR = {
     Appearance.MIRRORED: "a mirrored one",
     Appearance.UPSIDE_DOWN: "one that is upside down",
@@ -74,16 +74,16 @@ _TAKEN_FOR = {
     Appearance.LATERAL: "a lateral one",
     Appearance.NO_CHEST: "no chest",
 }
-"""What stands in the way of reading, in words."""
+"""Appearances that prevent reading, in words."""
 
 
 class ChestImageSelector:
-    """Fulfils the ImageSelector port.
+    """Implements the ImageSelector port.
 
     Args:
-        settings: what else may not be read.
-        reader: shows an image to *check*.
-        check: says what the picture looks like; without it headers alone decide.
+        settings: further restrictions.
+        reader: reads the pixels for *check*.
+        check: recognises the appearance of an image; without it, headers alone decide.
         headers: reads the headers; shared with the identity check.
     """
 
@@ -101,10 +101,10 @@ class ChestImageSelector:
             self._look = lambda image: check.look(reader.read(image))
 
     def select(self, instances: Sequence[StoredInstance]) -> Selection:
-        """Return the one image to read and why each other is not.
+        """Return the image to read, and each other image with a reason.
 
         Raises:
-            NotEligible: none may be read; the message is the reason.
+            NotEligible: no image may be read; the message is the reason.
             PermanentError: the image to read cannot be decoded.
         """
         unread: list[UnreadImage] = []
@@ -136,11 +136,12 @@ class ChestImageSelector:
         raise NotEligible(_summary(unread))
 
     def _seen(self, candidate: _Candidate) -> SelectedImage:
-        """Return the image to read, if its picture does not speak against it.
+        """Return the image to read, if the view check does not reject it.
 
         Raises:
-            NotEligible: it does, or the header does not say the view and the picture is not clearly frontal.
-            PermanentError: the header says the view, and the image cannot be decoded.
+            NotEligible: it does; or the header states no view, and the image is not clearly
+                frontal.
+            PermanentError: the header states the view, and the image cannot be decoded.
         """
         instance, view = candidate.instance, candidate.view
         image = SelectedImage(instance, view or FRONTAL, is_view_stated=view is not None)
@@ -166,10 +167,10 @@ class ChestImageSelector:
         return replace(image, looks_mirrored=looks is Appearance.MIRRORED)
 
     def _readable_view(self, instance: StoredInstance, header: Dataset) -> str | None:
-        """Return the view of an image that may be read; None where the picture is to tell it.
+        """Return the view of an image that may be read; None if the view check must recognise it.
 
         Raises:
-            NotEligible: it may not; the message is the reason.
+            NotEligible: it may not be read; the message is the reason.
         """
         _check_kind(instance, header)
         if reason := why_not_chest(header):
@@ -201,7 +202,7 @@ def _check_kind(instance: StoredInstance, header: Dataset) -> None:
 
 
 def _check_sides(header: Dataset) -> None:
-    """Refuse an image of one side, and one that may be mirrored without anybody's knowing."""
+    """Reject an image of one side, and one that may be mirrored unnoticed."""
     sides = {
         side for side in (text(header, each).upper() for each in ("Laterality", "ImageLaterality")) if side
     }
@@ -210,7 +211,9 @@ def _check_sides(header: Dataset) -> None:
     if sides & {"L", "R"}:
         raise NotEligible("the header's laterality names one side of a frontal chest image")
     if is_turned(header) and patient_orientation(header) is None:
-        raise NotEligible("the image was turned or mirrored, and the header does not say how it lies now")
+        raise NotEligible(
+            "the image was rotated or flipped, and the header does not state its orientation afterwards"
+        )
 
 
 def _check_one_patient(headers: Sequence[Dataset]) -> None:
@@ -225,7 +228,7 @@ def _why_passed_over(other: _Candidate, chosen: _Candidate) -> str:
     for reason, mine, theirs in zip(reasons, other.rank[1:], chosen.rank[1:], strict=False):
         if mine != theirs:
             return f"{reason} of the study was read"
-    return "another image of the same time was read"
+    return "another image taken at the same time was read"
 
 
 def _summary(unread: Sequence[UnreadImage]) -> str:

@@ -1,8 +1,8 @@
-"""Is a chest image a frontal one, PA or AP? Asked of its header, most reliable attribute first.
+"""View of a chest image by its header: frontal, PA or AP? The most reliable attribute comes first.
 
-View Position, then View Code Sequence (CID 4010), then protocol and series text, then Patient
-Orientation; the words and codes are those of selection.toml. An image whose header contradicts itself is not
-taken for a frontal one; of one whose header says nothing that is said, and `views` decides.
+The order is View Position, View Code Sequence (CID 4010), protocol and series text, and Patient
+Orientation. The words and codes are those of selection.toml. An image whose header contradicts
+itself does not count as frontal. If the header states no view, the selector decides.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _TEXTS = ("ProtocolName", "SeriesDescription", "AcquisitionDeviceProcessingDescr
 
 
 def frontal_view(header: Dataset) -> str | None:
-    """Return `PA`, `AP`, or `frontal` where the header does not say which; None if it says no view.
+    """Return `PA`, `AP`, or `frontal` if it may be either; None if the header states no view.
 
     Raises:
-        NotEligible: it is not frontal, or the header contradicts itself; the message is the reason.
+        NotEligible: the view is not frontal, or the header contradicts itself.
     """
     position = re.split(r"[\s_\-/\\]+", text(header, "ViewPosition").upper())
     known = selection_rules().view.positions
@@ -66,7 +66,7 @@ def _views_in(written: str) -> set[str]:
 
 
 def _only_view(written: set[str]) -> str | None:
-    """Return the one view that a description names; `frontal` beside PA or AP says no more than they do."""
+    """Return the only view that a description names; `frontal` adds nothing to PA or AP."""
     named = written - {FRONTAL} if written & {PA, AP} else written
     if named == {PA, AP}:
         return FRONTAL

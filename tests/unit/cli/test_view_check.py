@@ -76,7 +76,7 @@ def test_by_default_it_refuses_only_and_off_it_says_nothing(tmp_path: Path, imag
     del images["stated"]
     results = reported(images, "--model", "not-there", cwd=tmp_path)
     assert all(result["skipped"] for result in results.values())
-    assert results["silent"]["skipped"] == "the header does not say whether it is a frontal view"
+    assert results["silent"]["skipped"] == "the header does not state whether it is a frontal view"
     off = ("--set", "selection.view_check=off", "--model", "not-there")
     done = echo_node("report", images["hand that says PA"], *off, cwd=tmp_path)
     assert "no model 'not-there'" in done.stderr, "nothing but the model stood in the way"

@@ -119,7 +119,7 @@ def test_an_unstated_view_is_recognised_only_where_that_is_asked_for(
     selecting = Selecting(mode)
     with pytest.raises(NotEligible) as refusal:
         selecting(shows(looks, **UNSTATED))
-    assert str(refusal.value) == "the header does not say whether it is a frontal view"
+    assert str(refusal.value) == "the header does not state whether it is a frontal view"
     assert selecting.sees.asked == []
 
 
@@ -170,7 +170,7 @@ class TestAnUnstatedViewWithRead:
             selection = Selecting("read")(*order)
             assert [image.instance for image in selection.images] == [stated]
             assert [each.reason for each in selection.unread] == [
-                "the header does not say whether it is a frontal view"
+                "the header does not state whether it is a frontal view"
             ]
 
     def test_one_that_cannot_be_decoded_is_left_and_the_other_read(self, shows: Store, stored: Store) -> None:

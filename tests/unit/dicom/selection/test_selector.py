@@ -58,7 +58,7 @@ def test_ct_and_others_are_no_radiographs(sample: Sample) -> None:
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "colour image"),
         ({"BodyPartExamined": "KNEE"}, "the header says KNEE, not chest"),
         ({"ViewPosition": "LL", "PatientOrientation": ["A", "F"]}, "a lateral view"),
-        ({"ViewPosition": None, "PatientOrientation": None}, "does not say whether it is a frontal view"),
+        ({"ViewPosition": None, "PatientOrientation": None}, "does not state whether it is a frontal view"),
         ({"PatientOrientation": ["A", "F"]}, "contradicts itself"),
         ({"Laterality": "L"}, "names one side"),
         ({"FieldOfViewHorizontalFlip": "YES", "PatientOrientation": None}, "turned or mirrored"),
