@@ -19,8 +19,8 @@ def new_model(
     """Return a Qwen2.5-VL network of the given dimensions.
 
     Its rotary sections differ from Qwen's proportions. Rows and columns both get frequencies that
-    are high enough to separate the positions of an 8 x 8 grid, of which small heads would otherwise
-    have too few.
+    are high enough to separate the positions of an 8 x 8 grid. With Qwen's proportions, small heads
+    would have too few of them.
     """
     half = recipe.width // recipe.heads // 2
     fast = half // 8

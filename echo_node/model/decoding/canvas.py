@@ -38,8 +38,8 @@ class DecodeSettings:
     Attributes:
         confidence_threshold: probability from which a step commits a token; if no token of the
             block reaches it, the step commits the most probable one.
-        most_steps: maximum number of steps per block, of which the last commits every open token; 0
-            for no limit.
+        most_steps: maximum number of steps per block; the last one commits every open token. 0 sets
+            no limit.
         max_new_tokens: maximum length of a response, rounded up to whole blocks.
         schedule: schedule of the forward passes. `fused`: one pass carries the finished block and
             the current one. `unfused`: a finished block takes a separate pass. `next_token`: blocks
