@@ -2,8 +2,8 @@
 
     python examples/draft_in_ten_lines.py chest.dcm
 
-The second argument may name another checkpoint, or its folder. The default is the demonstration model,
-which is not for clinical use.
+The second argument may name another checkpoint, or its folder. The default is the demonstration
+model, which is not for clinical use.
 """
 
 import sys

@@ -3,8 +3,8 @@
     python examples/markdown_form.py chest.dcm
 
 A form is a `ReportEncoder`: a pure function of the draft. It must add nothing to the content that
-`compose` returns and leave nothing out. The notice that the text is unverified is part of that content.
-CONTRIBUTING.md describes how a form becomes one that destinations can ask for.
+`compose` returns and leave nothing out. The notice that the text is unverified is part of that
+content. CONTRIBUTING.md describes how a form becomes one that destinations can ask for.
 """
 
 import sys

@@ -2,11 +2,11 @@
 
     python examples/own_data_set.py FOLDER OUT
 
-A reader is a function that yields a `Candidate` for each image with a report, and a `RejectedRow` for
-each row that cannot be used. The reason of a rejected row must not contain patient data.
+A reader is a function that yields a `Candidate` for each image with a report, and a `RejectedRow`
+for each row that cannot be used. The reason of a rejected row must not contain patient data.
 
-In the layout of this example, each `NAME.png` has a `NAME.txt`. The first paragraph of the text is the
-findings, the second is the impression. To train on the result, pass `--set data.folder=OUT` to
+In the layout of this example, each `NAME.png` has a `NAME.txt`. The first paragraph of the text is
+the findings, the second is the impression. To train on the result, pass `--set data.folder=OUT` to
 `echo-node train`.
 """
 

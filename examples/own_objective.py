@@ -2,9 +2,10 @@
 
     python examples/own_objective.py RECIPE.toml OUT
 
-An objective turns the parts of a batch into `Share`s. A share states how much each of its terms counts,
-and computes their sums when the loop asks for them. The loss of an update therefore does not depend on
-how the batch is divided. The loop takes care of resuming, optimizers, records and the checkpoint.
+An objective turns the parts of a batch into `Share`s. A share states how much each of its terms
+counts, and computes their sums when the loop asks for them. The loss of an update therefore does
+not depend on how the batch is divided. The loop takes care of resuming, optimizers, records and the
+checkpoint.
 """
 
 import sys
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from echo_node import EchoForReportGeneration
 from training import Batch, Distributed, Metrics, Part, Recipe, Share, Start, run_stage
-from training.objectives.ar import reading_hidden_states
+from training.objectives.ar import causal_hidden_states
 
 SMOOTHING = 0.1
 
@@ -36,7 +37,7 @@ class SmoothedAr:
         count = int(batch.trained_NR.sum())
 
         def sums() -> tuple[dict[str, Tensor], Metrics]:
-            hidden_NRD = reading_hidden_states(
+            hidden_NRD = causal_hidden_states(
                 self._model, batch.embed(self._model), batch.response_NR, batch.trained_NR
             )
             logits_MV = self._model.lm_head(hidden_NRD[batch.trained_NR]).float()

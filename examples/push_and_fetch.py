@@ -35,7 +35,7 @@ def main() -> int:
     drafts: queue.Queue[bytes] = queue.Queue()
     pacs = AE(ae_title=AE_TITLE)
     pacs.add_supported_context(BasicTextSRStorage)
-    handlers = [(evt.EVT_C_STORE, _keep, [drafts])]
+    handlers: list[evt.EventHandlerType] = [(evt.EVT_C_STORE, _keep, [drafts])]
     pacs.start_server(("127.0.0.1", arguments.listen), block=False, evt_handlers=handlers)
     try:
         for result in send_files(arguments.files, node, AE_TITLE):

@@ -1,7 +1,7 @@
 """RAD and DCD: training of block-diffusion report writers on exported studies and on phantoms.
 
-The names in `__all__` are the public interface; `__init__.pyi` lists the module of each. A name is loaded
-when it is first used.
+The names in `__all__` are the public interface; `__init__.pyi` lists the module of each. A name is
+loaded when it is first used.
 """
 
 import lazy_loader

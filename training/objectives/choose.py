@@ -22,7 +22,7 @@ from training.recipe import Recipe
 from training.start.start import Start, examples_key, teacher_of
 
 ObjectiveMaker = Callable[[Recipe, Start, Distributed, Path], Objective]
-"""Constructor of a run's objective: from the recipe, the network, the processes and the run's folder."""
+"""Constructor of a run's objective, from recipe, network, processes and folder."""
 
 
 def make_objective(plan: Recipe, started: Start, distributed: Distributed, folder: Path) -> Objective:
