@@ -72,6 +72,7 @@ reference: diagram ## Write the pages of docs/reference/ that are generated from
 	$(BIN)/python docs/scripts/commands_reference.py --write
 	$(BIN)/python docs/scripts/settings_reference.py --write
 	$(BIN)/python docs/scripts/log_events_reference.py --write
+	$(BIN)/python docs/scripts/python_reference.py --write
 	$(BIN)/python docs/scripts/conformance_tables.py --write
 
 .PHONY: diagram

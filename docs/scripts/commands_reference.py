@@ -85,7 +85,7 @@ def _section(path: str, command: TyperCommand) -> str:
     shared = [f"`{each.opts[0]}`" for each in options if _is_shared(each)]
     if shared:
         also = ", ".join(shared)
-        parts.append(f"Options that set the [configuration](#options-that-set-the-configuration): {also}.\n")
+        parts.append(f"[Options that set the configuration](#options-that-set-the-configuration):\n{also}.\n")
     return "\n".join(parts)
 
 

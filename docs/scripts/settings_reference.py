@@ -33,9 +33,9 @@ Each source overrides the one before it: defaults, files, environment variables,
 `echo-node config show` prints the effective value of every setting and its source.
 [How to configure a node](../how-to/configure-a-node.md) describes the sources.
 
-Every setting has an environment variable: `{PREFIX}`, the section, two underscores and the name, in
-capitals. For example, `{PREFIX}INTAKE__STUDY_IDLE_S` sets `intake.study_idle_s`. Frequently used
-settings also have a short form, which the tables name. An unknown name is an error.
+Every setting has an environment variable: `{PREFIX}`, the section, two underscores and the name,
+in capitals. For example, `{PREFIX}INTAKE__STUDY_IDLE_S` sets `intake.study_idle_s`. Frequently
+used settings also have a short form, which the tables name. An unknown name is an error.
 """
 _TYPE_NAMES: dict[object, str] = {
     bool: "true or false",

@@ -14,6 +14,7 @@ SCRIPTS = (
     "lifecycle_diagram",
     "lifecycle_table",
     "log_events_reference",
+    "python_reference",
     "settings_reference",
 )
 MAKEFILE = Path(__file__).resolve().parents[3] / "Makefile"
