@@ -156,7 +156,7 @@ class Mode(StrEnum):
 def normalise(
     folder: Annotated[Path, typer.Argument(help="Folder of the data set.")],
     out: Annotated[
-        Path, typer.Argument(metavar="OUT", help="Folder of the new one; an earlier run goes on.")
+        Path, typer.Argument(metavar="OUT", help="Folder of the new data set; an interrupted run continues.")
     ],
     mode: Annotated[
         Mode, typer.Option("--mode", help="Author of the wording: rules, or the model of an endpoint.")
@@ -178,7 +178,7 @@ def normalise(
     *,
     json: options.Json = False,
 ) -> None:
-    """Make every region of the chest explicit in every report; no finding is lost or added.
+    r"""Make every region of the chest explicit in every report; no finding is lost or added.
 
     The wording of a model is used only if the rule labeller finds the same
     findings in it. The variable ECHO_ENDPOINT_KEY contains the API key. The

@@ -30,7 +30,7 @@ def add(
         ),
     ] = 0,
     *,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Accept the licence without a question.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="No question about the licence.")] = False,
 ) -> None:
     """Add a model to the library: its safetensors, tokeniser and configuration, never its code.
 

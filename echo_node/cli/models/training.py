@@ -48,7 +48,7 @@ def train(
     ] = None,
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Value that replaces one of the recipe; repeatable."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Value of a setting in the recipe; repeatable."),
     ] = None,
     *,
     dry_run: Annotated[
@@ -150,11 +150,11 @@ def calibrate(
     *,
     json: options.Json = False,
 ) -> None:
-    """Measure how often sentences of a given confidence are correct, and store it with the model.
+    """Measure how often sentences of a given confidence are correct; store the result.
 
-    The command writes calibration.json into the folder of the checkpoint and
-    prints the reliability on the held-out half. With model.check on, drafts
-    then state how often sentences like theirs were correct.
+    The command writes calibration.json into the folder of the model and prints
+    the reliability on the held-out half. With model.check on, drafts then
+    state how often sentences like theirs were correct.
 
     [bold]Example[/bold]
 

@@ -31,13 +31,15 @@ def demo(
     data_dir: Annotated[
         Path | None,
         typer.Option(
-            "--data-dir", metavar="DIR", help="New or empty folder. Default: a temporary one. It is kept."
+            "--data-dir",
+            metavar="DIR",
+            help="New or empty folder. Default: a temporary one, which is kept too.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed of the phantom.")] = 1,
     model: options.Model = None,
     *,
-    once: Annotated[bool, typer.Option("--once", help="Stop after the draft.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="One draft only; the node then stops.")] = False,
 ) -> None:
     """Demonstrate the whole way on this machine, from a chest study to its draft.
 

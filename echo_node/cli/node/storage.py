@@ -50,7 +50,7 @@ def adopt(
         typer.Option(
             "--from",
             metavar="NODE",
-            help="Present owner, as `storage show` prints it; with it the command asks no question.",
+            help="Present owner, as `storage show` prints it; no question is asked then.",
         ),
     ] = None,
     config: options.Config = None,
@@ -76,8 +76,8 @@ def adopt(
     [bold]After[/bold]: this database has a new id, and the store names it as the owner.
     Everything in the store stays, even files that this database does not
     name, such as images that arrived after an old copy was made.
-    `storage orphans` lists them. docs/how-to/recover-a-store.md explains how the node
-    receives them again.
+    `storage orphans` lists them. docs/how-to/recover-a-store.md explains how
+    the node receives them again.
 
     [bold]Examples[/bold]
 
@@ -115,8 +115,8 @@ def orphans(
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
     *,
-    remove: Annotated[bool, typer.Option("--remove", help="Remove the files permanently.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="With --remove: do not ask for confirmation.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Permanent removal of the files.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="No confirmation for --remove.")] = False,
     json: options.Json = False,
 ) -> None:
     """List images and drafts that no row names and that are older than an hour.

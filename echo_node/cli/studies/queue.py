@@ -111,13 +111,13 @@ def urgent(
 def pause(
     what: What,
     reason: Annotated[
-        str, typer.Option("--reason", help="Reason, shown by `status`.")
+        str, typer.Option("--reason", help="Reason, which `status` shows.")
     ] = "paused by an operator",
     config: options.Config = None,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
     *,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until work in progress is finished.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end of work in progress.")] = False,
 ) -> None:
     """Pause drafting or delivery on all machines, for example before an upgrade.
 

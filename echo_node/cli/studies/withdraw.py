@@ -29,7 +29,9 @@ def retract(
     id_: options.Id,
     reason: Annotated[
         RejectionReason,
-        typer.Option("--reason", help="Reason; the title of the note for the PACS.", show_default=True),
+        typer.Option(
+            "--reason", help="Reason for the withdrawal; title of the note for the PACS.", show_default=True
+        ),
     ] = RejectionReason.PATIENT_SAFETY,
     by: Annotated[
         str | None,
@@ -40,7 +42,8 @@ def retract(
     database_url: options.DatabaseUrl = None,
     *,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Wait until every destination has its note or refused it.")
+        bool,
+        typer.Option("--wait", help="Wait for the notes of all destinations, until delivered or refused."),
     ] = False,
     json: options.Json = False,
 ) -> None:
