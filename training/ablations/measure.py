@@ -74,7 +74,9 @@ class Measurements:
         missing = {d: s for d, s in self._plan.decoders(run.stage).items() if d not in done}
         if not missing:
             return
-        model = checkpoint.load(str(run.folder), adopt_block_length=1)  # 1 if it has no block length
+        model = checkpoint.load(
+            str(run.folder), adopt_block_length=1
+        )  # a next-token checkpoint has no block length
         preparation = ImagePreparation.load(run.folder)
         progress("held-out phantoms")
         cases, stored = self._cases_for(preparation), self._stored(run)

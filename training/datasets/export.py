@@ -66,7 +66,9 @@ class Export:
                 yield RejectedRow(key, str(error))
         for uid in sorted(missing):
             key = self.pseudonyms.name("study", uid)
-            yield RejectedRow(key, "the node has no such complete study among those chosen")
+            yield RejectedRow(
+                key, "the node has no complete study with this UID that matches the other options"
+            )
 
     def _candidate(self, key: str, study: StoredStudy) -> Candidate:
         """Return the row of a study.
@@ -77,7 +79,7 @@ class Export:
         chosen = ChestImageSelector(EVERY_CHEST).select(study.instances).primary
         identity = read_identity(chosen.instance.path)
         if identity.burned_in:
-            raise PermanentError("the header says that identifying text is burned into the image")
+            raise PermanentError("the header states that the image contains burned-in text")
         sections = self._sections(identity)
         image_name = self.pseudonyms.name("image", chosen.instance.identity.sop_instance_uid)
         header = identity.kept_header(self.pseudonyms.shift(identity.patient_id))
@@ -98,5 +100,5 @@ class Export:
         if sections is None:
             raise PermanentError("there is no report for the study")
         if not sections.findings and not sections.impression:
-            raise PermanentError("the report has no headings of findings or impression")
+            raise PermanentError("the report has no heading of findings or impression")
         return ReportSections(scrub(sections.findings, identity), scrub(sections.impression, identity))

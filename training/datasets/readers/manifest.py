@@ -39,7 +39,7 @@ def _candidate(key: str, row: Row, folder: Path) -> Found:
     if not sections.findings and not sections.impression and row.get("report"):
         sections = parse_report(row["report"])
         if not sections.findings and not sections.impression:
-            return RejectedRow(key, "the report has no headings of findings or impression")
+            return RejectedRow(key, "the report has no heading of findings or impression")
     patient = row.get("patient") or key
     return Candidate(
         key,

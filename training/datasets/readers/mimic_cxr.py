@@ -50,7 +50,7 @@ def read(source: Path) -> Iterator[Found]:
 def _candidate(source: Path, row: Row, split: str, sectioned: dict[str, ReportSections]) -> Found:
     key, view = row["dicom_id"], row["ViewPosition"]
     if view not in {"PA", "AP"}:
-        return RejectedRow(key, "not a frontal view" if view else "the view is not stated")
+        return RejectedRow(key, "not a frontal view" if view else "the metadata does not state the view")
     patient, study = f"p{row['subject_id']}", f"s{row['study_id']}"
     folder = source / "files" / patient[:3] / patient
     sections = sectioned.get(study)

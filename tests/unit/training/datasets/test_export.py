@@ -152,8 +152,8 @@ def test_what_is_left_out_is_listed_with_its_reason(node: Node, tmp_path: Path) 
     assert len(node.export(tmp_path / "out")) == 1
     assert reasons(tmp_path / "out") == [
         "there is no report for the study",
-        "the report has no headings of findings or impression",
-        "the header says that identifying text is burned into the image",
+        "the report has no heading of findings or impression",
+        "the header states that the image contains burned-in text",
         "a lateral view, not a frontal one",
     ]
 
@@ -170,7 +170,9 @@ def test_studies_are_chosen_by_day_sender_and_list(node: Node, tmp_path: Path) -
     assert chosen("b", StudyChoice(until=second_day)) == {ids[first]}
     assert chosen("c", StudyChoice(calling_ae_title="ROOM3")) == {ids[third]}
     assert chosen("d", StudyChoice(study_instance_uids={first, "1.2.3"})) == {ids[first]}
-    assert reasons(tmp_path / "d") == ["the node has no such complete study among those chosen"]
+    assert reasons(tmp_path / "d") == [
+        "the node has no complete study with this UID that matches the other options"
+    ]
     assert node.storage.archive.count(StudyChoice(study_instance_uids={first, "1.2.3"})) == 1
 
 

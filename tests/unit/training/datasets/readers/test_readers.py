@@ -41,7 +41,7 @@ class TestManifest:
             "row 2": "the line is not JSON",
             "row 3": "the line is not a JSON object",
             "row 4": "the row has no image",
-            "row 5": "the report has no headings of findings or impression",
+            "row 5": "the report has no heading of findings or impression",
         }
 
     def test_a_table_without_the_column_is_refused(self, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ class TestMimicCxr:
             "bb": "the report is missing",
             "cc": "not a frontal view",
             "dd": "the image file is missing",
-            "ee": "the view is not stated",
+            "ee": "the metadata does not state the view",
         }
 
     def test_or_a_table_of_sections(self, mimic: Path) -> None:
