@@ -136,7 +136,7 @@ class TestAnUnstatedViewWithRead:
 
     @pytest.mark.parametrize("looks", [each for each in Appearance if each is not Appearance.FRONTAL])
     def test_every_other_is_refused(self, shows: Store, looks: Appearance) -> None:
-        with pytest.raises(NotEligible, match=r"does not say whether .*, and the view check") as refusal:
+        with pytest.raises(NotEligible, match=r"does not state whether .*, and the view check") as refusal:
             Selecting("read")(shows(looks, **UNSTATED))
         expected = {**STANDS_IN_THE_WAY, Appearance.MIRRORED: "a mirrored one"}.get(looks, "is not sure")
         assert expected in str(refusal.value)
@@ -150,7 +150,7 @@ class TestAnUnstatedViewWithRead:
             ({"ViewPosition": "XTABLE"}, "not a frontal one"),
             ({"PatientOrientation": ["A", "F"]}, "a lateral view"),
             ({"SeriesDescription": "Chest lateral"}, "a lateral view"),
-            ({"FieldOfViewHorizontalFlip": "YES"}, "turned or mirrored"),
+            ({"FieldOfViewHorizontalFlip": "YES"}, "rotated or flipped"),
             ({"Laterality": "L"}, "names one side"),
             ({"PatientAge": "004Y"}, "younger"),
         ],
