@@ -1,6 +1,6 @@
-"""Objects as files below a folder: of this machine, or one that several machines mount.
+"""Objects as files below a folder, of this machine or mounted by several.
 
-The order of writing is that of durable_files.py: fsync → rename → fsync of the folder.
+The order of writing is that of `durable_files.py`: fsync → rename → fsync of the folder.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _OBJECTS = (f"{SPOOL}/*/*", f"{OUTBOX}/*")
 
 
 class LocalObjects(ObjectStore):
-    """Files below *root* (storage.objects.ObjectStore).
+    """Files below *root*. Implements ObjectStore.
 
     Args:
-        root: the folder; names are paths in it.
+        root: folder of the store; names are paths below it.
     """
 
     def __init__(self, root: Path) -> None:
@@ -49,12 +49,12 @@ class LocalObjects(ObjectStore):
         self._temporary = {area: self._root / area / TEMPORARY for area in AREAS}
         for folder in self._temporary.values():
             make_folder_durably(folder)
-        with suppress(OSError):  # of a full disk, or a copy that is only read: they are made when needed
+        with suppress(OSError):  # on a full disk or a read-only copy: created when needed
             make_folders_durably(self._spool, (f"{first:02x}" for first in range(256)))
 
     @contextmanager
     def begin(self, area: str) -> Iterator[Unfinished]:
-        """Begin a file that has its name once it is whole (see storage.objects.ObjectStore)."""
+        """Begin a file that gets its name once it is complete."""
         with temporary_file(self._temporary[area]) as (file, path):
 
             def keep(name: str) -> None:
@@ -64,7 +64,7 @@ class LocalObjects(ObjectStore):
             yield Unfinished(file, keep)
 
     def read(self, name: str) -> bytes:
-        """Return a file's content."""
+        """Return the content of a file."""
         area_of(name)
         try:
             return (self._root / name).read_bytes()
@@ -72,13 +72,13 @@ class LocalObjects(ObjectStore):
             raise PermanentError(f"its file cannot be read ({type(error).__name__})") from error
 
     def contains(self, name: str) -> bool:
-        """Say whether there is such a file."""
+        """Return whether the file exists."""
         area_of(name)
         return (self._root / name).is_file()
 
     @contextmanager
     def local_paths(self, names: Sequence[str]) -> Iterator[Sequence[Path]]:
-        """Yield the files where they are."""
+        """Yield the paths of the files themselves."""
         for name in names:
             area_of(name)
         yield [self._root / name for name in names]
@@ -90,7 +90,7 @@ class LocalObjects(ObjectStore):
             (self._root / name).unlink(missing_ok=True)
 
     def older_than(self, age_s: float, not_before: float | None = None) -> Iterator[str]:
-        """Yield the names of the files that are so old."""
+        """Yield the names of the files of at least this age."""
         limit = self.now() - age_s
         for path in self._files():
             with suppress(FileNotFoundError):
@@ -103,15 +103,15 @@ class LocalObjects(ObjectStore):
             yield from (path for path in self._root.glob(pattern) if path.suffix in SUFFIXES)
 
     def now(self) -> float:
-        """Return what this machine's clock says."""
+        """Return the time of this machine's clock, in seconds since 1970."""
         return time.time()
 
     def is_empty(self) -> bool:
-        """Say whether there is no file in any area."""
+        """Return whether all areas are empty."""
         return next(self._files(), None) is None
 
     def read_owner(self) -> bytes | None:
-        """Return what the owner's file says."""
+        """Return the content of the owner's file; None if it does not exist."""
         try:
             return (self._root / OWNER).read_bytes()
         except FileNotFoundError:
@@ -120,7 +120,7 @@ class LocalObjects(ObjectStore):
             raise TransientError(f"{self._root / OWNER} cannot be read ({type(error).__name__})") from error
 
     def write_owner(self, content: bytes, *, replacing: bool) -> None:
-        """Write the owner's file durably (see storage.objects.ObjectStore)."""
+        """Write the owner's file durably."""
         write = write_durably if replacing else write_once_durably
         try:
             write(self._root / OWNER, (content,), temporary_folder=self._temporary[SPOOL])
@@ -130,27 +130,27 @@ class LocalObjects(ObjectStore):
             ) from error
 
     def holds(self, path: Path) -> bool:
-        """Say whether a path leads into the folder."""
+        """Return whether a path leads into the folder."""
         return path.resolve().is_relative_to(self._root)
 
     def clear_leftovers(self) -> int:
-        """Remove what killed processes left half-written."""
+        """Remove incomplete files of killed processes. Return their number."""
         return sum(map(clear_leftovers, self._temporary.values()))
 
     def ping(self) -> None:
-        """Do nothing: a folder that could be opened answers."""
+        """Do nothing, because an open folder needs no answer."""
 
     def location(self, name: str) -> str:
-        """Return a file's path."""
+        """Return the path of a file."""
         return str(self._root / name)
 
     @property
     def free_bytes(self) -> int:
-        """The room in the folder's file system."""
+        """Free space in the folder's file system, in bytes."""
         return shutil.disk_usage(self._spool).free
 
     @property
     def used_share(self) -> float:
-        """How much of the folder's file system is in use."""
+        """Used share of the folder's file system, between 0 and 1."""
         usage = shutil.disk_usage(self._spool)
         return 1 - usage.free / usage.total

@@ -1,6 +1,6 @@
 """Outbox: encoded documents, each written once and read for every send.
 
-Files come first, rows second. `DurableWrite` keeps the two in step, and is the only place that does.
+Files come first, rows second. `DurableWrite` is the only place that keeps the two in step.
 """
 
 from __future__ import annotations
@@ -41,16 +41,19 @@ class Outbox:
         """Write the document durably and return its path, as rows name it.
 
         Raises:
-            TransientError: the disk is full or failing, or the object store does not take it.
+            TransientError: the disk is full or failing, or the object store does not accept it.
         """
         suffix = ".dcm" if document.is_dicom else ".hl7"
         return self._put(document.sop_instance_uid, suffix, document.content)
 
     def keep(self, sop_instance_uid: str, content: bytes) -> Path:
-        """Write a draft durably that a document of this UID is to be made from, and return its path.
+        """Write a pending draft durably, from which the document of this UID will be made.
+
+        Returns:
+            The path of the draft.
 
         Raises:
-            TransientError: as `put`.
+            TransientError: as for `put`.
         """
         return self._put(sop_instance_uid, ".json", content)
 
@@ -64,10 +67,10 @@ class Outbox:
         return path
 
     def read(self, path: str, sha256: str) -> bytes:
-        """Return the document's bytes, just as they were written.
+        """Return the document's bytes, exactly as they were written.
 
         Raises:
-            PermanentError: the document is gone, cannot be read, or is not what was written.
+            PermanentError: the document is missing, unreadable or changed.
             TransientError: the object store does not answer.
         """
         try:
@@ -79,17 +82,17 @@ class Outbox:
         return content
 
     def remove_orphan(self, path: str) -> None:
-        """Remove a document that no row refers to: whoever drafted it died, and it was drafted anew."""
+        """Remove a document that no row names: its worker died, and another drafted the study."""
         self._objects.remove(path)
         log.info("orphan_removed", kind="outbox")
 
     def discard(self, path: Path | str) -> None:
-        """Remove a document that no row refers to."""
+        """Remove a document that no row names."""
         self._objects.remove(str(path))
 
 
 class DurableWrite:
-    """Files, and then the rows that name them: both become durable, or neither does.
+    """Files and the rows that name them: both become durable, or neither does.
 
     Write the files first and commit the rows last, in one block:
 
@@ -97,9 +100,9 @@ class DurableWrite:
             path = files.put(document)
             record(path)  # one transaction
 
-    An exception discards the files if it proves that no row was committed. After a TransientError of the
-    commit, or an interruption of the process, the rows may be there although the answer was lost. The files
-    then stay. If no row names them, the sweep of orphans removes them later.
+    An exception discards the files if it proves that no row was committed. After a TransientError
+    of the commit, or an interruption of the process, the rows may exist although the answer was
+    lost. The files then stay. If no row names them, the sweep of orphans removes them later.
     """
 
     def __init__(self, outbox: Outbox) -> None:

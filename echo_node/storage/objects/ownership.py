@@ -1,18 +1,19 @@
-"""Whose the objects are: a store belongs to one database, and says so in an object of its own.
+"""Ownership of a store: it belongs to one database, and an object in it says which.
 
-What no row names is removed as an orphan. On a store that is another database's that would be everything:
-images that were acknowledged, and exist nowhere else. So each database has a random id, its node, made once;
-the store keeps the id of the node that it belongs to (`owner.json`), and a role starts, and something is
-removed, only after the two were compared. A store that has an owner is taken by nobody, unless an operator
-says so.
+The sweep removes an object that no row names as an orphan. In the store of another database that
+would be every object: acknowledged images that exist nowhere else. Therefore each database has a
+random id, its node, which is created once, and the store contains the id of its node
+(`owner.json`). The two are compared before a role starts and before anything is removed. Only an
+operator can take a store that has an owner.
 
-Beside the id stands the place of the database, which a copy of it does not share: the numbers of server and
-database on PostgreSQL, that of the file on SQLite. A copy of a whole machine, or of a server with all its
-files, cannot be told from the original.
+The object also contains the place of the database, which a copy does not share: the identifiers of
+server and database on PostgreSQL, the inode of the file on SQLite. A copy of a whole machine, or of
+a server with all its files, cannot be distinguished from the original.
 
-Of two that claim a store at once one wins: a hard link, or If-None-Match on S3. Where a store knows neither,
-the last one wins, and the other learns it when it looks again, as every role does once a minute. Taking a
-store over (`adopt`) is not atomic either: whoever had it notices within that minute.
+If two databases claim a store at once, one wins, through a hard link, or If-None-Match on S3. In a
+store that has neither, the last one wins, and the other notices at its next check, as every role
+does once a minute. Taking over a store (`adopt`) is not atomic either: the former owner notices
+within that minute.
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ from echo_node.storage.objects.store import OWNER, ObjectStore
 log = structlog.get_logger()
 
 NOBODY = "nobody"
-"""What stands for the node of a store that nobody has claimed."""
+"""Node of a store without an owner."""
 
 UNREADABLE = "unreadable"
 _INSIDE = "inside"
-"""The place of a database in the store's own folder: it goes wherever its objects go."""
+"""Place of a database in the store's own folder, which moves with its objects."""
 _UNKNOWN = "-"
 _LOOKED_FOR = 10
 _FORMAT = 1
@@ -52,7 +53,7 @@ _NOTE = (
 
 
 class Standing(StrEnum):
-    """How a database stands to a store."""
+    """Relation of a database to a store."""
 
     OURS = "ours"
     FREE = "free"
@@ -65,15 +66,15 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """What a store says of whose it is.
+    """Owner of a store, as stated in the store.
 
     Attributes:
-        node: the id in the database that it belongs to.
-        place: where that database is.
-        claimed_at: when it was claimed, in UTC, for people.
-        restoring: the digest of the backup that is being restored into it.
-        spared_before: objects from before this moment of the store's clock are no orphans, whatever rows say:
-            they came before the store was taken over.
+        node: id of the owning database.
+        place: place of that database.
+        claimed_at: time of the claim in UTC, for operators.
+        restoring: digest of the backup that is being restored into the store.
+        spared_before: moment of the store's clock at which the store was taken over; older objects
+            are never orphans, whatever the rows say.
     """
 
     node: str
@@ -83,12 +84,12 @@ class Owner:
     spared_before: float | None = None
 
     def encoded(self) -> bytes:
-        """Return the object's content."""
+        """Return the content of the owner's object."""
         return json.dumps({"note": _NOTE, "format": _FORMAT} | asdict(self), indent=2).encode() + b"\n"
 
 
 def decoded(content: bytes) -> Owner:
-    """Return what an owner's object says; of one that makes no sense the node is UNREADABLE."""
+    """Return the owner in an owner's object; its node is UNREADABLE if the object is invalid."""
     try:
         stored: dict[str, Any] = json.loads(content)
         known: dict[str, Any] = {name: stored.get(name) for name in Owner.__dataclass_fields__}
@@ -101,13 +102,13 @@ def decoded(content: bytes) -> Owner:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """How a database stands to a store, and what to tell the operator of it.
+    """Relation of a database to a store, with its explanation for the operator.
 
     Attributes:
-        standing: how.
-        node: the database's id; None if it has none yet.
-        owner: what the store says.
-        where: where it says so.
+        standing: the relation.
+        node: id of the database; None before it has one.
+        owner: owner as stated in the store.
+        where: path or URL of the statement.
     """
 
     standing: Standing
@@ -117,12 +118,12 @@ class Examination:
 
     @property
     def holder(self) -> str:
-        """The node that the store belongs to, or NOBODY."""
+        """Node that owns the store, or NOBODY."""
         return NOBODY if self.owner is None else self.owner.node
 
     @property
     def refusal(self) -> str:
-        """What happened, what would be lost, and what to do."""
+        """Message: what happened, what could be lost, and what to do."""
         own = f"this database is node {self.node}" if self.node else "this database has no id yet"
         since = f"since {self.owner.claimed_at}" if self.owner else ""
         what = {
@@ -151,17 +152,17 @@ class Examination:
                 "mounted, and storage.url or node.data_dir the one that the node has written to"
             ),
         }.get(self.standing, "the store is this node's")
-        adopt = "`echo-node storage adopt` takes the store over, once whoever has it is stopped for good"
+        adopt = "`echo-node storage adopt` takes the store over, once its owner is stopped for good"
         end = "?" if self.standing is Standing.ELSEWHERE else "."
         return f"{self.where}: {what}{end} {adopt}; docs/how-to/recover-a-store.md explains it"
 
 
 class Ownership:
-    """Compares a database with a store, and claims the one for the other.
+    """Compares a database with a store, and claims the store for the database.
 
     Args:
-        database: where rows are kept.
-        objects: where images and drafts are kept.
+        database: database of the node.
+        objects: store of images and drafts.
     """
 
     def __init__(self, database: Database, objects: ObjectStore) -> None:
@@ -169,14 +170,15 @@ class Ownership:
         self._objects = objects
 
     def claim(self) -> Owner:
-        """Make sure that the store is this database's; one that is nobody's becomes its own if that is safe.
+        """Ensure that this database owns the store; claim it if it has no owner and that is safe.
 
-        It is safe where nothing could be lost: this database names no object and the store is empty, or it
-        names objects that are there. To be asked for before anything is removed.
+        A claim is safe if nothing could be lost: this database names no object and the store is
+        empty, or the database names objects that are in the store. Call it before anything is
+        removed.
 
         Raises:
-            ConfigError: it is another's, or may be.
-            TransientError: database or store cannot be reached.
+            ConfigError: another database owns the store, or may own it.
+            TransientError: database or store is unreachable.
         """
         node = self._node() or self._make_node()
         found = self.examine()
@@ -194,11 +196,11 @@ class Ownership:
         return owner
 
     def refuse_foreign(self) -> str | None:
-        """Refuse a store that is another's, changing nothing; return this database's id if it has one.
+        """Refuse the store of another database, without a change. Return this database's id.
 
         Raises:
-            ConfigError: it is another's.
-            TransientError: database or store cannot be reached.
+            ConfigError: another database owns the store.
+            TransientError: database or store is unreachable.
         """
         node, owner = self._node(), self._owner()
         if owner is not None:
@@ -208,10 +210,10 @@ class Ownership:
         return node
 
     def examine(self) -> Examination:
-        """Return how the database stands to the store; nothing is changed.
+        """Return the relation of database and store, without a change.
 
         Raises:
-            TransientError: database or store cannot be reached.
+            TransientError: database or store is unreachable.
         """
         node, owner = self._node(), self._owner()
         if owner is not None:
@@ -226,18 +228,18 @@ class Ownership:
         return Examination(standing, node, None, self._where)
 
     def adopt(self, holder: str) -> Owner:
-        """Take the store over from another, on purpose; what is there already is spared by the sweeps.
+        """Take the store over from its owner, for an operator; the sweeps spare its objects.
 
-        The database gets a new id, so that a copy of it is not let in any more. One that has the store
-        already may adopt it again: it was brought back to an earlier state, and lacks what came later.
+        The database gets a new id, so that a copy of it is refused from now on. The owner may adopt
+        its own store again, for example after a return to an earlier state, which lacks later rows.
 
         Args:
-            holder: the node that the store is taken from, or NOBODY, as the operator was told.
+            holder: owner that the operator saw and takes the store from, or NOBODY.
 
         Raises:
-            ConfigError: another one takes it over at this moment.
-            PermanentError: it belongs to yet another one.
-            TransientError: database or store cannot be reached.
+            ConfigError: another database takes the store over at this moment.
+            PermanentError: the store has a different owner.
+            TransientError: database or store is unreachable.
         """
         found = self.examine()
         if found.standing is Standing.FREE:
@@ -255,12 +257,12 @@ class Ownership:
         """Claim the store for a database that a backup is about to be restored into.
 
         Args:
-            backup: the backup's digest: who began with it may begin again.
-            taken_from: the node that the store may be taken from; None takes it from nobody.
+            backup: digest of the backup; a restore of the same backup may start again.
+            taken_from: node that the store may be taken from; None takes it from no one.
 
         Raises:
-            ConfigError: it is another's.
-            TransientError: database or store cannot be reached.
+            ConfigError: another database owns the store.
+            TransientError: database or store is unreachable.
         """
         found = self.examine()
         before = found.owner
@@ -279,11 +281,11 @@ class Ownership:
         return owner
 
     def finish_restore(self, owner: Owner) -> Owner:
-        """Give the restored database the id with which the restoring was begun: from now on it is the owner.
+        """Make the restored database the owner: it gets the id of the beginning of the restore.
 
         Raises:
-            ConfigError: another one has taken the store meanwhile.
-            TransientError: database or store cannot be reached.
+            ConfigError: another database has taken the store meanwhile.
+            TransientError: database or store is unreachable.
         """
         self._expect(owner)
         self._name_anew(owner.node)
@@ -319,7 +321,7 @@ class Ownership:
             return session.scalar(select(NodeIdentity.node))
 
     def _make_node(self) -> str:
-        """Give the database an id unless it has one; return which it has."""
+        """Give the database an id, unless it has one. Return its id."""
         with self._database.write() as session:
             insert_if_absent(session, NodeIdentity, one=1, node=_new_id(), made_at=datetime.now(UTC))
             return session.scalars(select(NodeIdentity.node)).one()
@@ -330,7 +332,7 @@ class Ownership:
             session.add(NodeIdentity(one=1, node=node, made_at=datetime.now(UTC)))
 
     def _named(self) -> Sequence[str]:
-        """Return the names of some objects that must be there, the latest ones."""
+        """Return the names of the latest objects that must be in the store."""
         kept = select(Instance.path).where(Instance.removed_at.is_(None)).order_by(Instance.id.desc())
         drafts = select(Document.object_path).order_by(Document.id.desc())
         with self._database.read() as session:
@@ -350,7 +352,7 @@ class Ownership:
 
 
 def _may_go_on(owner: Owner | None, backup: str) -> bool:
-    """Say whether a restore may begin where another one ended: with the same backup, or nothing to lose."""
+    """Return whether a restore may replace an unfinished one: same backup, or nothing to lose."""
     return (
         owner is not None
         and owner.restoring is not None
@@ -363,7 +365,7 @@ def _new_id() -> str:
 
 
 def _is_same(place: str, other: str) -> bool:
-    """Compare two places, of which some parts may not be known."""
+    """Return whether two places are the same, as far as their parts are known."""
     parts, others = place.split(":"), other.split(":")
     return len(parts) == len(others) and all(
         one == another or _UNKNOWN in (one, another) for one, another in zip(parts, others, strict=True)

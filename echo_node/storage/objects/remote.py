@@ -1,11 +1,11 @@
 """Objects in an object store that several machines share, such as S3, through fsspec.
 
-An object is written to a file of this machine, sent whole, and asked for: only when the store has it at its
-full length does `put` return. Object stores show no part of what is being sent, and no row names what was not
-confirmed. What is read as files is fetched for as long as it is looked at.
+An object is written to a file of this machine and sent whole. `put` returns only when the store
+reports the full length. Object stores show no part of an incomplete object, and no row names an
+object before it is confirmed. Objects that are read as files are fetched, and removed afterwards.
 
-fsspec finds credentials where its documentation says: for S3 in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,
-in the machine's role, in ~/.aws. They are never in the settings.
+fsspec reads credentials as its documentation states: for S3 from AWS_ACCESS_KEY_ID and
+AWS_SECRET_ACCESS_KEY, the machine's role, or ~/.aws. They are never in the settings.
 """
 
 from __future__ import annotations
@@ -48,25 +48,25 @@ log = structlog.get_logger()
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_CONDITION = frozenset({errno.ENOSYS, errno.EINVAL})
-"""What s3fs makes of a service that does not know If-None-Match."""
+"""Errors of s3fs with a service that does not support If-None-Match."""
 _S3 = frozenset({"s3", "s3a"})
 _TRIES = 3
-"""How often s3fs asks again before it gives up; a C-STORE waits for it."""
+"""Number of retries of s3fs, during which a C-STORE waits."""
 _LONGEST_CONNECT_S = 5.0
 _LAST_CHANGED = ("LastModified", "mtime", "updated", "last_modified", "created")
-"""Where the file systems of fsspec keep the time of the last change."""
+"""Keys of the last change in the file systems of fsspec."""
 _CLOCK = "clock"
-"""An empty object outside every area, whose time of writing is the store's present."""
+"""Empty object outside every area; its write time is the present time of the store."""
 
 
 class RemoteObjects(ObjectStore):
-    """Objects below a path of a file system of fsspec (storage.objects.ObjectStore).
+    """Objects below a path of a file system of fsspec. Implements ObjectStore.
 
     Args:
-        file_system: of fsspec, without a cache of listings.
+        file_system: file system of fsspec, without a cache of listings.
         root: bucket and prefix.
-        data_dir: this machine's folder, for what is on its way.
-        minimum_free_bytes: below this much free disk nothing is fetched.
+        data_dir: folder of this machine, for files in transfer.
+        minimum_free_bytes: free disk space below which nothing is fetched, in bytes.
     """
 
     def __init__(self, file_system: Any, root: str, data_dir: Path, minimum_free_bytes: int) -> None:
@@ -80,7 +80,7 @@ class RemoteObjects(ObjectStore):
 
     @contextmanager
     def begin(self, area: str) -> Iterator[Unfinished]:
-        """Begin a file that is sent once it is whole, and seen to be there (see storage.objects)."""
+        """Begin a file that is sent once it is complete, and confirmed."""
         folder = self._temporary[area]
         make_folder_durably(folder)
         with temporary_file(folder) as (file, path):
@@ -93,7 +93,7 @@ class RemoteObjects(ObjectStore):
             yield Unfinished(file, keep)
 
     def _send(self, path: Path, name: str, size: int) -> None:
-        """Send a file; where only the answer was lost, what the store has is an orphan, for the sweep."""
+        """Send a file. If only the answer is lost, the stored object is an orphan for the sweep."""
         with self._answering():
             self._file_system.put_file(str(path), self._key(name))
             kept = self._file_system.info(self._key(name))["size"]
@@ -102,7 +102,7 @@ class RemoteObjects(ObjectStore):
             raise TransientError(f"the object store kept {kept} of {size} bytes: send again later")
 
     def read(self, name: str) -> bytes:
-        """Return an object's content."""
+        """Return the content of an object."""
         area_of(name)
         try:
             with self._giving():
@@ -113,14 +113,14 @@ class RemoteObjects(ObjectStore):
         return content
 
     def contains(self, name: str) -> bool:
-        """Say whether there is such an object."""
+        """Return whether the object exists."""
         area_of(name)
         with self._answering():
             return bool(self._file_system.exists(self._key(name)))
 
     @contextmanager
     def local_paths(self, names: Sequence[str]) -> Iterator[Sequence[Path]]:
-        """Fetch objects into a folder of their own, which is removed at the end."""
+        """Fetch objects into a new folder, which is removed at the end."""
         if not names:
             yield []
             return
@@ -148,10 +148,10 @@ class RemoteObjects(ObjectStore):
         return path
 
     def _new_folder(self) -> tuple[Path, int]:
-        """Make a folder and lock it, so that it is told from those of dead processes, which go.
+        """Create a folder and lock it; remove the unlocked folders of dead processes.
 
         Returns:
-            The folder, and the file descriptor that holds the lock.
+            The folder, and the file descriptor of the lock.
         """
         self._fetched.mkdir(parents=True, exist_ok=True)
         parent = os.open(self._fetched, os.O_RDONLY | os.O_DIRECTORY)
@@ -168,13 +168,13 @@ class RemoteObjects(ObjectStore):
         return folder, lock
 
     def remove(self, name: str) -> None:
-        """Remove an object; S3 says nothing of one that is gone."""
+        """Remove an object; for S3 a missing one is no error."""
         area_of(name)
         with suppress(TransientError), self._answering():
             self._file_system.rm_file(self._key(name))
 
     def older_than(self, age_s: float, not_before: float | None = None) -> Iterator[str]:
-        """Yield the names of the objects that are so old by the store's own clock."""
+        """Yield the names of the objects of at least this age by the store's own clock."""
         limit = self.now() - age_s
         for found in self._objects():
             changed = self._changed(found)
@@ -182,34 +182,34 @@ class RemoteObjects(ObjectStore):
                 yield self._name(found)
 
     def _objects(self) -> Iterator[dict[str, Any]]:
-        """List the objects: the spool folder by folder, it may hold more than is good to list at once."""
+        """List the objects; the spool folder by folder, as it may be too large for one listing."""
         for folder in self._list(SPOOL):
             if folder["type"] == "directory":
                 yield from (each for each in self._list(self._name(folder)) if _is_object(each))
         yield from filter(_is_object, self._list(OUTBOX))
 
     def is_empty(self) -> bool:
-        """Say whether there is no object in any area."""
+        """Return whether all areas are empty."""
         return next(self._objects(), None) is None
 
     def read_owner(self) -> bytes | None:
-        """Return what the owner's object says."""
+        """Return the content of the owner's object; None if it does not exist."""
         try:
             with self._answering(may_lack=True):
                 content: bytes = self._file_system.cat_file(self._key(OWNER))
         except FileNotFoundError:
-            self.ping()  # a bucket that is not there has no owner either
+            self.ping()  # a missing bucket has no owner either
             return None
         return content
 
     def write_owner(self, content: bytes, *, replacing: bool) -> None:
-        """Write the owner's object; a store that knows no conditional writing keeps the last writer's."""
+        """Write the owner's object; without conditional writes, the last writer wins."""
         if replacing or not self._create_owner(content):
             with self._answering():
                 self._file_system.pipe_file(self._key(OWNER), content)
 
     def _create_owner(self, content: bytes) -> bool:
-        """Write the owner's object if there is none; false if the store knows no such condition."""
+        """Write the owner's object if it is missing. Return false without conditional writes."""
         try:
             with self._answering(may_exist=True):
                 self._file_system.pipe_file(self._key(OWNER), content, mode="create")
@@ -218,7 +218,7 @@ class RemoteObjects(ObjectStore):
         except NotImplementedError:
             return False
         except TransientError as error:
-            if self.read_owner() is not None:  # not every S3 service says so in Amazon's words
+            if self.read_owner() is not None:  # some S3 services report it with another error
                 return True
             if isinstance(error.__cause__, OSError) and error.__cause__.errno in _NO_CONDITION:
                 return False
@@ -226,11 +226,11 @@ class RemoteObjects(ObjectStore):
         return True
 
     def holds(self, path: Path) -> bool:
-        """Return false: files of this machine are elsewhere."""
+        """Return false, because files of this machine are outside the store."""
         return False
 
     def now(self) -> float:
-        """Return what the store's clock says: this machine's may be wrong, and what is removed is gone."""
+        """Return the time of the store's clock, because this machine's clock may be wrong."""
         with self._answering():
             self._file_system.pipe_file(self._key(_CLOCK), b"")
             return self._changed(self._file_system.info(self._key(_CLOCK)))
@@ -251,11 +251,11 @@ class RemoteObjects(ObjectStore):
         return found
 
     def clear_leftovers(self) -> int:
-        """Remove what killed processes left half-written on this machine."""
+        """Remove incomplete files of killed processes on this machine. Return their number."""
         return sum(map(clear_leftovers, self._temporary.values()))
 
     def ping(self) -> None:
-        """Ask whether there is anything below the root; a prefix that is empty is as good."""
+        """Check that the bucket exists; an empty prefix is fine."""
         bucket = self._root.partition("/")[0]
         with self._answering():
             is_there = self._file_system.exists(self._root) or self._file_system.exists(bucket)
@@ -263,17 +263,17 @@ class RemoteObjects(ObjectStore):
             raise TransientError(f"the object store has no bucket '{bucket}', or hides it from us")
 
     def location(self, name: str) -> str:
-        """Return an object's URL."""
+        """Return the URL of an object."""
         return str(self._file_system.unstrip_protocol(self._key(name)))
 
     @property
     def free_bytes(self) -> int:
-        """The room for what is on its way, on this machine."""
+        """Free space for files in transfer, on this machine, in bytes."""
         return shutil.disk_usage(nearest_existing(self._data_dir)).free
 
     @property
     def used_share(self) -> float:
-        """0: an object store has no end."""
+        """Always 0, because an object store has no limit."""
         return 0.0
 
     def _key(self, name: str) -> str:
@@ -283,10 +283,10 @@ class RemoteObjects(ObjectStore):
         return str(found["name"]).removeprefix(f"{self._root}/").rstrip("/")
 
     def _check_that_it_is_ours(self, name: str) -> None:
-        """Tell an object that is lost from a store that is not the one that it was written to.
+        """Distinguish a lost object from a wrong store.
 
         Raises:
-            Unavailable: there is nothing at all of this area; nothing shall be given up for that.
+            Unavailable: the whole area is missing, so this is not a reason to give up.
         """
         area = area_of(name)
         with self._answering():
@@ -298,7 +298,10 @@ class RemoteObjects(ObjectStore):
 
     @contextmanager
     def _giving(self) -> Iterator[None]:
-        """Tell an object that cannot be had from a store that does not answer; FileNotFoundError passes."""
+        """Distinguish an unreadable object from a store that does not answer.
+
+        FileNotFoundError passes.
+        """
         try:
             with self._answering(may_lack=True):
                 yield
@@ -311,11 +314,11 @@ class RemoteObjects(ObjectStore):
 
     @contextmanager
     def _answering(self, *, may_lack: bool = False, may_exist: bool = False) -> Iterator[None]:
-        """Turn what the store's library raises into TransientError, without its text: that quotes names.
+        """Turn errors of the store's library into TransientError, without texts that quote names.
 
         Args:
-            may_lack: let FileNotFoundError pass.
-            may_exist: let FileExistsError pass.
+            may_lack: whether FileNotFoundError passes.
+            may_exist: whether FileExistsError passes.
         """
         try:
             yield
@@ -332,15 +335,15 @@ class RemoteObjects(ObjectStore):
 
 
 def open_remote(settings: StorageSettings, data_dir: Path, minimum_free_bytes: int) -> RemoteObjects:
-    """Return the store that `storage.url` names; it is not asked for anything yet.
+    """Return the store that `storage.url` names, without a request to it.
 
     Raises:
-        ConfigError: fsspec does not know such URLs, or lacks a package for them.
+        ConfigError: fsspec does not support such URLs, or a package for them is missing.
     """
     protocol = settings.url.partition("://")[0]
     options: dict[str, Any] = {}
     if protocol in _S3:
-        # s3fs asks again itself: botocore's own tries would multiply with those.
+        # s3fs retries itself, and botocore's retries would multiply with those.
         options["config_kwargs"] = {
             "connect_timeout": min(_LONGEST_CONNECT_S, settings.timeout_s),
             "read_timeout": settings.timeout_s,
@@ -368,7 +371,7 @@ def _is_object(found: dict[str, Any]) -> bool:
 
 
 def _failures_of(file_system: Any) -> tuple[type[Exception], ...]:
-    """Return what a file system raises when its store does not answer."""
+    """Return the exceptions of a file system whose store does not answer."""
     protocols = file_system.protocol if isinstance(file_system.protocol, tuple) else (file_system.protocol,)
     if not _S3 & set(protocols):
         return (OSError,)
@@ -379,7 +382,7 @@ def _failures_of(file_system: Any) -> tuple[type[Exception], ...]:
 
 
 def _remove_if_dead(folder: Path) -> None:
-    """Remove a folder that no living process holds the lock of."""
+    """Remove a folder that no living process has locked."""
     with suppress(OSError):
         lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -1,8 +1,8 @@
-"""The spool: each received instance in a durable object of its own, a file or what is kept as one elsewhere.
+"""Spool: each received instance is a separate durable object, in a folder or in an object store.
 
-It is named by its data set's digest and a token that makes it this call's own: no other call ever
-writes or removes it, so two senders of the same instance cannot harm each other. Nothing that a peer
-sent becomes part of a path.
+Its name consists of the digest of its data set and a token of this call. No other call ever writes
+or removes it, so two senders of the same instance cannot harm each other. Nothing that a peer sent
+becomes part of a path.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from echo_node.storage.objects.store import SPOOL, ObjectStore, Unfinished
 log = structlog.get_logger()
 
 OUT_OF_RESOURCES = 0xA700
-"""PS3.4 Table B.2-1: refused, out of resources; the sender may try again."""
+"""PS3.4 Table B.2-1: refused, out of resources; the sender may send again."""
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Spool:
-    """The instances' objects.
+    """Objects of the received instances.
 
     Args:
-        objects: where they are kept.
-        minimum_free_bytes: below this much free disk nothing is written.
+        objects: store of the instances.
+        minimum_free_bytes: free disk space below which nothing is written, in bytes.
     """
 
     def __init__(self, objects: ObjectStore, minimum_free_bytes: int) -> None:
@@ -44,7 +44,7 @@ class Spool:
 
     @contextmanager
     def begin(self) -> Iterator[SpoolFile]:
-        """Begin an instance's file (see domain.intake.InstanceFiles)."""
+        """Begin the file of an instance. Raises InstanceRejected if too little disk is free."""
         self._refuse_if_low(0)
         with ExitStack() as stack:
             with _refusing():
@@ -52,20 +52,20 @@ class Spool:
             yield SpoolFile(unfinished, self._refuse_if_low)
 
     def discard(self, file: InstanceFile) -> None:
-        """Remove a file that no row refers to."""
+        """Remove a file that no row names."""
         self.remove(str(file.path))
 
     @property
     def used_share(self) -> float:
-        """How much of what instances are kept in is in use, between 0 and 1."""
+        """Used share of the store of instances, between 0 and 1."""
         return self._objects.used_share
 
     def remove(self, path: str) -> None:
-        """Remove a file whose row says that it is removed; what fails is an orphan for the sweep."""
+        """Remove a file that its row marks as removed; after a failure the sweep does."""
         self._objects.remove(path)
 
     def remove_orphan(self, path: str) -> None:
-        """Remove a whole file that no row refers to: its sender was never told that it is stored."""
+        """Remove a complete file that no row names; its sender never received a success."""
         self.remove(path)
         log.info("orphan_removed", kind="spool")
 
@@ -78,11 +78,11 @@ class Spool:
 
 
 class SpoolFile:
-    """An instance's file that is being written (domain.intake.UnfinishedFile).
+    """File of an instance that is being written. Implements UnfinishedFile.
 
     Args:
-        unfinished: what becomes its object.
-        refuse_if_low: raises InstanceRejected if there is no room for so many bytes.
+        unfinished: file that becomes the object.
+        refuse_if_low: raises InstanceRejected if the disk has no room for this number of bytes.
     """
 
     def __init__(self, unfinished: Unfinished, refuse_if_low: Callable[[int], None]) -> None:
@@ -91,20 +91,20 @@ class SpoolFile:
         self._size = 0
 
     def write(self, piece: Piece) -> None:
-        """Append (see domain.intake.UnfinishedFile)."""
+        """Append a piece. Raises InstanceRejected if it cannot be written."""
         self._refuse_if_low(len(piece))
         with _refusing():
             self._unfinished.file.write(piece)
         self._size += len(piece)
 
     def read_from(self, position: int) -> BinaryIO:
-        """Return the file, to be read from *position* on; nothing is written to it any more."""
+        """Return the file for reading from *position*; nothing is written to it afterwards."""
         with _refusing():
             self._unfinished.file.seek(position)
         return self._unfinished.file
 
     def keep(self, digest: str) -> InstanceFile:
-        """Make the file durable under a name of its own (see domain.intake.UnfinishedFile)."""
+        """Make the file durable under a new name."""
         path = Path(SPOOL, digest[:2], f"{digest}-{secrets.token_hex(4)}.dcm")
         with _refusing():
             self._unfinished.keep(path.as_posix())
@@ -123,7 +123,7 @@ def _refusing() -> Iterator[None]:
 
 
 def stored_instance(row: Instance, study_instance_uid: str, path: Path) -> StoredInstance:
-    """Return what a row says of an instance whose file is at *path*."""
+    """Return the instance of a row whose file is at *path*."""
     identity = InstanceIdentity(
         study_instance_uid,
         row.series_instance_uid,

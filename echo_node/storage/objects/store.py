@@ -1,11 +1,11 @@
-"""Objects: what the spool and the outbox consist of, kept in a folder or in an object store.
+"""Objects of the spool and the outbox, in a folder or in an object store.
 
-An object is written once, whole, under a name that nothing else ever has, and never changes. Rows name it
-only after `put` has returned: of what was half written, or of what nobody came to refer to, no reader knows.
+An object is written once, whole, under a name that nothing else ever has, and never changes. Rows
+name it only after `put` has returned. Therefore no reader ever sees an incomplete object.
 
     spool/ab/<digest>-<token>.dcm    received instances, by the beginning of their digest
     outbox/<uid>-<token>.dcm         encoded documents
-    owner.json                       which database all this belongs to (storage/objects/ownership.py)
+    owner.json                       database that owns the store (storage/objects/ownership.py)
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from echo_node.errors import PermanentError
 SPOOL, OUTBOX = "spool", "outbox"
 AREAS = (SPOOL, OUTBOX)
 SUFFIXES = (".dcm", ".hl7", ".json")
-"""How the names of objects end."""
+"""Suffixes of objects."""
 OWNER = "owner.json"
-"""The one object outside the areas that says whose they are, and the only one that is ever replaced."""
+"""Object outside the areas that names their owner; the only one that is ever replaced."""
 TEMPORARY = "tmp"
-"""The folder of an area for what is not whole yet."""
+"""Folder of an area for incomplete files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """What is being written down and is no object yet.
+    """A file that is being written, before it becomes an object.
 
     Attributes:
-        file: of this machine; what was written to it can be read again.
-        keep: makes it the object of a name, durably and whole: when it returns, a power cut does not undo it.
-            It raises as `ObjectStore.put` does.
+        file: file of this machine, open for writing and reading.
+        keep: stores the file as the object of the given name, durably and whole, so that even a
+            power cut does not undo it. It raises what `ObjectStore.put` raises.
     """
 
     file: BinaryIO
@@ -44,18 +44,18 @@ class Unfinished:
 
 
 class ObjectStore(Protocol):
-    """Where objects are (fulfilled by storage/objects/local.py and storage/objects/remote.py).
+    """Store of objects.
 
     Names are relative, with slashes, and begin with an area.
     """
 
     def put(self, name: str, chunks: Sequence[bytes]) -> None:
-        """Write an object durably and whole: when this returns, a power cut does not undo it.
+        """Write an object durably and whole, so that even a power cut does not undo it.
 
         Raises:
             OSError: this machine's disk is full or failing, or the store is full.
-            TransientError: the store cannot be reached, or does not take it now.
-            In either case nothing of it is left that a row could come to refer to.
+            TransientError: the store is unreachable, or does not accept the object now.
+            In either case nothing is left that a row could name.
         """
         with self.begin(area_of(name)) as unfinished:
             unfinished.file.writelines(chunks)
@@ -63,7 +63,9 @@ class ObjectStore(Protocol):
 
     @abstractmethod
     def begin(self, area: str) -> AbstractContextManager[Unfinished]:
-        """Begin an object whose content comes bit by bit; what is not kept by the end of the block is gone.
+        """Begin an object whose content arrives in pieces.
+
+        A file that is not kept is removed at the end of the block.
 
         Raises:
             OSError: this machine's disk is full or failing.
@@ -74,68 +76,68 @@ class ObjectStore(Protocol):
         """Return an object's content.
 
         Raises:
-            PermanentError: it is not there, or cannot be read.
-            TransientError: the store does not give this one now.
+            PermanentError: the object does not exist, or cannot be read.
+            TransientError: the store does not return this object now.
             Unavailable: the store does not answer at all.
         """
         ...
 
     def contains(self, name: str) -> bool:
-        """Say whether there is such an object.
+        """Return whether the object exists.
 
         Raises:
-            TransientError: the store cannot be reached.
+            TransientError: the store is unreachable.
         """
         ...
 
     def local_paths(self, names: Sequence[str]) -> AbstractContextManager[Sequence[Path]]:
-        """Yield a local file of each object, in this order, to be read while the block lasts.
+        """Yield a local file of each object, in this order, for reading within the block.
 
-        Of an object that is not there the path leads to nothing.
+        The path of a missing object leads to no file.
 
         Raises:
-            TransientError: the store does not give one of them now, or this machine has no room for them.
+            TransientError: the store does not return one of them now, or the disk is full.
             Unavailable: the store does not answer at all.
         """
         ...
 
     def remove(self, name: str) -> None:
-        """Remove an object; one that is gone is no error. What fails is left for the sweep of orphans."""
+        """Remove an object, if it exists. After a failure, the sweep of orphans removes it."""
         ...
 
     def older_than(self, age_s: float, not_before: float | None = None) -> Iterator[str]:
-        """Yield the names of the objects that have been there for so long, those of the spool first.
+        """Yield the names of the objects of at least this age, those of the spool first.
 
         Args:
-            age_s: how long.
-            not_before: leave out what came before this moment of the store's clock.
+            age_s: minimum age, in seconds.
+            not_before: moment of the store's clock; older objects are left out.
 
         Raises:
-            TransientError: the store cannot be reached.
+            TransientError: the store is unreachable.
         """
         ...
 
     def now(self) -> float:
-        """Return what the store's clock says, in seconds since 1970: that by which objects grow old.
+        """Return the time of the store's clock, the clock of all ages, in seconds since 1970.
 
         Raises:
-            TransientError: the store cannot be reached.
+            TransientError: the store is unreachable.
         """
         ...
 
     def is_empty(self) -> bool:
-        """Say whether there is no object in any area.
+        """Return whether all areas are empty.
 
         Raises:
-            TransientError: the store cannot be reached.
+            TransientError: the store is unreachable.
         """
         ...
 
     def read_owner(self) -> bytes | None:
-        """Return what the owner's object says; None if there is none.
+        """Return the content of the owner's object; None if it does not exist.
 
         Raises:
-            TransientError: the store cannot be reached.
+            TransientError: the store is unreachable.
         """
         ...
 
@@ -143,51 +145,51 @@ class ObjectStore(Protocol):
         """Write the owner's object durably.
 
         Args:
-            content: what it shall say.
-            replacing: write it over one that is there; else that one stays, and who reads it afterwards
-                learns which of several writers came first.
+            content: new content.
+            replacing: whether to replace an existing one. Otherwise the existing one stays, and
+                each of several writers reads afterwards which one was first.
 
         Raises:
-            TransientError: the store cannot be reached, or does not take it.
+            TransientError: the store is unreachable, or does not accept the object.
         """
         ...
 
     def holds(self, path: Path) -> bool:
-        """Say whether a file of this machine lies in the store's folder, and goes wherever that goes."""
+        """Return whether a file of this machine is in the store's folder, and moves with it."""
         ...
 
     def clear_leftovers(self) -> int:
-        """Remove what killed processes left half-written on this machine; return how many files that were."""
+        """Remove incomplete files of killed processes on this machine. Return their number."""
         ...
 
     def ping(self) -> None:
-        """Ask the store for something trivial.
+        """Send the store a trivial request.
 
         Raises:
-            TransientError: it does not answer, or not to us.
+            TransientError: the store does not answer, or refuses us.
         """
         ...
 
     def location(self, name: str) -> str:
-        """Return where an object is, for an operator: a path or a URL."""
+        """Return the path or URL of an object, for an operator."""
         ...
 
     @property
     def free_bytes(self) -> int:
-        """How much room there is on the disk that objects are written to first."""
+        """Free space on the disk that objects are written to first, in bytes."""
         ...
 
     @property
     def used_share(self) -> float:
-        """How much of the store is in use, between 0 and 1; 0 of one that has no end."""
+        """Used share of the store, between 0 and 1; 0 for a store without a limit."""
         ...
 
 
 def area_of(name: str) -> str:
-    """Return the area that an object belongs to.
+    """Return the area of an object.
 
     Raises:
-        PermanentError: the name is none of an object: it would lead elsewhere.
+        PermanentError: the name is not the name of an object, and would lead elsewhere.
     """
     area, *rest = name.split("/")
     if area not in AREAS or not rest or {"", ".", ".."} & set(rest):
