@@ -20,9 +20,9 @@ ALLOWED_KEYS = frozenset(
         # structlog's own
         "event", "level", "timestamp", "logger",
         # subject: surrogate ids, configured names, states
-        "study_id", "instance_id", "job_id", "document_id", "delivery_id", "commitment_id", "promise_id",
-        "conflict_id", "association_id", "revision", "state", "kind", "outcome", "status", "role", "peer",
-        "destination", "node", "model", "device", "decoder", "holder", "setting",
+        "study_id", "instance_id", "job_id", "document_id", "delivery_id", "commitment_id",
+        "commitment_request_id", "conflict_id", "association_id", "revision", "state", "kind", "outcome",
+        "status", "role", "peer", "destination", "node", "model", "device", "decoder", "holder", "setting",
         # outcome
         "attempt", "tries", "reason", "error", "where", "count", "seconds", "delay_s", "bytes",
         "tokens", "forwards", "tokens_per_forward", "epoch", "step", "loss", "signal", "exit_code",

@@ -37,7 +37,7 @@ _BOX = (116, 40)
 _SIZE = (1250, 440)
 _APART = 13
 """Distance of an arrow from the line between two centres, so that arrows there and back are two."""
-_MARKS = {StudyEvent.INSTANCE_ARRIVED: "+", StudyEvent.TAKEN_BACK: "x"}
+_MARKS = {StudyEvent.INSTANCE_ARRIVED: "+", StudyEvent.WITHDRAWN: "x"}
 _LEGEND = (
     "+  a new instance starts a new revision: back to receiving",
     "x  an operator, or a change of identity, withdraws the draft: to withdrawing",

@@ -6,22 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from echo_node.domain.work.job import WorkKind
+from echo_node.domain.work.kinds import KINDS, WorkKind, kind_named
 
 if TYPE_CHECKING:
     from echo_node.storage.open import Storage
 
-RECORD_KEYS: dict[WorkKind, str] = {
-    "job": "jobs",
-    "delivery": "deliveries",
-    "commitment": "commitments",
-    "promise": "promises",
-    "withdrawal": "withdrawals",
-}
-"""Kinds of work, each with the key of its list in a study's record."""
-
-_REFERENCE = re.compile(rf"(?:(?P<kind>{'|'.join(RECORD_KEYS)})-)?(?P<number>[0-9]{{1,15}})")
-_KINDS: dict[str, WorkKind] = {kind: kind for kind in RECORD_KEYS}
+_REFERENCE = re.compile(r"(?:(?P<kind>[a-z][a-z-]*)-)?(?P<number>[0-9]{1,15})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +28,7 @@ class WorkReference:
 
     def __str__(self) -> str:
         """Return the reference as an operator writes it."""
-        return str(self.number) if self.kind is None else f"{self.kind}-{self.number}"
+        return str(self.number) if self.kind is None else self.kind.id_of(self.number)
 
 
 def parse_reference(text: str) -> WorkReference:
@@ -48,10 +38,11 @@ def parse_reference(text: str) -> WorkReference:
         ValueError: the text names neither; the message shows the valid forms.
     """
     match = _REFERENCE.fullmatch(text)
-    if match is None:
-        forms = ", ".join(f"{kind}-N" for kind in RECORD_KEYS)
+    kind = kind_named(match["kind"]) if match and match["kind"] else None
+    if match is None or (match["kind"] and kind is None):
+        forms = ", ".join(f"{each}-N" for each in KINDS)
         raise ValueError(f"write the number of a study, or {forms} as `echo-node queue list` shows them")
-    return WorkReference(_KINDS.get(match["kind"] or ""), int(match["number"]))
+    return WorkReference(kind, int(match["number"]))
 
 
 def study_of(storage: Storage, reference: WorkReference) -> int:

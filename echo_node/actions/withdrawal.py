@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from echo_node.domain.work.job import DeliveryState
 from echo_node.domain.work.lifecycle import StudyState
-from echo_node.domain.work.withdrawal import RejectionReason, WithdrawalState
+from echo_node.domain.work.withdrawal import WithdrawalReason, WithdrawalState
 
 if TYPE_CHECKING:
     from echo_node.storage.open import Storage
@@ -74,7 +74,7 @@ class WithdrawalProgress:
     withdrawal_id: int
     state: WithdrawalState
     failure: str | None
-    rejection: RejectionReason
+    rejection: WithdrawalReason
     explanation: str
     asked_by: str | None
     asked_at: str
@@ -83,7 +83,7 @@ class WithdrawalProgress:
     is_under_way: bool
 
 
-def withdraw(storage: Storage, study_id: int, reason: RejectionReason, asked_by: str) -> bool:
+def withdraw(storage: Storage, study_id: int, reason: WithdrawalReason, asked_by: str) -> bool:
     """Withdraw a study's drafts from every destination, and make no new draft until `redraft`.
 
     Args:
@@ -127,7 +127,7 @@ def withdrawal_progress(storage: Storage, study_id: int) -> WithdrawalProgress:
         withdrawal_id=withdrawal["withdrawal_id"],
         state=state,
         failure=withdrawal["reason"],
-        rejection=RejectionReason(withdrawal["rejection"]),
+        rejection=WithdrawalReason(withdrawal["rejection"]),
         explanation=withdrawal["explanation"],
         asked_by=withdrawal["asked_by"],
         asked_at=withdrawal["asked_at"],

@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from echo_node.actions.references import RECORD_KEYS, WorkReference, study_of
-from echo_node.domain.work.commitment import CommitmentState, PromiseState
-from echo_node.domain.work.job import DeliveryState, JobState, WorkKind
+from echo_node.actions.references import WorkReference, study_of
+from echo_node.domain.work.kinds import JOB, KINDS, WorkKind
 from echo_node.domain.work.pausable import Pausable
-from echo_node.domain.work.withdrawal import WithdrawalState
 from echo_node.errors import PermanentError
 
 if TYPE_CHECKING:
     from echo_node.storage.open import Storage
     from echo_node.storage.operations.queries import Record
-
-_STATES: dict[WorkKind, type[StrEnum]] = {
-    "job": JobState,
-    "delivery": DeliveryState,
-    "commitment": CommitmentState,
-    "promise": PromiseState,
-    "withdrawal": WithdrawalState,
-}
-_ENDED = frozenset(
-    {
-        JobState.DONE, JobState.SKIPPED, JobState.SUPERSEDED,
-        DeliveryState.DELIVERED, DeliveryState.DELIVERED_WITH_WARNING,
-        DeliveryState.STOPPED, CommitmentState.COMMITTED, PromiseState.ANSWERED, WithdrawalState.PREPARED,
-    }
-)  # fmt: skip
-_DEAD = "dead"
 
 
 def list_work(
@@ -45,18 +27,11 @@ def list_work(
         with_finished: return finished work too.
         limit: maximum number of items of each kind and state.
     """
-    lists: dict[WorkKind, Callable[[Any, int], list[Record]]] = {
-        "job": storage.queries.list_jobs,
-        "delivery": storage.queries.list_deliveries,
-        "commitment": storage.queries.list_commitments,
-        "promise": storage.queries.list_promises,
-        "withdrawal": storage.queries.list_withdrawals,
-    }
     return [
-        _with_reference(kind, {"kind": kind, **row})
-        for kind, rows_in in lists.items()
+        _with_reference(kind, {"kind": str(kind), **row})
+        for kind in KINDS.values()
         for state in _listed_states(kind, dead_only=dead_only, with_finished=with_finished)
-        for row in rows_in(state, limit)
+        for row in storage.queries.list_work(kind, state, limit)
     ]
 
 
@@ -76,8 +51,8 @@ def work_of(record: Record) -> list[Record]:
     """Return the work items in a study's record, each with its reference."""
     return [
         {"study_id": record["study_id"], **_with_reference(kind, row)}
-        for kind, key in RECORD_KEYS.items()
-        for row in record[key]
+        for kind in KINDS.values()
+        for row in record[kind.name.plural]
     ]
 
 
@@ -92,10 +67,10 @@ def release(storage: Storage, reference: WorkReference) -> Sequence[WorkReferenc
         return [reference]
     record = storage.queries.show(reference.number)
     dead = [
-        (kind, int(row[f"{kind}_id"]))
-        for kind, key in RECORD_KEYS.items()
-        for row in record[key]
-        if row["state"] == _DEAD and (kind != "job" or row["revision"] == record["revision"])
+        (kind, int(row[kind.id_key]))
+        for kind in KINDS.values()
+        for row in record[kind.name.plural]
+        if row["state"] == kind.dead and (kind is not JOB or row["revision"] == record["revision"])
     ]
     if not dead:
         raise PermanentError(
@@ -134,14 +109,13 @@ def resume(storage: Storage, what: Pausable) -> bool:
 
 def _listed_states(kind: WorkKind, *, dead_only: bool, with_finished: bool) -> list[StrEnum]:
     """Return the states to list: dead, then open ones (later states first), then finished ones."""
-    dead = [state for state in _STATES[kind] if state == _DEAD]
     if dead_only:
-        return dead
-    ended = [state for state in _STATES[kind] if state in _ENDED]
-    open_states = [state for state in _STATES[kind] if state != _DEAD and state not in _ENDED]
-    return dead + open_states[::-1] + (ended if with_finished else [])
+        return [kind.dead]
+    finished = [state for state in kind.states if state in kind.finished]
+    open_states = [state for state in kind.states if state not in kind.finished and state != kind.dead]
+    return [kind.dead, *reversed(open_states), *(finished if with_finished else [])]
 
 
 def _with_reference(kind: WorkKind, row: Record) -> Record:
     """Return a row with the reference that commands accept."""
-    return {"id": str(WorkReference(kind, row[f"{kind}_id"])), **row}
+    return {"id": str(WorkReference(kind, row[kind.id_key])), **row}

@@ -46,10 +46,12 @@ def print_study(record: Record) -> None:
         out.print(f"    {escape(conflict['path'])}", soft_wrap=True)
 
 
-def print_promise(record: Record) -> None:
+def print_commitment_request(record: Record) -> None:
     """Print a modality's commitment request with the archive's answer for each instance."""
     out = console()
-    out.print(f"[bold]promise {record['promise_id']}[/bold]  {styled_state(record['state'])}")
+    out.print(
+        f"[bold]commitment request {record['commitment_request_id']}[/bold]  {styled_state(record['state'])}"
+    )
     if record["reason"]:
         out.print(f"  {escape(record['reason'])}")
     archive = escape(record["archive"]) or "none asked yet"

@@ -22,7 +22,7 @@ from echo_node.domain.studies.study import (
 from echo_node.domain.work.commitment import AnswerJob, CommitmentJob, CommitmentReport, CommitmentRequest
 from echo_node.domain.work.drafting import DraftOutcome, StudySnapshot
 from echo_node.domain.work.job import DeliveryJob, DraftJob, Lease
-from echo_node.domain.work.withdrawal import Conflict, Rejected, Standing, WithdrawalJob
+from echo_node.domain.work.withdrawal import Conflict, Standing, WithdrawalJob, WithdrawnDrafts
 
 
 class Clock(Protocol):
@@ -61,7 +61,7 @@ class WorkQueue(Protocol[Work]):
     """
 
     def claim(self, holder: str) -> Work | None:
-        """Take the next piece of work that is due, if there is one."""
+        """Claim the next work item that is due, if there is one."""
         ...
 
     def renew(self, work: Work) -> None:
@@ -69,19 +69,15 @@ class WorkQueue(Protocol[Work]):
         ...
 
     def retry(self, work: Work, reason: str, at: datetime) -> None:
-        """Put the work back to be claimed again at *at*."""
+        """End the claim; the work can be claimed again at *at*."""
         ...
 
     def dead_letter(self, work: Work, reason: str) -> None:
-        """Make the work a dead letter, for an operator to look at."""
-        ...
-
-    def skip(self, work: Work, reason: str) -> None:
-        """End the work: there is nothing to be done, and that is no failure."""
+        """Make the work a dead letter, which an operator can release."""
         ...
 
     def release_claim(self, work: Work) -> None:
-        """Return work that was not done, as if it had not been tried."""
+        """End the claim as if the work had not been tried."""
         ...
 
 
@@ -164,7 +160,7 @@ class CommitmentRequester(Protocol):
         ...
 
 
-class PromiseIntake(Protocol):
+class CommitmentRequestIntake(Protocol):
     """Intake of modalities' requests for storage commitment (storage/queues/commitment_requests.py)."""
 
     def accept(self, request: CommitmentRequest) -> bool:
@@ -228,7 +224,7 @@ class DeliveryLedger(Protocol):
 class WithdrawalLedger(Protocol):
     """Withdrawals and their notes (fulfilled by storage/queues/withdrawals.py)."""
 
-    def rejected(self, job: WithdrawalJob) -> Sequence[Rejected]:
+    def withdrawn_drafts(self, job: WithdrawalJob) -> Sequence[WithdrawnDrafts]:
         """Return what there is to be notes about: nothing if no destination can have a draft.
 
         Raises:
@@ -237,7 +233,7 @@ class WithdrawalLedger(Protocol):
         """
         ...
 
-    def store(self, job: WithdrawalJob, notes: Sequence[tuple[Rejected, EncodedDocument]]) -> None:
+    def store(self, job: WithdrawalJob, notes: Sequence[tuple[WithdrawnDrafts, EncodedDocument]]) -> None:
         """Make the notes durable and create their deliveries.
 
         Raises:
@@ -249,7 +245,7 @@ class WithdrawalLedger(Protocol):
 class NoteEncoder(Protocol):
     """Makes the note that withdraws drafts (dicom/documents/rejection_note.py, hl7/correction.py)."""
 
-    def encode(self, rejected: Rejected) -> EncodedDocument:
+    def encode(self, rejected: WithdrawnDrafts) -> EncodedDocument:
         """Return the note; the same inputs give the same SOP Instance UID.
 
         Raises:

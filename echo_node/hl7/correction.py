@@ -16,7 +16,7 @@ from datetime import tzinfo
 from echo_node import codes
 from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.identifiers import derived_uid
-from echo_node.domain.work.withdrawal import NoteKind, Rejected, RejectionReason
+from echo_node.domain.work.withdrawal import NoteKind, WithdrawalReason, WithdrawnDrafts
 from echo_node.errors import PermanentError
 from echo_node.hl7.message import escaped, message, parsed, segment, timestamp
 
@@ -40,7 +40,7 @@ class CorrectionEncoder:
     def __init__(self, *, zone: tzinfo | None = None) -> None:
         self._zone = zone
 
-    def encode(self, rejected: Rejected) -> EncodedDocument:
+    def encode(self, rejected: WithdrawnDrafts) -> EncodedDocument:
         """Return the message that withdraws one message.
 
         Raises:
@@ -77,9 +77,9 @@ def _segments(sent: EncodedDocument) -> list[tuple[str, dict[int, str]]]:
     return found
 
 
-def _withdrawn(fields: dict[int, str], reason: RejectionReason) -> dict[int, str]:
+def _withdrawn(fields: dict[int, str], reason: WithdrawalReason) -> dict[int, str]:
     """Return an observation without its text. The UID of the study stays."""
     kept = {number: fields[number] for number in _IDENTIFIES if number in fields}
     if fields.get(2) == "HD":
         kept[5] = fields.get(5, "")
-    return kept | {11: _DELETED if reason is RejectionReason.RETENTION else _WRONG}
+    return kept | {11: _DELETED if reason is WithdrawalReason.RETENTION else _WRONG}

@@ -32,8 +32,8 @@ class AnswerStage:
         self._ledger.answered(job)
         failed = sum(status != COMMITTED for status in job.statuses.values())
         log.info(
-            "promise_answered",
-            promise_id=job.lease.row_id,
+            "commitment_request_answered",
+            commitment_request_id=job.lease.row_id,
             peer=job.ae_title,
             count=len(job.statuses),
             outcome=f"{failed} failed" if failed else "all committed",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import structlog
 
 from echo_node.domain.ports import NoteEncoder, WithdrawalLedger
-from echo_node.domain.work.withdrawal import Rejected, WithdrawalJob
+from echo_node.domain.work.withdrawal import WithdrawalJob, WithdrawnDrafts
 
 log = structlog.get_logger()
 
@@ -35,8 +35,8 @@ class WithdrawStage:
             TransientError: trying again may help.
             LeaseLost: the withdrawal was taken away meanwhile.
         """
-        notes = [(each, self._encoder(each).encode(each)) for each in self._ledger.rejected(job)]
+        notes = [(each, self._encoder(each).encode(each)) for each in self._ledger.withdrawn_drafts(job)]
         self._ledger.store(job, notes)
 
-    def _encoder(self, rejected: Rejected) -> NoteEncoder:
+    def _encoder(self, rejected: WithdrawnDrafts) -> NoteEncoder:
         return self._for_objects if rejected.documents[0].is_dicom else self._for_messages

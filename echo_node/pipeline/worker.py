@@ -1,7 +1,7 @@
-"""The worker: claim → heartbeat → stage → what became of it, again and again until told to stop.
+"""Worker loop: claim → heartbeat → stage → outcome, repeated until stopped.
 
-One of the four doors with a broad `except`: a stage that fails for a reason that nobody foresaw is
-tried again a bounded number of times, and only the exception's class is kept.
+One of the doors with a broad `except`. If a stage raises an unexpected exception, the worker retries it a
+bounded number of times and keeps only the exception's class as the reason.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ from echo_node.errors import LeaseLost, NotEligible, PermanentError, TransientEr
 log = structlog.get_logger()
 
 _PATIENCE_S = 5.0
-"""How long to leave a database, or an object store, alone that did not answer."""
+"""Delay before the next call to a database or object store that did not answer, in seconds."""
 
 
 class Worker(Generic[Work]):
-    """Does one piece of work at a time.
+    """Worker that performs one work item at a time.
 
     Args:
-        kind: `draft` or `delivery`, for the logs.
-        queue: where work comes from, and what became of it is recorded.
-        stage: does the work and records its success.
-        policy: when to give up, and how long to wait until then.
-        holder: this worker's name in the queue; no other worker has it.
-        heartbeat_s: how often a claim is renewed.
-        poll_s: how often to look for work while there is none.
-        clock: the time.
-        randomness: for jitter.
-        wait: returns when there may be work, when the event is set, or after so many seconds.
+        kind: kind of work, for the logs.
+        queue: queue of the work items and their outcomes.
+        stage: callable that performs a work item and records its success.
+        policy: number of tries, and delays between them.
+        holder: name of this worker in the queue, unique among all workers.
+        heartbeat_s: interval between renewals of a claim, in seconds.
+        poll_s: interval between polls while there is no work, in seconds.
+        clock: source of time.
+        randomness: source of jitter.
+        wait: callable that returns when there may be work, when the event is set, or after the given seconds.
+        skip: callable that ends a work item that is not eligible; by default it becomes a dead letter.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Worker(Generic[Work]):
         clock: Clock,
         randomness: random.Random,
         wait: Callable[[threading.Event, float], object] = threading.Event.wait,
+        skip: Callable[[Work, str], None] | None = None,
     ) -> None:
         self._kind = kind
         self._queue = queue
@@ -63,10 +65,11 @@ class Worker(Generic[Work]):
         self._clock = clock
         self._randomness = randomness
         self._wait = wait
+        self._skip = skip or queue.dead_letter
         self._current: Work | None = None
 
     def run(self, stop: threading.Event) -> None:
-        """Work until *stop* is set; work in hand is finished first."""
+        """Work until *stop* is set, and finish the current work item first."""
         while not stop.is_set():
             try:
                 if not self.run_once():
@@ -79,11 +82,11 @@ class Worker(Generic[Work]):
                 stop.wait(_PATIENCE_S)
 
     def run_once(self) -> bool:
-        """Do one piece of work if there is one; say whether there was.
+        """Claim and perform one work item, if there is one. Return whether there was one.
 
         Raises:
-            TransientError: the queue cannot be reached; a claim that was made expires and is rescued.
-            Unavailable: what the work needs is away; it was given back.
+            TransientError: the queue is unreachable; a claim already made expires, and the work is rescued.
+            Unavailable: a resource that the work needs is unavailable; the claim was released.
         """
         work = self._queue.claim(self._holder)
         if work is None:
@@ -99,7 +102,7 @@ class Worker(Generic[Work]):
         return True
 
     def abandon(self) -> None:
-        """Give back the work in hand, from another thread: what still becomes of it will not count."""
+        """Release the claim on the current work item, from another thread; its outcome no longer counts."""
         work = self._current
         if work is not None:
             self._queue.release_claim(work)
@@ -111,8 +114,8 @@ class Worker(Generic[Work]):
         except LeaseLost:
             raise
         except NotEligible as refusal:
-            self._queue.skip(work, str(refusal))
-            self._say("work_skipped", work, str(refusal))
+            self._skip(work, str(refusal))
+            self._log("work_skipped", work, str(refusal))
         except PermanentError as error:
             self._dead_letter(work, str(error))
         except Unavailable:
@@ -131,21 +134,21 @@ class Worker(Generic[Work]):
             return
         delay = self._policy.delay(tries, self._randomness)
         self._queue.retry(work, reason, self._clock.now() + delay)
-        self._say("work_retried", work, reason, delay_s=round(delay.total_seconds(), 1))
+        self._log("work_retried", work, reason, delay_s=round(delay.total_seconds(), 1))
 
     def _dead_letter(self, work: Work, reason: str) -> None:
         self._queue.dead_letter(work, reason)
-        self._say("work_dead", work, reason)
+        self._log("work_dead", work, reason)
 
-    def _say(self, event: str, work: Work, reason: str, **more: float) -> None:
+    def _log(self, event: str, work: Work, reason: str, **more: float) -> None:
         lease = work.lease
         log.warning(event, kind=self._kind, job_id=lease.row_id, tries=lease.tries, reason=reason, **more)
 
 
 class _Heartbeat(Generic[Work]):
-    """Renews a claim in a thread of its own while the work is done.
+    """Renews a claim in its own thread while a work item is performed.
 
-    A renewal that fails is no reason to stop: the database decides at the end whose the work is.
+    The work continues if a renewal fails: at its end, the database decides which worker holds the claim.
     """
 
     def __init__(self, queue: WorkQueue[Work], work: Work, every_s: float) -> None:

@@ -25,10 +25,10 @@ def deliver(settings: Settings, stop: threading.Event) -> None:
     """Send until *stop* is set."""
     from echo_node.dicom.library_settings import configure_libraries
     from echo_node.dicom.selection.headers import describe
+    from echo_node.domain.work.kinds import SENDING
     from echo_node.pipeline.deliver import DeliverStage
     from echo_node.pipeline.form import FormStage
     from echo_node.pipeline.maintenance import Sweep
-    from echo_node.storage.database.notifications import DELIVERIES
     from echo_node.wiring.destinations import encoder, senders
 
     configure_libraries()
@@ -44,7 +44,7 @@ def deliver(settings: Settings, stop: threading.Event) -> None:
                 DeliverStage(queue, to[name], make_form),
                 settings,
                 identity,
-                storage.waiter(DELIVERIES),
+                storage.waiter(SENDING.topic),
             )
             for name, queue in ((name, storage.deliveries_to(name)) for name in delivery.destinations)
         ]
@@ -53,7 +53,7 @@ def deliver(settings: Settings, stop: threading.Event) -> None:
         queues_in_hand = {
             "deliveries": storage.deliveries,
             "commitments": storage.commitments,
-            "promises": storage.promises,
+            "commitment requests": storage.commitment_requests,
             "answers": storage.answers,
             "withdrawals": storage.withdrawals,
         }
@@ -77,8 +77,8 @@ def deliver(settings: Settings, stop: threading.Event) -> None:
 def _askers(settings: Settings, storage: Any, identity: ProcessIdentity) -> list[Any]:
     """Return the workers that ask for storage commitment: destinations, and the archive for modalities."""
     from echo_node.dicom.scu.storage_commitment import CommitmentUser
+    from echo_node.domain.work.kinds import ASKING, ASKING_ARCHIVE
     from echo_node.pipeline.commit import CommitStage
-    from echo_node.storage.database.notifications import COMMITMENTS, PROMISES
 
     user = CommitmentUser(settings.node.ae_title, settings.peers, settings.delivery.timeout_s)
 
@@ -87,33 +87,38 @@ def _askers(settings: Settings, storage: Any, identity: ProcessIdentity) -> list
         return _sender(kind, queue, stage, settings, identity, storage.waiter(topic))
 
     askers = [
-        asker("commitment", storage.commitments_of(name), settings.committing, COMMITMENTS)
+        asker("commitment", storage.commitments_of(name), settings.committing, ASKING.topic)
         for name in settings.committing
     ]
-    return askers + [asker("promise", storage.promises, settings.archive, PROMISES) for _ in settings.archive]
+    return askers + [
+        asker("commitment-request", storage.commitment_requests, settings.archive, ASKING_ARCHIVE.topic)
+        for _ in settings.archive
+    ]
 
 
 def _answerers(settings: Settings, storage: Any, identity: ProcessIdentity) -> list[Any]:
     """Return the workers that tell modalities what the archive has committed to."""
     from echo_node.dicom.scu.storage_commitment import Answerer
+    from echo_node.domain.work.kinds import ANSWERING
     from echo_node.pipeline.answer import AnswerStage
-    from echo_node.storage.database.notifications import ANSWERS
 
     stage = AnswerStage(storage.answers, Answerer(settings.peers, settings.delivery.timeout_s))
     return [
-        _sender("answer", storage.answers, stage, settings, identity, storage.waiter(ANSWERS))
+        _sender("answer", storage.answers, stage, settings, identity, storage.waiter(ANSWERING.topic))
         for _ in range(_ANSWERERS if settings.archive else 0)
     ]
 
 
 def _withdrawer(settings: Settings, storage: Any, identity: ProcessIdentity) -> Any:
     """Return the worker that makes the notes of withdrawals; senders deliver them."""
+    from echo_node.domain.work.kinds import MAKING_NOTES
     from echo_node.pipeline.withdraw import WithdrawStage
-    from echo_node.storage.database.notifications import WITHDRAWALS
     from echo_node.wiring.destinations import note_encoders
 
     stage = WithdrawStage(storage.withdrawals, *note_encoders())
-    return _sender("withdrawal", storage.withdrawals, stage, settings, identity, storage.waiter(WITHDRAWALS))
+    return _sender(
+        "withdrawal", storage.withdrawals, stage, settings, identity, storage.waiter(MAKING_NOTES.topic)
+    )
 
 
 def _sender(

@@ -36,11 +36,11 @@ def infer(settings: Settings, stop: threading.Event) -> None:
         ConfigError: the model cannot be loaded.
     """
     from echo_node.dicom.library_settings import configure_libraries
+    from echo_node.domain.work.kinds import DRAFTING
     from echo_node.pipeline.complete import CompletionSweep
     from echo_node.pipeline.draft import DraftStage
     from echo_node.pipeline.maintenance import Sweep
     from echo_node.pipeline.worker import Worker
-    from echo_node.storage.database.notifications import JOBS
     from echo_node.storage.open import SystemClock, retry_policy
     from echo_node.wiring.destinations import encoders
     from echo_node.wiring.images import chest_images
@@ -71,7 +71,8 @@ def infer(settings: Settings, stop: threading.Event) -> None:
             poll_s=queue_settings.poll_s,
             clock=clock,
             randomness=random.Random(),  # noqa: S311 - jitter
-            wait=storage.waiter(JOBS).wait,
+            skip=storage.jobs.skip,
+            wait=storage.waiter(DRAFTING.topic).wait,
         )
         if identity.is_only:
             storage.jobs.reclaim_from(identity.family, identity.siblings)

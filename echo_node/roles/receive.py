@@ -32,7 +32,7 @@ def receive(settings: Settings, stop: threading.Event) -> None:
             settings.peers,
             intake,
             storage.take_report if settings.committing or settings.archive else None,
-            storage.promises if settings.archive else None,
+            storage.commitment_requests if settings.archive else None,
         )
         completion = (Sweep("completion", CompletionSweep(storage.studies), COMPLETION_EVERY_S),)
         # In a thread of their own: where objects are many, or far away, these take their time.

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 import structlog
 from sqlalchemy import select
 
 from echo_node.domain.ports import Clock
 from echo_node.domain.work.commitment import CommitmentReport
-from echo_node.domain.work.job import RetryPolicy, WorkKind
+from echo_node.domain.work.job import RetryPolicy
+from echo_node.domain.work.kinds import WorkKind
 from echo_node.errors import ConfigError
 from echo_node.settings import DeliverySettings, QueueSettings, Settings
 from echo_node.storage.database import migrate
@@ -33,16 +34,16 @@ from echo_node.storage.objects.store import SPOOL, ObjectStore, area_of
 from echo_node.storage.operations.export import Archive
 from echo_node.storage.operations.queries import Queries
 from echo_node.storage.operations.retention import Retention
-from echo_node.storage.queues.commitment_requests import AnswerQueue, PromiseQueue
+from echo_node.storage.queues.commitment_questions import Peers
+from echo_node.storage.queues.commitment_requests import AnswerQueue, CommitmentRequestQueue
 from echo_node.storage.queues.commitments import CommitmentQueue
 from echo_node.storage.queues.deliveries import DeliveryQueue
 from echo_node.storage.queues.jobs import JobQueue
 from echo_node.storage.queues.pauses import Pauses
 from echo_node.storage.queues.withdrawals import WithdrawalQueue
+from echo_node.storage.queues.work_queue import QueueContext
 
 log = structlog.get_logger()
-
-Queue = TypeVar("Queue", CommitmentQueue, PromiseQueue)
 
 _ORPHAN_AGE_S = 3600.0
 _CHUNK = 500
@@ -81,20 +82,14 @@ class Storage:
             forced_s=intake.study_forced_s,
             is_urgent={peer.ae_title for peer in settings.peers.values() if peer.urgent}.__contains__,
         )
-        queue = settings.queue
-        self.jobs = JobQueue(self.database, clock, retry_policy(queue), queue.lease_s, queue.worker_losses)
+        self.drafting = _context(self.database, clock, settings.queue)
+        self.sending = _context(self.database, clock, settings.delivery)
+        self.jobs = JobQueue(self.drafting, settings.queue.worker_losses)
         self.pauses = Pauses(self.database, clock)
         self.deliveries = self.deliveries_to(None)
         self.commitments = self.commitments_of(None)
-        self.promises = self._asking(PromiseQueue, settings.archive)
-        self.answers = AnswerQueue(
-            self.database,
-            clock,
-            retry_policy(settings.delivery),
-            settings.delivery.lease_s,
-            ae_titles=settings.archive,
-            randomness=random.Random(),  # noqa: S311 - jitter
-        )
+        self.commitment_requests = CommitmentRequestQueue(self.sending, self._peers(settings.archive))
+        self.answers = AnswerQueue(self.sending, settings.archive)
         self.drafts = Drafts(
             self.database,
             self.objects,
@@ -104,14 +99,9 @@ class Storage:
             destinations=settings.documents_by_destination,
         )
         self.forms = Forms(self.database, self.objects, self.outbox)
-        self.withdrawals = WithdrawalQueue(
-            self.database,
-            self.outbox,
-            clock,
-            retry_policy(settings.delivery),
-            settings.delivery.lease_s,
-            randomness=random.Random(),  # noqa: S311 - jitter
-        )
+        self.withdrawals = WithdrawalQueue(self.sending, self.outbox)
+        outgoing = (self.deliveries, self.commitments, self.answers, self.withdrawals)
+        self.releasing = {queue.kind.name: queue.release for queue in (self.jobs, *outgoing)}
         self.queries = Queries(self.database)
         self.archive = Archive(self.database, self.objects)
         self.retention = Retention(
@@ -120,20 +110,11 @@ class Storage:
 
     def deliveries_to(self, destination: str | None) -> DeliveryQueue:
         """Return the queue of what goes to one destination, or of everything."""
-        delivery = self._settings.delivery
-        return DeliveryQueue(
-            self.database,
-            self.outbox,
-            self._clock,
-            retry_policy(delivery),
-            delivery.lease_s,
-            destination,
-            self._settings.committing,
-        )
+        return DeliveryQueue(self.sending, self.outbox, destination, self._settings.committing)
 
     def commitments_of(self, destination: str | None) -> CommitmentQueue:
-        """Return the queue of requests for storage commitment to one destination, or to all."""
-        return self._asking(CommitmentQueue, self._settings.committing, destination=destination)
+        """Return the queue of questions of storage commitment to one destination, or to all."""
+        return CommitmentQueue(self.sending, self._peers(self._settings.committing), destination)
 
     def take_report(self, report: CommitmentReport, calling_ae_title: str) -> bool:
         """Record what a peer says of whichever question to it is open; false if none is.
@@ -141,7 +122,7 @@ class Storage:
         Raises:
             TransientError: the database cannot take it now.
         """
-        return self.commitments.report(report, calling_ae_title) or self.promises.report(
+        return self.commitments.report(report, calling_ae_title) or self.commitment_requests.report(
             report, calling_ae_title
         )
 
@@ -151,20 +132,8 @@ class Storage:
         self._waiters.append(waiter)
         return waiter
 
-    def _asking(self, make: Callable[..., Queue], ae_titles: Mapping[str, str], **more: object) -> Queue:
-        """Make a queue of questions to these peers."""
-        delivery = self._settings.delivery
-        return make(
-            self.database,
-            self._clock,
-            retry_policy(delivery),
-            delivery.lease_s,
-            delivery.commitment_patience_s,
-            ae_titles=ae_titles,
-            new_uid=random_uid,
-            randomness=random.Random(),  # noqa: S311 - jitter
-            **more,
-        )
+    def _peers(self, ae_titles: Mapping[str, str]) -> Peers:
+        return Peers(ae_titles, self._settings.delivery.commitment_patience_s, random_uid)
 
     def upgrade(self) -> str:
         """Bring the schema to this program's version and return that."""
@@ -180,14 +149,7 @@ class Storage:
         Raises:
             PermanentError: it is not a dead letter.
         """
-        release = {
-            "job": self.jobs.release,
-            "delivery": self.deliveries.release,
-            "commitment": self.commitments.release,
-            "promise": self.answers.release,
-            "withdrawal": self.withdrawals.release,
-        }
-        release[kind](row_id)
+        self.releasing[kind.name](row_id)
 
     def clear_leftovers(self, orphan_age_s: float = _ORPHAN_AGE_S) -> int:
         """Remove half-written files, and whole objects that no row came to refer to.
@@ -291,6 +253,11 @@ def open_objects(settings: Settings) -> ObjectStore:
 def random_uid() -> str:
     """Return a UID that nothing else has (PS3.5 B.2)."""
     return f"2.25.{uuid.uuid4().int}"
+
+
+def _context(database: Database, clock: Clock, section: QueueSettings | DeliverySettings) -> QueueContext:
+    randomness = random.Random()  # noqa: S311 - jitter
+    return QueueContext(database, clock, retry_policy(section), section.lease_s, randomness)
 
 
 def retry_policy(section: QueueSettings | DeliverySettings) -> RetryPolicy:

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from echo_node.domain.work.kinds import DELIVERY, WITHDRAWAL, WorkKind
 from echo_node.errors import ConfigError, TransientError
 from echo_node.settings import WebSettings
 
@@ -30,28 +31,8 @@ class StateCounts(Protocol):
         ...
 
     @property
-    def jobs(self) -> Mapping[str, int]:
-        """Drafting jobs by state."""
-        ...
-
-    @property
-    def deliveries(self) -> Mapping[str, int]:
-        """Deliveries by state."""
-        ...
-
-    @property
-    def commitments(self) -> Mapping[str, int]:
-        """Requests for storage commitment by state."""
-        ...
-
-    @property
-    def promises(self) -> Mapping[str, int]:
-        """Modalities' requests for storage commitment by state."""
-        ...
-
-    @property
-    def withdrawals(self) -> Mapping[str, int]:
-        """Withdrawals of drafts by state."""
+    def work(self) -> Mapping[str, Mapping[str, int]]:
+        """Work items by state, for each kind by its plural."""
         ...
 
     @property
@@ -85,8 +66,8 @@ class StatusQueries(Protocol):
         """Return the studies that changed most recently."""
         ...
 
-    def list_withdrawals(self, *, limit: int) -> list[dict[str, Any]]:
-        """Return the newest withdrawals, each with study, operator, time and reason."""
+    def list_work(self, kind: WorkKind, *, limit: int) -> list[dict[str, Any]]:
+        """Return the newest work items of a kind."""
         ...
 
 
@@ -148,7 +129,7 @@ def application(queries: StatusQueries) -> Starlette:
 
     def page(_request: Request) -> Response:
         try:
-            withdrawals = queries.list_withdrawals(limit=_WITHDRAWALS_SHOWN)
+            withdrawals = queries.list_work(WITHDRAWAL, limit=_WITHDRAWALS_SHOWN)
             return HTMLResponse(_page(queries.overview(), queries.recent_studies(), withdrawals))
         except TransientError as error:
             return PlainTextResponse(f"{error}\n", status_code=503)
@@ -169,14 +150,7 @@ class _Counts(Collector):
 
     def collect(self) -> Iterable[Metric]:
         overview = self._queries.overview()
-        by_state = {
-            "studies": overview.studies,
-            "jobs": overview.jobs,
-            "deliveries": overview.deliveries,
-            "commitments": overview.commitments,
-            "promises": overview.promises,
-            "withdrawals": overview.withdrawals,
-        }
+        by_state = {"studies": overview.studies, **overview.work}
         for name, counts in by_state.items():
             family = GaugeMetricFamily(
                 f"echo_node_{name}", f"The number of {name} by state", labels=["state"]
@@ -205,7 +179,10 @@ _STYLE = (
 def _page(overview: StateCounts, studies: list[dict[str, Any]], withdrawals: list[dict[str, Any]]) -> str:
     counts = [
         _table(title, ("state", "count"), [(state, str(count)) for state, count in numbers.items()])
-        for title, numbers in (("Studies", overview.studies), ("Deliveries", overview.deliveries))
+        for title, numbers in (
+            ("Studies", overview.studies),
+            ("Deliveries", overview.work[DELIVERY.name.plural]),
+        )
     ]
     rows = [
         (

@@ -34,4 +34,4 @@ def test_a_database_in_use_is_refused(tmp_path: Path) -> None:
     house.complete()
     with pytest.raises(PermanentError, match="contains studies"):
         bench_queue(url, [1], 0, lambda what: None)
-    assert house.queries.overview().jobs == {"ready": 1}
+    assert house.queries.overview().work["jobs"] == {"ready": 1}

@@ -1,8 +1,8 @@
 """Storage commitment's promises, the same on every database."""
 
 import itertools
-import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from echo_node.settings import RetentionSettings
 from echo_node.storage.database.engine import Database
 from echo_node.storage.objects.spool import Spool
 from echo_node.storage.operations.retention import Retention
+from echo_node.storage.queues.commitment_questions import Peers
 from echo_node.storage.queues.commitments import CommitmentQueue
 from echo_node.storage.queues.deliveries import DeliveryQueue
 
@@ -31,18 +32,10 @@ class Committing(House):
     def __init__(self, database: Database, folder: Path) -> None:
         super().__init__(database, folder)
         numbers = itertools.count(1)
-        self.deliveries = DeliveryQueue(
-            database, self.outbox, self.clock, self.policy, LEASE_S, committing=("PACS",)
-        )
+        self.deliveries = DeliveryQueue(self.context, self.outbox, committing=("PACS",))
         self.commitments = CommitmentQueue(
-            database,
-            self.clock,
-            RetryPolicy(TRIES, 10.0, LONGEST_DELAY_S),
-            LEASE_S,
-            PATIENCE_S,
-            ae_titles={"PACS": "ORTHANC"},
-            new_uid=lambda: f"2.25.{next(numbers)}",
-            randomness=random.Random(0),
+            replace(self.context, policy=RetryPolicy(TRIES, 10.0, LONGEST_DELAY_S)),
+            Peers({"PACS": "ORTHANC"}, PATIENCE_S, lambda: f"2.25.{next(numbers)}"),
         )
 
     def delivered(self) -> "Committing":
@@ -95,7 +88,7 @@ def test_a_destination_that_is_not_asked_gets_no_question(database: Database, tm
     house = House(database, tmp_path)
     house.drafted()
     house.deliveries.finish(house.claim_delivery(), DeliveryOutcome.SUCCESS, 0)
-    assert house.queries.overview().commitments == {}
+    assert house.queries.overview().work["commitments"] == {}
 
 
 def test_an_answer_may_come_before_the_question_is_recorded(house: Committing) -> None:

@@ -15,8 +15,9 @@ from support.studies import received
 
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.work.job import DeliveryJob, DraftJob
+from echo_node.domain.work.kinds import DELIVERY, JOB
 from echo_node.domain.work.lifecycle import StudyState
-from echo_node.domain.work.withdrawal import RejectionReason
+from echo_node.domain.work.withdrawal import WithdrawalReason
 from echo_node.errors import LeaseLost, PermanentError
 from echo_node.storage.database.engine import Database
 
@@ -104,17 +105,17 @@ class DurablePath(RuleBasedStateMachine):
     @rule()
     def release(self) -> None:
         queries = self.house.queries
-        for job in queries.list_jobs():
+        for job in queries.list_work(JOB):
             if job["state"] == "dead":
                 self.house.jobs.release(job["job_id"])
-        for delivery in queries.list_deliveries():
+        for delivery in queries.list_work(DELIVERY):
             if delivery["state"] == "dead":
                 self.house.deliveries.release(delivery["delivery_id"])
 
     @rule(study=_STUDIES)
     def retract(self, study: int) -> None:
         if self._is_known(study):
-            self.house.withdrawals.withdraw(study, RejectionReason.QUALITY, "operator")
+            self.house.withdrawals.withdraw(study, WithdrawalReason.QUALITY, "operator")
 
     @rule(study=_STUDIES)
     def redraft(self, study: int) -> None:

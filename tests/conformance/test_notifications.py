@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from support.house import House
 
+from echo_node.domain.work.kinds import DRAFTING, SENDING
 from echo_node.storage.database.engine import Database
-from echo_node.storage.database.notifications import DELIVERIES, JOBS, Notifier, SocketNotifier, notify
+from echo_node.storage.database.notifications import Notifier, SocketNotifier, notify
 
 _LONG_S = 60.0
 
@@ -48,14 +49,14 @@ def notifying(database: Database, tmp_path: Path) -> Iterator[Database]:
 @pytest.fixture
 def waiting(notifying: Database) -> Iterator[Waiting]:
     assert notifying.notifier is not None
-    waits = Waiting(notifying.notifier, JOBS)
+    waits = Waiting(notifying.notifier, DRAFTING.topic)
     yield waits
     waits.close()
 
 
 def test_a_commit_notifies(notifying: Database, waiting: Waiting) -> None:
     with notifying.write() as session:
-        notify(session, JOBS)
+        notify(session, DRAFTING.topic)
         assert not waiting.is_woken(0.3)
     assert waiting.is_woken(10)
 
@@ -63,7 +64,7 @@ def test_a_commit_notifies(notifying: Database, waiting: Waiting) -> None:
 def test_a_transaction_that_fails_does_not_notify(notifying: Database, waiting: Waiting) -> None:
     def fail() -> None:
         with notifying.write() as session:
-            notify(session, JOBS)
+            notify(session, DRAFTING.topic)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -73,7 +74,7 @@ def test_a_transaction_that_fails_does_not_notify(notifying: Database, waiting: 
 
 def test_waiters_of_other_topics_are_not_woken(notifying: Database, waiting: Waiting) -> None:
     with notifying.write() as session:
-        notify(session, DELIVERIES)
+        notify(session, SENDING.topic)
     assert not waiting.is_woken(0.5)
 
 
@@ -84,10 +85,10 @@ def test_a_waiting_worker_can_be_stopped(waiting: Waiting) -> None:
 
 def test_a_notification_before_the_wait_is_not_lost(notifying: Database) -> None:
     assert notifying.notifier is not None
-    waiter = notifying.notifier.waiter(JOBS)
+    waiter = notifying.notifier.waiter(DRAFTING.topic)
     waiter.wait(threading.Event(), 0.3)  # PostgreSQL: it listens from here on
     with notifying.write() as session:
-        notify(session, JOBS)
+        notify(session, DRAFTING.topic)
     started = time.monotonic()
     waiter.wait(threading.Event(), _LONG_S)
     waiter.close()
@@ -105,7 +106,7 @@ def test_every_stage_notifies_the_next(notifying: Database, tmp_path: Path) -> N
     def draft() -> None:
         house.draft(house.claim())
 
-    for topic, act in ((JOBS, arrive_and_complete), (DELIVERIES, draft)):
+    for topic, act in ((DRAFTING.topic, arrive_and_complete), (SENDING.topic, draft)):
         waits = Waiting(notifying.notifier, topic)
         act()
         assert waits.is_woken(10), topic
@@ -114,10 +115,10 @@ def test_every_stage_notifies_the_next(notifying: Database, tmp_path: Path) -> N
 
 def test_the_socket_of_a_dead_process_is_removed(tmp_path: Path) -> None:
     notifier = SocketNotifier(tmp_path)
-    dead, alive = notifier.waiter(JOBS), notifier.waiter(JOBS)
+    dead, alive = notifier.waiter(DRAFTING.topic), notifier.waiter(DRAFTING.topic)
     dead._listening.close()  # type: ignore[attr-defined]
     assert len(list(tmp_path.iterdir())) == 2
-    notifier.notify_after_commit({JOBS})
+    notifier.notify_after_commit({DRAFTING.topic})
     assert len(list(tmp_path.iterdir())) == 1
     alive.close()
     assert list(tmp_path.iterdir()) == []
@@ -125,11 +126,11 @@ def test_the_socket_of_a_dead_process_is_removed(tmp_path: Path) -> None:
 
 def test_what_fails_after_the_commit_is_not_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     notifier = SocketNotifier(tmp_path)
-    waiter = notifier.waiter(JOBS)
+    waiter = notifier.waiter(DRAFTING.topic)
 
     def fail(*_: int) -> None:
         raise OSError(errno.EMFILE, "too many open files")
 
     monkeypatch.setattr(socket, "socket", fail)
-    notifier.notify_after_commit({JOBS})
+    notifier.notify_after_commit({DRAFTING.topic})
     waiter.close()

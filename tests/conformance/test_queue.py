@@ -16,6 +16,7 @@ from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.studies.intake import StoreOutcome
 from echo_node.domain.work.drafting import NewDraft, Unchanged
 from echo_node.domain.work.job import DeliveryState, DraftJob, JobState
+from echo_node.domain.work.kinds import DELIVERY, JOB
 from echo_node.domain.work.lifecycle import StudyState
 from echo_node.errors import LeaseLost, PermanentError
 from echo_node.logs import ALLOWED_KEYS
@@ -70,7 +71,7 @@ def test_completion_enqueues_exactly_one_job(house: House) -> None:
     house.arrive()
     house.complete()
     house.complete()
-    assert [job["state"] for job in house.queries.list_jobs()] == ["ready"]
+    assert [job["state"] for job in house.queries.list_work(JOB)] == ["ready"]
 
 
 def test_a_resend_while_receiving_gives_more_time(house: House) -> None:
@@ -335,7 +336,7 @@ def test_a_skipped_study_says_why(house: House) -> None:
     house.complete()
     house.jobs.skip(house.claim(), "not a chest")
     assert (house.state(), house.reason()) == (StudyState.SKIPPED, "not a chest")
-    assert house.queries.list_jobs(JobState.SKIPPED)[0]["reason"] == "not a chest"
+    assert house.queries.list_work(JOB, JobState.SKIPPED)[0]["reason"] == "not a chest"
 
 
 def test_a_draft_is_stored_with_its_deliveries(house: House, tmp_path: Path) -> None:
@@ -356,7 +357,7 @@ def test_a_warning_counts_as_delivered(house: House) -> None:
     house.drafted()
     house.deliveries.finish(house.claim_delivery(), DeliveryOutcome.WARNING, 0xB000)
     assert house.state() is StudyState.DELIVERED
-    row = house.queries.list_deliveries(DeliveryState.DELIVERED_WITH_WARNING)[0]
+    row = house.queries.list_work(DELIVERY, DeliveryState.DELIVERED_WITH_WARNING)[0]
     assert row["status"] == "0xB000"
 
 
@@ -428,7 +429,7 @@ def test_the_same_images_are_not_drafted_again(house: House) -> None:
     house.drafts.finish(job, Unchanged())
     assert house.state() is StudyState.DELIVERED
     overview = house.queries.overview()
-    assert (overview.documents, overview.deliveries) == (1, {"delivered": 1})
+    assert (overview.documents, overview.work["deliveries"]) == (1, {"delivered": 1})
 
 
 def predecessors(house: House, job: DraftJob) -> Mapping[str, EncodedDocument]:

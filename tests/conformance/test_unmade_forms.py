@@ -30,8 +30,9 @@ from echo_node.domain.studies.study import (
     UnreadImage,
 )
 from echo_node.domain.work.job import DeliveryJob, DeliveryState, JobState
+from echo_node.domain.work.kinds import DELIVERY, JOB
 from echo_node.domain.work.lifecycle import StudyState
-from echo_node.domain.work.withdrawal import RejectionReason
+from echo_node.domain.work.withdrawal import WithdrawalReason
 from echo_node.errors import PermanentError, TransientError
 from echo_node.pipeline.deliver import DeliverStage
 from echo_node.pipeline.draft import DraftStage
@@ -133,7 +134,7 @@ class Node(House):
 
     def dead(self) -> dict[tuple[str, int], str]:
         """Return the reason of each dead letter, by destination and id."""
-        rows = self.queries.list_deliveries(DeliveryState.DEAD)
+        rows = self.queries.list_work(DELIVERY, DeliveryState.DEAD)
         return {(row["destination"], row["delivery_id"]): row["reason"] for row in rows}
 
     def files(self) -> list[str]:
@@ -217,10 +218,10 @@ def test_a_withdrawal_names_what_was_made_and_stops_what_was_not(node: Node) -> 
     for _, delivery_id in node.dead():
         node.deliveries.release(delivery_id)  # a retry in vain: it was still never sent
     node.deliver_all()
-    assert node.withdrawals.withdraw(1, RejectionReason.PATIENT_SAFETY, "a radiologist")
+    assert node.withdrawals.withdraw(1, WithdrawalReason.PATIENT_SAFETY, "a radiologist")
     job = node.withdrawals.claim("worker")
     assert job is not None
-    named = {document.kind for each in node.withdrawals.rejected(job) for document in each.documents}
+    named = {document.kind for each in node.withdrawals.withdrawn_drafts(job) for document in each.documents}
     assert named == {TEXT, PICTURE, ORU}
     assert node.dead() == {}
     node.forms_by_kind[PDF].error = None
@@ -327,7 +328,7 @@ def test_the_same_images_again_change_nothing(node: Node) -> None:
     node.receive(2)
     node.draft_now()
     assert (node.drafts_made, node.state()) == (1, StudyState.UNDELIVERED)
-    assert [row["state"] for row in node.queries.list_jobs()] == [JobState.DONE] * 2
+    assert [row["state"] for row in node.queries.list_work(JOB)] == [JobState.DONE] * 2
 
 
 def test_what_an_earlier_version_kept_is_made_from_the_image_as_well(node: Node) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
 import pytest
@@ -14,15 +13,17 @@ from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.work.commitment import CommitmentReport
 from echo_node.domain.work.drafting import NewDraft
 from echo_node.domain.work.job import DeliveryJob
+from echo_node.domain.work.kinds import COMMITMENT
 from echo_node.domain.work.lifecycle import StudyState
-from echo_node.domain.work.withdrawal import Conflict, NoteKind, RejectionReason
+from echo_node.domain.work.withdrawal import Conflict, NoteKind, WithdrawalReason
 from echo_node.errors import LeaseLost, PermanentError, TransientError
 from echo_node.storage.database.engine import Database
+from echo_node.storage.queues.commitment_questions import Peers
 from echo_node.storage.queues.commitments import CommitmentQueue
 
 TEXT, PDF, ORU = "basic-text-sr", "encapsulated-pdf", "oru-r01"
 DESTINATIONS = {"PACS": (TEXT, PDF), "RIS": (ORU,), "VIEWER": (TEXT,)}
-SAFETY = RejectionReason.PATIENT_SAFETY
+SAFETY = WithdrawalReason.PATIENT_SAFETY
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def deliver(house: House) -> list[tuple[str, str, bytes]]:
     return sorted(sent)
 
 
-def retract(house: House, reason: RejectionReason = SAFETY) -> bool:
+def retract(house: House, reason: WithdrawalReason = SAFETY) -> bool:
     return house.withdrawals.withdraw(1, reason, "alice@console")
 
 
@@ -99,7 +100,7 @@ def test_what_was_never_sent_is_stopped_and_needs_no_note(house: House) -> None:
 def test_asking_twice_withdraws_once(house: House) -> None:
     draft(house)
     deliver(house)
-    assert [retract(house), retract(house, RejectionReason.QUALITY)] == [True, False]
+    assert [retract(house), retract(house, WithdrawalReason.QUALITY)] == [True, False]
     assert house.notes() == 1
     assert len(deliver(house)) == 3
     assert not retract(house)
@@ -121,7 +122,7 @@ def test_two_destinations_with_the_same_share_a_note(database: Database, tmp_pat
     assert sum(row["is_note"] for row in house.queries.show(1)["documents"]) == 1
 
 
-@pytest.mark.parametrize("ending", ["finish", "retry", "dead_letter", "release_claim", "skip", "lost"])
+@pytest.mark.parametrize("ending", ["finish", "retry", "dead_letter", "release_claim", "lost"])
 def test_no_note_overtakes_a_draft_that_is_being_sent(house: House, ending: str) -> None:
     draft(house)
     in_hand, *others = claimed(house)
@@ -134,8 +135,8 @@ def test_no_note_overtakes_a_draft_that_is_being_sent(house: House, ending: str)
         deliveries.finish(in_hand, DeliveryOutcome.SUCCESS, 0)
     elif ending == "retry":
         deliveries.retry(in_hand, "no answer", house.clock.now())
-    elif ending in {"dead_letter", "skip"}:
-        getattr(deliveries, ending)(in_hand, "refused")
+    elif ending == "dead_letter":
+        deliveries.dead_letter(in_hand, "refused")
     elif ending == "release_claim":
         deliveries.release_claim(in_hand)
     else:
@@ -225,16 +226,16 @@ def test_the_second_withdrawal_names_the_second_draft_alone(house: House) -> Non
     assert house.notes() == 1, "the first withdrawal goes on beside the new draft"
     deliver(house)
     assert house.state() is StudyState.DELIVERED
-    assert retract(house, RejectionReason.QUALITY)
+    assert retract(house, WithdrawalReason.QUALITY)
     assert house.notes() == 1
-    expected = f"{RejectionReason.QUALITY} {uids(TEXT, PDF, revision=2)}".encode()
+    expected = f"{WithdrawalReason.QUALITY} {uids(TEXT, PDF, revision=2)}".encode()
     assert ("PACS", NoteKind.REJECTION_NOTE, expected) in deliver(house)
     assert house.state() is StudyState.WITHDRAWN
 
 
 def test_only_a_withdrawn_study_is_drafted_anew(house: House) -> None:
     draft(house)
-    with pytest.raises(PermanentError, match="only a withdrawn one"):
+    with pytest.raises(PermanentError, match="only a withdrawn study"):
         house.withdrawals.redraft(1)
     with pytest.raises(PermanentError, match="there is no study 7"):
         house.withdrawals.withdraw(7, SAFETY, "alice")
@@ -314,7 +315,7 @@ def test_a_conflict_that_the_node_sees_withdraws_what_was_delivered(house: House
         standing = study.standing
     assert [each.kind for each in standing.documents] == [TEXT, PDF, ORU]
     assert standing.late == {"1.2.3.99.2"}
-    house.drafts.finish(job, Conflict(RejectionReason.WORKLIST, "the patient ID differs"))
+    house.drafts.finish(job, Conflict(WithdrawalReason.WORKLIST, "the patient ID differs"))
     assert house.state() is StudyState.WITHDRAWING
     assert house.reason() == "withdrawn (worklist): the patient ID differs"
     house.notes()
@@ -328,16 +329,8 @@ class TestCommitment:
     def commitments(self, house: House) -> CommitmentQueue:
         house.deliveries._committing = frozenset({"PACS"})
         numbers = iter(range(1, 99))
-        return CommitmentQueue(
-            house.database,
-            house.clock,
-            house.policy,
-            LEASE_S,
-            100.0,
-            ae_titles={"PACS": "PACS"},
-            new_uid=lambda: f"2.25.{next(numbers)}",
-            randomness=random.Random(0),
-        )
+        peers = Peers({"PACS": "PACS"}, 100.0, lambda: f"2.25.{next(numbers)}")
+        return CommitmentQueue(house.context, peers)
 
     def test_a_peer_that_lost_a_withdrawn_draft_is_not_sent_it_again(
         self, house: House, commitments: CommitmentQueue
@@ -351,7 +344,7 @@ class TestCommitment:
             asked.transaction_uid, frozenset(), {asked.instances[0].sop_instance_uid: 0x0112}
         )
         commitments.report(lost, "PACS")
-        assert house.queries.list_commitments() == [], "nobody is to keep a withdrawn draft"
+        assert house.queries.list_work(COMMITMENT) == [], "nobody is to keep a withdrawn draft"
         house.notes()
         assert {kind for _, kind, _ in deliver(house)} <= set(NoteKind)
 

@@ -12,10 +12,12 @@ from sqlalchemy import func, select
 from support import postgresql
 
 from echo_node.domain.work.job import DraftJob, JobState, RetryPolicy
+from echo_node.domain.work.kinds import JOB
 from echo_node.errors import LeaseLost
 from echo_node.storage.database.tables import Document
 from echo_node.storage.open import SystemClock
 from echo_node.storage.queues.jobs import JobQueue
+from echo_node.storage.queues.work_queue import QueueContext
 from faults.drafting import complete_now, receive, worker
 from faults.receiving import receiver
 from faults.world import Modalities, Tally, audit, check, storage_of, study_uids
@@ -55,14 +57,19 @@ def workers_race(folder: Path, randomness: random.Random, trials: int) -> Tally:
             race = _Race()
 
             def work(number: int, clock: "_Shifted" = clock, race: "_Race" = race) -> None:
-                queue = JobQueue(storage.database, clock, RetryPolicy(1000, 0.01, 0.02), 0.2, 1000)
+                queue = JobQueue(
+                    QueueContext(
+                        storage.database, clock, RetryPolicy(1000, 0.01, 0.02), 0.2, random.Random(number)
+                    ),
+                    1000,
+                )
                 choice = random.Random(number)
                 while True:
                     job = queue.claim(f"racer{number}")
                     if job is None:
                         queue.rescue()
-                        if not storage.queries.list_jobs(JobState.READY) + storage.queries.list_jobs(
-                            JobState.RUNNING
+                        if not storage.queries.list_work(JOB, JobState.READY) + storage.queries.list_work(
+                            JOB, JobState.RUNNING
                         ):
                             return
                         time.sleep(0.01)

@@ -10,8 +10,9 @@ from sqlalchemy import func, select
 from support.serving import ServedNode, eventually
 
 from echo_node.domain.work.job import DeliveryState, JobState
+from echo_node.domain.work.kinds import DELIVERY
 from echo_node.domain.work.lifecycle import StudyState
-from echo_node.domain.work.withdrawal import RejectionReason
+from echo_node.domain.work.withdrawal import WithdrawalReason
 from echo_node.storage.database.tables import Delivery, Document, Job, Study
 from faults.drafting import complete_now, draft_everything, receive, worker
 from faults.world import ScriptedPacs, Tally, audit, audit_notes, audit_pacs, check, storage_of
@@ -98,7 +99,7 @@ def killed_while_withdrawing(folder: Path, randomness: random.Random, trials: in
             with storage_of(folder / "data") as storage, storage.database.read() as session:
                 ids = session.scalars(select(Study.id).where(Study.study_instance_uid.in_(studies))).all()
                 for study_id in ids:
-                    storage.withdrawals.withdraw(study_id, RejectionReason.QUALITY, "faults")
+                    storage.withdrawals.withdraw(study_id, WithdrawalReason.QUALITY, "faults")
             _send_until_killed(folder, pacs, randomness)
             tally.trials += 1
         with sender(folder, pacs) as node:
@@ -153,8 +154,8 @@ def the_pacs_refuses(folder: Path, randomness: random.Random, trials: int) -> Ta
             check(pacs.requests == _ROUND, f"{pacs.requests} requests for {_ROUND} refused objects")
             pacs.script = lambda number: 0x0000
             with node.storage() as storage:
-                for row in storage.queries.list_deliveries(DeliveryState.DEAD):
-                    storage.release("delivery", row["delivery_id"])
+                for row in storage.queries.list_work(DELIVERY, DeliveryState.DEAD):
+                    storage.release(DELIVERY, row["delivery_id"])
             _wait_until(node, DeliveryState.DELIVERED)
             check(node.stop() == 0, "the sender did not stop in order")
         tally.trials, tally.delivered = 1, audit_pacs(pacs, node.data_dir)

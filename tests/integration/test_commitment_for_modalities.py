@@ -16,6 +16,7 @@ from support.serving import eventually
 from echo_node import node
 from echo_node.dicom.scu.c_store import send_files
 from echo_node.domain.work.commitment import ReferencedInstance
+from echo_node.domain.work.kinds import COMMITMENT_REQUEST
 from echo_node.settings import DeliverySettings, IntakeSettings, NodeSettings, Peer, Role, Settings
 from echo_node.storage import open_storage
 from training.phantom.dicom_study import write_study
@@ -62,7 +63,7 @@ class Node:
     def promises(self) -> list[dict[str, Any]]:
         """Return the requests that it knows, the newest first."""
         with open_storage(self.settings) as storage:
-            return storage.queries.list_promises()
+            return storage.queries.list_work(COMMITMENT_REQUEST)
 
     def _run(self, role: Role) -> None:
         own = self.settings.node.model_copy(update={"role": role})

@@ -17,7 +17,7 @@ from echo_node.dicom.documents.rejection_note import SERIES_DESCRIPTION, Rejecti
 from echo_node.dicom.scu.destinations import Destinations
 from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.ports import DeliveryOutcome
-from echo_node.domain.work.withdrawal import Rejected, RejectionReason
+from echo_node.domain.work.withdrawal import WithdrawalReason, WithdrawnDrafts
 from echo_node.settings import DocumentKind, Peer
 
 pytestmark = [pytest.mark.external, pytest.mark.slow]
@@ -25,10 +25,10 @@ pytestmark = [pytest.mark.external, pytest.mark.slow]
 CASES = list(itertools.product(drafts.LANGUAGES, drafts.HEADERS))
 KINDS = (DocumentKind.BASIC_TEXT_SR, DocumentKind.ENCAPSULATED_PDF, DocumentKind.SECONDARY_CAPTURE)
 TITLES = {
-    RejectionReason.QUALITY: ("113001", "Rejected for Quality Reasons"),
-    RejectionReason.PATIENT_SAFETY: ("113037", "Rejected for Patient Safety Reasons"),
-    RejectionReason.WORKLIST: ("113038", "Incorrect Modality Worklist Entry"),
-    RejectionReason.RETENTION: ("113039", "Data Retention Policy Expired"),
+    WithdrawalReason.QUALITY: ("113001", "Rejected for Quality Reasons"),
+    WithdrawalReason.PATIENT_SAFETY: ("113037", "Rejected for Patient Safety Reasons"),
+    WithdrawalReason.WORKLIST: ("113038", "Incorrect Modality Worklist Entry"),
+    WithdrawalReason.RETENTION: ("113039", "Data Retention Policy Expired"),
 }
 
 Documents = tuple[EncodedDocument, ...]
@@ -47,17 +47,17 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str],
 
 
 def note_of(
-    documents: Documents, reason: RejectionReason = RejectionReason.PATIENT_SAFETY
+    documents: Documents, reason: WithdrawalReason = WithdrawalReason.PATIENT_SAFETY
 ) -> EncodedDocument:
-    return RejectionNoteEncoder().encode(Rejected(documents, ("pacs",), reason, drafts.AT))
+    return RejectionNoteEncoder().encode(WithdrawnDrafts(documents, ("pacs",), reason, drafts.AT))
 
 
-@pytest.mark.parametrize("reason", RejectionReason)
+@pytest.mark.parametrize("reason", WithdrawalReason)
 @pytest.mark.parametrize(("language", "header"), CASES)
 def test_it_is_valid_and_readable_and_names_every_draft(
     language: str,
     header: str,
-    reason: RejectionReason,
+    reason: WithdrawalReason,
     documents: dict[tuple[str, str], Documents],
     tmp_path: Path,
 ) -> None:
@@ -89,8 +89,8 @@ def test_it_is_valid_and_readable_and_names_every_draft(
 def test_the_same_withdrawal_is_the_same_object(documents: dict[tuple[str, str], Documents]) -> None:
     drafted = documents["ja", "whole"]
     assert note_of(drafted) == note_of(drafted)
-    uids = {note_of(drafted, reason).sop_instance_uid for reason in RejectionReason}
-    assert len(uids | {note_of(drafted[:1]).sop_instance_uid}) == len(RejectionReason) + 1
+    uids = {note_of(drafted, reason).sop_instance_uid for reason in WithdrawalReason}
+    assert len(uids | {note_of(drafted[:1]).sop_instance_uid}) == len(WithdrawalReason) + 1
 
 
 @pytest.mark.skipif(PROGRAM is None or not DICOMWEB.exists(), reason="no Orthanc: make tools")
@@ -99,7 +99,10 @@ def test_a_pacs_takes_it_by_c_store_and_by_stow(documents: dict[tuple[str, str],
         web = Peer(ae_title="PACS", stow_url=pacs.dicomweb_url)
         sender = Destinations("ECHO_NODE", {"pacs": pacs.peer, "web": web}, 60.0)
         for case, drafted in documents.items():
-            for reason, peer in ((RejectionReason.PATIENT_SAFETY, "pacs"), (RejectionReason.WORKLIST, "web")):
+            for reason, peer in (
+                (WithdrawalReason.PATIENT_SAFETY, "pacs"),
+                (WithdrawalReason.WORKLIST, "web"),
+            ):
                 sent = note_of(drafted, reason)
                 assert sender.send(sent, peer)[0] is DeliveryOutcome.SUCCESS, case
                 note = dcmread(io.BytesIO(sent.content))

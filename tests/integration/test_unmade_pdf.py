@@ -18,6 +18,7 @@ from echo_node.dicom.selection.selector import ChestImageSelector
 from echo_node.domain.drafts.report import EncodedDocument, Report
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.studies.study import GreyImage, SelectedImage
+from echo_node.domain.work.kinds import DELIVERY
 from echo_node.errors import PermanentError
 from echo_node.pipeline.deliver import DeliverStage
 from echo_node.pipeline.draft import DraftStage
@@ -95,11 +96,11 @@ def test_the_report_goes_out_and_the_pdf_later(tmp_path: Path, monkeypatch: pyte
             deliver(storage, pacs, settings)
         (report,) = pacs.got
         assert report.kind == DocumentKind.BASIC_TEXT_SR
-        (dead,) = [row for row in storage.queries.list_deliveries() if row["state"] == "dead"]
+        (dead,) = [row for row in storage.queries.list_work(DELIVERY) if row["state"] == "dead"]
         assert dead["reason"] == (
             "encapsulated-pdf could not be made: the PDF of the draft cannot be drawn (ValueError)"
         )
-        storage.release("delivery", dead["delivery_id"])
+        storage.release(DELIVERY, dead["delivery_id"])
         deliver(storage, pacs, settings)
         assert [each.kind for each in pacs.got] == ["basic-text-sr", "encapsulated-pdf"]
         assert storage.queries.overview().studies == {"delivered": 1}

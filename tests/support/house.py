@@ -34,6 +34,7 @@ from echo_node.storage.operations.queries import Queries
 from echo_node.storage.queues.deliveries import DeliveryQueue
 from echo_node.storage.queues.jobs import JobQueue
 from echo_node.storage.queues.withdrawals import WithdrawalQueue
+from echo_node.storage.queues.work_queue import QueueContext
 
 IDLE_S, FORCED_S, LEASE_S, TRIES = 60.0, 300.0, 100.0, 3
 
@@ -64,8 +65,9 @@ class House:
             forced_s=FORCED_S,
             is_urgent=urgent.__contains__,
         )
-        self.jobs = JobQueue(database, self.clock, self.policy, LEASE_S)
-        self.deliveries = DeliveryQueue(database, self.outbox, self.clock, self.policy, LEASE_S)
+        self.context = QueueContext(database, self.clock, self.policy, LEASE_S, random.Random(0))
+        self.jobs = JobQueue(self.context)
+        self.deliveries = DeliveryQueue(self.context, self.outbox)
         if not isinstance(destinations, Mapping):
             destinations = dict.fromkeys(destinations, ("basic-text-sr",))
         self.destinations = destinations
@@ -73,14 +75,7 @@ class House:
             database, self.objects, self.outbox, self.clock, self.jobs.claims, destinations=destinations
         )
         self.forms = Forms(database, self.objects, self.outbox)
-        self.withdrawals = WithdrawalQueue(
-            database,
-            self.outbox,
-            self.clock,
-            self.policy,
-            LEASE_S,
-            randomness=random.Random(0),
-        )
+        self.withdrawals = WithdrawalQueue(self.context, self.outbox)
         self.queries = Queries(database)
 
     def arrive(self, instance: SentInstance | None = None) -> StoreOutcome:

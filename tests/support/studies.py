@@ -17,7 +17,7 @@ from echo_node.domain.studies.study import (
     Selection,
     StoredInstance,
 )
-from echo_node.domain.work.withdrawal import NoteKind, Rejected
+from echo_node.domain.work.withdrawal import NoteKind, WithdrawnDrafts
 
 CR = "1.2.840.10008.5.1.4.1.1.1"
 EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
@@ -115,7 +115,7 @@ def document(
 class Notes:
     """Makes notes of only the UIDs that they withdraw. Implements NoteEncoder."""
 
-    def encode(self, rejected: Rejected) -> EncodedDocument:
+    def encode(self, rejected: WithdrawnDrafts) -> EncodedDocument:
         first = rejected.documents[0]
         uids = [each.sop_instance_uid for each in rejected.documents]
         kind = NoteKind.REJECTION_NOTE if first.is_dicom else NoteKind.ORU_R01_WITHDRAWAL

@@ -12,10 +12,8 @@ from echo_node.cli import options
 from echo_node.cli.output import console, escape, print_json, print_table, styled_state
 from echo_node.cli.render import moment
 from echo_node.config.values import mask_url
-from echo_node.domain.work.commitment import CommitmentState, PromiseState
-from echo_node.domain.work.job import DeliveryState, JobState
+from echo_node.domain.work.kinds import KINDS
 from echo_node.domain.work.lifecycle import StudyState
-from echo_node.domain.work.withdrawal import WithdrawalState
 
 
 def status(
@@ -28,9 +26,9 @@ def status(
 ) -> None:
     """Count studies and deliveries by state, and list the studies that changed last.
 
-    With --json, `studies`, `jobs`, `deliveries`, `commitments`, `promises` and
-    `withdrawals` are counts by state, and `conflicts` is the number of images
-    that were set aside.
+    With --json, `studies`, `jobs`, `deliveries`, `commitments`,
+    `commitment_requests` and `withdrawals` are counts by state, and `conflicts`
+    is the number of images that were set aside.
     """
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     with existing_storage(settings) as storage:
@@ -39,19 +37,16 @@ def status(
         disputed = storage.queries.studies_with_conflicts(3)
         paused = storage.pauses.present()
     studies = _counts(StudyState, overview.studies)
-    deliveries = _counts(DeliveryState, overview.deliveries)
-    commitments = _counts(CommitmentState, overview.commitments)
-    promises = _counts(PromiseState, overview.promises)
-    withdrawals = _counts(WithdrawalState, overview.withdrawals)
+    work = {
+        plural: _counts(kind.states, overview.work[plural])
+        for kind in KINDS.values()
+        for plural in kind.plurals
+    }
     if json:
         print_json(
             {
                 "studies": studies,
-                "jobs": _counts(JobState, overview.jobs),
-                "deliveries": deliveries,
-                "commitments": commitments,
-                "promises": promises,
-                "withdrawals": withdrawals,
+                **work,
                 "instances": overview.instances,
                 "documents": overview.documents,
                 "conflicts": overview.conflicts,
@@ -68,20 +63,17 @@ def status(
     for each in paused:
         since = moment(each.since.isoformat())
         out.print(
-            f"[bold yellow]paused[/bold yellow]      {each.what.value} since {since}: {escape(each.reason)} "
+            f"{_label('paused', 'bold yellow')}{each.what.value} since {since}: {escape(each.reason)} "
             f"(`echo-node queue resume {each.what.value}`)"
         )
-    out.print(f"[bold]studies[/bold]     {_sentence(studies)}")
-    out.print(f"[bold]deliveries[/bold]  {_sentence(deliveries)}")
-    if overview.commitments:
-        out.print(f"[bold]commitments[/bold] {_sentence(commitments)}")
-    if overview.promises:
-        out.print(f"[bold]promises[/bold]    {_sentence(promises)}")
-    if overview.withdrawals:
-        out.print(f"[bold]withdrawals[/bold] {_sentence(withdrawals)}")
+    out.print(f"{_label('studies')}{_sentence(studies)}")
+    for kind in KINDS.values():
+        counts = work[kind.name.plural]
+        if kind.status_line == "always" or (kind.status_line == "if any" and any(counts.values())):
+            out.print(f"{_label(kind.label)}{_sentence(counts)}")
     if overview.conflicts:
         out.print(
-            f"[bold]conflicts[/bold]   [yellow]{overview.conflicts} set aside[/yellow]: different content "
+            f"{_label('conflicts')}[yellow]{overview.conflicts} set aside[/yellow]: different content "
             "arrived under the SOP Instance UID of a stored image. "
             + ", ".join(f"`echo-node queue show {study_id}`" for study_id in disputed)
         )
@@ -104,10 +96,15 @@ def status(
     if (
         studies[StudyState.FAILED]
         or studies[StudyState.UNDELIVERED]
-        or deliveries[DeliveryState.DEAD]
-        or withdrawals[WithdrawalState.DEAD]
+        or any(work[kind.name.plural][kind.dead] for kind in KINDS.values())
     ):
         out.print("`echo-node queue list --dead` shows the reasons; `echo-node queue retry ID` tries again.")
+
+
+def _label(text: str, style: str = "bold") -> str:
+    """Return the beginning of a line, padded to the longest label."""
+    width = max(len(kind.label) for kind in KINDS.values()) + 2
+    return f"[{style}]{text}[/{style}]{' ' * (width - len(text))}"
 
 
 def _counts(states: Iterable[str], counted: dict[str, int]) -> dict[str, int]:

@@ -11,7 +11,8 @@ from echo_node.actions import work
 from echo_node.actions.open_storage import existing_storage
 from echo_node.cli import options
 from echo_node.cli.output import print_json
-from echo_node.cli.render import print_promise, print_study, print_work
+from echo_node.cli.render import print_commitment_request, print_study, print_work
+from echo_node.domain.work.kinds import COMMITMENT_REQUEST
 from echo_node.domain.work.pausable import Pausable
 
 _POLL_S = 1.0
@@ -34,7 +35,7 @@ def list_(
 ) -> None:
     """List waiting work, work in progress and dead letters, with their reasons.
 
-    Work is a job (drafting), delivery, commitment, promise or withdrawal.
+    Work is a job (drafting), delivery, commitment, commitment request or withdrawal.
     """
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     with existing_storage(settings) as storage:
@@ -56,12 +57,13 @@ def show(
     *,
     json: options.Json = False,
 ) -> None:
-    """Show one study with its images, jobs, drafts and deliveries, or one promise-N."""
+    """Show one study with its images, jobs, drafts and deliveries, or one commitment-request-N."""
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     reference = options.reference(id_)
     with existing_storage(settings) as storage:
-        if reference.kind == "promise":
-            (print_json if json else print_promise)(storage.queries.promise(reference.number))
+        if reference.kind is COMMITMENT_REQUEST:
+            request = storage.queries.commitment_request(reference.number)
+            (print_json if json else print_commitment_request)(request)
             return
         record = work.show_study(storage, reference)
     if json:

@@ -19,7 +19,7 @@ from echo_node.cli import options
 from echo_node.cli.output import console, escape, print_json, print_table, styled_state
 from echo_node.cli.render import moment
 from echo_node.domain.work.lifecycle import StudyState
-from echo_node.domain.work.withdrawal import RejectionReason, WithdrawalState
+from echo_node.domain.work.withdrawal import WithdrawalReason, WithdrawalState
 from echo_node.errors import PermanentError
 
 _POLL_S = 1.0
@@ -28,11 +28,11 @@ _POLL_S = 1.0
 def retract(
     id_: options.Id,
     reason: Annotated[
-        RejectionReason,
+        WithdrawalReason,
         typer.Option(
             "--reason", help="Reason for the withdrawal; title of the note for the PACS.", show_default=True
         ),
-    ] = RejectionReason.PATIENT_SAFETY,
+    ] = WithdrawalReason.PATIENT_SAFETY,
     by: Annotated[
         str | None,
         typer.Option("--by", metavar="NAME", help="Name of the operator. Default: your login and host."),

@@ -26,7 +26,7 @@ from echo_node.dicom.uids import device_uid, note_series_uid
 from echo_node.domain.drafts.draft import MANUFACTURER
 from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.identifiers import derived_uid
-from echo_node.domain.work.withdrawal import NoteKind, Rejected
+from echo_node.domain.work.withdrawal import NoteKind, WithdrawnDrafts
 
 SERIES_DESCRIPTION = "AI DRAFT - WITHDRAWN"
 SERIES_NUMBER = draft_object.FIRST_SERIES_NUMBER - 1
@@ -46,7 +46,7 @@ class RejectionNoteEncoder:
     def __init__(self, *, zone: tzinfo | None = None) -> None:
         self._zone = zone
 
-    def encode(self, rejected: Rejected) -> EncodedDocument:
+    def encode(self, rejected: WithdrawnDrafts) -> EncodedDocument:
         """Return the note; the same inputs give the same bytes.
 
         Raises:

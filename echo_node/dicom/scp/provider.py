@@ -23,7 +23,7 @@ from echo_node.dicom.scp.storage_commitment import CommitmentProvider
 from echo_node.dicom.scu.storage_commitment import report_of
 from echo_node.dicom.statuses import Status
 from echo_node.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from echo_node.domain.ports import PromiseIntake
+from echo_node.domain.ports import CommitmentRequestIntake
 from echo_node.domain.studies.intake import InstanceSink
 from echo_node.domain.work.commitment import CommitmentReport
 from echo_node.errors import ConfigError, InstanceRejected, TransientError
@@ -55,7 +55,7 @@ class StorageProvider:
         peers: Mapping[str, Peer],
         sink: InstanceSink,
         on_report: Callable[[CommitmentReport, str], bool] | None = None,
-        promises: PromiseIntake | None = None,
+        promises: CommitmentRequestIntake | None = None,
     ) -> None:
         self._node = node
         self._intake = intake

@@ -16,7 +16,7 @@ from echo_node.dicom.contexts import contexts
 from echo_node.dicom.scu.storage_commitment import PUSH_MODEL_INSTANCE, REQUEST, answerable
 from echo_node.dicom.statuses import Status
 from echo_node.domain.identifiers import is_valid_uid
-from echo_node.domain.ports import PromiseIntake
+from echo_node.domain.ports import CommitmentRequestIntake
 from echo_node.domain.work.commitment import CommitmentRequest, ReferencedInstance
 from echo_node.errors import InstanceRejected
 from echo_node.settings import Peer
@@ -33,7 +33,7 @@ class CommitmentProvider:
         intake: where requests go.
     """
 
-    def __init__(self, peers: Mapping[str, Peer], intake: PromiseIntake) -> None:
+    def __init__(self, peers: Mapping[str, Peer], intake: CommitmentRequestIntake) -> None:
         self._peers = peers
         self._intake = intake
 

@@ -17,7 +17,7 @@ from echo_node.dicom.selection.headers import StudyHeaders
 from echo_node.domain.studies.attributes import text_of
 from echo_node.domain.studies.person_name import comparable_group
 from echo_node.domain.studies.study import StoredInstance
-from echo_node.domain.work.withdrawal import Conflict, RejectionReason, Standing
+from echo_node.domain.work.withdrawal import Conflict, Standing, WithdrawalReason
 
 _IDENTITY = {
     "PatientID": "the patient ID",
@@ -64,7 +64,7 @@ class IdentityWatch:
         ]
         if name := patient_difference([*drafts, *(header for _, header in images)]):
             return Conflict(
-                RejectionReason.PATIENT_SAFETY,
+                WithdrawalReason.PATIENT_SAFETY,
                 f"{name} differs between the study's images, or from the draft's: it may mix two patients",
             )
         if not self._orders:
@@ -77,7 +77,7 @@ class IdentityWatch:
         late = {_accession_number(header) for uid, header in images if is_late[uid]}
         if known - {""} and late - known - {""}:
             return Conflict(
-                RejectionReason.WORKLIST,
+                WithdrawalReason.WORKLIST,
                 "a later image names another accession number than the draft: its order was corrected",
             )
         return None

@@ -23,7 +23,7 @@ class CommitmentState(StrEnum):
     DEAD = "dead"
 
 
-class PromiseState(StrEnum):
+class CommitmentRequestState(StrEnum):
     """Where a modality's request stands: first the archive is asked, then the modality is answered."""
 
     PENDING = "pending"

@@ -6,10 +6,6 @@ import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Literal
-
-WorkKind = Literal["job", "delivery", "commitment", "promise", "withdrawal"]
-"""What can be given up and released."""
 
 
 class JobState(StrEnum):

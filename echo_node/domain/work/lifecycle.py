@@ -40,8 +40,8 @@ class StudyEvent(StrEnum):
     ALL_DELIVERED = "every destination confirmed"
     DELIVERY_GAVE_UP = "a destination refused for good"
     NOT_COMMITTED = "a destination does not answer for what it was sent"
-    TAKEN_BACK = "an operator withdraws it, or its identity changed"
-    ALL_CORRECTED = "every destination has the note"
+    WITHDRAWN = "an operator withdraws it, or its identity changed"
+    ALL_NOTIFIED = "every destination has the note"
     NOTE_GAVE_UP = "a destination refused the note"
     REDRAFT = "operator asks for a new draft"
 
@@ -83,11 +83,11 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(_S.UNDELIVERED, _E.INSTANCE_ARRIVED, _S.RECEIVING),
     # Whatever became of it so far, a study can be withdrawn: those who have its draft get a note.
     *(
-        Transition(source, _E.TAKEN_BACK, _S.WITHDRAWING)
+        Transition(source, _E.WITHDRAWN, _S.WITHDRAWING)
         for source in _S
         if source not in {_S.WITHDRAWING, _S.WITHDRAWN}
     ),
-    Transition(_S.WITHDRAWING, _E.ALL_CORRECTED, _S.WITHDRAWN),
+    Transition(_S.WITHDRAWING, _E.ALL_NOTIFIED, _S.WITHDRAWN),
     Transition(_S.WITHDRAWING, _E.NOTE_GAVE_UP, _S.WITHDRAWING),
     Transition(_S.WITHDRAWING, _E.RELEASED, _S.WITHDRAWING),
     Transition(_S.WITHDRAWN, _E.NOT_COMMITTED, _S.WITHDRAWING),

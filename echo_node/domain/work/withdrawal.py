@@ -14,7 +14,7 @@ from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.work.job import Lease
 
 
-class RejectionReason(StrEnum):
+class WithdrawalReason(StrEnum):
     """Why drafts are withdrawn: the document titles that IHE IOCM knows; [rejection] of sr_codes.toml."""
 
     QUALITY = "quality"
@@ -54,12 +54,12 @@ class WithdrawalJob:
     lease: Lease
     study_id: int
     revision: int
-    reason: RejectionReason
+    reason: WithdrawalReason
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class WithdrawnDrafts:
     """What one note is about.
 
     Attributes:
@@ -71,7 +71,7 @@ class Rejected:
 
     documents: tuple[EncodedDocument, ...]
     destinations: tuple[str, ...]
-    reason: RejectionReason
+    reason: WithdrawalReason
     at: datetime
 
 
@@ -92,5 +92,5 @@ class Standing:
 class Conflict:
     """What a late image contradicts a standing draft in; `explanation` holds no patient data."""
 
-    reason: RejectionReason
+    reason: WithdrawalReason
     explanation: str

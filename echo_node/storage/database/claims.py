@@ -1,11 +1,11 @@
-"""Claiming rows: a lease, a heartbeat, and an attempt number that fences off whoever lost them.
+"""Claims on rows: a lease, a heartbeat, and an attempt number that fences off earlier holders.
 
-Jobs, deliveries, commitments and promises are claimed alike; the statements are here once. On PostgreSQL a
-claim is SELECT … FOR UPDATE SKIP LOCKED inside the UPDATE; on SQLite the transaction has begun as a writer,
-and the same UPDATE … WHERE state … RETURNING is guarded by that.
+Every kind of work is claimed by these statements. On PostgreSQL a claim is SELECT … FOR UPDATE SKIP LOCKED
+inside the UPDATE. On SQLite the transaction has begun as a writer, which guards the same UPDATE … WHERE
+state … RETURNING.
 
-A lease that has run out is still good until somebody else takes the row: what its holder then records
-is refused, because the attempt number has moved on.
+An expired lease remains valid until another worker claims the row. After that, the attempt number has
+changed, and the database refuses what the earlier holder records.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ Row = TypeVar("Row", bound=Claimable)
 
 @dataclass(frozen=True, slots=True)
 class Claims(Generic[Row]):
-    """The claiming of one table's rows.
+    """Claims on the rows of one table.
 
     Attributes:
-        table: the mapped class.
-        ready: the state of rows that wait.
-        running: the state of rows that are worked on.
-        lease_s: how long a claim lasts unless it is renewed.
+        table: mapped class.
+        ready: state of rows that wait for a worker.
+        running: state of rows that a worker has claimed.
+        lease_s: lease duration, in seconds, until a claim is renewed.
     """
 
     table: type[Row]
@@ -51,7 +51,7 @@ class Claims(Generic[Row]):
         )
 
     def claim(self, session: Session, due: Select[int], now: datetime, holder: str) -> Row | None:
-        """Take the row that *due* finds; None if there is none or another took it."""
+        """Claim the row that *due* finds; None if there is none, or another worker claimed it."""
         return session.execute(
             update(self.table)
             .where(self.table.id == due.scalar_subquery(), self.table.state == self.ready)
@@ -72,32 +72,24 @@ class Claims(Generic[Row]):
         """Extend the lease.
 
         Raises:
-            LeaseLost: the row is not the holder's any more.
+            LeaseLost: the holder no longer has the row.
         """
         self._change(session, lease, lease_expires_at=self._expiry(now))
 
     def end(self, session: Session, lease: Lease, now: datetime, **values: Any) -> None:
-        """Give the row its next state and whatever else *values* say; the lease is over.
+        """End a claim, and set columns of the row.
 
         Raises:
-            LeaseLost: the row is not the holder's any more: the transaction must not commit.
+            LeaseLost: the holder no longer has the row. The transaction must not commit.
         """
         self._change(session, lease, holder=None, lease_expires_at=None, changed_at=now, **values)
 
-    def put_back(self, session: Session, lease: Lease, now: datetime, state: StrEnum | None = None) -> None:
-        """Return the row as if it had not been tried, to its ready state unless another is named.
-
-        Raises:
-            LeaseLost: the row is not the holder's any more.
-        """
-        self.end(session, lease, now, state=state or self.ready, available_at=now, tries=lease.tries - 1)
-
     def expired(self, now: datetime) -> Select[Row]:
-        """Return the query for the rows whose holder has not been heard of for a lease's time."""
+        """Return the query for the rows whose lease has expired."""
         return select(self.table).where(self.table.state == self.running, self.table.lease_expires_at < now)
 
     def expire(self, session: Session, holders: str, now: datetime) -> None:
-        """End the leases of every holder whose name begins with *holders*: they are known to be dead."""
+        """End the leases of all holders whose name begins with *holders*, because they are dead."""
         session.execute(
             update(self.table)
             .where(self.table.state == self.running, self.table.holder.startswith(holders, autoescape=True))
@@ -107,11 +99,11 @@ class Claims(Generic[Row]):
     def release(
         self, session: Session, row_id: int, dead: StrEnum, now: datetime, **values: Any
     ) -> Row | None:
-        """Let a dead letter be claimed again from the beginning; None if the row is not one."""
+        """Make a dead letter claimable again, with no tries counted; None if the row is not a dead letter."""
         return session.execute(
             update(self.table)
             .where(self.table.id == row_id, self.table.state == dead)
-            .values(state=self.ready, tries=0, available_at=now, changed_at=now, **values)
+            .values(tries=0, available_at=now, changed_at=now, **values)
             .returning(self.table)
             .execution_options(synchronize_session=False, populate_existing=True)
         ).scalar_one_or_none()
@@ -137,7 +129,7 @@ class Claims(Generic[Row]):
 
 
 def lease_of(row: Claimable) -> Lease:
-    """Return the lease that a row just claimed stands for."""
+    """Return the lease of a row that has just been claimed."""
     if row.holder is None or row.lease_expires_at is None:
         raise ValueError("the row is not claimed")
     return Lease(row.id, row.attempt, row.tries, row.holder, row.lease_expires_at)

@@ -26,8 +26,6 @@ from sqlalchemy.orm import Session
 
 log = structlog.get_logger()
 
-JOBS, DELIVERIES, COMMITMENTS, PROMISES, ANSWERS = "jobs", "deliveries", "commitments", "promises", "answers"
-WITHDRAWALS = "withdrawals"
 _CHANNEL = "echo_node"
 _SLICE_S = 0.5
 """Time within which a waiting worker notices that it must stop, in seconds."""

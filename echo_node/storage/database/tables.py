@@ -29,10 +29,11 @@ from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from echo_node.domain.work.commitment import CommitmentState, PromiseState
+from echo_node.domain.work.commitment import CommitmentRequestState, CommitmentState
 from echo_node.domain.work.job import DeliveryState, JobState
+from echo_node.domain.work.kinds import WorkKind
 from echo_node.domain.work.lifecycle import StudyState
-from echo_node.domain.work.withdrawal import RejectionReason, WithdrawalState
+from echo_node.domain.work.withdrawal import WithdrawalReason, WithdrawalState
 
 _UID = String(64)
 
@@ -95,8 +96,8 @@ class Base(DeclarativeBase):
         JobState: _State(JobState),
         DeliveryState: _State(DeliveryState),
         CommitmentState: _State(CommitmentState),
-        PromiseState: _State(PromiseState),
-        RejectionReason: _State(RejectionReason),
+        CommitmentRequestState: _State(CommitmentRequestState),
+        WithdrawalReason: _State(WithdrawalReason),
         WithdrawalState: _State(WithdrawalState),
         list[str]: JSON(),
     }
@@ -272,18 +273,18 @@ class Withdrawal(Claimable, Base):
     study_id: Mapped[int] = mapped_column(ForeignKey(Study.id))
     revision: Mapped[int]
     state: Mapped[WithdrawalState]
-    rejection: Mapped[RejectionReason]
+    rejection: Mapped[WithdrawalReason]
     explanation: Mapped[str]
     asked_by: Mapped[str] = mapped_column(String(128))
 
 
-class Asked(Claimable):
-    """The columns of a question of storage commitment; `transaction_uid` names it since it was last asked."""
+class CommitmentQuestion(Claimable):
+    """Columns of a question of storage commitment; `transaction_uid` is that of its latest asking."""
 
     transaction_uid: Mapped[str | None] = mapped_column(_UID, unique=True)
 
 
-class Commitment(Asked, Base):
+class Commitment(CommitmentQuestion, Base):
     """The question whether a destination answers for a document that it was sent (PS3.4 Annex J)."""
 
     __tablename__ = "commitments"
@@ -293,7 +294,7 @@ class Commitment(Asked, Base):
     state: Mapped[CommitmentState]
 
 
-class Promise(Asked, Base):
+class ModalityRequest(CommitmentQuestion, Base):
     """A modality's request for storage commitment (PS3.4 Annex J), for which the archive is asked.
 
     `request_uid` is the Transaction UID that the modality gave it, and `transaction_uid` that of our question
@@ -306,14 +307,14 @@ class Promise(Asked, Base):
         Index(None, "state", "available_at"),
     )
 
-    state: Mapped[PromiseState]
+    state: Mapped[CommitmentRequestState]
     calling_ae_title: Mapped[str] = mapped_column(String(16))
     called_ae_title: Mapped[str] = mapped_column(String(16))
     request_uid: Mapped[str] = mapped_column(_UID)
     archive: Mapped[str | None] = mapped_column(String(128))
 
 
-class PromisedInstance(Base):
+class RequestedInstance(Base):
     """An instance that a modality asks about: the node need not have it.
 
     `status` is None until it is known, 0 where the archive answers for it, else the failure reason
@@ -324,10 +325,19 @@ class PromisedInstance(Base):
     __table_args__ = (UniqueConstraint("promise_id", "sop_instance_uid", "sop_class_uid"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    promise_id: Mapped[int] = mapped_column(ForeignKey(Promise.id))
+    request_id: Mapped[int] = mapped_column("promise_id", ForeignKey(ModalityRequest.id))
     sop_class_uid: Mapped[str] = mapped_column(_UID)
     sop_instance_uid: Mapped[str] = mapped_column(_UID, index=True)
     status: Mapped[int | None]
+
+
+def table_of(kind: WorkKind) -> type[Claimable]:
+    """Return the mapped class of a kind of work."""
+    for mapper in Base.registry.mappers:
+        table: type[Base] = mapper.class_
+        if table.__tablename__ == kind.table and issubclass(table, Claimable):
+            return table
+    raise LookupError(f"no class is mapped to the table {kind.table}")
 
 
 class SchemaSupport(Base):

@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 
 from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.work.job import DeliveryState
+from echo_node.domain.work.kinds import SENDING
 from echo_node.domain.work.lifecycle import StudyEvent, StudyState
 from echo_node.errors import PermanentError
-from echo_node.storage.database.notifications import DELIVERIES, notify
+from echo_node.storage.database.notifications import notify
 from echo_node.storage.database.rows import insert_if_absent, move
 from echo_node.storage.database.tables import Delivery, Document, Study
 from echo_node.storage.ledgers.withdrawn import is_note, settle_withdrawal, standing_drafts
@@ -83,7 +84,7 @@ def add_delivery(
     session: Session, document_id: int, destination: str, now: datetime, dead_because: str | None = None
 ) -> bool:
     """Create the delivery of a document to a destination; return whether it was missing."""
-    notify(session, DELIVERIES)
+    notify(session, SENDING.topic)
     return insert_if_absent(
         session,
         Delivery,

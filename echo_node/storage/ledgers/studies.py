@@ -12,11 +12,12 @@ from sqlalchemy import or_, select
 from echo_node.domain.ports import Clock
 from echo_node.domain.studies.intake import StoreOutcome
 from echo_node.domain.studies.study import InstanceFile, ReceivedInstance
+from echo_node.domain.work.kinds import DRAFTING
 from echo_node.domain.work.lifecycle import StudyEvent, StudyState
 from echo_node.errors import TransientError
 from echo_node.storage.database.engine import Database
 from echo_node.storage.database.group_commit import GroupCommit
-from echo_node.storage.database.notifications import JOBS, notify
+from echo_node.storage.database.notifications import notify
 from echo_node.storage.database.rows import enqueue, move
 from echo_node.storage.database.tables import Conflict, Instance, Study
 from echo_node.storage.ledgers.arrivals import Arrivals, Overtaken
@@ -112,7 +113,7 @@ class Studies:
             for study in studies:
                 move(study, StudyEvent.COMPLETED, now)
                 enqueue(session, study, now)
-            notify(session, JOBS)
+            notify(session, DRAFTING.topic)
             completed = [(study.id, study.revision) for study in studies]
         for study_id, revision in completed:
             log.info("study_complete", study_id=study_id, revision=revision)

@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session
 
 from echo_node.domain.work.commitment import CommitmentState
 from echo_node.domain.work.job import DeliveryState
+from echo_node.domain.work.kinds import MAKING_NOTES
 from echo_node.domain.work.lifecycle import StudyEvent, StudyState
-from echo_node.domain.work.withdrawal import NoteKind, RejectionReason, WithdrawalState
-from echo_node.storage.database.notifications import WITHDRAWALS, notify
+from echo_node.domain.work.withdrawal import NoteKind, WithdrawalReason, WithdrawalState
+from echo_node.storage.database.notifications import notify
 from echo_node.storage.database.rows import move, supersede_jobs
 from echo_node.storage.database.tables import Commitment, Delivery, Document, Study, Withdrawal
 
@@ -53,7 +54,7 @@ def withdraw(
     session: Session,
     study: Study,
     now: datetime,
-    rejection: RejectionReason,
+    rejection: WithdrawalReason,
     explanation: str,
     asked_by: str = "",
 ) -> bool:
@@ -92,10 +93,10 @@ def withdraw(
         changed_at=now,
     )
     session.add(withdrawal)
-    move(study, StudyEvent.TAKEN_BACK, now, said_of(withdrawal))
+    move(study, StudyEvent.WITHDRAWN, now, said_of(withdrawal))
     if not is_known_of:
         settle_withdrawal(session, study, now)
-    notify(session, WITHDRAWALS)
+    notify(session, MAKING_NOTES.topic)
     return True
 
 
@@ -112,7 +113,7 @@ def settle_withdrawal(session: Session, study: Study, now: datetime) -> None:
         reason = f"a destination did not take the note; {said_of(withdrawals[-1])}"
         move(study, StudyEvent.NOTE_GAVE_UP, now, reason)
     else:
-        move(study, StudyEvent.ALL_CORRECTED, now, said_of(withdrawals[-1]))
+        move(study, StudyEvent.ALL_NOTIFIED, now, said_of(withdrawals[-1]))
 
 
 def reopen_withdrawal(session: Session, study: Study, event: StudyEvent, now: datetime) -> None:

@@ -1,35 +1,47 @@
-"""What an operator may want to know, read without changing anything: plain values, ready for JSON.
+"""Queries of operators: read-only, with plain values as results, ready for JSON.
 
-Surrogate ids name things; UIDs are shown, names of patients are not stored to begin with.
+Rows are named by surrogate ids. UIDs are shown; names of patients are not stored in the first place.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
+from functools import singledispatch
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, func, null, select
 from sqlalchemy.orm import Session
 
-from echo_node.domain.work.commitment import COMMITTED, CommitmentState, PromiseState
-from echo_node.domain.work.job import DeliveryState, JobState, WorkKind
+from echo_node.domain.work.commitment import COMMITTED, CommitmentRequestState
+from echo_node.domain.work.kinds import (
+    COMMITMENT,
+    COMMITMENT_REQUEST,
+    DELIVERY,
+    JOB,
+    KINDS,
+    WITHDRAWAL,
+    WorkKind,
+)
 from echo_node.domain.work.lifecycle import StudyState
 from echo_node.domain.work.pausable import Pausable
-from echo_node.domain.work.withdrawal import WithdrawalState
 from echo_node.errors import PermanentError
 from echo_node.storage.database.engine import Database
 from echo_node.storage.database.tables import (
     Base,
+    Claimable,
     Commitment,
     Conflict,
     Delivery,
     Document,
     Instance,
     Job,
-    Promise,
-    PromisedInstance,
+    ModalityRequest,
+    RequestedInstance,
     Study,
     Withdrawal,
+    table_of,
 )
 from echo_node.storage.ledgers.withdrawn import NOTES, is_note
 
@@ -38,27 +50,35 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """How many studies, and how much work of each kind, are in each state; empty states are left out."""
+    """Numbers of studies and of work items by state; states without any are left out.
+
+    Attributes:
+        studies: studies by state.
+        work: work items by state, for each kind by its plural, and by the plurals of earlier versions.
+        instances: instances received.
+        documents: drafts made.
+        conflicts: instances set aside.
+    """
 
     studies: dict[str, int]
-    jobs: dict[str, int]
-    deliveries: dict[str, int]
-    commitments: dict[str, int]
-    promises: dict[str, int]
-    withdrawals: dict[str, int]
+    work: dict[str, dict[str, int]]
     instances: int
     documents: int
     conflicts: int
 
 
 class Queries:
-    """Read models for the console, the web page and the metrics."""
+    """Read models for the console, the web page and the metrics.
+
+    Args:
+        database: database of the node.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def ping(self) -> None:
-        """Ask the database for something trivial.
+        """Send the database a trivial query.
 
         Raises:
             TransientError: it does not answer.
@@ -69,26 +89,26 @@ class Queries:
     def overview(self) -> Overview:
         """Count everything by state."""
         with self._database.read() as session:
+            work: dict[str, dict[str, int]] = {}
+            for kind in KINDS.values():
+                counts = _by_state(session, table_of(kind), kind.states)
+                work |= dict.fromkeys(kind.plurals, counts)
             return Overview(
                 studies=_by_state(session, Study, StudyState),
-                jobs=_by_state(session, Job, JobState),
-                deliveries=_by_state(session, Delivery, DeliveryState),
-                commitments=_by_state(session, Commitment, CommitmentState),
-                promises=_by_state(session, Promise, PromiseState),
-                withdrawals=_by_state(session, Withdrawal, WithdrawalState),
+                work=work,
                 instances=_count(session, Instance),
                 documents=session.scalar(select(func.count(Document.id)).where(~is_note)) or 0,
                 conflicts=_count(session, Conflict),
             )
 
     def recent_studies(self, limit: int = 50) -> list[Record]:
-        """Return the studies that changed last, by surrogate id."""
+        """Return the studies that changed last."""
         query = select(Study).order_by(Study.changed_at.desc(), Study.id.desc()).limit(limit)
         with self._database.read() as session:
             return [_study(row) for row in session.scalars(query)]
 
     def studies_with_conflicts(self, limit: int = 20) -> list[int]:
-        """Return the ids of studies of which an image was set aside, the latest first."""
+        """Return the ids of studies with an image that was set aside, the latest first."""
         query = (
             select(Instance.study_id)
             .join(Conflict, Conflict.instance_id == Instance.id)
@@ -99,121 +119,63 @@ class Queries:
         with self._database.read() as session:
             return list(session.scalars(query))
 
-    def list_jobs(self, state: JobState | None = None, limit: int = 200) -> list[Record]:
-        """Return the newest jobs, with their reasons."""
-        query = select(Job).order_by(Job.id.desc()).limit(limit)
-        if state is not None:
-            query = query.where(Job.state == state)
+    def list_work(self, kind: WorkKind, state: StrEnum | None = None, limit: int = 200) -> list[Record]:
+        """Return the newest work items of a kind, with their reasons."""
+        table = table_of(kind)
+        is_listed = [] if state is None else [table.state == state]
         with self._database.read() as session:
-            return [_job(row) for row in session.scalars(query)]
+            return _work(session, kind, *is_listed, newest=limit)
 
-    def list_deliveries(self, state: DeliveryState | None = None, limit: int = 200) -> list[Record]:
-        """Return the newest deliveries, with their reasons."""
-        query = select(Delivery, Document.study_id).join(Document, Document.id == Delivery.document_id)
-        query = query.order_by(Delivery.id.desc()).limit(limit)
-        if state is not None:
-            query = query.where(Delivery.state == state)
-        with self._database.read() as session:
-            return [_delivery(row) | {"study_id": study_id} for row, study_id in session.execute(query)]
-
-    def list_commitments(self, state: CommitmentState | None = None, limit: int = 200) -> list[Record]:
-        """Return the newest requests for storage commitment, with their reasons."""
-        query = (
-            select(Commitment, Delivery.destination, Document.study_id)
-            .join(Delivery, Delivery.id == Commitment.delivery_id)
-            .join(Document, Document.id == Delivery.document_id)
-            .order_by(Commitment.id.desc())
-            .limit(limit)
-        )
-        if state is not None:
-            query = query.where(Commitment.state == state)
-        with self._database.read() as session:
-            return [
-                _commitment(row) | {"destination": destination, "study_id": study_id}
-                for row, destination, study_id in session.execute(query)
-            ]
-
-    def list_promises(self, state: PromiseState | None = None, limit: int = 200) -> list[Record]:
-        """Return the newest requests of modalities for storage commitment, with their reasons."""
-        query = select(Promise).order_by(Promise.id.desc()).limit(limit)
-        if state is not None:
-            query = query.where(Promise.state == state)
-        with self._database.read() as session:
-            return [_promise(row) for row in session.scalars(query)]
-
-    def list_withdrawals(self, state: WithdrawalState | None = None, limit: int = 200) -> list[Record]:
-        """Return the newest withdrawals of drafts: who asked for them, when and why."""
-        query = select(Withdrawal).order_by(Withdrawal.id.desc()).limit(limit)
-        if state is not None:
-            query = query.where(Withdrawal.state == state)
-        with self._database.read() as session:
-            return [_withdrawal(row) for row in session.scalars(query)]
-
-    def promise(self, promise_id: int) -> Record:
-        """Return all there is to know about one request of a modality.
+    def commitment_request(self, request_id: int) -> Record:
+        """Return the record of a modality's request, with its instances.
 
         Raises:
             PermanentError: there is no such request.
         """
         with self._database.read() as session:
-            promise = session.get(Promise, promise_id)
-            if promise is None:
-                raise PermanentError(f"there is no promise {promise_id}")
+            found = _work(session, COMMITMENT_REQUEST, ModalityRequest.id == request_id)
+            if not found:
+                raise PermanentError(f"there is no {COMMITMENT_REQUEST} {request_id}")
             named = (
-                select(PromisedInstance, Instance.study_id)
-                .outerjoin(Instance, Instance.sop_instance_uid == PromisedInstance.sop_instance_uid)
-                .where(PromisedInstance.promise_id == promise_id)
-                .order_by(PromisedInstance.id)
+                select(RequestedInstance, Instance.study_id)
+                .outerjoin(Instance, Instance.sop_instance_uid == RequestedInstance.sop_instance_uid)
+                .where(RequestedInstance.request_id == request_id)
+                .order_by(RequestedInstance.id)
             )
-            return _promise(promise) | {
+            return found[0] | {
                 "instances": [
-                    _promised(row) | {"study_id": study_id} for row, study_id in session.execute(named)
+                    _requested(row) | {"study_id": study_id} for row, study_id in session.execute(named)
                 ]
             }
 
     def running(self, what: Pausable) -> int:
-        """Return how many pieces of this work are in some worker's hands."""
+        """Return the number of work items of this pause that workers have claimed."""
         with self._database.read() as session:
-            if what is Pausable.DRAFTING:
-                running = select(func.count()).where(Job.state == JobState.RUNNING)
-                return session.scalar(running) or 0
-            sending = select(func.count()).where(Delivery.state == DeliveryState.SENDING)
-            asking = select(func.count()).where(Commitment.state == CommitmentState.ASKING)
-            promising = select(func.count()).where(
-                Promise.state.in_((PromiseState.ASKING, PromiseState.ANSWERING))
+            counts = (
+                select(func.count()).where(table_of(kind).state.in_([step.running for step in kind.steps]))
+                for kind in KINDS.values()
+                if kind.pausable is what
             )
-            preparing = select(func.count()).where(Withdrawal.state == WithdrawalState.PREPARING)
-            return sum(session.scalar(each) or 0 for each in (sending, asking, promising, preparing))
+            return sum(session.scalar(each) or 0 for each in counts)
 
     def study_of(self, kind: WorkKind, row_id: int) -> int:
-        """Return the study that work belongs to; of a modality's request, that of its first image here.
+        """Return the study that a work item belongs to; for a modality's request, that of its first image.
 
         Raises:
-            PermanentError: there is no such one.
+            PermanentError: there is no such work item, or no such study.
         """
-        query = select(Job.study_id).where(Job.id == row_id)
-        if kind != "job":
-            query = select(Document.study_id).join(Delivery).where(Delivery.id == row_id)
-        if kind == "commitment":
-            query = select(Document.study_id).join(Delivery).join(Commitment).where(Commitment.id == row_id)
-        if kind == "withdrawal":
-            query = select(Withdrawal.study_id).where(Withdrawal.id == row_id)
-        if kind == "promise":
-            query = (
-                select(Instance.study_id)
-                .join(PromisedInstance, PromisedInstance.sop_instance_uid == Instance.sop_instance_uid)
-                .where(PromisedInstance.promise_id == row_id)
-                .order_by(PromisedInstance.id)
-                .limit(1)
-            )
+        table, relation = table_of(kind), _relation(kind)
+        query = select(relation.study).select_from(table).where(table.id == row_id)
+        for joined, condition in relation.joins:
+            query = query.join(joined, condition)
         with self._database.read() as session:
             study_id = session.scalar(query)
         if study_id is None:
-            raise PermanentError(f"there is no {kind} {row_id}, or no study that it is about")
+            raise PermanentError(f"there is no {kind} {row_id}, or it belongs to no study")
         return study_id
 
     def show(self, study_id: int) -> Record:
-        """Return all there is to know about one study.
+        """Return everything known about one study.
 
         Raises:
             PermanentError: there is no such study.
@@ -227,49 +189,100 @@ class Queries:
             documents = session.scalars(
                 select(Document).where(Document.study_id == study_id).order_by(Document.id)
             ).all()
-            deliveries = select(Delivery).where(Delivery.document_id.in_([row.id for row in documents]))
-            jobs = select(Job).where(Job.study_id == study_id).order_by(Job.id)
-            withdrawals = session.scalars(
-                select(Withdrawal).where(Withdrawal.study_id == study_id).order_by(Withdrawal.id)
-            ).all()
-            taken_back = max((row.revision for row in withdrawals), default=0)
-            asked = (
-                select(Commitment, Delivery.destination)
-                .join(Delivery, Delivery.id == Commitment.delivery_id)
-                .where(Delivery.document_id.in_([row.id for row in documents]))
-                .order_by(Commitment.id)
-            )
-            promises = (
-                select(Promise)
-                .where(
-                    select(PromisedInstance.id)
-                    .join(Instance, Instance.sop_instance_uid == PromisedInstance.sop_instance_uid)
-                    .where(PromisedInstance.promise_id == Promise.id, Instance.study_id == study_id)
-                    .exists()
-                )
-                .order_by(Promise.id)
-            )
-            return _study(study) | {
+            revisions = select(Withdrawal.revision).where(Withdrawal.study_id == study_id)
+            withdrawn_up_to = max(session.scalars(revisions), default=0)
+            record = _study(study) | {
                 "study_instance_uid": study.study_instance_uid,
                 "instances": [_instance(row) for row in instances],
                 "conflicts": [_conflict(row) for row in session.scalars(conflicts)],
-                "jobs": [_job(row) for row in session.scalars(jobs)],
-                "documents": [_document(row, taken_back) for row in documents],
-                "deliveries": [_delivery(row) for row in session.scalars(deliveries.order_by(Delivery.id))],
-                "commitments": [
-                    _commitment(row) | {"destination": destination}
-                    for row, destination in session.execute(asked)
-                ],
-                "promises": [_promise(row) for row in session.scalars(promises)],
-                "withdrawals": [_withdrawal(row) for row in withdrawals],
+                "documents": [_document(row, withdrawn_up_to) for row in documents],
             }
+            for kind in KINDS.values():
+                rows = _work(session, kind, _is_of_study(kind, study_id))
+                record |= dict.fromkeys(kind.plurals, rows)
+            return record
 
 
-def _by_state(
-    session: Session,
-    table: type[Study | Job | Delivery | Commitment | Promise | Withdrawal],
-    states: type[StudyState | JobState | DeliveryState | CommitmentState | PromiseState | WithdrawalState],
-) -> dict[str, int]:
+@dataclass(frozen=True, slots=True)
+class _Relation:
+    """Relation of a kind of work to studies and destinations.
+
+    Attributes:
+        study: expression for a row's study, or for the first of its studies.
+        destination: expression for a row's destination.
+        joins: tables that the two expressions need, each with its condition.
+        rows_of: query for the ids of a study's rows, if a row can belong to several studies.
+    """
+
+    study: SQLColumnExpression[int | None]
+    destination: SQLColumnExpression[str | None] | None = None
+    joins: tuple[tuple[type[Base], ColumnElement[bool]], ...] = ()
+    rows_of: Callable[[int], Select[int]] | None = None
+
+
+_study_of_delivery = (Document, Document.id == Delivery.document_id)
+_named_images = select(Instance.study_id).join(
+    RequestedInstance, RequestedInstance.sop_instance_uid == Instance.sop_instance_uid
+)
+
+_RELATIONS = {
+    JOB.name: _Relation(Job.study_id),
+    DELIVERY.name: _Relation(
+        Document.study_id,
+        Delivery.destination,
+        (_study_of_delivery,),
+    ),
+    COMMITMENT.name: _Relation(
+        Document.study_id,
+        Delivery.destination,
+        ((Delivery, Delivery.id == Commitment.delivery_id), _study_of_delivery),
+    ),
+    COMMITMENT_REQUEST.name: _Relation(
+        _named_images.where(RequestedInstance.request_id == ModalityRequest.id)
+        .order_by(RequestedInstance.id)
+        .limit(1)
+        .scalar_subquery(),
+        rows_of=lambda study_id: _named_images.with_only_columns(RequestedInstance.request_id).where(
+            Instance.study_id == study_id
+        ),
+    ),
+    WITHDRAWAL.name: _Relation(Withdrawal.study_id),
+}
+_NO_RELATION = _Relation(null())
+
+
+def _relation(kind: WorkKind) -> _Relation:
+    return _RELATIONS.get(kind.name, _NO_RELATION)
+
+
+def _is_of_study(kind: WorkKind, study_id: int) -> ColumnElement[bool]:
+    """Return the condition that a row of a kind belongs to a study."""
+    relation = _relation(kind)
+    if relation.rows_of is not None:
+        return table_of(kind).id.in_(relation.rows_of(study_id))
+    return relation.study == study_id
+
+
+def _work(
+    session: Session, kind: WorkKind, *conditions: ColumnElement[bool], newest: int | None = None
+) -> list[Record]:
+    """Return the records of a kind's rows, in order of age; with *newest*, so many of the newest first."""
+    table, relation = table_of(kind), _relation(kind)
+    destination_of = null() if relation.destination is None else relation.destination
+    query = select(table, relation.study, destination_of).select_from(table).where(*conditions)
+    for joined, condition in relation.joins:
+        query = query.join(joined, condition)
+    query = query.order_by(table.id if newest is None else table.id.desc()).limit(newest)
+    return [
+        {kind.id_key: row.id, "study_id": study_id}
+        | ({} if destination is None else {"destination": destination})
+        | _details(row)
+        | _claim(row)
+        for row, study_id, destination in session.execute(query)
+    ]
+
+
+def _by_state(session: Session, table: type[Study | Claimable], states: type[StrEnum]) -> dict[str, int]:
     counted = session.execute(select(table.state, func.count()).group_by(table.state))
     counts = {str(state): count for state, count in counted}
     return {str(state): counts[state] for state in states if state in counts}
@@ -317,7 +330,7 @@ def _conflict(row: Conflict) -> Record:
     }
 
 
-def _claimable(row: Job | Delivery | Commitment | Promise | Withdrawal) -> Record:
+def _claim(row: Claimable) -> Record:
     return {
         "state": str(row.state),
         "attempt": row.attempt,
@@ -329,35 +342,57 @@ def _claimable(row: Job | Delivery | Commitment | Promise | Withdrawal) -> Recor
     }
 
 
-def _job(row: Job) -> Record:
-    return {"job_id": row.id, "study_id": row.study_id, "revision": row.revision} | _claimable(row)
+@singledispatch
+def _details(row: Claimable) -> Record:
+    """Return what a row's record has besides the columns of every kind."""
+    return {}
 
 
-def _delivery(row: Delivery) -> Record:
+@_details.register
+def _(row: Job) -> Record:
+    return {"revision": row.revision}
+
+
+@_details.register
+def _(row: Delivery) -> Record:
     return {
-        "delivery_id": row.id,
         "document_id": row.document_id,
-        "destination": row.destination,
         "status": None if row.status is None else f"0x{row.status:04X}",
-    } | _claimable(row)
+    }
 
 
-def _commitment(row: Commitment) -> Record:
-    return {"commitment_id": row.id, "delivery_id": row.delivery_id} | _claimable(row)
+@_details.register
+def _(row: Commitment) -> Record:
+    return {"delivery_id": row.delivery_id}
 
 
-def _promise(row: Promise) -> Record:
-    is_asked = row.state in {PromiseState.PENDING, PromiseState.ASKING, PromiseState.ASKED}
+@_details.register
+def _(row: ModalityRequest) -> Record:
+    is_asked = row.state in {
+        CommitmentRequestState.PENDING,
+        CommitmentRequestState.ASKING,
+        CommitmentRequestState.ASKED,
+    }
     return {
-        "promise_id": row.id,
         "calling_ae_title": row.calling_ae_title,
         "request_uid": row.request_uid,
         "archive": row.archive,
         "destination": (row.archive or "the archive") if is_asked else row.calling_ae_title,
-    } | _claimable(row)
+    }
 
 
-def _promised(row: PromisedInstance) -> Record:
+@_details.register
+def _(row: Withdrawal) -> Record:
+    return {
+        "revision": row.revision,
+        "rejection": row.rejection.value,
+        "explanation": row.explanation,
+        "asked_by": row.asked_by,
+        "asked_at": row.created_at.isoformat(),
+    }
+
+
+def _requested(row: RequestedInstance) -> Record:
     return {
         "sop_class_uid": row.sop_class_uid,
         "sop_instance_uid": row.sop_instance_uid,
@@ -366,20 +401,8 @@ def _promised(row: PromisedInstance) -> Record:
     }
 
 
-def _withdrawal(row: Withdrawal) -> Record:
-    return {
-        "withdrawal_id": row.id,
-        "study_id": row.study_id,
-        "revision": row.revision,
-        "rejection": row.rejection.value,
-        "explanation": row.explanation,
-        "asked_by": row.asked_by,
-        "asked_at": row.created_at.isoformat(),
-    } | _claimable(row)
-
-
-def _document(row: Document, taken_back: int) -> Record:
-    """Return a document; *taken_back* is the latest revision of its study that was withdrawn."""
+def _document(row: Document, withdrawn_up_to: int) -> Record:
+    """Return a document. *withdrawn_up_to* is the latest revision of its study that was withdrawn."""
     note = row.kind in NOTES
     return {
         "document_id": row.id,
@@ -387,7 +410,7 @@ def _document(row: Document, taken_back: int) -> Record:
         "kind": row.kind,
         "is_made": row.kept_path is None,
         "is_note": note,
-        "is_withdrawn": not note and row.revision <= taken_back,
+        "is_withdrawn": not note and row.revision <= withdrawn_up_to,
         "sop_instance_uid": row.sop_instance_uid,
         "model": f"{row.model_name} {row.model_version}",
         "model_digest": row.model_digest,

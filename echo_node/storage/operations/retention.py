@@ -25,8 +25,8 @@ from echo_node.storage.database.rows import lock_study
 from echo_node.storage.database.tables import Instance, Study
 from echo_node.storage.objects.ownership import Ownership
 from echo_node.storage.objects.spool import Spool
-from echo_node.storage.queues.commitment_requests import is_promised
-from echo_node.storage.queues.commitments import is_uncommitted
+from echo_node.storage.queues.commitment_requests import open_requests_about
+from echo_node.storage.queues.commitments import open_commitments_of
 
 log = structlog.get_logger()
 
@@ -102,7 +102,7 @@ class Retention:
         query = (
             select(Study.id)
             .where(Study.state.in_(FINISHED), Study.changed_at < before, kept)
-            .where(~is_uncommitted(Study.id).exists(), ~is_promised(Study.id).exists())
+            .where(~open_commitments_of(Study.id).exists(), ~open_requests_about(Study.id).exists())
             .order_by(Study.changed_at, Study.id)
             .limit(1)
         )
@@ -115,7 +115,8 @@ class Retention:
         with self._database.write() as session:
             study = lock_study(session, study_id)
             if study.state not in FINISHED or any(
-                session.scalar(is_needed(study_id).limit(1)) for is_needed in (is_uncommitted, is_promised)
+                session.scalar(is_needed(study_id).limit(1))
+                for is_needed in (open_commitments_of, open_requests_about)
             ):
                 return 0
             paths = session.scalars(

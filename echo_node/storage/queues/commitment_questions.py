@@ -1,100 +1,80 @@
-"""Questions of storage commitment, as both queues have them: commitments (ours) and promises (modalities').
+"""Questions of storage commitment: about our documents (commitments), and for modalities (their requests).
 
-    pending → asking (a worker has it) → asked (the peer took the question) → answered: see the queues
+    pending → asking (a worker has it) → asked (the peer accepted it) → answered: see the two queues
 
 An answer may come on the same association, before the worker has recorded that it asked, or an hour later
-on another one: it is recorded by whoever receives it. A peer that does not answer in time is asked again
-under a new Transaction UID, and an answer to an earlier one does not count any more.
+on another association. The process that receives it records it. If a peer does not answer in time, the node
+asks again under a new Transaction UID, and an answer to an earlier question no longer counts.
 """
 
 from __future__ import annotations
 
-import random
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import ClassVar, TypeVar
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from echo_node.domain.ports import Clock
-from echo_node.domain.work.commitment import CommitmentJob, CommitmentState, PromiseState, ReferencedInstance
-from echo_node.domain.work.job import RetryPolicy, WorkKind
+from echo_node.domain.work.commitment import (
+    CommitmentJob,
+    CommitmentRequestState,
+    CommitmentState,
+    ReferencedInstance,
+)
 from echo_node.errors import LeaseLost
-from echo_node.storage.database.claims import Claims, lease_of
-from echo_node.storage.database.engine import Database
-from echo_node.storage.database.tables import Asked
-from echo_node.storage.queues.work_queue import RowQueue
+from echo_node.storage.database.claims import lease_of
+from echo_node.storage.database.tables import CommitmentQuestion
+from echo_node.storage.queues.work_queue import QueueContext, SqlWorkQueue
 
-Question = TypeVar("Question", bound=Asked)
+QuestionRow = TypeVar("QuestionRow", bound=CommitmentQuestion)
 
 
-class Asking(RowQueue[Question]):
-    """Questions that are asked, and asked again until they are answered.
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """Peers that the node asks.
 
     Attributes:
-        table: of the questions.
-        states: theirs.
-        kind: what they are, for logs and messages.
-        topic: topic notified for them.
-
-    Args:
-        database: where rows are kept.
-        clock: the time.
-        policy: when a question is given up.
-        lease_s: how long a claim lasts unless it is renewed.
-        patience_s: how long a peer may take to answer before it is asked again.
-        ae_titles: of the peers that are asked, by name.
-        new_uid: makes Transaction UIDs.
-        randomness: for jitter.
+        ae_titles: their AE titles, by configured name.
+        patience_s: time that a peer has to answer, in seconds; then the node asks again.
+        new_uid: source of Transaction UIDs.
     """
 
-    table: type[Question]
-    states: ClassVar[type[CommitmentState] | type[PromiseState]]
-    kind: ClassVar[WorkKind]
-    topic: ClassVar[str]
+    ae_titles: Mapping[str, str]
+    patience_s: float
+    new_uid: Callable[[], str]
 
-    def __init__(
-        self,
-        database: Database,
-        clock: Clock,
-        policy: RetryPolicy,
-        lease_s: float,
-        patience_s: float,
-        *,
-        ae_titles: Mapping[str, str],
-        new_uid: Callable[[], str],
-        randomness: random.Random,
-    ) -> None:
-        super().__init__(
-            database,
-            clock,
-            policy,
-            Claims(self.table, self.states.PENDING, self.states.ASKING, lease_s),
-            dead=self.states.DEAD,
-            kind=self.kind,
-            topic=self.topic,
-            randomness=randomness,
-        )
-        self._patience = timedelta(seconds=patience_s)
-        self._ae_titles = ae_titles
-        self._new_uid = new_uid
+    def named(self, ae_title: str) -> list[str]:
+        """Return the configured names of the peers that have an AE title."""
+        return [name for name, known in self.ae_titles.items() if known == ae_title]
 
-    def claim(self, holder: str) -> CommitmentJob | None:
-        """Take the question that has waited longest, and give it a Transaction UID."""
-        with self._claimed(holder) as claimed:
-            if claimed is None:
-                return None
-            session, row = claimed
-            row.transaction_uid = transaction_uid = self._new_uid()
-            destination, instances = self._question(session, row)
-            return CommitmentJob(lease_of(row), destination, transaction_uid, instances)
+
+class QuestionQueue(SqlWorkQueue[QuestionRow, CommitmentJob]):
+    """Questions that the node asks, and asks again until they are answered.
+
+    Attributes:
+        states: states of a question.
+
+    Args:
+        context: surroundings of the queue.
+        peers: peers that are asked.
+    """
+
+    states: ClassVar[type[CommitmentState] | type[CommitmentRequestState]]
+
+    def __init__(self, context: QueueContext, peers: Peers) -> None:
+        super().__init__(context)
+        self._peers = peers
 
     def asked(self, job: CommitmentJob) -> None:
-        """Record that the peer took the question; its answer may have come before."""
+        """Record that the peer accepted the question; its answer may have come before."""
         now = self._clock.now()
+        deadline = now + timedelta(seconds=self._peers.patience_s)
         try:
-            self._end(job.lease, state=self.states.ASKED, available_at=now + self._patience)
+            with self._database.write() as session:
+                self.claims.end(session, job.lease, now, state=self.states.ASKED, available_at=deadline)
         except LeaseLost:
             is_it = self.table.id == job.lease.row_id
             with self._database.read() as session:
@@ -102,28 +82,28 @@ class Asking(RowQueue[Question]):
                     raise
 
     def rescue(self) -> int:
-        """Free the questions of workers that were lost, and those that nobody answered; return how many."""
-        now = self._clock.now()
+        """Reclaim the questions of lost workers, and those that no peer answered; return their number."""
         unanswered = select(self.table).where(
-            self.table.state == self.states.ASKED, self.table.available_at <= now
+            self.table.state == self.states.ASKED, self.table.available_at <= self._clock.now()
         )
-        reason = "the question was taken and not answered"
-        return super().rescue() + self._put_back(unanswered, reason, now, later=True)
+        reason = "the peer accepted the question and did not answer"
+        return super().rescue() + self._rescue(unanswered, reason, backs_off=True)
+
+    def _claimed(self, session: Session, row: QuestionRow, now: datetime) -> CommitmentJob:
+        row.transaction_uid = transaction_uid = self._peers.new_uid()
+        destination, instances = self._question(session, row)
+        return CommitmentJob(lease_of(row), destination, transaction_uid, instances)
 
     @property
     def _is_open(self) -> ColumnElement[bool]:
-        """The condition that a question waits for its answer."""
+        """Condition that a question waits for its answer."""
         condition: ColumnElement[bool] = self.table.state.in_((self.states.ASKING, self.states.ASKED))
         return condition
 
     def _is_asked(self, transaction_uid: str) -> ColumnElement[bool]:
-        """Return the condition that this question waits for its answer."""
+        """Return the condition that the question of this Transaction UID waits for its answer."""
         return (self.table.transaction_uid == transaction_uid) & self._is_open
 
-    def _named(self, ae_title: str) -> list[str]:
-        """Return the peers of this AE title that are asked."""
-        return [name for name, known in self._ae_titles.items() if known == ae_title]
-
-    def _question(self, session: Session, row: Question) -> tuple[str, tuple[ReferencedInstance, ...]]:
-        """Return whom to ask, and about what."""
-        raise NotImplementedError
+    @abstractmethod
+    def _question(self, session: Session, row: QuestionRow) -> tuple[str, tuple[ReferencedInstance, ...]]:
+        """Return the peer to ask, and the instances to ask about."""

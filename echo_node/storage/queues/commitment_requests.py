@@ -1,68 +1,67 @@
-"""Promises: modalities ask whether their images are safe, and are given the archive's word (PS3.4 Annex J).
+"""Commitment requests: modalities ask whether their images are safe, and get the archive's word (PS3.4 J).
 
-    pending → asking → asked → settled (every image has its status) → answering → answered
+    pending → asking → asked → settled (every instance has its status) → answering → answered
 
-Success is never our own word: it is recorded from a report of the archive alone, of that SOP class and
-instance. What the node itself must say no to is settled when the request comes; what the archive never
-answers for is settled as a failure. Until a modality has its answer its images stay in the spool.
+The node never promises anything itself: it records success only from a report of the archive, about that
+SOP class and instance. It refuses at once what it must refuse itself. If the archive never answers about an
+instance, the instance fails. The images of a modality stay in the spool until the modality has its answer.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import Select, insert, select, update
+from sqlalchemy import Select, SQLColumnExpression, insert, select, update
 from sqlalchemy.orm import Session, aliased
 
-from echo_node.domain.ports import Clock
 from echo_node.domain.work.commitment import (
     COMMITTED,
     AnswerJob,
     CommitmentReport,
     CommitmentRequest,
+    CommitmentRequestState,
     FailureReason,
-    PromiseState,
     ReferencedInstance,
 )
-from echo_node.domain.work.job import RetryPolicy
-from echo_node.storage.database.claims import Claims, lease_of
-from echo_node.storage.database.engine import Database
-from echo_node.storage.database.notifications import ANSWERS, PROMISES, notify
+from echo_node.domain.work.kinds import ANSWERING, ASKING_ARCHIVE, COMMITMENT_REQUEST
+from echo_node.domain.work.lifecycle import StudyEvent
+from echo_node.storage.database.claims import lease_of
+from echo_node.storage.database.notifications import notify
 from echo_node.storage.database.rows import insert_if_absent, lock_study
-from echo_node.storage.database.tables import Conflict, Instance, Promise, PromisedInstance, Study
-from echo_node.storage.queues.commitment_questions import Asking
-from echo_node.storage.queues.work_queue import RowQueue
+from echo_node.storage.database.tables import Conflict, Instance, ModalityRequest, RequestedInstance, Study
+from echo_node.storage.queues.commitment_questions import QuestionQueue
+from echo_node.storage.queues.work_queue import Columns, QueueContext, SqlWorkQueue
 
 log = structlog.get_logger()
 
-_CLOSED = (PromiseState.ANSWERED, PromiseState.DEAD)
+_CLOSED = (CommitmentRequestState.ANSWERED, CommitmentRequestState.DEAD)
 _CHUNK = 1000
 
 
-class PromiseQueue(Asking[Promise]):
-    """Modalities' requests, and the questions to the archive about them.
+class CommitmentRequestQueue(QuestionQueue[ModalityRequest]):
+    """Requests of modalities, and the questions to the archive about them.
 
-    Fulfils domain.ports.PromiseIntake, WorkQueue and CommitmentLedger; `ae_titles` is that of the archive.
+    Implements the CommitmentRequestIntake and CommitmentLedger ports too. Its only peer is the archive.
     """
 
-    table, states, kind, topic = Promise, PromiseState, "promise", PROMISES
+    table, kind, step = ModalityRequest, COMMITMENT_REQUEST, ASKING_ARCHIVE
+    states = CommitmentRequestState
 
     def accept(self, request: CommitmentRequest) -> bool:
-        """Make a request durable; a repeated one is the same, and its answer, if given, is given again.
+        """Make a request durable. A repeated request is the same one, and is answered again if it was.
 
         Returns:
-            False if that peer has asked about something else under this Transaction UID.
+            False if that peer asked about other instances under this Transaction UID.
         """
         now = self._clock.now()
         with self._database.write() as session:
             is_new = insert_if_absent(
                 session,
-                Promise,
-                state=PromiseState.PENDING,
+                ModalityRequest,
+                state=CommitmentRequestState.PENDING,
                 calling_ae_title=request.calling_ae_title,
                 called_ae_title=request.called_ae_title,
                 request_uid=request.transaction_uid,
@@ -72,33 +71,33 @@ class PromiseQueue(Asking[Promise]):
                 created_at=now,
                 changed_at=now,
             )
-            promise = session.scalars(
-                select(Promise)
+            row = session.scalars(
+                select(ModalityRequest)
                 .where(
-                    Promise.calling_ae_title == request.calling_ae_title,
-                    Promise.request_uid == request.transaction_uid,
+                    ModalityRequest.calling_ae_title == request.calling_ae_title,
+                    ModalityRequest.request_uid == request.transaction_uid,
                 )
                 .with_for_update()
             ).one()
             if not is_new:
-                return self._accept_again(session, promise, request, now)
+                return self._accept_again(session, row, request, now)
             named = [
                 {
-                    "promise_id": promise.id,
+                    "request_id": row.id,
                     "sop_class_uid": each.sop_class_uid,
                     "sop_instance_uid": each.sop_instance_uid,
                 }
                 for each in sorted(request.instances)
             ]
             for start in range(0, len(named), _CHUNK):
-                session.execute(insert(PromisedInstance), named[start : start + _CHUNK])
-            _refuse_what_is_not_held(session, promise.id)
-            notify(session, PROMISES)
-            self._settle_if_known(session, promise, now)
-            promise_id, state = promise.id, promise.state
+                session.execute(insert(RequestedInstance), named[start : start + _CHUNK])
+            _refuse_unknown(session, row.id)
+            notify(session, ASKING_ARCHIVE.topic)
+            self._settle_if_known(session, row, now)
+            request_id, state = row.id, row.state
         log.info(
             "commitment_requested",
-            promise_id=promise_id,
+            commitment_request_id=request_id,
             peer=request.calling_ae_title,
             count=len(request.instances),
             state=state.value,
@@ -106,167 +105,142 @@ class PromiseQueue(Asking[Promise]):
         return True
 
     def report(self, report: CommitmentReport, calling_ae_title: str) -> bool:
-        """Record what the archive says of a question; false if no such question to it is open."""
+        """Record the archive's answer; return whether the question was open, and was put to this peer."""
         now = self._clock.now()
         with self._database.write() as session:
-            promise = session.scalars(
-                select(Promise)
+            row = session.scalars(
+                select(ModalityRequest)
                 .where(
                     self._is_asked(report.transaction_uid),
-                    Promise.archive.in_(self._named(calling_ae_title)),
+                    ModalityRequest.archive.in_(self._peers.named(calling_ae_title)),
                 )
                 .with_for_update()
             ).one_or_none()
-            if promise is None:
+            if row is None:
                 return False
-            for each in session.scalars(_unknown(promise.id)):
+            for each in session.scalars(_unknown(row.id)):
                 each.status = report.status_of(_named_by(each))
             session.flush()
-            self._settle_if_known(session, promise, now)
+            self._settle_if_known(session, row, now)
         return True
 
-    def _question(self, session: Session, row: Promise) -> tuple[str, tuple[ReferencedInstance, ...]]:
-        (archive,) = self._ae_titles
-        if row.archive not in (
-            None,
-            archive,
-        ):  # the word of an archive that has been replaced is worth nothing
+    def _question(self, session: Session, row: ModalityRequest) -> tuple[str, tuple[ReferencedInstance, ...]]:
+        (archive,) = self._peers.ae_titles
+        if row.archive not in {None, archive}:  # commitments of an archive that was replaced do not count
             session.execute(
-                update(PromisedInstance)
-                .where(PromisedInstance.promise_id == row.id, PromisedInstance.status == COMMITTED)
+                update(RequestedInstance)
+                .where(RequestedInstance.request_id == row.id, RequestedInstance.status == COMMITTED)
                 .values(status=None)
             )
         row.archive = archive
         return archive, tuple(_named_by(each) for each in session.scalars(_unknown(row.id)))
 
-    def _given_up(self, session: Session, row_id: int, now: datetime) -> dict[str, object]:
-        """Settle a request without the archive: what it has not answered for has failed."""
+    def _columns_after(self, session: Session, row_id: int, event: StudyEvent, now: datetime) -> Columns:
+        """Settle a request without the archive if it never answers: the unknown instances have failed."""
+        if event is not StudyEvent.GAVE_UP:
+            return super()._columns_after(session, row_id, event, now)
         session.execute(
-            update(PromisedInstance)
-            .where(PromisedInstance.promise_id == row_id, PromisedInstance.status.is_(None))
+            update(RequestedInstance)
+            .where(RequestedInstance.request_id == row_id, RequestedInstance.status.is_(None))
             .values(status=FailureReason.PROCESSING_FAILURE)
         )
-        log.warning("promise_settled", promise_id=row_id, reason="the archive does not answer")
+        log.warning(
+            "commitment_request_settled", commitment_request_id=row_id, reason="the archive does not answer"
+        )
         return _settled(session, now)
 
-    def _settle_if_known(self, session: Session, promise: Promise, now: datetime) -> None:
-        if session.scalar(_unknown(promise.id).limit(1)) is None:
-            changes = _settled(session, now) | {"holder": None, "lease_expires_at": None, "changed_at": now}
-            for name, value in changes.items():
-                setattr(promise, name, value)
-            log.info("promise_settled", promise_id=promise.id)
+    def _settle_if_known(self, session: Session, row: ModalityRequest, now: datetime) -> None:
+        if session.scalar(_unknown(row.id).limit(1)) is None:
+            columns = _settled(session, now) | {"holder": None, "lease_expires_at": None, "changed_at": now}
+            for name, value in columns.items():
+                setattr(row, name, value)
+            log.info("commitment_request_settled", commitment_request_id=row.id)
 
     def _accept_again(
-        self, session: Session, promise: Promise, request: CommitmentRequest, now: datetime
+        self, session: Session, row: ModalityRequest, request: CommitmentRequest, now: datetime
     ) -> bool:
-        named = select(PromisedInstance).where(PromisedInstance.promise_id == promise.id)
+        named = select(RequestedInstance).where(RequestedInstance.request_id == row.id)
         if {_named_by(each) for each in session.scalars(named)} != request.instances:
             return False
-        if promise.state in _CLOSED:
-            self._settle_if_known(session, promise, now)
+        if row.state in _CLOSED:
+            self._settle_if_known(session, row, now)
         return True
 
 
-class AnswerQueue(RowQueue[Promise]):
-    """Answers to modalities (domain.ports.WorkQueue and AnswerLedger).
+class AnswerQueue(SqlWorkQueue[ModalityRequest, AnswerJob]):
+    """Answers to modalities. Implements the AnswerLedger port too.
 
     Args:
-        database: where rows are kept.
-        clock: the time.
-        policy: when an answer is given up.
-        lease_s: how long a claim lasts unless it is renewed.
-        ae_titles: of the archive, by name.
-        randomness: for jitter.
+        context: surroundings of the queue.
+        ae_titles: AE title of the archive, by its configured name.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        clock: Clock,
-        policy: RetryPolicy,
-        lease_s: float,
-        *,
-        ae_titles: Mapping[str, str],
-        randomness: random.Random,
-    ) -> None:
-        super().__init__(
-            database,
-            clock,
-            policy,
-            Claims(Promise, PromiseState.SETTLED, PromiseState.ANSWERING, lease_s),
-            dead=PromiseState.DEAD,
-            kind="promise",
-            topic=ANSWERS,
-            randomness=randomness,
-        )
-        self._ae_titles = ae_titles
+    table, kind, step = ModalityRequest, COMMITMENT_REQUEST, ANSWERING
 
-    def claim(self, holder: str) -> AnswerJob | None:
-        """Take the answer that has waited longest, to a modality that is not being answered already."""
-        with self._claimed(holder) as claimed:
-            if claimed is None:
-                return None
-            session, row = claimed
-            named = select(PromisedInstance).where(PromisedInstance.promise_id == row.id)
-            return AnswerJob(
-                lease_of(row),
-                row.calling_ae_title,
-                row.called_ae_title,
-                row.request_uid,
-                self._ae_titles.get(row.archive or "", ""),
-                {
-                    _named_by(each): FailureReason.PROCESSING_FAILURE if each.status is None else each.status
-                    for each in session.scalars(named.order_by(PromisedInstance.id))
-                },
-            )
+    def __init__(self, context: QueueContext, ae_titles: Mapping[str, str]) -> None:
+        super().__init__(context)
+        self._ae_titles = ae_titles
 
     def answered(self, job: AnswerJob) -> None:
         """Record that the modality has its answer."""
-        self._end(job.lease, state=PromiseState.ANSWERED)
+        with self._database.write() as session:
+            self.claims.end(session, job.lease, self._clock.now(), state=CommitmentRequestState.ANSWERED)
 
     def _due(self, now: datetime) -> Select[int]:
-        """Leave out modalities that a worker talks to: one that is slow holds up one worker, not all."""
-        other = aliased(Promise)
-        is_being_answered = (
-            select(other.id)
-            .where(other.state == PromiseState.ANSWERING, other.calling_ae_title == Promise.calling_ae_title)
-            .exists()
+        """Leave out modalities that a worker talks to: a slow modality occupies one worker, not all."""
+        other = aliased(ModalityRequest)
+        is_being_answered = select(other.id).where(
+            other.state == self.step.running, other.calling_ae_title == ModalityRequest.calling_ae_title
         )
-        return super()._due(now).where(~is_being_answered)
+        return super()._due(now).where(~is_being_answered.exists())
+
+    def _claimed(self, session: Session, row: ModalityRequest, now: datetime) -> AnswerJob:
+        named = select(RequestedInstance).where(RequestedInstance.request_id == row.id)
+        return AnswerJob(
+            lease_of(row),
+            row.calling_ae_title,
+            row.called_ae_title,
+            row.request_uid,
+            self._ae_titles.get(row.archive or "", ""),
+            {
+                _named_by(each): FailureReason.PROCESSING_FAILURE if each.status is None else each.status
+                for each in session.scalars(named.order_by(RequestedInstance.id))
+            },
+        )
 
 
-def is_promised(study_id: object) -> Select[int]:
-    """Return the query for modalities' requests about a study's images that are not answered yet."""
+def open_requests_about(study_id: int | SQLColumnExpression[int]) -> Select[int]:
+    """Return the query for modalities' unanswered requests about the images of a study."""
     return (
-        select(Promise.id)
-        .join(PromisedInstance, PromisedInstance.promise_id == Promise.id)
-        .join(Instance, Instance.sop_instance_uid == PromisedInstance.sop_instance_uid)
-        .where(Instance.study_id == study_id, Promise.state.not_in(_CLOSED))
+        select(ModalityRequest.id)
+        .join(RequestedInstance, RequestedInstance.request_id == ModalityRequest.id)
+        .join(Instance, Instance.sop_instance_uid == RequestedInstance.sop_instance_uid)
+        .where(Instance.study_id == study_id, ModalityRequest.state.not_in(_CLOSED))
     )
 
 
-def _refuse_what_is_not_held(session: Session, promise_id: int) -> None:
-    """Give their status to the instances that the archive need not be asked about.
+def _refuse_unknown(session: Session, request_id: int) -> None:
+    """Fail the instances that the node must refuse itself.
 
-    The studies of the others are locked, as retention does before it removes images: it then sees the
-    request. An image that it removed before counts as held, since the archive is asked in any case; of one
-    whose UID has other content too, set aside, nobody can say which one the archive has.
+    The studies of the others are locked. Retention locks a study before it removes images, and so sees the
+    request. An image that retention removed earlier counts as known: the archive is asked in any case. If
+    other content was set aside under an image's UID, the archive may have either, so the image fails.
     """
     found: Sequence[Any] = session.execute(
-        select(PromisedInstance, Instance.id, Instance.sop_class_uid, Study.study_instance_uid, Study.id)
-        .outerjoin(Instance, Instance.sop_instance_uid == PromisedInstance.sop_instance_uid)
+        select(RequestedInstance, Instance.id, Instance.sop_class_uid, Study.study_instance_uid, Study.id)
+        .outerjoin(Instance, Instance.sop_instance_uid == RequestedInstance.sop_instance_uid)
         .outerjoin(Study, Study.id == Instance.study_id)
-        .where(PromisedInstance.promise_id == promise_id)
+        .where(RequestedInstance.request_id == request_id)
     ).all()
-    # In the order of group commits, so that neither waits for the other for ever.
+    # In the order of group commits, which prevents deadlocks.
     for _, study_id in sorted({(uid, study_id) for *_, uid, study_id in found if study_id is not None}):
         lock_study(session, study_id)
     disputed = set(
         session.scalars(
             select(Conflict.instance_id)
             .join(Instance, Instance.id == Conflict.instance_id)
-            .join(PromisedInstance, PromisedInstance.sop_instance_uid == Instance.sop_instance_uid)
-            .where(PromisedInstance.promise_id == promise_id)
+            .join(RequestedInstance, RequestedInstance.sop_instance_uid == Instance.sop_instance_uid)
+            .where(RequestedInstance.request_id == request_id)
         )
     )
     for named, instance_id, sop_class_uid, *_ in found:
@@ -279,20 +253,20 @@ def _refuse_what_is_not_held(session: Session, promise_id: int) -> None:
     session.flush()
 
 
-def _settled(session: Session, now: datetime) -> dict[str, object]:
-    """Return what a request becomes when every instance has its status."""
-    notify(session, ANSWERS)
-    return {"state": PromiseState.SETTLED, "tries": 0, "available_at": now}
+def _settled(session: Session, now: datetime) -> Columns:
+    """Return the columns of a request whose instances all have their status."""
+    notify(session, ANSWERING.topic)
+    return {"state": CommitmentRequestState.SETTLED, "tries": 0, "available_at": now}
 
 
-def _unknown(promise_id: int) -> Select[PromisedInstance]:
-    """Return the query for the instances of a request that have no status yet."""
+def _unknown(request_id: int) -> Select[RequestedInstance]:
+    """Return the query for the instances of a request whose status is not known yet."""
     return (
-        select(PromisedInstance)
-        .where(PromisedInstance.promise_id == promise_id, PromisedInstance.status.is_(None))
-        .order_by(PromisedInstance.id)
+        select(RequestedInstance)
+        .where(RequestedInstance.request_id == request_id, RequestedInstance.status.is_(None))
+        .order_by(RequestedInstance.id)
     )
 
 
-def _named_by(row: PromisedInstance) -> ReferencedInstance:
+def _named_by(row: RequestedInstance) -> ReferencedInstance:
     return ReferencedInstance(row.sop_class_uid, row.sop_instance_uid)

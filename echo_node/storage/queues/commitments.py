@@ -1,77 +1,63 @@
-"""Commitments: the question whether a destination answers for a document that it was sent (PS3.4 Annex J).
+"""Commitments: our questions whether a destination commits to a document that we sent it (PS3.4 Annex J).
 
     pending → asking → asked → committed
 
-How they are asked stands in `asking.py`. A document that its destination does not answer for is sent again.
+A document that its destination does not commit to is sent again.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
 import structlog
-from sqlalchemy import Select, delete, select
+from sqlalchemy import Select, SQLColumnExpression, delete, select
 from sqlalchemy.orm import Session
 
-from echo_node.domain.ports import Clock
 from echo_node.domain.work.commitment import COMMITTED, CommitmentReport, CommitmentState, ReferencedInstance
-from echo_node.domain.work.job import DeliveryState, RetryPolicy
+from echo_node.domain.work.job import DeliveryState
+from echo_node.domain.work.kinds import ASKING, COMMITMENT
 from echo_node.domain.work.lifecycle import StudyEvent, StudyState
-from echo_node.storage.database.engine import Database
-from echo_node.storage.database.notifications import COMMITMENTS, notify
+from echo_node.storage.database.notifications import notify
 from echo_node.storage.database.rows import insert_if_absent, lock_study, move
 from echo_node.storage.database.tables import Commitment, Delivery, Document
 from echo_node.storage.ledgers.documents import is_current, settle
 from echo_node.storage.ledgers.withdrawn import WITHDRAWN, is_withdrawn, reopen_withdrawal
-from echo_node.storage.queues.commitment_questions import Asking
+from echo_node.storage.queues.commitment_questions import Peers, QuestionQueue
+from echo_node.storage.queues.work_queue import QueueContext
 
 log = structlog.get_logger()
 
 
-class CommitmentQueue(Asking[Commitment]):
-    """Questions to one destination, or to all (domain.ports.WorkQueue and CommitmentLedger).
+class CommitmentQueue(QuestionQueue[Commitment]):
+    """Questions to one destination, or to all. Implements the CommitmentLedger port too.
 
     Args:
-        database: where rows are kept.
-        clock: the time.
-        policy: when a question is given up.
-        lease_s: how long a claim lasts unless it is renewed.
-        patience_s: how long a destination may take to answer before it is asked again.
-        ae_titles: of the destinations that are asked, by name.
-        new_uid: makes Transaction UIDs.
-        randomness: for jitter.
-        destination: claim only what goes there.
+        context: surroundings of the queue.
+        peers: destinations that are asked.
+        destination: the only destination whose questions are claimed; None for all.
     """
 
-    table, states, kind, topic = Commitment, CommitmentState, "commitment", COMMITMENTS
+    table, kind, step, states = Commitment, COMMITMENT, ASKING, CommitmentState
 
-    def __init__(
-        self,
-        database: Database,
-        clock: Clock,
-        policy: RetryPolicy,
-        lease_s: float,
-        patience_s: float,
-        *,
-        ae_titles: Mapping[str, str],
-        new_uid: Callable[[], str],
-        randomness: random.Random,
-        destination: str | None = None,
-    ) -> None:
-        super().__init__(
-            database,
-            clock,
-            policy,
-            lease_s,
-            patience_s,
-            ae_titles=ae_titles,
-            new_uid=new_uid,
-            randomness=randomness,
-        )
+    def __init__(self, context: QueueContext, peers: Peers, destination: str | None = None) -> None:
+        super().__init__(context, peers)
         self._destination = destination
+
+    def report(self, report: CommitmentReport, calling_ae_title: str) -> bool:
+        """Record a peer's answer; return whether the question was open, and was put to this peer."""
+        with self._report_on(report, self._peers.named(calling_ae_title)) as found:
+            if found is None:
+                return False
+            session, commitment, delivery, document = found
+            status = report.status_of(_instance(document))
+            if status == COMMITTED:
+                self._commit(commitment)
+                log.info("committed", delivery_id=delivery.id, study_id=document.study_id)
+            elif status is not None:
+                self._send_again(session, delivery, document, status)
+            return True
 
     def _due(self, now: datetime) -> Select[int]:
         due = super()._due(now)
@@ -84,31 +70,17 @@ class CommitmentQueue(Asking[Commitment]):
         delivery = session.get_one(Delivery, row.delivery_id)
         return delivery.destination, (_instance(session.get_one(Document, delivery.document_id)),)
 
-    def report(self, report: CommitmentReport, calling_ae_title: str) -> bool:
-        """Record what a peer says of a request; false if no such request of it is open."""
-        with self._report_on(report, self._named(calling_ae_title)) as found:
-            if found is None:
-                return False
-            session, commitment, delivery, document = found
-            status = report.status_of(_instance(document))
-            if status == COMMITTED:
-                self._commit(commitment)
-                log.info("committed", delivery_id=delivery.id, study_id=document.study_id)
-            elif status is not None:
-                self._send_again(session, delivery, document, status)
-            return True
-
     def _commit(self, commitment: Commitment) -> None:
         commitment.state = CommitmentState.COMMITTED
         commitment.holder = commitment.lease_expires_at = commitment.reason = None
         commitment.changed_at = self._clock.now()
 
     def _send_again(self, session: Session, delivery: Delivery, document: Document, failure: int) -> None:
-        """Let a document that its destination does not answer for be sent again, or give it up."""
-        now, reason = self._clock.now(), f"the destination does not answer for it (0x{failure:04X})"
+        """Send a document that its destination does not commit to again, or make it a dead letter."""
+        now, reason = self._clock.now(), f"the destination did not commit to it (0x{failure:04X})"
         session.execute(delete(Commitment).where(Commitment.delivery_id == delivery.id))
-        given_up = self._policy.is_exhausted(delivery.tries)
-        delivery.state = DeliveryState.DEAD if given_up else DeliveryState.PENDING
+        is_dead = self._policy.is_exhausted(delivery.tries)
+        delivery.state = DeliveryState.DEAD if is_dead else DeliveryState.PENDING
         delivery.available_at = now + self._policy.delay(max(1, delivery.tries), self._randomness)
         delivery.reason, delivery.changed_at = reason, now
         study = lock_study(session, document.study_id)
@@ -120,7 +92,7 @@ class CommitmentQueue(Asking[Commitment]):
             settle(session, study, now)
         elif study.state is StudyState.DELIVERED and is_current(session, document.id, study.id):
             move(study, StudyEvent.NOT_COMMITTED, now, reason)
-            if given_up:
+            if is_dead:
                 move(study, StudyEvent.DELIVERY_GAVE_UP, now, reason)
         log.warning(
             "not_committed", delivery_id=delivery.id, study_id=study.id, status=f"0x{failure:04X}",
@@ -131,7 +103,7 @@ class CommitmentQueue(Asking[Commitment]):
     def _report_on(
         self, report: CommitmentReport, destinations: list[str]
     ) -> Iterator[tuple[Session, Commitment, Delivery, Document] | None]:
-        """Open the transaction that ends an open request of one of these destinations, the study locked."""
+        """Open the transaction that ends an open question to one of these destinations; lock the study."""
         query = (
             select(Commitment, Delivery, Document)
             .join(Delivery, Delivery.id == Commitment.delivery_id)
@@ -152,8 +124,8 @@ class CommitmentQueue(Asking[Commitment]):
 
 
 def ask_for_commitment(session: Session, delivery_id: int, now: datetime) -> None:
-    """Create the question for a delivery that has just been made; nothing if it has been asked."""
-    notify(session, COMMITMENTS)
+    """Create the question about a delivery that has just succeeded, unless there is one."""
+    notify(session, ASKING.topic)
     insert_if_absent(
         session,
         Commitment,
@@ -168,8 +140,8 @@ def ask_for_commitment(session: Session, delivery_id: int, now: datetime) -> Non
     )
 
 
-def is_uncommitted(study_id: object) -> Select[int]:
-    """Return the query for requests of a study that no destination has answered for yet."""
+def open_commitments_of(study_id: int | SQLColumnExpression[int]) -> Select[int]:
+    """Return the query for the commitments of a study that its destinations have not made yet."""
     return (
         select(Commitment.id)
         .join(Delivery, Delivery.id == Commitment.delivery_id)

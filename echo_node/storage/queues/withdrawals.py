@@ -1,16 +1,15 @@
-"""Withdrawals: drafts are taken back, and the notes that say so are made and stored.
+"""Withdrawals: drafts are withdrawn, and the notes about them are made and stored.
 
     pending → preparing (a worker makes the notes) → prepared (they are documents, with deliveries)
 
-A note is made when no draft of its study is being sent any more, so that it never overtakes one. What a
-destination confirmed is in one note; what it may or may not have got, its answer lost, has a note each, since
-an archive may refuse the whole of a note that names something unknown.
+Notes are made only when no draft of the study is being sent, so that no note overtakes a draft. One note
+covers all objects that a destination confirmed. An object whose delivery is uncertain gets its own note,
+since an archive may refuse a whole note that names one unknown object.
 """
 
 from __future__ import annotations
 
 import hashlib
-import random
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -22,14 +21,13 @@ from sqlalchemy.orm import Session, aliased
 from echo_node import __version__
 from echo_node.domain.drafts.draft import MANUFACTURER
 from echo_node.domain.drafts.report import EncodedDocument
-from echo_node.domain.ports import Clock
-from echo_node.domain.work.job import DeliveryState, RetryPolicy
+from echo_node.domain.work.job import DeliveryState
+from echo_node.domain.work.kinds import DRAFTING, MAKING_NOTES, WITHDRAWAL
 from echo_node.domain.work.lifecycle import StudyEvent
-from echo_node.domain.work.withdrawal import Rejected, RejectionReason, WithdrawalJob, WithdrawalState
+from echo_node.domain.work.withdrawal import WithdrawalJob, WithdrawalReason, WithdrawalState, WithdrawnDrafts
 from echo_node.errors import PermanentError
-from echo_node.storage.database.claims import Claims, lease_of
-from echo_node.storage.database.engine import Database
-from echo_node.storage.database.notifications import JOBS, WITHDRAWALS, notify
+from echo_node.storage.database.claims import lease_of
+from echo_node.storage.database.notifications import notify
 from echo_node.storage.database.rows import enqueue, lock_study, move
 from echo_node.storage.database.tables import Delivery, Document, Study, Withdrawal
 from echo_node.storage.ledgers.documents import add_delivery, encoded_document
@@ -42,48 +40,29 @@ from echo_node.storage.ledgers.withdrawn import (
     withdrawn_up_to,
 )
 from echo_node.storage.objects.outbox import Outbox
-from echo_node.storage.queues.work_queue import RowQueue
+from echo_node.storage.queues.work_queue import QueueContext, SqlWorkQueue
 
 log = structlog.get_logger()
 
 _CONFIRMED = (DeliveryState.DELIVERED, DeliveryState.DELIVERED_WITH_WARNING)
 
 
-class WithdrawalQueue(RowQueue[Withdrawal]):
-    """Withdrawals of drafts (domain.ports.WorkQueue and WithdrawalLedger).
+class WithdrawalQueue(SqlWorkQueue[Withdrawal, WithdrawalJob]):
+    """Withdrawals of drafts. Implements the WithdrawalLedger port too.
 
     Args:
-        database: where rows are kept.
-        outbox: where documents are kept.
-        clock: the time.
-        policy: when the making of notes is given up.
-        lease_s: how long a claim lasts unless it is renewed.
-        randomness: for jitter.
+        context: surroundings of the queue.
+        outbox: store of the documents.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        outbox: Outbox,
-        clock: Clock,
-        policy: RetryPolicy,
-        lease_s: float,
-        randomness: random.Random,
-    ) -> None:
-        super().__init__(
-            database,
-            clock,
-            policy,
-            Claims(Withdrawal, WithdrawalState.PENDING, WithdrawalState.PREPARING, lease_s),
-            dead=WithdrawalState.DEAD,
-            kind="withdrawal",
-            topic=WITHDRAWALS,
-            randomness=randomness,
-        )
+    table, kind, step = Withdrawal, WITHDRAWAL, MAKING_NOTES
+
+    def __init__(self, context: QueueContext, outbox: Outbox) -> None:
+        super().__init__(context)
         self._outbox = outbox
 
-    def withdraw(self, study_id: int, rejection: RejectionReason, asked_by: str) -> bool:
-        """Withdraw a study's drafts, and make none until `redraft`; false if that is so already.
+    def withdraw(self, study_id: int, rejection: WithdrawalReason, asked_by: str) -> bool:
+        """Withdraw a study's drafts, and draft it no more until `redraft`. Return whether this call did so.
 
         Raises:
             PermanentError: there is no such study.
@@ -96,7 +75,7 @@ class WithdrawalQueue(RowQueue[Withdrawal]):
         return done
 
     def redraft(self, study_id: int) -> int:
-        """Let a withdrawn study be drafted anew, as another revision; return which.
+        """Draft a withdrawn study again, as another revision; return the revision.
 
         Raises:
             PermanentError: there is no such study, or it is not withdrawn.
@@ -106,32 +85,24 @@ class WithdrawalQueue(RowQueue[Withdrawal]):
             study = _locked(session, study_id)
             if study.state not in WITHDRAWN:
                 raise PermanentError(
-                    f"study {study_id} is {study.state}: only a withdrawn one is drafted anew"
+                    f"study {study_id} is {study.state}: only a withdrawn study can be drafted again"
                 )
             study.revision += 1
             move(study, StudyEvent.REDRAFT, now)
             enqueue(session, study, now)
-            notify(session, JOBS)
+            notify(session, DRAFTING.topic)
             revision = study.revision
         log.info("study_redrafted", study_id=study_id, revision=revision)
         return revision
 
-    def claim(self, holder: str) -> WithdrawalJob | None:
-        """Take the withdrawal that has waited longest, of those whose drafts nobody is sending."""
-        with self._claimed(holder) as claimed:
-            if claimed is None:
-                return None
-            _, row = claimed
-            return WithdrawalJob(lease_of(row), row.study_id, row.revision, row.rejection, row.created_at)
-
-    def rejected(self, job: WithdrawalJob) -> Sequence[Rejected]:
-        """Return what there is to be notes about: nothing if no destination can have a draft."""
+    def withdrawn_drafts(self, job: WithdrawalJob) -> Sequence[WithdrawnDrafts]:
+        """Return the drafts of each note; none if no destination can have a draft."""
         with self._database.read() as session:
             uid = session.scalars(select(Study.study_instance_uid).where(Study.id == job.study_id)).one()
             groups = _groups(session, job)
             session.expunge_all()
         return [
-            Rejected(
+            WithdrawnDrafts(
                 tuple(
                     encoded_document(row, uid, self._outbox.read(row.path, row.sha256)) for row in documents
                 ),
@@ -142,29 +113,31 @@ class WithdrawalQueue(RowQueue[Withdrawal]):
             for documents, destinations in groups
         ]
 
-    def store(self, job: WithdrawalJob, notes: Sequence[tuple[Rejected, EncodedDocument]]) -> None:
-        """Make the notes durable; then end the withdrawal's making and create the deliveries."""
+    def store(self, job: WithdrawalJob, notes: Sequence[tuple[WithdrawnDrafts, EncodedDocument]]) -> None:
+        """Make the notes durable; then end the claim and create the deliveries of the notes."""
         with self._outbox.write() as files:
-            self._record(job, [(rejected, note, files.put(note)) for rejected, note in notes])
+            self._record(job, [(drafts, note, files.put(note)) for drafts, note in notes])
         log.info("withdrawal_prepared", study_id=job.study_id, revision=job.revision, count=len(notes))
 
-    def _record(self, job: WithdrawalJob, written: Sequence[tuple[Rejected, EncodedDocument, Path]]) -> None:
+    def _record(
+        self, job: WithdrawalJob, written: Sequence[tuple[WithdrawnDrafts, EncodedDocument, Path]]
+    ) -> None:
         now = self._clock.now()
         with self._database.write() as session:
             study = lock_study(session, job.study_id)
             self.claims.end(session, job.lease, now, state=WithdrawalState.PREPARED)
-            for rejected, note, path in written:
-                row = _note(job, rejected, note, path, now)
+            for drafts, note, path in written:
+                row = _note(job, drafts, note, path, now)
                 session.add(row)
                 session.flush()
-                for destination in rejected.destinations:
+                for destination in drafts.destinations:
                     add_delivery(session, row.id, destination, now)
             if study.state in WITHDRAWN:
                 settle_withdrawal(session, study, now)
 
     def _due(self, now: datetime) -> Select[int]:
         draft, sending = aliased(Document), aliased(Delivery)
-        in_hand = (
+        is_being_sent = (
             select(sending.id)
             .join(draft, draft.id == sending.document_id)
             .where(
@@ -174,7 +147,10 @@ class WithdrawalQueue(RowQueue[Withdrawal]):
                 sending.state == DeliveryState.SENDING,
             )
         )
-        return super()._due(now).where(~in_hand.exists())
+        return super()._due(now).where(~is_being_sent.exists())
+
+    def _claimed(self, session: Session, row: Withdrawal, now: datetime) -> WithdrawalJob:
+        return WithdrawalJob(lease_of(row), row.study_id, row.revision, row.rejection, row.created_at)
 
 
 def _locked(session: Session, study_id: int) -> Study:
@@ -184,7 +160,7 @@ def _locked(session: Session, study_id: int) -> Study:
 
 
 def _groups(session: Session, job: WithdrawalJob) -> list[tuple[list[Document], list[str]]]:
-    """Return the documents of each note, the latest last, with the destinations that get it."""
+    """Return the documents of each note, the latest last, and the destinations that receive it."""
     query = (
         select(Document, Delivery)
         .join(Delivery, Delivery.document_id == Document.id)
@@ -214,9 +190,9 @@ def _groups(session: Session, job: WithdrawalJob) -> list[tuple[list[Document], 
 
 
 def _note(
-    job: WithdrawalJob, rejected: Rejected, note: EncodedDocument, path: Path, now: datetime
+    job: WithdrawalJob, drafts: WithdrawnDrafts, note: EncodedDocument, path: Path, now: datetime
 ) -> Document:
-    uids = [document.sop_instance_uid for document in rejected.documents]
+    uids = [document.sop_instance_uid for document in drafts.documents]
     return Document(
         study_id=job.study_id,
         revision=job.revision,

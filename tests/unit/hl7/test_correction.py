@@ -11,7 +11,7 @@ from support.mllp import unescaped
 
 from echo_node.domain.drafts.draft import BANNER, compose
 from echo_node.domain.drafts.report import EncodedDocument
-from echo_node.domain.work.withdrawal import NoteKind, Rejected, RejectionReason
+from echo_node.domain.work.withdrawal import NoteKind, WithdrawalReason, WithdrawnDrafts
 from echo_node.errors import PermanentError
 from echo_node.hl7.correction import CorrectionEncoder
 from echo_node.hl7.message import parsed
@@ -20,8 +20,10 @@ from echo_node.hl7.oru import OruEncoder
 _LATER = drafts.AT.replace(hour=9)
 
 
-def rejected(sent: EncodedDocument, reason: RejectionReason = RejectionReason.PATIENT_SAFETY) -> Rejected:
-    return Rejected((sent,), ("ris",), reason, _LATER)
+def rejected(
+    sent: EncodedDocument, reason: WithdrawalReason = WithdrawalReason.PATIENT_SAFETY
+) -> WithdrawnDrafts:
+    return WithdrawnDrafts((sent,), ("ris",), reason, _LATER)
 
 
 def fields(content: bytes, name: str) -> list[dict[int, str]]:
@@ -55,9 +57,9 @@ def test_it_is_the_message_again_without_its_text(tmp_path: Path, language: str,
 
 def test_what_is_only_too_old_is_deleted_and_the_rest_was_wrong(tmp_path: Path) -> None:
     sent = OruEncoder("ECHO_NODE").encode(drafts.draft_of(drafts.image(tmp_path / "x.dcm")))
-    for reason in RejectionReason:
+    for reason in WithdrawalReason:
         note = CorrectionEncoder().encode(rejected(sent, reason))
-        expected = "D" if reason is RejectionReason.RETENTION else "W"
+        expected = "D" if reason is WithdrawalReason.RETENTION else "W"
         assert {each[11] for each in fields(note.content, "OBX")} == {expected}
 
 
@@ -65,9 +67,9 @@ def test_the_same_withdrawal_is_the_same_message_and_another_is_another(tmp_path
     sent = OruEncoder("ECHO_NODE").encode(drafts.draft_of(drafts.image(tmp_path / "x.dcm")))
     encoder = CorrectionEncoder(zone=UTC)
     assert encoder.encode(rejected(sent)) == encoder.encode(rejected(sent))
-    notes = [encoder.encode(rejected(sent, reason)) for reason in RejectionReason]
-    assert len({note.sop_instance_uid for note in notes}) == len(RejectionReason)
-    assert len({fields(note.content, "MSH")[0][9] for note in [*notes, sent]}) == len(RejectionReason) + 1
+    notes = [encoder.encode(rejected(sent, reason)) for reason in WithdrawalReason]
+    assert len({note.sop_instance_uid for note in notes}) == len(WithdrawalReason)
+    assert len({fields(note.content, "MSH")[0][9] for note in [*notes, sent]}) == len(WithdrawalReason) + 1
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"PID|1\r"])

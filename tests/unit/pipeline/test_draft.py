@@ -14,8 +14,9 @@ from echo_node.domain.drafts.subject import Order, Subject
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.studies.attributes import Attribute, StudyAttributes
 from echo_node.domain.studies.study import GreyImage, SelectedImage, Selection, StoredInstance
+from echo_node.domain.work.kinds import DELIVERY
 from echo_node.domain.work.lifecycle import StudyState
-from echo_node.domain.work.withdrawal import Conflict, RejectionReason, Standing
+from echo_node.domain.work.withdrawal import Conflict, Standing, WithdrawalReason
 from echo_node.errors import LeaseLost, NotEligible, TransientError, Unavailable
 from echo_node.pipeline.deliver import DeliverStage
 from echo_node.pipeline.draft import DraftStage
@@ -256,7 +257,7 @@ def test_a_refused_delivery_does_not(house: House) -> None:
 
 def _work_once(house: House, objects: ObjectStore, pacs: Pacs) -> None:
     """Let a worker make one delivery, of a document that is read from *objects*."""
-    queue = DeliveryQueue(house.database, Outbox(objects), house.clock, house.policy, 100.0)
+    queue = DeliveryQueue(house.context, Outbox(objects))
     stage = DeliverStage(queue, pacs)
     worker = Worker(
         "delivery", queue, stage, house.policy, holder="sender", heartbeat_s=60, poll_s=1,
@@ -278,7 +279,7 @@ def test_a_document_that_is_lost_or_damaged_becomes_a_dead_letter_and_is_not_sen
     house.deliveries.release(1)
     _work_once(house, house.objects, pacs)
     assert (pacs.got, house.state()) == ([], StudyState.UNDELIVERED)
-    assert "lost" in house.queries.list_deliveries()[0]["reason"]
+    assert "lost" in house.queries.list_work(DELIVERY)[0]["reason"]
 
 
 def test_while_the_object_store_is_away_nothing_is_tried_and_nothing_given_up(
@@ -290,7 +291,7 @@ def test_while_the_object_store_is_away_nothing_is_tried_and_nothing_given_up(
     for _ in range(10):
         with pytest.raises(Unavailable, match="the object store has no outbox"):
             _work_once(house, away, pacs)
-    (delivery,) = house.queries.list_deliveries()
+    (delivery,) = house.queries.list_work(DELIVERY)
     assert (delivery["state"], delivery["tries"]) == ("pending", 0)
     _work_once(house, house.objects, pacs)
     assert (len(pacs.got), house.state()) == (1, StudyState.DELIVERED)
@@ -334,7 +335,7 @@ class Watch:
 
     def find(self, instances: Sequence[StoredInstance], standing: Standing) -> Conflict | None:
         self.seen.append(standing)
-        return Conflict(RejectionReason.WORKLIST, "the patient ID differs")
+        return Conflict(WithdrawalReason.WORKLIST, "the patient ID differs")
 
 
 def test_a_late_image_that_contradicts_the_draft_withdraws_it_instead_of_drafting(house: House) -> None:

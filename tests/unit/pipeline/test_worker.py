@@ -63,6 +63,7 @@ def _worker(queue: Queue, stage: Callable[[DraftJob], None], heartbeat_s: float 
         poll_s=0.01,
         clock=SetClock(),
         randomness=random.Random(1),
+        skip=queue.skip,
     )
 
 

@@ -11,6 +11,7 @@ from echo_node.domain.work.commitment import (
     CommitmentRequest,
     ReferencedInstance,
 )
+from echo_node.domain.work.kinds import COMMITMENT_REQUEST, KINDS, WorkKind
 from echo_node.errors import PermanentError, TransientError
 from echo_node.settings import DeliverySettings, IntakeSettings, NodeSettings, Peer, Settings
 from echo_node.storage import Storage, open_storage
@@ -70,8 +71,10 @@ def test_a_report_finds_whichever_question_is_open(tmp_path: Path) -> None:
     with open_storage(settings, SetClock()) as storage:
         storage.upgrade()
         storage.studies.record(received(), stored_file(received()))
-        storage.promises.accept(CommitmentRequest("MODALITY", "ECHO_NODE", "1.7.1", frozenset({image})))
-        job = storage.promises.claim("asker")
+        storage.commitment_requests.accept(
+            CommitmentRequest("MODALITY", "ECHO_NODE", "1.7.1", frozenset({image}))
+        )
+        job = storage.commitment_requests.claim("asker")
         assert job is not None
         report = CommitmentReport(job.transaction_uid, frozenset({image}), {})
         assert not storage.take_report(report, "ANOTHER")
@@ -81,14 +84,19 @@ def test_a_report_finds_whichever_question_is_open(tmp_path: Path) -> None:
         assert answer is not None
         assert (answer.archive_ae_title, answer.statuses) == ("PACS", {image: COMMITTED})
         storage.answers.dead_letter(answer, "gone")
-        storage.release("promise", answer.lease.row_id)
-        assert storage.queries.overview().promises == {"settled": 1}
+        storage.release(COMMITMENT_REQUEST, answer.lease.row_id)
+        assert storage.queries.overview().work["commitment_requests"] == {"settled": 1}
 
 
-def test_releasing_what_is_no_dead_letter_says_so(storage: Storage) -> None:
-    for kind in ("job", "delivery"):
-        with pytest.raises(PermanentError, match=f"no {kind} 1"):
-            storage.release(kind, 1)
-    for kind in ("commitment", "promise"):
-        with pytest.raises(PermanentError, match=f"{kind} 1 is not a dead letter"):
-            storage.release(kind, 1)  # type: ignore[arg-type]
+@pytest.mark.parametrize("kind", KINDS.values(), ids=str)
+def test_a_release_of_what_does_not_exist_is_an_error(storage: Storage, kind: WorkKind) -> None:
+    with pytest.raises(PermanentError, match=f"there is no {kind} 1"):
+        storage.release(kind, 1)
+
+
+def test_a_release_of_what_is_not_a_dead_letter_is_an_error(storage: Storage) -> None:
+    storage.commitment_requests.accept(
+        CommitmentRequest("MODALITY", "ECHO_NODE", "1.7.1", frozenset({ReferencedInstance(CR, "1.9")}))
+    )
+    with pytest.raises(PermanentError, match="commitment-request 1 is not a dead letter"):
+        storage.release(COMMITMENT_REQUEST, 1)

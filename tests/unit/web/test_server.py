@@ -8,7 +8,7 @@ import pytest
 from support.house import House
 from support.studies import received
 
-from echo_node.domain.work.withdrawal import RejectionReason
+from echo_node.domain.work.withdrawal import WithdrawalReason
 from echo_node.errors import ConfigError
 from echo_node.settings import WebSettings
 from echo_node.storage.database import migrate
@@ -104,7 +104,7 @@ def test_a_port_that_is_taken_is_a_configuration_error(url: str, house: House) -
 def test_the_page_says_who_withdrew_what_and_why(url: str, house: House) -> None:
     assert "Withdrawn" not in _get(url)[1]
     house.drafted()
-    house.withdrawals.withdraw(1, RejectionReason.WORKLIST, "al<i>ce")
+    house.withdrawals.withdraw(1, WithdrawalReason.WORKLIST, "al<i>ce")
     text = _get(url)[1]
     assert "<h2>Withdrawn</h2>" in text
     assert "<td>worklist</td>" in text

@@ -1,8 +1,8 @@
 """Studies, jobs and deliveries on the console, and retries of dead letters."""
 
 import json
-import random
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from echo_node.domain.work.job import JobState, RetryPolicy
 from echo_node.domain.work.lifecycle import StudyState
 from echo_node.storage.database import migrate
 from echo_node.storage.database.engine import Database
-from echo_node.storage.queues.commitment_requests import AnswerQueue, PromiseQueue
+from echo_node.storage.queues.commitment_questions import Peers
+from echo_node.storage.queues.commitment_requests import AnswerQueue, CommitmentRequestQueue
 
 
 class Console:
@@ -94,40 +95,31 @@ def test_a_dead_delivery_is_released_by_its_own_id(console: Console) -> None:
 
 def test_a_modality_that_could_not_be_answered_is_listed_shown_and_released(console: Console) -> None:
     console.house.arrive()
-    policy = RetryPolicy(1, 1.0, 1.0)
+    context = replace(console.house.context, policy=RetryPolicy(1, 1.0, 1.0))
     about = frozenset({ReferencedInstance(CR, uid) for uid in (received().identity.sop_instance_uid, "1.9")})
-    promises = PromiseQueue(
-        console.house.database,
-        console.house.clock,
-        policy,
-        10.0,
-        10.0,
-        ae_titles={"pacs": "PACS"},
-        new_uid=lambda: "2.25.1",
-        randomness=random.Random(0),
-    )
-    answers = AnswerQueue(
-        console.house.database, console.house.clock, policy, 10.0, ae_titles={}, randomness=random.Random(0)
-    )
-    assert promises.accept(CommitmentRequest("MODALITY", "ECHO_NODE", "1.7.1", about))
-    (row,) = [row for row in console.json("queue", "list") if row["kind"] == "promise"]
-    assert (row["id"], row["state"], row["destination"]) == ("promise-1", "pending", "the archive")
-    job = promises.claim("asker")
+    requests = CommitmentRequestQueue(context, Peers({"pacs": "PACS"}, 10.0, lambda: "2.25.1"))
+    answers = AnswerQueue(context, {})
+    assert requests.accept(CommitmentRequest("MODALITY", "ECHO_NODE", "1.7.1", about))
+    (row,) = [row for row in console.json("queue", "list") if row["kind"] == "commitment-request"]
+    assert (row["id"], row["state"], row["destination"]) == ("commitment-request-1", "pending", "the archive")
+    job = requests.claim("asker")
     assert job is not None
-    promises.report(CommitmentReport(job.transaction_uid, frozenset(job.instances), {}), "PACS")
+    requests.report(CommitmentReport(job.transaction_uid, frozenset(job.instances), {}), "PACS")
     answer = answers.claim("answerer")
     assert answer is not None
     answers.dead_letter(answer, "MODALITY@10.0.0.9:104 cannot be reached")
-    assert console.json("status")["promises"]["dead"] == 1
-    assert "promises" in console("status").stdout
+    assert console.json("status")["commitment_requests"]["dead"] == 1
+    assert "commitment requests" in console("status").stdout
     (row,) = console.json("queue", "list", "--dead")
-    assert (row["id"], row["destination"]) == ("promise-1", "MODALITY")
-    shown = console("queue", "show", "promise-1").stdout
+    assert (row["id"], row["destination"]) == ("commitment-request-1", "MODALITY")
+    assert console.json("status")["promises"] == console.json("status")["commitment_requests"]
+    shown = console("queue", "show", "commitment-request-1").stdout
+    assert console("queue", "show", "promise-1").stdout == shown  # the name in earlier versions
     assert "1.9  failed 0x0112" in shown
     assert f"{received().identity.sop_instance_uid}  committed" in shown
-    assert console.json("queue", "show", "promise-1")["archive"] == "pacs"
-    assert "promise-1" in console("queue", "show", "1").stdout
-    assert console.json("queue", "retry", "1") == {"released": ["promise-1"]}
+    assert console.json("queue", "show", "commitment-request-1")["archive"] == "pacs"
+    assert "commitment-request-1" in console("queue", "show", "1").stdout
+    assert console.json("queue", "retry", "1") == {"released": ["commitment-request-1"]}
     assert console("queue", "retry", "promise-1").returncode == 1
 
 

@@ -14,7 +14,7 @@ from echo_node.dicom.documents.encoders import dicom_encoder
 from echo_node.dicom.instance_file import instance_from_file
 from echo_node.dicom.selection.patient_identity import IdentityWatch
 from echo_node.domain.studies.study import StoredInstance
-from echo_node.domain.work.withdrawal import Conflict, RejectionReason, Standing
+from echo_node.domain.work.withdrawal import Conflict, Standing, WithdrawalReason
 from echo_node.settings import DocumentKind
 
 
@@ -72,7 +72,7 @@ def test_another_image_like_the_first_contradicts_nothing(tmp_path: Path, langua
 def test_another_patient_is_a_matter_of_safety(study: Study, changes: dict[str, str]) -> None:
     found = study.conflict(study.another(**changes))
     assert found is not None
-    assert found.reason is RejectionReason.PATIENT_SAFETY
+    assert found.reason is WithdrawalReason.PATIENT_SAFETY
     assert not [value for value in changes.values() if value in found.explanation]
 
 
@@ -81,14 +81,14 @@ def test_the_draft_itself_tells_where_its_image_is_gone(study: Study) -> None:
     standing = Standing(study.documents, frozenset({late.identity.sop_instance_uid}))
     found = IdentityWatch().find([late], standing)
     assert found is not None
-    assert found.reason is RejectionReason.PATIENT_SAFETY
+    assert found.reason is WithdrawalReason.PATIENT_SAFETY
 
 
 def test_another_order_is_a_matter_of_the_worklist_unless_it_is_to_be_ignored(study: Study) -> None:
     late = study.another(AccessionNumber="B88")
     found = study.conflict(late)
     assert found is not None
-    assert found.reason is RejectionReason.WORKLIST
+    assert found.reason is WithdrawalReason.WORKLIST
     assert "B88" not in found.explanation
     assert study.conflict(late, orders=False) is None
 

@@ -37,7 +37,7 @@ def test_a_new_image_is_welcome_in_every_state_and_changes_nothing_of_a_withdraw
 
 def test_every_study_can_be_withdrawn_and_only_an_operator_has_it_drafted_anew() -> None:
     for state in set(StudyState) - _WITHDRAWN:
-        assert next_state(state, StudyEvent.TAKEN_BACK) is StudyState.WITHDRAWING
+        assert next_state(state, StudyEvent.WITHDRAWN) is StudyState.WITHDRAWING
     ways_out = {
         each.event for each in TRANSITIONS if each.source in _WITHDRAWN and each.target not in _WITHDRAWN
     }
