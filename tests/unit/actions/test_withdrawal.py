@@ -51,7 +51,7 @@ def test_a_withdrawal_is_followed_to_its_end_and_then_drafted_again(node: Stored
     assert (ended.is_under_way, ended.has_refused_note) == (False, False)
     assert by_destination(ended)["pacs"] == (DraftAtDestination.DELIVERED, DeliveryState.DELIVERED)
     assert redraft(node.storage, 1) == 2
-    with pytest.raises(PermanentError, match="only a withdrawn one"):
+    with pytest.raises(PermanentError, match="only a withdrawn study"):
         redraft(node.storage, 1)
 
 
