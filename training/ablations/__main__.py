@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -11,10 +10,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from echo_node.errors import ConfigError, EchoNodeError
+from echo_node.errors import ConfigError
 from training.ablations.harness import AblationRequest, Harness
 from training.ablations.plan import PAPER, load_plan
 from training.ablations.runs import Changes
+from training.command_line import run_command
 
 _STAGES = ("vision", "ar", "rad", "dcd")
 
@@ -110,14 +110,5 @@ def _list(harness: Harness) -> None:
     Console().print(table)
 
 
-def main() -> None:
-    """Run the command line and exit with its code."""
-    try:
-        typer.run(ablations)
-    except EchoNodeError as error:
-        Console(stderr=True, highlight=False).print(str(error), markup=False, soft_wrap=True)
-        sys.exit(2 if isinstance(error, ConfigError) else 1)
-
-
 if __name__ == "__main__":
-    main()
+    run_command(ablations)

@@ -90,7 +90,7 @@ class Harness:
             try:
                 self._train(self._all[name, seed], places)
                 self._measure(name, self._all[name, seed])
-            except Exception as error:  # noqa: BLE001 - recorded; other runs continue
+            except Exception as error:  # noqa: BLE001 - the other runs continue
                 failures.append(self._note_failure(name, seed, error))
             self._write(failures)
         return failures

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from echo_node.domain.studies.appearance import Appearance
-from echo_node.errors import ConfigError, EchoNodeError
+from echo_node.errors import ConfigError
 from echo_node.inference.view_check import KNOWN, SHIPPED, ViewCheck
+from training.command_line import run_command
 from training.view_check.card import card, sheet
 from training.view_check.images import render_pools
 from training.view_check.measure import measure, table
@@ -79,14 +79,5 @@ def view_check(
     typer.echo(table(measured))
 
 
-def main() -> None:
-    """Run the command line and exit with its code."""
-    try:
-        typer.run(view_check)
-    except EchoNodeError as error:
-        Console(stderr=True, highlight=False).print(str(error), markup=False, soft_wrap=True)
-        sys.exit(2 if isinstance(error, ConfigError) else 1)
-
-
 if __name__ == "__main__":
-    main()
+    run_command(view_check)

@@ -65,7 +65,8 @@ def _of_name(results: Sequence[Result], name: str) -> Result | None:
     return next((result for result in results if result.name == name), None)
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """Return a name of the program as words."""
     return name.replace("_", " ")
 
 
@@ -83,7 +84,7 @@ def _frontier(points: Sequence[tuple[str, float, float]]) -> str:
     for place, (name, speed, coherent) in enumerate(points):
         hollow = name.startswith("teacher") or name.endswith(_BLIND)
         colour = PALETTE[place % len(PALETTE)]
-        _dot(axes, speed, coherent, colour, hollow=hollow, label=_plain(name))
+        _dot(axes, speed, coherent, colour, hollow=hollow, label=plain(name))
     axes.set_xlim(left=0)
     axes.set_ylim(0, 1.02)
     axes.set_xlabel("tokens per forward pass (faster to the right)")
@@ -97,7 +98,7 @@ def _findings(results: Sequence[Result]) -> str:
     figure, (axes,) = plotting.new_figure(_WIDTH, 1.3 + _ROW * len(names))
     for place, (result, colour) in enumerate(zip(results, PALETTE, strict=False)):
         scores = {score.name: score.f1 for score in result.findings.all}
-        label = _plain(result.name)
+        label = plain(result.name)
         for row, name in enumerate(names):
             f1 = scores.get(name)
             if f1 is None or math.isnan(f1.point):
@@ -120,7 +121,7 @@ def _garble(evaluation: Evaluation) -> str:
     starts = [0.0] * len(rows)
     for kind, colour in zip(KINDS, PALETTE, strict=False):
         widths = [faults.by_kind()[kind][0] for _, faults in rows]
-        axes.barh(range(len(rows)), widths, 0.6, starts, color=colour, label=_plain(kind))
+        axes.barh(range(len(rows)), widths, 0.6, starts, color=colour, label=plain(kind))
         starts = [start + width for start, width in zip(starts, widths, strict=True)]
     for row, (start, (_, faults)) in enumerate(zip(starts, rows, strict=True)):
         axes.annotate(
@@ -155,7 +156,7 @@ def _lengths(evaluation: Evaluation, result: Result) -> str:
             histtype="step",
             linewidth=2,
             color=colour,
-            label=_plain(name),
+            label=plain(name),
         )
     axes.set_xlim(0, longest)
     axes.set_xlabel("words")
@@ -179,6 +180,6 @@ def _dot(axes: Axes, x: float, y: float, colour: str, *, hollow: bool, label: st
 
 def _rows(axes: Axes, names: Sequence[str]) -> None:
     """Name the rows of a horizontal plot, the first at the top."""
-    axes.set_yticks(range(len(names)), [_plain(name) for name in names])
+    axes.set_yticks(range(len(names)), [plain(name) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")

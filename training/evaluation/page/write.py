@@ -20,7 +20,7 @@ from training.evaluation.cases import MarkedSentence
 from training.evaluation.drafting import PreparedImage
 from training.evaluation.evaluate import Evaluation, Row
 from training.evaluation.metrics.bootstrap import Interval
-from training.evaluation.page.plots import plots
+from training.evaluation.page.plots import plain, plots
 
 _EXAMPLES = 6
 _SHOWN = ("one_step", "adaptive_repair")
@@ -121,7 +121,7 @@ def write_report(evaluation: Evaluation, folder: Path, date: str) -> None:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        environment.filters |= {"md": escape_markdown, "interval": _interval_text, "plain": _plain}
+        environment.filters |= {"md": escape_markdown, "interval": _interval_text, "plain": plain}
         page = environment.get_template(f"{name}.jinja").render(context)
         (folder / name).write_text(page + "\n", encoding="utf-8")
 
@@ -153,10 +153,8 @@ def _table(rows: list[Row], columns: tuple[str, ...]) -> Table | None:
     filled = tuple(name for name in columns if any(row.get(name) is not None for row in rows))
     if not filled:
         return None
-    heads = tuple(_MAIN.get(name, name.removesuffix(_NORMALISED).replace("_", " ")) for name in filled)
-    texts = (
-        (_plain(str(row["decoder"])), *(_number(name, row.get(name)) for name in filled)) for row in rows
-    )
+    heads = tuple(_MAIN.get(name, plain(name.removesuffix(_NORMALISED))) for name in filled)
+    texts = ((plain(str(row["decoder"])), *(_number(name, row.get(name)) for name in filled)) for row in rows)
     return Table(("decoder", *heads), tuple(texts))
 
 
@@ -170,10 +168,6 @@ def _interval_text(interval: Interval) -> str:
     if math.isnan(interval.point):
         return "–"  # noqa: RUF001 - a dash: no value
     return f"{interval.point:.2f} ({interval.low:.2f} to {interval.high:.2f})"
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def _examples(evaluation: Evaluation) -> list[ExampleStudy]:
