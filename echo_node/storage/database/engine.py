@@ -1,9 +1,9 @@
 """The database connection: SQLite or PostgreSQL, one engine for each process.
 
-Work happens in `read()` and `write()` blocks, each one transaction. On SQLite a writer begins with BEGIN
-IMMEDIATE, so that it waits for its turn instead of failing half-way; a commit is on the disk when it
-returns (synchronous=FULL). Errors of the driver leave as TransientError: a statement that cannot be
-executed now is tried again later, and its text, which may hold values, goes nowhere.
+Each `read()` or `write()` block is one transaction. On SQLite a writer begins with BEGIN IMMEDIATE,
+so that it waits for its turn instead of failing midway. A commit is on the disk when it returns
+(synchronous=FULL). Errors of the driver become TransientError, so that the statement is retried
+later. Their text may contain values and is dropped.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ _WRITES = "echo_node_writes"
 
 
 class Database:
-    """The database of this process.
+    """Database of this process.
 
     Args:
-        url: `sqlite:///PATH` or `postgresql://…` (psycopg 3 is used, whatever the URL says).
-        notifier_folder: folder of the sockets that wake the workers of one machine; PostgreSQL needs none.
+        url: `sqlite:///PATH` or `postgresql://…`; the driver is always psycopg 3.
+        notifier_folder: folder of the sockets that wake the workers of one machine; PostgreSQL
+            needs none.
 
     Raises:
-        ConfigError: the URL is none of these, or its driver is not installed.
+        ConfigError: the URL is not one of these, or its driver is not installed.
     """
 
     def __init__(self, url: str, notifier_folder: Path | None = None) -> None:
@@ -60,7 +61,7 @@ class Database:
         """Open a transaction that only reads.
 
         Raises:
-            TransientError: the database cannot be reached.
+            TransientError: the database is unreachable.
         """
         with _translated(), Session(self.engine) as session:
             yield session
@@ -70,7 +71,7 @@ class Database:
         """Open a transaction that commits at the end of the block, and is durable after it.
 
         Raises:
-            TransientError: the database cannot be reached, or is full.
+            TransientError: the database is unreachable, or full.
         """
         with _translated(), Session(self._writing) as session:
             with session.begin():
@@ -83,12 +84,12 @@ class Database:
 
     @contextmanager
     def server_lock(self, number: int, *, shared: bool) -> Iterator[bool]:
-        """Hold one of PostgreSQL's advisory locks, which all machines see; tell whether it could be had.
+        """Hold one of PostgreSQL's advisory locks, for all machines. Yield whether it is held.
 
-        It ends with its connection, however this process ends.
+        The lock ends with its connection, however this process ends.
 
         Raises:
-            TransientError: the database cannot be reached.
+            TransientError: the database is unreachable.
         """
         attempt = func.pg_try_advisory_lock_shared if shared else func.pg_try_advisory_lock
         release = func.pg_advisory_unlock_shared if shared else func.pg_advisory_unlock
@@ -98,21 +99,21 @@ class Database:
             try:
                 yield is_held
             finally:
-                if is_held:  # the server sees the end of a connection a little later than it comes
+                if is_held:  # the server notices a closed connection only later
                     with suppress(DBAPIError):
                         connection.scalar(select(release(number)))
-                connection.invalidate()  # the pool would keep it open, and the lock with it
+                connection.invalidate()  # the pool would keep the connection and its lock
 
     @property
     def file(self) -> Path | None:
-        """The file of an SQLite database; None on PostgreSQL."""
+        """File of an SQLite database; None on PostgreSQL."""
         return None if self.dialect == "postgresql" else Path(str(self.engine.url.database)).absolute()
 
     def server_place(self) -> str:
-        """Return what tells this PostgreSQL database from every copy of it that was dumped and loaded.
+        """Return an identifier that a dumped and loaded copy of this PostgreSQL database lacks.
 
         Raises:
-            TransientError: the database cannot be reached.
+            TransientError: the database is unreachable.
         """
         with self.read() as session:
             is_told = session.scalar(text("SELECT has_function_privilege('pg_control_system()', 'EXECUTE')"))
@@ -156,7 +157,7 @@ def _make_engine(url: URL) -> Engine:
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # the driver begins nothing on its own: _begin_sqlite does
+    connection.isolation_level = None  # _begin_sqlite begins transactions, not the driver
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
     cursor.execute("PRAGMA journal_mode = WAL")

@@ -1,9 +1,9 @@
-"""Group commit: who wants to commit while another commits goes into the next commit together with all others.
+"""Group commit: work that arrives during a commit is committed together in the next one.
 
-A commit waits for the disk, and a database that many senders write to would make them wait one after another.
-Whoever comes first leads: it does the work of all that came meanwhile in one transaction. What one of them
-raises undoes its own work alone. There is no thread and no delay: a
-sender that is alone commits alone.
+A commit waits for the disk. Many senders that write to one database would wait for each other. The
+thread that comes first leads: it does the work of all waiting threads in one transaction. An error
+in the work of one thread undoes that work only. There is no extra thread and no delay: a single
+sender commits alone.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from echo_node.storage.database.engine import Database
 Result = TypeVar("Result")
 
 _MOST = 64
-"""Pieces of work of one transaction."""
+"""Maximum number of works in one transaction."""
 
 
 @dataclass(slots=True)
 class _Work(Generic[Result]):
-    """What a thread wants to have committed.
+    """Work of a thread, to be committed.
 
     Attributes:
-        key: decides the order in a transaction, so that two processes lock rows in the same order.
+        key: sort key within a transaction, so that two processes lock rows in the same order.
         do: the work.
-        turn: set when it is done, or when its thread shall lead.
+        turn: set when the work is done, or when its thread must lead.
     """
 
     key: str
@@ -52,15 +52,15 @@ class GroupCommit:
         self._is_led = False
 
     def run(self, key: str, do: Callable[[Session], Result]) -> Result:
-        """Do something in a transaction, which has committed when this returns.
+        """Do work in a transaction, and return after its commit.
 
         Args:
-            key: names what is locked first, such as a study.
-            do: is given the session; what it raises is raised here, and nothing that it did stays. It may be
-                done twice, the first time in a transaction that is rolled back.
+            key: name of the first row that the work locks, such as a study.
+            do: work on the given session. Its errors are raised here, and undo all that it did. It
+                may run twice, the first time in a transaction that is rolled back.
 
         Raises:
-            TransientError: the database cannot be reached, or is full.
+            TransientError: the database is unreachable, or full.
         """
         work = _Work(key, do)
         with self._lock:
@@ -76,7 +76,7 @@ class GroupCommit:
         return result
 
     def _lead(self, own: _Work[Any]) -> None:
-        """Commit the waiting work, this thread's among it; then let another thread lead, if there is one."""
+        """Commit the waiting work, including this thread's; then another waiting thread leads."""
         with self._lock:
             self._waiting.remove(own)
             batch = sorted([own, *self._waiting[: _MOST - 1]], key=lambda work: work.key)
@@ -96,12 +96,12 @@ class GroupCommit:
             next_leader.turn.set()
 
     def _commit(self, batch: list[_Work[Any]]) -> None:
-        """Do all work in one transaction; if some of it raises, once more, each in a savepoint of its own."""
+        """Do all work in one transaction; after an error do it again, with a savepoint for each."""
         try:
             with self._database.write() as session:
                 for work in batch:
                     work.result = _done(work, session)
-        except _WorkRaisedError as raised:  # and nothing else: what raises later may have committed
+        except _WorkRaisedError as raised:  # and nothing else: after a later error the work may be committed
             if len(batch) == 1:
                 raise raised.error from None
             self._commit_what_can_be(batch)
@@ -123,14 +123,14 @@ class _WorkRaisedError(Exception):
 
 
 def _done(work: _Work[Any], session: Session) -> Any:
-    """Do a piece of work.
+    """Do the work of one thread.
 
     Raises:
-        _WorkRaisedError: it raised something that is not the database's own.
+        _WorkRaisedError: the work raised an error that is not the database's.
     """
     try:
         return work.do(session)
     except SQLAlchemyError:
-        raise  # nobody's work is committed
+        raise  # no work is committed
     except Exception as error:
         raise _WorkRaisedError(error) from error

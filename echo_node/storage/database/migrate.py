@@ -1,8 +1,9 @@
-"""The schema's versions: Alembic's scripts, run by the program itself.
+"""Migrations of the schema: Alembic's scripts, run by the program itself.
 
-A node of several machines is upgraded one machine after another: a program works with the schema of the
-version after its own too, if that says so (`schema_support`). So every script adds what an older program can
-do without, with defaults, and takes nothing away that the version before it uses; a test compares.
+The machines of a node are upgraded one after another. Therefore a program also works with a newer
+schema that states so (`schema_support`). Every script only adds columns and tables that an older
+program can ignore, with defaults, and removes nothing that the version before it uses. A test
+checks this.
 """
 
 from __future__ import annotations
@@ -22,13 +23,16 @@ _LOCK_KEY = 0x6563_686F  # "echo": several machines may start, and upgrade, at o
 
 
 def upgrade(database: Database, version: str = "head") -> str:
-    """Bring the schema to this program's version, or to an earlier one, all or nothing; return which it has.
+    """Bring the schema to this program's version, or to an earlier one, all or nothing.
 
-    A newer schema that this program can work with is left as it is.
+    A newer schema that this program can work with stays unchanged.
+
+    Returns:
+        The version of the schema.
 
     Raises:
-        ConfigError: the schema was made by a newer program, and this one is too old for it.
-        TransientError: the database cannot be reached.
+        ConfigError: a newer program upgraded the schema, and this one is too old for it.
+        TransientError: the database is unreachable.
     """
     try:
         with database.engine.execution_options(echo_node_writes=True).begin() as connection:
@@ -48,7 +52,7 @@ def current(database: Database) -> str | None:
     """Return the version of the database's schema; None before the first upgrade.
 
     Raises:
-        TransientError: the database cannot be reached.
+        TransientError: the database is unreachable.
     """
     try:
         with database.engine.connect() as connection:
@@ -66,11 +70,11 @@ def latest() -> str:
 
 
 def is_usable(database: Database) -> bool:
-    """Say whether this program can work with the schema as it is.
+    """Return whether this program can work with the present schema.
 
     Raises:
-        ConfigError: it was made by a newer program, and this one is too old for it.
-        TransientError: the database cannot be reached.
+        ConfigError: a newer program upgraded it, and this one is too old for it.
+        TransientError: the database is unreachable.
     """
     if current(database) == latest():
         return True
@@ -79,7 +83,7 @@ def is_usable(database: Database) -> bool:
 
 
 def _newer(connection: Connection, config: Config) -> str | None:
-    """Return the schema's version if it is a newer program's that this one can work beside, else None.
+    """Return the version of a newer schema that this program can work with, else None.
 
     Raises:
         ConfigError: this program is too old for it.

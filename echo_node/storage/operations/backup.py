@@ -1,14 +1,15 @@
-"""Backup and restore: every row and every file that a row refers to, from one moment, on either database.
+"""Backup and restore of every row and every file that a row names, from one moment.
 
-Rows are written as lines of JSON by the tables that the database really has, so that a backup made on SQLite
-can be restored into PostgreSQL and the other way round, and one of an older version is upgraded when it is
-restored. Files are the objects of storage/objects/store.py: a backup from S3 can be restored to a folder.
-They never change once they are written: a second backup into the same folder copies what is new.
+Rows are lines of JSON, written by the tables that the database has. Therefore a backup of SQLite
+can be restored into PostgreSQL, and the other way round, and one of an older version is upgraded by
+the restore. Files are the objects of storage/objects/store.py, so that a backup from S3 can be
+restored to a folder. Files never change. Therefore a second backup into the same folder copies only
+new files.
 
-    BACKUP/manifest.json    what it is; written last: without it a backup is not complete
+    BACKUP/manifest.json    description; written last, so a backup without it is not complete
     BACKUP/rows.jsonl.gz    one line a row: [table, {column: value}]
     BACKUP/files/           spool and outbox, as in the data folder
-    BACKUP/owner.json       the node that it is of: no other one's is made in its place
+    BACKUP/owner.json       node of the backup; a backup of another node does not replace it
 """
 
 from __future__ import annotations
@@ -38,27 +39,28 @@ from echo_node.storage.operations.retention import keeping_files
 MANIFEST, ROWS, FILES = "manifest.json", "rows.jsonl.gz", "files"
 _FORMAT = 1
 _OF_THIS_DATABASE = {"alembic_version", "schema_support", NodeIdentity.__tablename__}
-"""Tables that are not what a node has kept: each database has its own."""
+"""Tables that are not part of a backup, because each database has its own."""
 _INSERTED_AT_ONCE = 500
 _PREAMBLE_BYTES, _GROUP_LENGTH_BYTES = 132, 12
 
 Progress = Callable[[int, int], None]
-"""Is told how many files of how many are done."""
+"""Callback with the number of finished files and of all files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a backup is.
+    """Description of a backup.
 
     Attributes:
-        format: of this folder.
-        schema: the version of the database's schema.
-        made_at: when the rows were read.
-        rows: how many.
-        rows_sha256: of the file of rows.
-        files: how many files the rows refer to.
-        bytes: how many bytes these have.
-        missing: files that a row refers to and that were not there or damaged: the node had lost them before.
+        format: version of the layout of the folder.
+        schema: version of the database's schema.
+        made_at: time at which the rows were read.
+        rows: number of rows.
+        rows_sha256: digest of the file of rows.
+        files: number of files that rows name.
+        bytes: size of these files, in bytes.
+        missing: files that a row names and that the node had lost before the backup, or that were
+            damaged.
     """
 
     format: int
@@ -73,7 +75,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """An object that a row refers to, by the name that it has in the store, and what it must be."""
+    """An object that a row names, with its digest."""
 
     path: str
     sha256: str
@@ -91,17 +93,17 @@ def back_up(
     """Write a backup of a node that may be running.
 
     Args:
-        database: the node's.
-        objects: the node's.
-        data_dir: the node's, on this machine.
-        target: the backup's folder; empty, new, or an earlier backup that is brought up to date.
-        progress: told of files.
+        database: database of the node.
+        objects: object store of the node.
+        data_dir: data folder of the node, on this machine.
+        target: folder of the backup; empty, new, or an earlier backup to bring up to date.
+        progress: called after each file.
 
     Raises:
-        ConfigError: the object store is another database's.
+        ConfigError: another database owns the object store.
         PermanentError: the target is something else, or the backup of another node.
-        TransientError: it could not be written, retention is at work, or the object store does not answer;
-            what is there is no backup.
+        TransientError: the backup could not be written, retention is running, or the object store
+            does not answer; the target is not a complete backup.
     """
     if target.is_dir() and any(target.iterdir()) and not (target / ROWS).exists():
         raise PermanentError(f"{target} is neither empty nor a backup: name another folder")
@@ -145,7 +147,7 @@ def _write(target: Path, name: str, content: bytes) -> None:
 
 
 def backed_up_node(source: Path) -> str | None:
-    """Return the id of the node that a backup is of; None if it does not say."""
+    """Return the id of the node of a backup; None if the backup does not state it."""
     try:
         return decoded((source / OWNER).read_bytes()).node
     except OSError:
@@ -159,19 +161,19 @@ def restore(
     progress: Progress,
     taken_from: str | None = None,
 ) -> Manifest:
-    """Bring a backup into an empty node, which has an id of its own; every file is compared with its digest.
+    """Restore a backup into an empty node, which gets a new id; check each file's digest.
 
     Args:
-        source: the backup's folder.
-        database: one that no node has used.
-        objects: where its files go; those that are there already and whole are left.
-        progress: told of files.
-        taken_from: the node that these objects may be taken from, because it is gone for good.
+        source: folder of the backup.
+        database: unused database.
+        objects: store for the files; complete files that are there already stay.
+        progress: called after each file.
+        taken_from: node that the store may be taken from, because that node is gone for good.
 
     Raises:
-        ConfigError: the objects are another database's.
-        PermanentError: there is no complete backup, it is damaged, or the node is not empty. The database is
-            left as it was; files that were copied stay and are used by the next try.
+        ConfigError: another database owns the store.
+        PermanentError: there is no complete backup, it is damaged, or the node is not empty. The
+            database stays unchanged; copied files stay, and the next attempt uses them.
         TransientError: disk, object store or database failed.
     """
     manifest = read_manifest(source)
@@ -195,10 +197,10 @@ def restore(
 
 
 def read_manifest(source: Path) -> Manifest:
-    """Return what a backup says of itself.
+    """Return the description of a backup.
 
     Raises:
-        PermanentError: there is none, it was not finished, or a newer program made it.
+        PermanentError: there is no complete backup, or a newer program made it.
     """
     try:
         stored = json.loads((source / MANIFEST).read_text(encoding="utf-8"))
@@ -217,7 +219,7 @@ def _digest(path: Path) -> str:
 
 
 def _write_rows(database: Database, target: Path) -> tuple[int, list[_File], str]:
-    """Write all rows as they are at one moment; return their number, the files they refer to, the schema."""
+    """Write all rows of one moment. Return their number, their files and the schema's version."""
     count, files = 0, list[_File]()
     engine = database.engine
     if database.dialect == "postgresql":
@@ -245,7 +247,7 @@ def _write_rows(database: Database, target: Path) -> tuple[int, list[_File], str
 
 
 def _tables(connection: Connection) -> dict[str, Table]:
-    """Return the tables that the database has, each after those that it refers to."""
+    """Return the tables of the database, each after the tables that it references."""
     metadata = MetaData()
     metadata.reflect(connection)
     return {table.name: table for table in metadata.sorted_tables if table.name not in _OF_THIS_DATABASE}
@@ -270,7 +272,7 @@ def _insert_rows(connection: Connection, path: Path) -> None:
     current: Table | None = None
     for name, row in _read_rows(path):
         if name in _OF_THIS_DATABASE:
-            continue  # written by a program that did not know the table
+            continue  # written by a program without this table
         table = tables[name]
         if current is not None and (table is not current or len(waiting) == _INSERTED_AT_ONCE):
             connection.execute(insert(current), waiting)
@@ -308,7 +310,7 @@ def _file_of(table: str, row: dict[str, Any]) -> _File | None:
         return None if is_removed else _File(row["path"], row["data_set_sha256"], is_instance=True)
     if table != "documents":
         return None
-    if row.get("kept_path"):  # not made yet: what it is made from
+    if row.get("kept_path"):  # not made yet: its pending draft
         return _File(row["kept_path"], row["kept_sha256"], is_instance=False)
     return _File(row["path"], row["sha256"], is_instance=False)
 
@@ -316,7 +318,7 @@ def _file_of(table: str, row: dict[str, Any]) -> _File | None:
 def _copy_files(
     objects: ObjectStore, target: Path, files: list[_File], progress: Progress
 ) -> tuple[int, list[str]]:
-    """Copy what is not there yet; return how many bytes the backup's files have, and which are missing."""
+    """Copy new files. Return the size of the backup's files, in bytes, and the missing ones."""
     size, missing = 0, list[str]()
     for number, file in enumerate(files, start=1):
         copy = target.absolute() / file.path
@@ -329,7 +331,7 @@ def _copy_files(
 
 
 def _copy_whole(objects: ObjectStore, copy: Path, file: _File, temporary: Path) -> bool:
-    """Copy a file if it is what its row says; say whether it is."""
+    """Copy a file if it has the digest of its row. Return whether it has."""
     content = _read(objects, file)
     if content is None or not file.is_whole(content):
         return False
@@ -343,7 +345,7 @@ def _is_there(objects: ObjectStore, file: _File) -> bool:
 
 
 def _read(objects: ObjectStore, file: _File) -> bytes | None:
-    """Return a file's content; None if it is lost."""
+    """Return the content of a file; None if it is lost."""
     try:
         return objects.read(file.path)
     except PermanentError:
@@ -366,7 +368,7 @@ def _copy_back(
 
 
 def _forget_others(folder: Path, wanted: set[str]) -> None:
-    """Remove from an earlier backup what no row refers to any more."""
+    """Remove files of an earlier backup that no row names any longer."""
     for suffix in (".dcm", ".hl7", ".json"):
         for path in folder.rglob(f"*{suffix}"):
             if str(path.relative_to(folder)) not in wanted:
@@ -374,7 +376,7 @@ def _forget_others(folder: Path, wanted: set[str]) -> None:
 
 
 def data_set_of(part10: bytes) -> bytes:
-    """Return what follows the file meta information, whose length stands in it first (PS3.10 7.1)."""
+    """Return the data set, which follows the file meta information (PS3.10 7.1)."""
     if len(part10) < _PREAMBLE_BYTES + _GROUP_LENGTH_BYTES:
         return b""
     (length,) = struct.unpack_from("<L", part10, _PREAMBLE_BYTES + 8)

@@ -1,4 +1,4 @@
-"""What the node has kept, study by study, for whoever takes it elsewhere; nothing is changed."""
+"""Export of stored studies, one at a time, without a change to them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from echo_node.storage.objects.store import ObjectStore
 
 @dataclass(frozen=True, slots=True)
 class StudyChoice:
-    """Which studies; what is left out does not restrict.
+    """Conditions on studies; None sets no condition.
 
     Attributes:
-        since: received at this moment or later.
-        until: received before this moment.
-        calling_ae_title: sent by this peer.
-        study_instance_uids: of these alone.
+        since: earliest time of reception.
+        until: end of the time of reception, exclusive.
+        calling_ae_title: AE title of the sender.
+        study_instance_uids: Study Instance UIDs to choose from.
     """
 
     since: datetime | None = None
@@ -35,7 +35,7 @@ class StudyChoice:
 
 @dataclass(frozen=True, slots=True)
 class KeptStudy:
-    """A study that is complete, with the instances that are kept of it, in order of arrival."""
+    """A complete study with its stored instances, in order of arrival."""
 
     study_id: int
     study_instance_uid: str
@@ -43,11 +43,11 @@ class KeptStudy:
 
 
 class Archive:
-    """Reads complete studies; those that images still come to are left out.
+    """Reads complete studies; studies that still receive images are left out.
 
     Args:
-        database: where rows are kept.
-        objects: where instances are kept.
+        database: database of the node.
+        objects: store of the instances.
     """
 
     def __init__(self, database: Database, objects: ObjectStore) -> None:
@@ -55,14 +55,14 @@ class Archive:
         self._objects = objects
 
     def count(self, choice: StudyChoice) -> int:
-        """Return how many studies were chosen, those of a list that are not here apart."""
+        """Return the number of chosen studies; listed studies that are not here do not count."""
         with self._database.read() as session:
             return sum(
                 _is_listed(uid, choice) for uid in session.scalars(_chosen(choice).with_only_columns(_UID))
             )
 
     def studies(self, choice: StudyChoice) -> Iterator[KeptStudy]:
-        """Yield the chosen studies by surrogate id, the files of each at hand until the next is asked for."""
+        """Yield the chosen studies by surrogate id; the files of each exist until the next one."""
         after = 0
         while found := self._next(choice, after):
             study, rows = found
