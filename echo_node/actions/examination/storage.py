@@ -9,6 +9,7 @@ from pathlib import Path
 
 from echo_node.actions.examination.check import Check, Grade
 from echo_node.actions.open_storage import is_absent
+from echo_node.actions.schema import schema_version
 from echo_node.errors import EchoNodeError
 from echo_node.settings import Settings
 
@@ -38,25 +39,17 @@ def check_store(settings: Settings) -> Iterator[Check]:
 
 def check_database(settings: Settings) -> Check:
     """Check whether the database answers, and the version of its schema."""
-    from echo_node.storage.database import migrate
-    from echo_node.storage.database.engine import Database
-
     if is_absent(settings):
         return Check("database", Grade.NOTE, "does not exist yet", "`serve` or `db upgrade` creates it")
     try:
-        database = Database(settings.database_url)
-        kind = database.dialect
-        try:
-            here, needed = migrate.current(database), migrate.latest()
-            usable = migrate.is_usable(database)
-        finally:
-            database.close()
+        version = schema_version(settings)
     except EchoNodeError as error:
         return Check("database", Grade.FAILED, str(error), "check that the server runs, and database.url")
-    if usable:
+    here, needed = version.current, version.needed
+    if version.is_usable:
         newer = "" if here == needed else ", of a newer program version that this one can work with"
-        return Check("database", Grade.OK, f"{kind}, version {here}{newer}")
-    message = f"{kind}, version {here or 'none'}, but this program needs {needed}"
+        return Check("database", Grade.OK, f"{version.dialect}, version {here}{newer}")
+    message = f"{version.dialect}, version {here or 'none'}, but this program needs {needed}"
     return Check("database", Grade.NOTE, message, "`serve` or `db upgrade` upgrades it")
 
 

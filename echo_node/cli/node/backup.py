@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from echo_node.actions import restore as actions
+from echo_node.actions import backup as actions
 from echo_node.actions.open_storage import existing_storage
 from echo_node.cli import options
 from echo_node.cli.output import complain, console, print_json
@@ -35,10 +35,8 @@ def backup(
       echo-node restore /mnt/backup/echo-node --data-dir /srv/echo-node
     """
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
-    from echo_node.storage.operations.backup import back_up
-
     with existing_storage(settings) as storage, _bar("copying") as progress:
-        made = back_up(storage.database, storage.objects, settings.node.data_dir, target, progress)
+        made = actions.back_up(storage, settings, target, progress)
     if json:
         print_json(asdict(made))
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from echo_node.actions.open_storage import is_absent
+from echo_node.actions.schema import schema_version, upgrade_schema
 from echo_node.cli import options
 from echo_node.cli.output import print_json
 
@@ -21,18 +21,12 @@ def upgrade(
 ) -> None:
     """Create the database, or upgrade its schema to this program; `serve` does so at its start."""
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
-    from echo_node.storage.database import migrate
-    from echo_node.storage.database.engine import Database
-
-    database = Database(settings.database_url)
-    try:
-        before, after = migrate.current(database), migrate.upgrade(database)
-    finally:
-        database.close()
+    done = upgrade_schema(settings)
     if json:
-        print_json({"before": before, "current": after, "latest": migrate.latest()})
+        print_json({"before": done.before, "current": done.current, "latest": done.needed})
     else:
-        typer.echo(f"The database is at version {after}" + (" already." if before == after else "."))
+        already = " already" if done.before == done.current else ""
+        typer.echo(f"The database is at version {done.current}{already}.")
 
 
 @group.command()
@@ -45,19 +39,11 @@ def current(
 ) -> None:
     """Print the version of the schema, and the version that this program needs."""
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
-    from echo_node.storage.database import migrate
-    from echo_node.storage.database.engine import Database
-
-    here, needed, usable = None, migrate.latest(), False
-    if not is_absent(settings):
-        database = Database(settings.database_url)
-        try:
-            here, usable = migrate.current(database), migrate.is_usable(database)
-        finally:
-            database.close()
+    version = schema_version(settings)
+    here, needed = version.current, version.needed
     if json:
         print_json({"current": here, "latest": needed})
-    elif usable:
+    elif version.is_usable:
         newer = (
             "as this program needs"
             if here == needed

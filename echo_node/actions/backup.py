@@ -1,4 +1,4 @@
-"""Restore of a backup into an empty node."""
+"""Backup of a node into a folder, and its restore into an empty node."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from echo_node.actions.object_store import count_unnamed
 from echo_node.settings import Settings
 
 if TYPE_CHECKING:
+    from echo_node.storage.open import Storage
     from echo_node.storage.operations.backup import Manifest
 
 
@@ -30,6 +31,27 @@ class RestoredNode:
     node: str
     backed_up_node: str | None
     spared: int
+
+
+def back_up(
+    storage: Storage, settings: Settings, target: Path, progress: Callable[[int, int], None]
+) -> Manifest:
+    """Copy database, images and drafts of a node, which may be running, into a folder.
+
+    Args:
+        storage: the node's storage.
+        settings: settings of the node.
+        target: new or empty folder, or an earlier backup of the same node.
+        progress: called with the number of files copied and the total.
+
+    Raises:
+        ConfigError: the store belongs to another database.
+        PermanentError: the folder contains other files, or the backup of another node.
+        TransientError: the disk, the object store or the database failed; there is no backup.
+    """
+    from echo_node.storage.operations import backup
+
+    return backup.back_up(storage.database, storage.objects, settings.node.data_dir, target, progress)
 
 
 def restore(
