@@ -33,7 +33,7 @@ def plots(evaluation: Evaluation) -> dict[str, tuple[str, str]]:
     best = _of_name(evaluation.results, "adaptive_repair") or evaluation.results[0]
     compared = [best, *(r for r in evaluation.results if r.name.startswith("one_step") and r is not best)]
     found["findings"] = (
-        "F1 by finding with 95 % intervals; an overlap with shuffled images means: sight is not shown.",
+        "F1 by finding, with 95 % intervals. Overlap with shuffled images: sight is not demonstrated.",
         _findings(compared),
     )
     found["garble"] = ("Faults per 100 words, by kind.", _garble(evaluation))
