@@ -21,6 +21,7 @@ from echo_node.cli.app import app
 from echo_node.cli.options import SETTINGS_PANEL
 
 PAGE = DOCS / "reference" / "commands.md"
+_BOLD = re.compile(r"\[bold\](.+?)\[/bold\]")
 _MARKUP = re.compile(r"\[/?(?:bold|dim|italic)\]")
 _INTRO = """\
 # Commands
@@ -84,7 +85,7 @@ def _section(path: str, command: TyperCommand) -> str:
         parts.append(table(("Option", "Value", "Default", "Meaning"), rows))
     shared = [f"`{each.opts[0]}`" for each in options if _is_shared(each)]
     if shared:
-        also = ", ".join(shared)
+        also = fill(", ".join(shared), 98, break_on_hyphens=False)
         parts.append(f"[Options that set the configuration](#options-that-set-the-configuration):\n{also}.\n")
     return "\n".join(parts)
 
@@ -139,7 +140,7 @@ def _default(option: TyperOption) -> str:
 def _help(text: str) -> str:
     """Return a help text in Markdown: indented lines become a code block."""
     parts = []
-    for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(_MARKUP.sub("", text))):
+    for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(_MARKUP.sub("", _BOLD.sub(r"**\1**", text)))):
         lines = paragraph.splitlines()
         if all(line.startswith("  ") for line in lines):
             code = "\n".join(line[2:] for line in lines)
