@@ -12,6 +12,7 @@ import types
 import typing
 from collections.abc import Iterator
 from enum import Enum
+from textwrap import fill
 
 import typer
 from generated_page import DOCS, cell, run, table
