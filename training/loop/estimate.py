@@ -102,10 +102,10 @@ def _inner_values(plan: Recipe, config: EchoConfig, processes: int) -> int:
     heads = text.num_key_value_heads / text.num_attention_heads
     of_a_layer = int(tokens * (6 * width + 2 * heads * width + 3 * inner)) * size
     layers = text.num_hidden_layers
-    kept: int = (
+    activations: int = (
         tokens * width * size * layers + of_a_layer
         if plan.hardware.gradient_checkpointing
         else of_a_layer * layers
     )
     logits: int = 0 if plan.stage == "vision" else examples * RESPONSE * text.vocab_size * 3 * _FLOAT
-    return kept + logits
+    return activations + logits

@@ -17,7 +17,7 @@ import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch import Tensor
 
 from echo_node.model.decoding.block_writer import BlockWriter
-from echo_node.model.decoding.canvas import Decoded, Step, choose_commits_by_block, most_probable
+from echo_node.model.decoding.canvas import Decoded, DecodingStep, choose_commits_by_block, most_probable
 from echo_node.model.decoding.decoder import Decoder, decode_settings
 from echo_node.model.network import EchoNetwork, Prompt
 
@@ -77,7 +77,7 @@ def roll_out(teacher: EchoNetwork, prompt: Prompt, writer: Decoder) -> Rollout:
     log_prob_NCV = torch.zeros((*shape, teacher.config.text.vocab_size), device=prompt.embeds_NPD.device)
     step_NC = torch.zeros(shape, dtype=torch.long, device=prompt.embeds_NPD.device)
 
-    def keep(step: Step) -> None:
+    def keep(step: DecodingStep) -> None:
         row_M, place_M = step.commit_NB.nonzero(as_tuple=True)
         column_M = step.column_NB[row_M, place_M]
         log_prob_NCV[row_M, column_M] = torch.log_softmax(step.logits_NBV[row_M, place_M].float(), -1)

@@ -25,7 +25,7 @@ import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch import Tensor
 
 from echo_node.model.block_mask import block_causal
-from echo_node.model.decoding.canvas import Canvas, DecodeSettings, Step
+from echo_node.model.decoding.canvas import Canvas, DecodeSettings, DecodingStep
 from echo_node.model.decoding.cuda_graph import CudaGraph, ReplayGraph, recorded
 from echo_node.model.decoding.half_masked import COPIES, half_masked, probability_of, where_masked
 from echo_node.model.network import EchoNetwork, Prompt
@@ -99,11 +99,11 @@ class BlockWriter:
             self.cache,
         )
 
-    def advance(self) -> Step:
+    def advance(self) -> DecodingStep:
         """Run one forward pass and commit tokens; the result is valid until the next call."""
         return self._step()
 
-    def _advance(self) -> Step:
+    def _advance(self) -> DecodingStep:
         column_NL, seen = self.canvas.window(), self._seen()
         in_doubt_N1 = self.canvas.finished_is_in_doubt() if self._asks else None
         if in_doubt_N1 is not None and (self._one_shape or in_doubt_N1.any()):

@@ -61,7 +61,7 @@ class DecodeSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class DecodingStep:
     """Result of one forward pass.
 
     Attributes:
@@ -188,7 +188,7 @@ class Canvas:
         """Return the columns (N, L) of the next pass; negative ones precede the response."""
         return (self._block_N * self.block_length)[:, None] + self._window_L
 
-    def commit(self, logits_NBV: Tensor) -> Step:
+    def commit(self, logits_NBV: Tensor) -> DecodingStep:
         """Commit tokens from the logits of the current block; rows with a full block advance."""
         column_NB = (self._block_N * self.block_length)[:, None] + self._column_C[: self.block_length]
         open_NB = self._open_NC.gather(1, column_NB)
@@ -209,7 +209,7 @@ class Canvas:
         self.token_NC.scatter_(1, column_NB, token_NB)
         self.probability_NC.scatter_(1, column_NB, probability_NB)
         self._open_NC.scatter_(1, column_NB, open_NB & ~commit_NB)
-        step = Step(column_NB, token_NB, commit_NB, logits_NBV, self._step_N.clone())
+        step = DecodingStep(column_NB, token_NB, commit_NB, logits_NBV, self._step_N.clone())
         full_N = writing_N & ~(open_NB & ~commit_NB).any(1)
         self._end(full_N, (token_NB == self._eos_id).any(1))
         stored_N = was_full_N if self._settings.schedule == "unfused" else full_N

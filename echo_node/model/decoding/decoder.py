@@ -13,12 +13,12 @@ from typing import Literal
 import torch
 
 from echo_node.model.decoding.block_writer import BlockWriter
-from echo_node.model.decoding.canvas import Check, Decoded, DecodeSettings, Step
+from echo_node.model.decoding.canvas import Check, Decoded, DecodeSettings, DecodingStep
 from echo_node.model.decoding.check import check, repair
 from echo_node.model.network import EchoNetwork, Prompt
 
 DecoderName = Literal["one_step", "adaptive", "multi_step"]
-StepListener = Callable[[Step], None]
+StepListener = Callable[[DecodingStep], None]
 
 
 def decode_settings(

@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from echo_node.model.block_mask import block_causal
-from echo_node.model.decoding.canvas import Check, Decoded, DecodeSettings, Step
+from echo_node.model.decoding.canvas import Check, Decoded, DecodeSettings, DecodingStep
 from echo_node.model.decoding.decoder import Decoder, decode
 from echo_node.model.network import Prompt
 from echo_node.model.report_generation import EchoForReportGeneration
@@ -179,7 +179,7 @@ def test_what_failed_on_the_way_does_not_write_the_next_draft() -> None:
     assert decoder.begin(prompt) is kept[0]
     decoder.finish(kept[0])
 
-    def fail(_step: Step) -> None:
+    def fail(_step: DecodingStep) -> None:
         raise MemoryError
 
     with pytest.raises(MemoryError):
@@ -202,7 +202,7 @@ def test_a_draft_that_repeats_itself_is_stopped() -> None:
 def test_each_step_is_told() -> None:
     model = make_model(8)
     prompt = make_prompt(model, 3)
-    steps: list[Step] = []
+    steps: list[DecodingStep] = []
     decoded = decode(model, prompt, DecodeSettings(0.5, 0, 24), steps.append)
     assert len(steps) == max(d.forwards for d in decoded)
     told = {}
