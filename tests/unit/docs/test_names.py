@@ -57,6 +57,23 @@ def test_named_classes_exist(page: Path) -> None:
     assert sorted(named - classes() - OF_OTHERS) == []
 
 
+def test_the_file_tree_of_the_readme_exists() -> None:
+    fenced = re.search(
+        r"^```\n(echo_node/.*?)^```",
+        (ROOT / "README.md").read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+    assert fenced is not None
+    top, missing = "", []
+    for line in fenced[1].splitlines():
+        name = line.split()[0]
+        path = top + name if line.startswith(" ") else name
+        top = top if line.startswith(" ") else name
+        if not (ROOT / path).is_dir():
+            missing.append(path)
+    assert missing == []
+
+
 def test_there_are_names_to_compare() -> None:
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     assert len(FILE.findall(text)) > 50

@@ -13,6 +13,7 @@ QUOTE = re.compile(r"`([^`\n]+)`")
 CODE = re.compile(
     r"[=<>{}/$\[\]|]|\b(echo-node|pip|python|make|serve|queue|storage|model|dataset)\b|--|^[A-Z_]+$"
 )
+EVENT = re.compile(r"(?:logs|log contains|log's) `(\w+)`|`(\w+)` in the log")
 FRAGMENT = re.compile(r"…|\d+|[()]")
 
 
@@ -46,5 +47,12 @@ def test_quoted_messages_are_in_the_code(page: Path) -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_named_log_events_exist(page: Path) -> None:
+    named = EVENT.findall(page.read_text(encoding="utf-8"))
+    assert [name for pair in named for name in pair if name and name not in texts().split("\n")] == []
+
+
 def test_there_are_quotes_to_compare() -> None:
     assert sum(len(quotes(page)) for page in PAGES) > 20
+    assert sum(len(EVENT.findall(page.read_text(encoding="utf-8"))) for page in PAGES) > 5
