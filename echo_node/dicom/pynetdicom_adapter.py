@@ -1,16 +1,18 @@
 """Private parts of pynetdicom that this node uses or replaces: nothing else touches them.
 
-A test pins them, so that a new version of pynetdicom that changes them fails there, not in operation.
+A test pins them, so that a new version of pynetdicom that changes them fails there, not in
+operation.
 
-- Sockets are closed even if the peer has gone. pynetdicom shuts a connection down and then closes its
-  socket, but skips the second step if the first fails. The file descriptor then lives until garbage
-  collection, and a node that retries a dead PACS would run out of them.
-- An answer is never mistaken for a request. A thread that sends a request first halts the thread of its
-  association. pynetdicom believes that thread halted while it still passes the barrier, and sometimes
-  loses an answer (its issue 875). Here the barrier itself knows whether a thread waits.
+- Sockets are closed even if the peer has gone. pynetdicom shuts a connection down and then closes
+  its socket, but skips the second step if the first fails. The file descriptor then lives until
+  garbage collection, and a node that retries a dead PACS would run out of them.
+- An answer is never mistaken for a request. A thread that sends a request first halts the thread of
+  its association. pynetdicom believes that thread halted while it still passes the barrier, and
+  sometimes loses an answer (its issue 875). Here the barrier itself knows whether a thread waits.
 - A rejection is recorded when it arrives. pynetdicom loses it if the connection closes before the
   requesting thread looks.
-- An acceptor's association runs functions of ours in place of its two threads (see AssociationInternals).
+- An acceptor's association runs functions of ours in place of its two threads (see
+AssociationInternals).
 """
 
 # ruff: noqa: SLF001 - the one place for them
@@ -35,7 +37,7 @@ PRIVATE_NAMES: dict[str, tuple[str, ...]] = {
     "association": ("_accepted_cx", "_kill", "_reactor_checkpoint", "_sent_abort"),
     "network": ("_recv_pdu", "event_queue", "state_machine", "to_provider_queue", "to_user_queue"),
 }
-"""Attributes of an association and of its network provider (`dul`) that no documentation promises."""
+"""Undocumented attributes of an association and of its network provider (`dul`)."""
 
 REPLACED_OR_CALLED: tuple[tuple[type, str], ...] = (
     (Association, "_run_reactor"),
@@ -49,18 +51,18 @@ REPLACED_OR_CALLED: tuple[tuple[type, str], ...] = (
     (RequestHandler, "_create_association"),
     (ApplicationEntity, "_create_socket"),
 )
-"""Private methods that are replaced or called here; their sources are pinned by a test."""
+"""Private methods that are replaced or called here; a test pins their sources."""
 
 
 def source_digest(owner: type, name: str) -> str:
-    """Return the beginning of the SHA-256 of a method's source; empty if there is no such method."""
+    """Return the start of the SHA-256 of a method's source; empty without such a method."""
     method = getattr(owner, name, None)
     source = inspect.getsource(method) if callable(method) else ""
     return hashlib.sha256(source.encode()).hexdigest()[:16] if source else ""
 
 
 class ClosingSocket(AssociationSocket):
-    """Gives its file descriptor back at once."""
+    """A socket that closes its file descriptor at once."""
 
     def _shutdown_socket(self) -> None:
         connection = self.socket
@@ -70,7 +72,7 @@ class ClosingSocket(AssociationSocket):
 
 
 class _Barrier:
-    """Stands in for the Event that halts an association's thread; shut, it is shut once that thread waits."""
+    """Replaces the Event that halts an association's thread; it knows whether that thread waits."""
 
     _LOOK_EVERY_S = 0.05
 
@@ -78,29 +80,29 @@ class _Barrier:
         self._association = association
         self._changed = threading.Condition()
         self._is_open = True
-        self._holds_somebody = False
+        self._holds_thread = False
 
     def wait(self) -> bool:
-        """Hold the association's thread while the barrier is shut."""
+        """Wait while the barrier is closed."""
         with self._changed:
             while not self._is_open:
-                self._holds_somebody = True
+                self._holds_thread = True
                 self._changed.notify_all()
                 self._changed.wait()
-            self._holds_somebody = False
+            self._holds_thread = False
         return True
 
     def clear(self) -> None:
-        """Shut it, and return when the thread stands before it, has ended, or somebody opens it again."""
+        """Close it; return when the thread waits or has ended, or the barrier is open again."""
         with self._changed:
             self._is_open = False
             if threading.current_thread() is self._association:
                 return
-            while not (self._holds_somebody or self._is_open) and self._association.is_alive():
+            while not (self._holds_thread or self._is_open) and self._association.is_alive():
                 self._changed.wait(self._LOOK_EVERY_S)
 
     def set(self) -> None:
-        """Open it."""
+        """Open the barrier."""
         with self._changed:
             self._is_open = True
             self._changed.notify_all()
@@ -113,7 +115,7 @@ def _note_rejection(event: evt.Event) -> None:
 
 
 class Requestor(ApplicationEntity):
-    """An application entity whose associations go out over such sockets, and lose no answer."""
+    """An application entity whose associations use these sockets and lose no answer."""
 
     def _create_socket(self, assoc: Association, address: Any, tls_args: Any) -> AssociationSocket:
         assoc._reactor_checkpoint = _Barrier(assoc)  # type: ignore[assignment]
@@ -137,7 +139,7 @@ class AssociationHandler(RequestHandler):
 
 
 class AssociationInternals:
-    """Private parts of an acceptor's association, and of the network provider that runs its state machine.
+    """Private parts of an acceptor's association and of its network provider (`dul`).
 
     Args:
         association: the association, not started.
@@ -159,7 +161,7 @@ class AssociationInternals:
         run: Callable[[], None],
         abort: Callable[[bool], None],
     ) -> None:
-        """Replace what the network thread and the association's own thread run, and how it aborts."""
+        """Replace the functions of both threads, and the abort."""
         self._network.run = run_network
         self._network._is_transport_event = is_transport_event
         self._association._run_reactor = run

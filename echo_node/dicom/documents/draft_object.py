@@ -1,8 +1,8 @@
-"""What every DICOM object of a draft shares, be it a Structured Report, a PDF or a picture of a page.
+"""Common parts of all DICOM objects of a draft: Structured Reports, PDF, Secondary Capture.
 
-Patient, study and order come from the header of the image that was read; the series is the draft's own, and
-its description says that it is one. The same inputs give the same bytes: time comes in through the draft,
-UIDs are digests of what the object was made from.
+Patient, study and order are those of the image that was read. The draft has its own series, whose
+description says that it is a draft. The same inputs give the same bytes: the time is part of the
+draft, and UIDs are digests of the inputs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from echo_node.domain.identifiers import document_uid
 from echo_node.settings import DocumentKind
 
 FIRST_SERIES_NUMBER = 9901
-"""Each kind has a series number of its own, counted from here; high, so that the images come first."""
+"""Series number of the first kind; it is high, so that the images come first."""
 
 
 def begin(
@@ -42,14 +42,14 @@ def begin(
     modality: str,
     zone: tzinfo | None,
 ) -> Dataset:
-    """Return the object as far as all kinds are alike: patient, study, series, equipment, identity, dates.
+    """Return the part of the object that all kinds have: patient, study, series, equipment, dates.
 
     Args:
-        draft: what it is made from.
-        kind: which form it is.
-        sop_class_uid: of the form.
-        modality: of its series.
-        zone: of dates and times where the header states none; the machine's if None.
+        draft: the draft.
+        kind: form of the object.
+        sop_class_uid: SOP Class UID of the form.
+        modality: modality of the series.
+        zone: time zone if the image states none; None means the machine's.
     """
     study, model = draft.study_instance_uid, draft.report.model
     inputs = [each.instance.identity.sop_instance_uid for each in draft.selection.images]
@@ -89,7 +89,7 @@ def code_item(code: Code) -> Dataset:
 
 
 def sop_reference(sop_class_uid: str, sop_instance_uid: str) -> Dataset:
-    """Return an item that refers to one instance (PS3.3 10.8)."""
+    """Return an item that refers to an instance (PS3.3 10.8)."""
     reference = Dataset()
     reference.ReferencedSOPClassUID = sop_class_uid
     reference.ReferencedSOPInstanceUID = sop_instance_uid
@@ -110,7 +110,7 @@ def study_item(study_instance_uid: str, series: Iterable[tuple[str, list[Dataset
 
 
 def date(document: Dataset, moment: datetime) -> None:
-    """Date a document, which is a series and content of its own, with one moment."""
+    """Set the dates and times of a document and its series to one moment."""
     day, time = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S")
     document.ContentDate = document.InstanceCreationDate = document.SeriesDate = day
     document.ContentTime = document.InstanceCreationTime = document.SeriesTime = time
@@ -123,7 +123,7 @@ def source_references(draft: Draft) -> list[Dataset]:
 
 
 def _describe_equipment(document: Dataset, model: ModelIdentity) -> None:
-    """Say which program with which checkpoint wrote the text (PS3.3 C.7.5.1, C.12.1)."""
+    """Describe the program and the checkpoint that wrote the text (PS3.3 C.7.5.1, C.12.1)."""
     document.Manufacturer = MANUFACTURER
     document.ManufacturerModelName = model.name[:64]
     document.DeviceSerialNumber = model.digest[:SHORT_DIGEST]

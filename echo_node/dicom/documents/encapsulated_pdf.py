@@ -1,6 +1,6 @@
-"""The draft as a PDF in a DICOM object: for a PACS whose viewer shows documents, and no Structured Report.
+"""The draft as an Encapsulated PDF, for a PACS that shows PDF but not Structured Reports.
 
-Real text, to be searched and copied, with the fonts embedded as far as they are used.
+Its text can be searched and copied, and the used parts of the fonts are embedded.
 Source: PS3.3 A.45.1, C.24.1, C.24.2.
 """
 
@@ -28,7 +28,7 @@ _LEADING_MM_PER_PT = 1.4 * 25.4 / 72
 
 
 class _Look(NamedTuple):
-    """How a style looks: the size of its letters, the room above them, its colour."""
+    """Look of a style: font size, space above, colour, weight."""
 
     size_pt: float
     above_mm: float
@@ -48,13 +48,13 @@ _LOOKS = {
 
 
 class EncapsulatedPdfEncoder:
-    """Fulfils the ReportEncoder port.
+    """Implements the ReportEncoder port.
 
     Args:
-        zone: the time zone of dates and times where the image's header states none; the machine's by default.
+        zone: time zone if the image states none; the machine's by default.
 
     Raises:
-        ConfigError: the machine lacks what pages need.
+        ConfigError: this machine lacks a requirement of pages.
     """
 
     def __init__(self, *, zone: tzinfo | None = None) -> None:
@@ -68,11 +68,10 @@ class EncapsulatedPdfEncoder:
             raise ConfigError(f"'{self.kind}' needs more of Python: pip install 'echo-node[pages]'") from None
 
     def encode(self, draft: Draft, predecessor: EncodedDocument | None = None) -> EncodedDocument:
-        """Return the document, which has no place to name the one that it stands in for.
+        """Return the document, which cannot name its predecessor.
 
         Raises:
-            PermanentError: the header of the image that was read cannot be read any more, or the text
-                cannot be drawn.
+            PermanentError: the text cannot be drawn.
         """
         from fpdf.errors import FPDFException
 
@@ -98,7 +97,7 @@ class EncapsulatedPdfEncoder:
 
 
 def _pdf(text: list[Paragraph], language: str, made_at: datetime) -> bytes:
-    """Return a PDF of A4 pages, each headed by the banner; nothing of the patient is in its properties."""
+    """Return a PDF of A4 pages with the banner. Its properties contain no patient data."""
     pages = _pages()
     pages.set_title(BANNER)
     pages.set_creator(MANUFACTURER)
@@ -157,7 +156,7 @@ def _write(pages: FPDF, paragraph: Paragraph) -> None:
 
 
 def _use(pages: Any, family: Family, size_pt: float, *, bold: bool) -> None:
-    """Set in this font, which is embedded when it is used first."""
+    """Select a font, which is embedded on first use."""
     name = f"{family.name}-{'bold' if bold else 'regular'}"
     if name.lower() not in pages.fonts:
         file = family.bold if bold else family.regular

@@ -1,4 +1,4 @@
-"""The forms of a draft that are DICOM objects, each with what makes it."""
+"""Encoders of the forms that are DICOM objects."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from echo_node.settings import DocumentKind
 
 
 def dicom_encoder(kind: DocumentKind, *, zone: tzinfo | None = None) -> ReportEncoder:
-    """Return what makes this kind of DICOM object.
+    """Return the encoder of a kind of DICOM object.
 
     Raises:
-        ConfigError: the machine lacks what it needs.
+        ConfigError: this machine lacks a requirement of the form.
     """
     if kind is DocumentKind.ENCAPSULATED_PDF:
         from echo_node.dicom.documents.encapsulated_pdf import EncapsulatedPdfEncoder

@@ -1,8 +1,9 @@
-"""Fonts for pages, taken from the machine: two families write most of what a report may hold.
+"""Fonts for pages, from this machine: two families cover most reports.
 
-DejaVu Sans has Latin, Greek, Cyrillic, Arabic and Hebrew; Noto Sans CJK has Chinese, Japanese and Korean, and
-Latin too. Each paragraph is set in the one that has most of it. What neither has is shown as an empty box,
-and the page says so: the text itself is never at stake, a Structured Report holds any of it.
+DejaVu Sans has Latin, Greek, Cyrillic, Arabic and Hebrew. Noto Sans CJK has Chinese, Japanese,
+Korean and Latin. Each paragraph uses the family that has most of its characters. Missing characters
+are shown as empty boxes, and the page says so. The text itself is not lost: Structured Reports
+contain all of it.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from pathlib import Path
 from echo_node.errors import ConfigError
 
 MISSING = "\u25a1"
-"""Stands for a character that no font of this machine has."""
+"""Box in place of a character that no font of this machine has."""
 
 _FOLDERS = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), Path.home() / ".local/share/fonts")
 _DEJAVU = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf")
 _CJK = ("NotoSansCJK-Regular.ttc", "NotoSansCJK-Bold.ttc")
 _FACES = {"ja": 0, "ko": 1, "zh-hant": 3, "zh-tw": 3, "zh-hk": 4, "zh": 2}
-"""Which face of the collection draws Han characters as readers of a language know them."""
+"""Face of the collection with the Han characters of a language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,10 @@ class Family:
     """A font in two weights.
 
     Attributes:
-        regular: its file.
-        bold: its file.
-        face: which font of the files; 0 for those that hold one.
-        characters: code points that it has.
+        regular: file of the regular font.
+        bold: file of the bold font.
+        face: index of the font in its file; 0 in a file of one font.
+        characters: code points of the font.
     """
 
     regular: Path
@@ -42,7 +43,7 @@ class Family:
 
     @property
     def name(self) -> str:
-        """A name for it that no other has."""
+        """Unique name."""
         return f"{self.regular.stem}-{self.face}"
 
 
@@ -53,17 +54,17 @@ class Fonts:
     families: tuple[Family, ...]
 
     def fitted(self, text: str) -> tuple[Family, str]:
-        """Return the family that has most of *text*, and the text with boxes for what it lacks."""
+        """Return the family that has most of *text*, and the text with boxes for the rest."""
         lacking = {family: sum(map(functools.partial(_lacks, family), text)) for family in self.families}
         family = min(self.families, key=lacking.__getitem__)
         return family, "".join(MISSING if _lacks(family, each) else each for each in text)
 
 
 def find_fonts(language: str) -> Fonts:
-    """Return the fonts for a report in this language (RFC 5646); the one for Han characters may be absent.
+    """Return the fonts for a language (RFC 5646); the font of Han characters is optional.
 
     Raises:
-        ConfigError: there is none at all, or what reads them is not installed.
+        ConfigError: DejaVu Sans, or the library that reads fonts, is not installed.
     """
     dejavu = _family(_DEJAVU, 0)
     if dejavu is None:

@@ -1,7 +1,7 @@
-"""The draft as a page to look at: its paragraphs in order, and where their lines break.
+"""The draft as a page: its paragraphs in order, and their line breaks.
 
-The PDF and the picture are set from the same paragraphs. They name the patient and the order with what the
-Structured Report has of them, and nothing more.
+The PDF and the Secondary Capture are made from the same paragraphs. They state the patient and the
+order like the Structured Report, and nothing more.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from echo_node.domain.drafts.words import Words, words_of
 from echo_node.errors import PermanentError
 
 _BREAK = re.compile("\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
-"""All that ends a paragraph: what shapes text (Raqm) fails at more than one."""
+"""Characters that end a paragraph: text shaping (Raqm) fails on some of them."""
 _SPACES, _NO_BREAK = " \u3000", "\u00a0"
 _MAY_NOT_BEGIN = frozenset(".,:;!?)]}、。，．・：；？！ー」』）】〉》〕｝々…％")  # noqa: RUF001 - full width is meant
 _MAY_NOT_END = frozenset("「『（【〈《〔｛")  # noqa: RUF001
 
 
-# What libraries raise at text that they cannot shape or set: no reason to keep back a draft's other forms.
+# Exceptions of libraries for text that they cannot draw. They must not stop the other forms.
 _DRAWING_ERRORS = (
     ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, OSError, RuntimeError,
     TypeError, ValueError,
@@ -37,11 +37,11 @@ _DRAWING_ERRORS = (
 
 @contextmanager
 def drawing(what: str, *more: type[Exception]) -> Iterator[None]:
-    """Turn what libraries raise while they draw into a PermanentError that names *what*.
+    """Convert exceptions of drawing libraries into a PermanentError that names *what*.
 
     Args:
-        what: what is drawn.
-        more: what a library raises besides Python's own exceptions.
+        what: name of the drawing.
+        more: a library's own exceptions.
     """
     errors: tuple[type[Exception], ...] = (*_DRAWING_ERRORS, *more)
     try:
@@ -51,7 +51,7 @@ def drawing(what: str, *more: type[Exception]) -> Iterator[None]:
 
 
 class Style(Enum):
-    """How a paragraph looks."""
+    """Style of a paragraph."""
 
     IDENTITY = auto()
     NOTICE = auto()
@@ -63,7 +63,7 @@ class Style(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """One paragraph, set in one font."""
+    """A paragraph in one font."""
 
     style: Style
     text: str
@@ -72,11 +72,11 @@ class Paragraph:
 
 
 def paragraphs(draft: Draft, zone: tzinfo | None) -> list[Paragraph]:
-    """Return the page's paragraphs, the banner left out: it heads every page.
+    """Return the paragraphs of the page, without the banner.
 
     Args:
-        draft: what it says.
-        zone: of dates and times where the header states none; the machine's if None.
+        draft: the draft.
+        zone: time zone if the image states none; None means the machine's.
     """
     subject = draft.subject
     content, fonts = compose(draft), find_fonts(draft.report.language)
@@ -93,7 +93,7 @@ def paragraphs(draft: Draft, zone: tzinfo | None) -> list[Paragraph]:
 
 
 def lines(text: str, width: float, measure: Callable[[str], float]) -> Iterator[str]:
-    """Break a paragraph into lines no wider than *width*, unless a single character is."""
+    """Break a paragraph into lines no wider than *width*, if single characters allow it."""
     for part in _BREAK.split(text.replace("\t", "    ")):
         line = ""
         for piece in _pieces(part):
@@ -117,7 +117,7 @@ def _set(style: Style, text: str, fonts: Fonts, *, rtl: bool = False) -> Paragra
 
 
 def _heading(name: SectionName, words: Words) -> str:
-    """Return a heading as the other forms code it, in English, after the same in the report's language."""
+    """Return a heading in the report's language, and in English as in the other forms."""
     coded = codes.code("heading", name).meaning
     spoken = {
         SectionName.SUMMARY: words.summary,
@@ -139,7 +139,7 @@ def _style(section: SectionName, text: str, words: Words) -> Style:
 
 
 def _identity(subject: Subject, made_at: datetime, words: Words) -> Iterator[str]:
-    """Return the lines that say whose report it is; what the image does not say is said not to be stated."""
+    """Yield the lines that identify patient and study, with a note for missing values."""
     names = [_spoken(group) for group in printable(subject.patient_name).split("=")]
     yield words.patient.replace("{names}", " / ".join(filter(None, names)) or words.no_name)
     stated = {
@@ -156,14 +156,14 @@ def _identity(subject: Subject, made_at: datetime, words: Words) -> Iterator[str
         f"{name}: {printable(value) or words.not_stated}".replace(" ", _NO_BREAK)
         for name, value in stated.items()
     ]
-    # Names of Han characters may be broken anywhere: they get shorter lines.
+    # Labels of Han characters may break anywhere: they get shorter lines.
     in_a_line = 3 if any(map(_is_wide, words.drafted)) else len(kept_together)
     for first in range(0, len(kept_together), in_a_line):
         yield "   ".join(kept_together[first : first + in_a_line])
 
 
 def _spoken(group: str) -> str:
-    """Return a component group of a person name for people: family, given and middle name, affixes."""
+    """Return a component group of a person name in reading form."""
     family, given, middle, prefix, suffix = (*group.split("^"), "", "", "", "", "")[:5]
     first = " ".join(filter(None, (prefix.strip(), given.strip(), middle.strip(), suffix.strip())))
     return ", ".join(filter(None, (family.strip(), first)))
@@ -174,7 +174,7 @@ def _date(value: str) -> str:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Return what may not be broken: words with the white space after them, and single Han characters."""
+    """Yield unbreakable pieces: words with trailing white space, and single Han characters."""
     piece = ""
     for character in text:
         if piece and _may_break(piece[-1], character):

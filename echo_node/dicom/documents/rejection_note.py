@@ -1,9 +1,10 @@
-"""The note that withdraws drafts from a PACS: a Key Object Selection Document that rejects them.
+"""Note that withdraws drafts from a PACS: a Key Object Selection Document that rejects them.
 
-Its title says why (IHE RAD TF, Imaging Object Change Management), and an archive that knows the profile hides
-what the note lists; another one shows the note beside it. Patient, study and order are those of the drafts.
-highdicom's KeyObjectSelectionDocument takes over the source's character set, dates itself by the machine's
-clock and fails where the source lacks an attribute: only its content tree is used.
+Its title states the reason (IHE RAD TF, Imaging Object Change Management). An archive that supports
+the profile hides the listed objects; another shows the note next to them. Patient, study and order
+are those of the drafts. Only the content tree of highdicom's KeyObjectSelectionDocument is used:
+the document itself copies the source's character set, uses the machine's clock, and fails if the
+source lacks an attribute.
 Source: PS3.3 A.35.4, C.17.6; PS3.16 TID 2010, CID 7010.
 """
 
@@ -37,10 +38,10 @@ _DESCRIPTION = (
 
 
 class RejectionNoteEncoder:
-    """Fulfils the NoteEncoder port.
+    """Implements the NoteEncoder port.
 
     Args:
-        zone: the time zone of dates and times where the drafts state none; the machine's by default.
+        zone: time zone if the drafts state none; the machine's by default.
     """
 
     def __init__(self, *, zone: tzinfo | None = None) -> None:
@@ -88,7 +89,7 @@ class RejectionNoteEncoder:
 
 
 def _observer() -> ObserverContext:
-    """Return who rejects (TID 1004): this program, whatever model wrote the drafts."""
+    """Return the observer (TID 1004): this program, regardless of the model."""
     device = DeviceObserverIdentifyingAttributes(
         uid=device_uid(MANUFACTURER),
         name=f"{MANUFACTURER} {__version__}",
@@ -99,7 +100,7 @@ def _observer() -> ObserverContext:
 
 
 def _reference(document: EncodedDocument, header: Dataset) -> Dataset:
-    """Return what highdicom makes a reference from: IMAGE of a picture, COMPOSITE of the rest."""
+    """Return the source of a reference in highdicom: IMAGE with rows, or else COMPOSITE."""
     reference = Dataset()
     reference.SOPClassUID, reference.SOPInstanceUID = document.sop_class_uid, document.sop_instance_uid
     if "Rows" in header:
@@ -108,7 +109,7 @@ def _reference(document: EncodedDocument, header: Dataset) -> Dataset:
 
 
 def _evidence(study_instance_uid: str, listed: list[tuple[EncodedDocument, Dataset]]) -> Dataset:
-    """List every draft, by series (PS3.3 C.17.2.3)."""
+    """List the drafts, by series (PS3.3 C.17.2.3)."""
     series: dict[str, list[Dataset]] = {}
     for document, header in listed:
         reference = draft_object.sop_reference(document.sop_class_uid, document.sop_instance_uid)

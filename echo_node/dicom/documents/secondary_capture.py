@@ -1,7 +1,8 @@
-"""The draft as a picture of a page: for a PACS that shows images and nothing else.
+"""The draft as a Secondary Capture image of a page, for a PACS that shows only images.
 
-Light on dark as the images beside it, to be read at one pixel for a pixel; the page is as long as the text.
-The banner is burnt in at the head and the foot. Source: PS3.3 A.8.1, C.8.6.1, C.7.6.1, C.7.6.3.
+It is light on dark, like the images next to it, and must be viewed at full resolution. The page is
+as long as the text. The banner is burned in at the top and the bottom.
+Source: PS3.3 A.8.1, C.8.6.1, C.7.6.1, C.7.6.3.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class _Look(NamedTuple):
-    """How a style looks: the size of its letters and the room above them in pixels, and how bright it is."""
+    """Look of a style: font size and space above in pixels, brightness, weight."""
 
     size_px: int
     above_px: int
@@ -45,18 +46,18 @@ _LOOKS = {
 }
 _WIDTH_PX, _LEAST_HEIGHT_PX, _MARGIN_PX, _BANNER_PX = 1024, 768, 48, 56
 _MOST_HEIGHT_PX = 16_384
-"""More than any report has, and as much as viewers show."""
+"""Maximum height that viewers show, which is more than any report needs."""
 _LEADING, _BANNER_SIZE_PX, _BACKGROUND, _BANNER_SHADE = 1.4, 32, 0, 255
 
 
 class SecondaryCaptureEncoder:
-    """Fulfils the ReportEncoder port.
+    """Implements the ReportEncoder port.
 
     Args:
-        zone: the time zone of dates and times where the image's header states none; the machine's by default.
+        zone: time zone if the image states none; the machine's by default.
 
     Raises:
-        ConfigError: the machine lacks what pages need.
+        ConfigError: this machine lacks a requirement of pages.
     """
 
     def __init__(self, *, zone: tzinfo | None = None) -> None:
@@ -71,11 +72,10 @@ class SecondaryCaptureEncoder:
             )
 
     def encode(self, draft: Draft, predecessor: EncodedDocument | None = None) -> EncodedDocument:
-        """Return the document, which has no place to name the one that it stands in for.
+        """Return the document, which cannot name its predecessor.
 
         Raises:
-            PermanentError: the header of the image that was read cannot be read any more, or the text is
-                too long for a picture or cannot be drawn.
+            PermanentError: the text is too long for an image, or cannot be drawn.
         """
         document = draft_object.begin(
             draft,
@@ -105,7 +105,7 @@ class SecondaryCaptureEncoder:
 
 
 def _picture(text: list[Paragraph]) -> Image:
-    """Return the page, 8 bit grey, 0 black."""
+    """Return the page, 8-bit grey, 0 is black."""
     from PIL import Image, ImageDraw
 
     placed = list(_placed(text))
@@ -137,7 +137,7 @@ def _picture(text: list[Paragraph]) -> Image:
 
 
 def _placed(text: list[Paragraph]) -> list[tuple[Paragraph, int, str]]:
-    """Return each line with where it begins from the top."""
+    """Return each line with its paragraph and its distance from the top, in pixels."""
     placed, y = [], _BANNER_PX + _MARGIN_PX // 2
     for paragraph in text:
         y += _LOOKS[paragraph.style].above_px

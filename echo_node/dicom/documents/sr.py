@@ -1,8 +1,9 @@
-"""The draft as a Structured Report, for the PACS to keep beside the images.
+"""The draft as a Structured Report, which a PACS stores next to the images.
 
-Four SOP classes, of which most PACS render the first only: Basic Text, Enhanced and Comprehensive SR with one
-and the same tree (TID 2000), and Comprehensive 3D SR with a Measurement Report (TID 1500) for programs that
-look for results there. Source: PS3.3 A.35.1, A.35.2, A.35.3, A.35.13, C.17.2.
+There are four SOP classes, and most PACS render only the first. Basic Text, Enhanced and
+Comprehensive SR have the same tree (TID 2000). Comprehensive 3D SR has a Measurement Report (TID
+1500), for programs that look for results there. Source: PS3.3 A.35.1, A.35.2, A.35.3, A.35.13,
+C.17.2.
 """
 
 from __future__ import annotations
@@ -38,11 +39,11 @@ _FORMS = {
 
 
 class StructuredReportEncoder:
-    """Fulfils the ReportEncoder port.
+    """Implements the ReportEncoder port.
 
     Args:
-        kind: which Structured Report.
-        zone: the time zone of dates and times where the image's header states none; the machine's by default.
+        kind: kind of Structured Report.
+        zone: time zone if the image states none; the machine's by default.
     """
 
     def __init__(
@@ -53,11 +54,7 @@ class StructuredReportEncoder:
         self._sop_class_uid, self._tree = _FORMS[kind]
 
     def encode(self, draft: Draft, predecessor: EncodedDocument | None = None) -> EncodedDocument:
-        """Return the document; the same inputs give the same bytes.
-
-        Raises:
-            PermanentError: the header of the image that was read cannot be read any more.
-        """
+        """Return the document; the same inputs give the same bytes."""
         selection, study = draft.selection, draft.study_instance_uid
         document = draft_object.begin(
             draft, self.kind, sop_class_uid=self._sop_class_uid, modality="SR", zone=self._zone
@@ -75,7 +72,7 @@ class StructuredReportEncoder:
 
 
 def _describe_state(document: Dataset) -> None:
-    """Say what the document is: incomplete, unverified, preliminary (PS3.3 C.17.2)."""
+    """State that the document is incomplete, unverified and preliminary (PS3.3 C.17.2)."""
     document.CompletionFlag = "PARTIAL"
     document.CompletionFlagDescription = "Machine draft, to be completed by a radiologist"
     document.VerificationFlag = "UNVERIFIED"
@@ -84,7 +81,7 @@ def _describe_state(document: Dataset) -> None:
 
 
 def _evidence(study_instance_uid: str, selection: Selection) -> Dataset:
-    """List every image read, by series (PS3.3 C.17.2.3)."""
+    """List the images that were read, by series (PS3.3 C.17.2.3)."""
     series: dict[str, list[Dataset]] = {}
     for image in selection.images:
         identity = image.instance.identity

@@ -1,4 +1,4 @@
-"""The coded concepts of the draft as code items of a Structured Report (PS3.3 8.8)."""
+"""Coded concepts of a draft as code items of a Structured Report (PS3.3 8.8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a Structured Report back as text: its sections for a console, the whole of it for a data set."""
+"""Reader of Structured Reports: sections for the console, all texts for data sets."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from echo_node.errors import PermanentError
 
 @dataclass(frozen=True, slots=True)
 class TextSection:
-    """A container of the document's root: its heading and the texts in it, in order."""
+    """A container of the document's root: its heading, and its texts in order."""
 
     heading: str
     texts: tuple[str, ...]
 
 
 def read_sections(part10: bytes) -> list[TextSection]:
-    """Return the sections of an SR document (PS3.3 C.17.3) that hold text.
+    """Return the sections of an SR document (PS3.3 C.17.3) that contain text.
 
     Raises:
         PermanentError: it is not a readable SR document.
@@ -51,14 +51,14 @@ def _texts(container: Dataset) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class ReportDocument:
-    """A report that somebody wrote, as texts with their headings; patient data.
+    """A report as texts with their headings: patient data.
 
     Attributes:
-        study_instance_uid: of the study that it reports.
-        accession_number: empty if it names none.
-        written_at: content date and time, DICOM's digits; sorts by time.
+        study_instance_uid: UID of the study.
+        accession_number: accession number; empty if not stated.
+        written_at: content date and time in DICOM's digits, which sorts by time.
         is_draft: whether this program wrote it.
-        texts: each text item, after the names of the containers that it is in and its own, outermost first.
+        texts: text items, each after the names of its containers and its own, outermost first.
     """
 
     study_instance_uid: str = field(repr=False)
@@ -69,7 +69,7 @@ class ReportDocument:
 
 
 def read_report(part10: bytes) -> ReportDocument:
-    """Return the texts of an SR document, its containers read to any depth.
+    """Return the texts of an SR document, from containers of any depth.
 
     Raises:
         PermanentError: it is not a readable SR document.

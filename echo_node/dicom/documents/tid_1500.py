@@ -1,9 +1,9 @@
-"""The draft's content tree as a Measurement Report (TID 1500), for programs that collect results of AI.
+"""Content tree of a Measurement Report (TID 1500), for programs that collect results of AI.
 
-The draft is prose: it measures nothing and codes nothing, so that it has no Measurement Groups. Its sentences
-stand under Qualitative Evaluations, which the template has for what is said in words. highdicom's
-MeasurementReport demands a group, and its Image Library attributes that real images lack; its content items
-serve. Source: PS3.16 TID 1500, 1600, 1601.
+The draft is prose, without measurements or codes, and so has no Measurement Groups. Its sentences
+are in Qualitative Evaluations, the template's place for statements in words. highdicom's
+MeasurementReport requires a group, and its Image Library requires attributes that real images lack.
+Therefore only its content items are used. Source: PS3.16 TID 1500, 1600, 1601.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from echo_node.domain.studies.study import SelectedImage
 def measurement_tree(
     content: Content, model: ModelIdentity, images: Sequence[SelectedImage]
 ) -> ContainerContentItem:
-    """Return the root container, its attributes to be merged into the document; see content_tree."""
+    """Return the root container, to be merged into the document; see content_tree."""
     root = ContainerContentItem(
         concept("title", "imaging_measurement_report"), is_content_continuous=False, template_id="1500"
     )

@@ -1,6 +1,6 @@
-"""The draft's content tree: TID 2000 Basic Diagnostic Imaging Report, as the Basic Text SR IOD allows it.
+"""Content tree of the draft: TID 2000 Basic Diagnostic Imaging Report, for the Basic Text SR IOD.
 
-highdicom has no TID 2000, so the tree is put together from its content items.
+highdicom has no TID 2000. The tree is built from its content items.
 Source: PS3.16 TID 2000, 1001, 1004, 1204; PS3.3 A.35.1, C.17.3.
 """
 
@@ -43,12 +43,12 @@ _ELEMENTS = {
 def content_tree(
     content: Content, model: ModelIdentity, images: Sequence[SelectedImage]
 ) -> ContainerContentItem:
-    """Return the root container, its attributes to be merged into the document.
+    """Return the root container, to be merged into the document.
 
     Args:
-        content: what the document says.
-        model: who observed.
-        images: what was read.
+        content: content of the document.
+        model: the model, as observer.
+        images: images that were read.
     """
     root = ContainerContentItem(
         concept("title", "diagnostic_imaging_report"), is_content_continuous=False, template_id="2000"
@@ -65,7 +65,7 @@ def content_tree(
 
 
 def context(language_tag: str, model: ModelIdentity) -> list[ContentItem]:
-    """Return language (TID 1204) and observer (TID 1002 with TID 1004): this program with this checkpoint."""
+    """Return language (TID 1204) and observer (TID 1002, 1004): this program and checkpoint."""
     named = {
         "name": f"{MANUFACTURER} {__version__}",
         "manufacturer": MANUFACTURER,
@@ -82,13 +82,13 @@ def context(language_tag: str, model: ModelIdentity) -> list[ContentItem]:
 
 
 def paragraphs(section: Section) -> list[ContentItem]:
-    """Return a section's paragraphs, a TEXT item each."""
+    """Return a TEXT item for each paragraph of a section."""
     name = concept("element", _ELEMENTS[section.name])
     return [TextContentItem(name, paragraph, _CONTAINS) for paragraph in section.paragraphs]
 
 
 def container(name: CodedConcept, items: Sequence[ContentItem]) -> ContainerContentItem:
-    """Return a container of items that stand for themselves."""
+    """Return a container of separate items."""
     found = ContainerContentItem(name, is_content_continuous=False, relationship_type=_CONTAINS)
     found.ContentSequence = ContentSequence(items)
     return found

@@ -1,1 +1,1 @@
-"""The way in: associations, their messages, and the services that this node provides."""
+"""Service class provider: associations, their messages, and the services of this node."""

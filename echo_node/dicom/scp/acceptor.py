@@ -1,9 +1,10 @@
-"""An association that a peer opened, served by one thread that waits for what comes.
+"""An association that a peer opened, served by one thread that waits for its messages.
 
-pynetdicom negotiates it, and keeps its state machine (PS3.8 9.2) and all messages but C-STORE. Not used are
-its two threads for each association, which look every millisecond whether there is something to do, and its
-way with data sets, which copies each several times over and holds it whole: as soon as the association is
-established its network thread ends, and its other thread reads from the connection itself.
+pynetdicom negotiates it, runs its state machine (PS3.8 9.2), and handles all messages except
+C-STORE. Two parts of pynetdicom are replaced: its two threads for each association, which poll
+every millisecond, and its handling of data sets, which copies each several times and holds it in
+memory. Once the association is established, its network thread ends, and its other thread reads the
+connection.
 """
 
 from __future__ import annotations
@@ -36,19 +37,19 @@ _CONNECTION_CLOSED, _INVALID_PDU = "Evt17", "Evt19"
 _UNLIMITED = 2**32 - 1
 _LONGEST_WITHOUT_DATA = 64 * 1024
 _LONGEST_OTHER_BYTES = 16 * 1024 * 1024
-"""The data set of a message that is no C-STORE; a question about 10,000 instances has 2 MB."""
+"""Longest data set of a message other than C-STORE. A request about 10,000 instances has 2 MB."""
 _LOOK_EVERY_S = 0.05
 _PARTING_S = 1.0
-"""How long a peer is given to close the connection once all is said."""
+"""Time for the peer to close the connection after the last message, in seconds."""
 
 
 class Acceptor:
-    """Takes the place of what runs in an association's threads.
+    """Replaces the functions of an association's threads.
 
     Args:
-        association: pynetdicom's, not started.
-        connection: its socket, with a time-out that bounds how long the peer may be silent.
-        service: takes the instances that the peer offers.
+        association: association of pynetdicom, not started.
+        connection: its socket, whose time-out limits the peer's silence.
+        service: C-STORE service.
     """
 
     def __init__(self, association: Association, connection: ClosingSocket, service: StoreService) -> None:
@@ -68,23 +69,23 @@ class Acceptor:
         )
 
     def _run_network(self) -> None:
-        """Be the network thread, which negotiates.
+        """Run in the network thread, which negotiates.
 
-        If it ends before the request has been understood, so does the association, at once: pynetdicom lets
-        it wait for the request for the whole of its patience, and a few senders of spoilt requests kept
-        everyone out.
+        If it ends before the request was understood, the association ends at once. pynetdicom would
+        wait for the request until its time-out, so that a few senders of malformed requests could
+        lock out all others.
         """
         try:
             self._internals.negotiate()
         except InvalidEventError:
-            _log.info("association_broken", reason="what came does not fit the state of the association")
+            _log.info("association_broken", reason="an event does not fit the state of the association")
             self._connection.close()
         finally:
             if self._association.requestor.primitive is None:
                 self._network.to_user_queue.put(None)
 
     def _is_transport_event(self) -> bool:
-        """End the network thread once the association is established: what comes now is read elsewhere."""
+        """End the network thread once the association is established; `_serve` reads then."""
         if self._network.state_machine.current_state == _ESTABLISHED:
             self._serves = True
             self._network.kill_dul()
@@ -92,7 +93,7 @@ class Acceptor:
         return self._internals.look_for_data()
 
     def _serve(self) -> None:
-        """Be the association's thread: do what the peer asks until one of both ends it."""
+        """Run in the association's thread: serve the peer until either side ends it."""
         while self._network.is_alive() and self._network.state_machine.current_state != _CLOSED:
             self._network.join(_LOOK_EVERY_S)
         if not self._serves:
@@ -101,7 +102,7 @@ class Acceptor:
         association = self._association
         self._network.send_pdu = self._send
         with self._acting:
-            self._settle()  # what was to be sent meanwhile, such as an abort
+            self._settle()  # send what is pending, such as an abort
         longest = association.acceptor.maximum_length
         connection: Any = self._connection.socket
         stream = PduStream(connection, longest + SLACK_BYTES if longest else _UNLIMITED)
@@ -135,7 +136,7 @@ class Acceptor:
             self._act(_INVALID_PDU)
 
     def _take_without_data(self, kind: int, length: int, stream: PduStream) -> None:
-        """Let pynetdicom act on a PDU that is no P-DATA-TF: a release, an abort, what should not come."""
+        """Let pynetdicom act on a PDU other than P-DATA-TF: a release, an abort, or an error."""
         if length > _LONGEST_WITHOUT_DATA:
             raise InvalidPdu("a PDU without data is too long")
         pdu = bytes([kind, 0]) + length.to_bytes(4, "big") + stream.read(length)
@@ -160,11 +161,11 @@ class Acceptor:
             lambda status, comment: self._respond(
                 store_response(command, status, comment, context_id, longest)
             ),
-            self._service.in_hand,
+            self._service.in_progress,
         )
 
     def _pass_on(self, context_id: int, command: bytes, data_set: bytes | None) -> None:
-        """Let pynetdicom serve a message that is no C-STORE."""
+        """Let pynetdicom serve a message other than C-STORE."""
         message: Any = P_DATA()
         message.presentation_data_value_list = [[context_id, bytes([COMMAND | LAST]) + command]]
         if data_set is not None:
@@ -182,14 +183,14 @@ class Acceptor:
             self._internals.serve(request, context_id)
 
     def _act(self, event: str) -> None:
-        """Let the state machine act on what happened."""
+        """Let the state machine act on an event."""
         with self._acting:
             self._network.event_queue.put(event)
             self._settle()
         self._conclude()
 
     def _conclude(self) -> None:
-        """Release the association if the peer wants that, and see whether it was aborted."""
+        """Release the association if the peer requests it, and notice an abort."""
         association = self._association
         if association.acse.is_release_requested():
             association.acse.send_release(is_response=True)
@@ -203,7 +204,7 @@ class Acceptor:
             evt.trigger(association, evt.EVT_ABORTED, {})
 
     def _send(self, primitive: Any) -> None:
-        """Send at once what pynetdicom would have queued for its network thread."""
+        """Send a primitive at once, which pynetdicom would queue for its network thread."""
         with self._acting:
             self._network.to_provider_queue.put(primitive)
             self._settle()
@@ -216,13 +217,13 @@ class Acceptor:
         self._conclude()
 
     def _settle(self) -> None:
-        """Let the state machine act until nothing is left to do."""
+        """Let the state machine act until its queues are empty."""
         network = self._network
         try:
             while self._internals.take_primitive() or not network.event_queue.empty():
                 network.state_machine.do_action(network.event_queue.get_nowait())
         except (InvalidEventError, queue.Empty, *PARSE_ERRORS):
-            # What came does not fit the state, or cannot be told to the association: it is over.
+            # The event does not fit the state, or cannot be processed: the association is over.
             network.to_provider_queue.queue.clear()
             self._association.is_established = False
 
@@ -235,7 +236,7 @@ class Acceptor:
         if self._internals.is_abort_sent or association.is_released:
             return
         self._internals.mark_aborted()
-        is_heard = self._acting.acquire(timeout=_PARTING_S)  # else the peer does not read what it is sent
+        is_heard = self._acting.acquire(timeout=_PARTING_S)  # else the peer does not read
         if is_heard:
             try:
                 association.acse.send_abort(0x00)
@@ -252,7 +253,7 @@ class Acceptor:
             association.join(_PARTING_S)
 
     def _part(self, stream: PduStream) -> None:
-        """Give the peer a moment to read what was sent last, then close the connection."""
+        """Give the peer a moment to read the last message, then close the connection."""
         connection = self._connection.socket
         if self._network.state_machine.current_state == _CLOSED or connection is None:
             return
@@ -267,23 +268,23 @@ class Acceptor:
 
 
 class _StoreMessage:
-    """A C-STORE, and how it is answered."""
+    """A C-STORE message, and its response."""
 
     def __init__(
         self,
         operation: StoreOperation,
         answer: Callable[[int, str], None],
-        in_hand: AbstractContextManager[None],
+        in_progress: AbstractContextManager[None],
     ) -> None:
         self._operation = operation
         self._answer = answer
-        self._in_hand = in_hand
+        self._in_progress = in_progress
 
     def write(self, piece: Piece) -> None:
         self._operation.write(piece)
 
     def finish(self) -> None:
-        with self._in_hand:
+        with self._in_progress:
             self._answer(*self._operation.finish())
 
     def abandon(self) -> None:
@@ -291,7 +292,7 @@ class _StoreMessage:
 
 
 class _OtherMessage:
-    """Any other message: gathered whole, then passed on."""
+    """Any other message: collected as a whole, then forwarded."""
 
     def __init__(self, pass_on: Callable[[bytes | None], None]) -> None:
         self._pass_on = pass_on

@@ -1,7 +1,7 @@
 """One C-STORE, from its command to its status (PS3.4 Annex B).
 
-Its data set goes to the sink piece by piece. Whatever goes wrong on the way, the rest of the data set is let
-pass and the sender gets a status.
+The data set is streamed to the sink. After an error, the rest of the data set is read and
+discarded, and the sender still receives a status.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _OUT_OF_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 @dataclass(frozen=True, slots=True)
 class StoreContext:
-    """Under what a C-STORE came.
+    """Negotiated context of a C-STORE request.
 
     Attributes:
-        abstract_syntax: the SOP class of the presentation context.
-        transfer_syntax: that data sets come in.
-        calling_ae_title: who sends.
+        abstract_syntax: SOP Class UID of the presentation context.
+        transfer_syntax: transfer syntax of its data sets.
+        calling_ae_title: AE title of the sender.
     """
 
     abstract_syntax: str
@@ -45,28 +45,28 @@ class StoreContext:
 
 @dataclass(frozen=True, slots=True)
 class StoreService:
-    """Takes instances.
+    """C-STORE service of the node.
 
     Attributes:
-        sink: where they go.
-        in_hand: entered while one is being made durable and answered.
+        sink: destination of the instances.
+        in_progress: context that is entered while an instance is stored and its response is sent.
     """
 
     sink: InstanceSink
-    in_hand: AbstractContextManager[None]
+    in_progress: AbstractContextManager[None]
 
     def begin(self, command: Command, context: StoreContext) -> StoreOperation:
-        """Begin to take the instance of a C-STORE request."""
+        """Begin the operation of a C-STORE request."""
         return StoreOperation(command, context, self.sink)
 
 
 class StoreOperation:
-    """Takes one instance.
+    """Storing of one instance.
 
     Args:
-        command: the request's command set.
-        context: under what it came.
-        sink: where the instance goes.
+        command: command set of the request.
+        context: negotiated context of the request.
+        sink: destination of the instance.
     """
 
     def __init__(self, command: Command, context: StoreContext, sink: InstanceSink) -> None:
@@ -83,16 +83,17 @@ class StoreOperation:
         self._attempt(lambda: self._arrival.write(piece))
 
     def finish(self) -> tuple[int, str]:
-        """Store what has come, whole; return the status to answer, and a comment that says why.
+        """Store the instance; return the status of the response and an Error Comment.
 
-        What conflicts with a known instance is kept too, set aside: refused, its sender might try for ever.
+        An instance that conflicts with a known one is set aside and also gets a success status. If
+        it were rejected, its sender might retry indefinitely.
         """
         self._attempt(self._store)
         self.abandon()
         return self._answer or (Status.SUCCESS, "")
 
     def abandon(self) -> None:
-        """Let what was not stored go."""
+        """Discard an instance that was not stored."""
         self._begun.close()
 
     def _begin(self) -> None:
@@ -127,17 +128,17 @@ class StoreOperation:
             raise InstanceRejected(Status.CANNOT_UNDERSTAND, str(error)) from error
         if identity.sop_class_uid != self._command.sop_class_uid:
             raise InstanceRejected(
-                Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, "the data set's SOP Class UID is not the request's"
+                Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, "SOP Class UID differs between data set and request"
             )
         if identity.sop_instance_uid != self._command.sop_instance_uid:
             raise InstanceRejected(
                 Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS,
-                "the data set's SOP Instance UID is not the request's",
+                "SOP Instance UID differs between data set and request",
             )
         return identity
 
     def _attempt(self, step: Callable[[], None]) -> None:
-        """Do a step unless one before it has failed already; if it fails, that is the answer."""
+        """Run a step unless an earlier one failed; a failure becomes the response."""
         if self._answer is not None:
             return
         try:
@@ -145,7 +146,9 @@ class StoreOperation:
         except InstanceRejected as refusal:
             self._refuse(refusal.status, str(refusal))
         except TransientError:
-            self._refuse(Status.PROCESSING_FAILURE, "cannot store now, send again later")
+            self._refuse(
+                Status.PROCESSING_FAILURE, "temporarily unable to store the instance; send it again later"
+            )
         except OSError as error:
             if error.errno in _OUT_OF_SPACE:
                 self._refuse(Status.OUT_OF_RESOURCES, "the disk is full")

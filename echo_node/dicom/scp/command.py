@@ -1,7 +1,7 @@
-"""The two command sets that go with every image: C-STORE request and response (PS3.7 9.3.1, Annex E).
+"""Command sets of C-STORE, request and response (PS3.7 9.3.1, Annex E).
 
-They are read and written here because libraries take longer for them than for all the rest of an image. Of
-all other messages they do both.
+They are read and written here because libraries take longer for them than for the rest of an image.
+pynetdicom handles all other messages.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _AFFECTED_SOP_INSTANCE_UID = 0x1000
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command set as it came, its elements by their numbers in group 0000."""
+    """A received command set: its encoded elements, by their numbers in group 0000."""
 
     elements: dict[int, bytes]
 
     @property
     def field(self) -> int:
-        """What is asked: the Command Field."""
+        """The Command Field, which is the type of the message."""
         return self._number(_COMMAND_FIELD)
 
     @property
     def message_id(self) -> int:
-        """The Message ID, by which a request is answered."""
+        """The Message ID, to which a response refers."""
         return self._number(_MESSAGE_ID)
 
     @property
@@ -57,7 +57,7 @@ class Command:
 
     @property
     def is_urgent(self) -> bool:
-        """Whether the Priority is HIGH; without one it is not."""
+        """Whether the Priority is HIGH."""
         return self.elements.get(_PRIORITY) == _HIGH
 
     @property
@@ -84,7 +84,7 @@ def read_command(encoded: bytes) -> Command:
     """Return a command set, which is always in Implicit VR Little Endian (PS3.7 6.3.1).
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a command set.
     """
     elements, position = {}, 0
     while position < len(encoded):
@@ -102,11 +102,11 @@ def store_response(request: Command, status: int, comment: str, context_id: int,
     """Return the P-DATA-TF PDUs of a C-STORE response.
 
     Args:
-        request: what it answers; it has a Message ID.
-        status: of PS3.4 B.2.3.
-        comment: why, for whoever reads the sender's log; empty for none.
-        context_id: of the presentation context that the request came under.
-        longest: how long a PDU the peer takes; 0 for any length.
+        request: the request, which has a Message ID.
+        status: status (PS3.4 B.2.3).
+        comment: reason, for a reader of the sender's log; empty for none.
+        context_id: id of the request's presentation context.
+        longest: maximum length of a PDU that the peer accepts; 0 for any length.
     """
     elements = [
         (_AFFECTED_SOP_CLASS_UID, request.elements.get(_AFFECTED_SOP_CLASS_UID, b"")),

@@ -1,4 +1,4 @@
-"""Preamble and file meta information of received instances (PS3.10 7.1), written once for every image."""
+"""Preamble and file meta information of received instances (PS3.10 7.1)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _VERSION = struct.pack("<HH2sxxL", 0x0002, 0x0001, b"OB", 2) + b"\x00\x01"
 
 
 def file_meta(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, source: str) -> bytes:
-    """Return what goes before the data set of an instance in its file.
+    """Return the bytes that precede the data set of an instance in its file.
 
     Args:
-        sop_class_uid: checked, as are all UIDs here.
-        sop_instance_uid: of the instance.
-        transfer_syntax_uid: that its data set is encoded in.
-        source: the AE title that it came from; empty if none is known.
+        sop_class_uid: SOP Class UID, checked like the other UIDs.
+        sop_instance_uid: SOP Instance UID.
+        transfer_syntax_uid: transfer syntax of the data set.
+        source: AE title of the sender; empty if unknown.
     """
     elements = _VERSION
     elements += _uid(0x0002, sop_class_uid) + _uid(0x0003, sop_instance_uid)
@@ -33,7 +33,7 @@ def _uid(element: int, value: str) -> bytes:
 
 
 def _short(element: int, vr: bytes, value: str, padding: bytes) -> bytes:
-    """Return an element in Explicit VR Little Endian whose VR has a length of two bytes (PS3.5 7.1.2)."""
+    """Return an Explicit VR Little Endian element with a 2-byte length (PS3.5 7.1.2)."""
     encoded = value.encode("ascii", "replace")
     encoded += padding * (len(encoded) % 2)
     return struct.pack("<HH2sH", 0x0002, element, vr, len(encoded)) + encoded

@@ -1,9 +1,10 @@
 """The listening socket: a connection becomes an association only once it asks for one.
 
 pynetdicom starts two polling threads for every TCP connection and counts it against the limit of
-associations, so that forty silent connections keep everyone out. Here connections wait in one
-selector, without a thread, until a whole A-ASSOCIATE-RQ has arrived (PS3.8 9.3.2); load balancers
-that connect and close, port scanners and half-open senders cost a file descriptor until their time is up.
+associations. Forty silent connections would lock out all senders. Here, connections wait in one
+selector, without a thread, until a whole A-ASSOCIATE-RQ has arrived (PS3.8 9.3.2). Load balancers
+that connect and close, port scanners and half-open senders cost only a file descriptor until they
+time out.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ class _Waiting:
 
 
 class _BoundedSocket(ClosingSocket):
-    """Reads a PDU in few large pieces, and none that is longer than was negotiated."""
+    """Reads a PDU in few large pieces, and rejects one longer than negotiated."""
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Return *nr_bytes*, or fewer if the connection ends.
 
         Raises:
-            OSError: the peer announces more than it may send, or is silent for too long.
+            OSError: the peer announces a PDU that is too long, or is silent for too long.
         """
         longest = self.assoc.acceptor.maximum_length
         if longest and nr_bytes > max(longest, _LONGEST_ASSOCIATE_RQ_BYTES) + SLACK_BYTES:
@@ -71,21 +72,23 @@ class _BoundedHandler(AssociationHandler):
     def prepare(self, association: Association) -> None:
         """Give the association a bounded socket, and an acceptor that serves it."""
         bounded = _BoundedSocket(association, client_socket=self.request)
-        # Each socket announces the connection: the state machine must hear of it once (PS3.8 table 9-10).
+        # Each socket announces the connection; the state machine must see it once (PS3.8 table
+        # 9-10).
         association.dul.event_queue.get_nowait()
         association.dul.socket = bounded
         Acceptor(association, bounded, cast("AssociationListener", self.server).service)
 
 
 class AssociationListener(AssociationServer):
-    """pynetdicom's server with a waiting room before it.
+    """pynetdicom's server with a queue of waiting connections before it.
 
     Args:
-        patience_s: how long a connection may take to ask for an association.
-        silence_s: how long a read or write on an association's socket may block.
-        maximum_waiting: how many connections may wait; a further one displaces the oldest.
-        shares_port: other processes listen on the same port, and the kernel spreads connections over them.
-        service: takes the instances that come.
+        patience_s: time limit for a connection to request an association, in seconds.
+        silence_s: time limit of a read or write on an association's socket, in seconds.
+        maximum_waiting: maximum number of waiting connections; another one displaces the oldest.
+        shares_port: whether other processes listen on the same port, and the kernel distributes
+            connections among them.
+        service: C-STORE service.
     """
 
     request_queue_size = 128
@@ -121,11 +124,11 @@ class AssociationListener(AssociationServer):
 
     @property
     def port(self) -> int:
-        """The port that was bound."""
+        """The bound port."""
         return int(self.server_address[1])
 
     def serve(self) -> None:
-        """Accept and pass on connections until `close` is called."""
+        """Accept and forward connections until `close` is called."""
         self._listening.setblocking(False)
         self._selector.register(self._listening, selectors.EVENT_READ)
         self._selector.register(self._wake_receiver, selectors.EVENT_READ)
@@ -145,15 +148,15 @@ class AssociationListener(AssociationServer):
         self._wake_sender.close()
 
     def close(self) -> None:
-        """Make `serve` return; associations that were begun go on."""
+        """Make `serve` return; open associations continue."""
         self._wake_sender.send(b"\0")
-        self._stopping.set()  # second: as soon as it is set, `serve` may close what wakes it
+        self._stopping.set()  # second: once it is set, `serve` may close the socket that wakes it
 
     def _accept(self) -> None:
         try:
             connection, address = self._listening.accept()
         except OSError as error:
-            # The peer has gone already, or file descriptors ran out: the listener must live on.
+            # The peer is gone, or there are no file descriptors left: the listener must continue.
             _log.warning("connection_not_accepted", error=type(error).__name__)
             time.sleep(0.01)
             return
@@ -168,7 +171,7 @@ class AssociationListener(AssociationServer):
         self._selector.register(connection, selectors.EVENT_READ)
 
     def _look_at(self, connection: socket.socket) -> None:
-        """Pass the connection on if its A-ASSOCIATE-RQ is here; wait on if only its beginning is."""
+        """Forward the connection if its A-ASSOCIATE-RQ has arrived as a whole."""
         try:
             header = connection.recv(HEADER_BYTES, socket.MSG_PEEK)
             if len(header) < HEADER_BYTES:
@@ -204,7 +207,7 @@ class AssociationListener(AssociationServer):
 
     def _dismiss_overdue(self) -> None:
         now = time.monotonic()
-        # In order of arrival, and so of deadlines.
+        # They are in the order of arrival, and so of deadlines.
         while self._waiting:
             connection, waiting = next(iter(self._waiting.items()))
             if waiting.deadline > now:

@@ -1,6 +1,6 @@
-"""DIMSE messages from their fragments: a command, then its data set if it has one (PS3.7 6.3, PS3.8 Annex E).
+"""DIMSE messages from their fragments: a command, then its data set (PS3.7 6.3, PS3.8 Annex E).
 
-A data set is handed on in pieces, never held as a whole.
+A data set is forwarded in pieces, and is never in memory as a whole.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ _GATHERED_BYTES = 512 * 1024
 
 
 class Message(Protocol):
-    """A message whose command has come."""
+    """A message whose command has arrived."""
 
     def write(self, piece: Piece) -> None:
         """Take the next bytes of its data set."""
         ...
 
     def finish(self) -> None:
-        """Do what it asks: it is here as a whole."""
+        """Execute it: all of it has arrived."""
         ...
 
     def abandon(self) -> None:
-        """Forget it: the rest will not come."""
+        """Discard it: the rest will not arrive."""
         ...
 
 
 class Messages:
-    """Puts one message after another together.
+    """Assembles one message after another.
 
     Args:
-        begin: makes a message of the id of its presentation context, its command, and that as it was encoded.
-            It may raise InvalidPdu, as it may ValueError for a command that cannot be used.
+        begin: creates a message from the id of its presentation context, its command, and the
+            encoded command. It may raise InvalidPdu, or ValueError for an unusable command.
     """
 
     def __init__(self, begin: Callable[[int, Command, bytes], Message]) -> None:
@@ -49,10 +49,10 @@ class Messages:
         self._filled = 0
 
     def take(self, context_id: int, control: int, piece: memoryview) -> None:
-        """Take what came of a fragment (see PduStream.fragments).
+        """Take a piece of a fragment (see PduStream.fragments).
 
         Raises:
-            InvalidPdu: it belongs to nothing.
+            InvalidPdu: it does not belong to a message.
         """
         if control & COMMAND:
             self._take_command(context_id, piece, is_last=bool(control & LAST))
@@ -60,7 +60,7 @@ class Messages:
             self._take_data_set(context_id, piece, is_last=bool(control & LAST))
 
     def abandon(self) -> None:
-        """Forget a message that has not come as a whole."""
+        """Discard a message that has not arrived as a whole."""
         if self._message is not None:
             self._message.abandon()
             self._message = None

@@ -1,6 +1,6 @@
-"""What a peer sends over an association, as PDUs and the fragments in them (PS3.8 9.3).
+"""PDUs of an association, and the fragments in them (PS3.8 9.3).
 
-Read in as large pieces as have come, several PDUs at a time, and handed on without being put together.
+They are read in pieces as large as have arrived, several PDUs at a time, and are not joined.
 """
 
 from __future__ import annotations
@@ -11,28 +11,28 @@ import time
 from collections.abc import Iterator
 
 P_DATA_TF = 0x04
-"""The type of a PDU that carries presentation data values."""
+"""Type of a PDU that carries presentation data values."""
 COMMAND, LAST = 0x01, 0x02
-"""Bits of a fragment's message control header (PS3.8 E.2): it is part of a command; it is the last one."""
+"""Bits of a message control header (PS3.8 E.2): part of a command, and last fragment."""
 HEADER_BYTES = 6
 SLACK_BYTES = 4096
-"""By so much a PDU may be longer than was negotiated before it is taken for an attack or nonsense."""
+"""Tolerance for a PDU longer than negotiated, in bytes; a longer one is invalid."""
 
 _PDV_HEADER = struct.Struct(">LBB")
 _BUFFER_BYTES = 256 * 1024
 
 
 class InvalidPdu(Exception):
-    """The peer sent what the standard does not allow; nothing that follows can be understood."""
+    """The peer violated the Standard; nothing that follows can be understood."""
 
 
 class PduStream:
     """Reads from a connection.
 
     Args:
-        connection: with a time-out; reads raise TimeoutError when the peer is silent for so long, and
-            ConnectionError when it has gone.
-        longest: how long a PDU may be, in bytes after its header.
+        connection: socket with a time-out. Reads raise TimeoutError if the peer is silent for that
+            long, and ConnectionError if it has closed the connection.
+        longest: maximum length of a PDU, in bytes after its header.
     """
 
     def __init__(self, connection: socket.socket, longest: int) -> None:
@@ -42,10 +42,10 @@ class PduStream:
         self._start = self._end = 0
 
     def next(self) -> tuple[int, int]:
-        """Wait for a PDU; return its type, and how many bytes it has after its header.
+        """Wait for a PDU; return its type and its length in bytes after the header.
 
         Raises:
-            InvalidPdu: it is longer than it may be.
+            InvalidPdu: it is longer than negotiated.
         """
         kind, length = struct.unpack(">BxL", self.read(HEADER_BYTES))
         if length > self._longest:
@@ -60,7 +60,7 @@ class PduStream:
         return b"".join(bytes(piece) for piece in self.pieces(count))
 
     def pieces(self, count: int) -> Iterator[memoryview]:
-        """Yield the next *count* bytes as they come; a piece is the reader's until it asks for the next."""
+        """Yield the next *count* bytes as they arrive; a piece is valid until the next one."""
         while count:
             if self._start == self._end:
                 self._fill()
@@ -70,14 +70,14 @@ class PduStream:
             yield piece
 
     def fragments(self, length: int) -> Iterator[tuple[int, int, memoryview]]:
-        """Yield what is in a P-DATA-TF PDU of this length (PS3.8 9.3.5), fragments in pieces as they come.
+        """Yield the fragments of a P-DATA-TF PDU (PS3.8 9.3.5), in pieces as they arrive.
 
         Yields:
-            The id of the presentation context, the message control header, and the piece; LAST is set only
-            with the last piece of a fragment.
+            The id of the presentation context, the message control header, and the piece. LAST is
+            set only with the last piece of a fragment.
 
         Raises:
-            InvalidPdu: the lengths in it contradict each other.
+            InvalidPdu: the lengths in the PDU contradict each other.
         """
         while length:
             if length < _PDV_HEADER.size:
@@ -94,7 +94,7 @@ class PduStream:
                 yield context_id, control & ~LAST if left else control, piece
 
     def drain(self, patience_s: float) -> None:
-        """Read and forget until the peer closes the connection, or its time is up."""
+        """Read and discard until the peer closes the connection, or the time is over."""
         deadline = time.monotonic() + patience_s
         while (left := deadline - time.monotonic()) > 0:
             self._connection.settimeout(left)

@@ -1,6 +1,6 @@
-"""The front door: who may come in, C-ECHO, questions and reports of storage commitment (PS3.4 Annexes A, J).
+"""Provider of C-ECHO, C-STORE and storage commitment (PS3.4 A, B, J), with access control.
 
-What comes by C-STORE goes through store.py. Whatever goes wrong inside, the peer gets a status.
+C-STORE is in c_store.py. After any error inside, the peer still receives a status.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class StorageProvider:
 
     Args:
         node: AE title, address and port.
-        intake: who may send, limits and timeouts.
-        peers: known application entities by name; those with a host may only send from it.
-        sink: where instances go.
-        on_report: told what a peer (its AE title) says of a request for storage commitment, and says whether
-            it was open; without it no such report is taken.
-        promises: where peers' own requests for storage commitment go; without it none is taken.
+        intake: allowed senders, limits and time-outs.
+        peers: known application entities by name; a peer with a host may only send from it.
+        sink: destination of instances.
+        on_report: called with a peer's report on our request for storage commitment, and the peer's
+            AE title; returns whether the request was open. Without it, reports are rejected.
+        promises: intake of peers' requests for storage commitment. Without it, they are rejected.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class StorageProvider:
         self._sink = sink
         self._on_report = on_report
         self._commitment = CommitmentProvider(peers, promises) if promises is not None else None
-        self._in_hand = _Busy()
+        self._in_progress = _Busy()
         self._listener: AssociationListener | None = None
         self._thread: threading.Thread | None = None
         self._entity = self._application_entity()
@@ -72,7 +72,7 @@ class StorageProvider:
         """Listen, and return the port that was bound.
 
         Raises:
-            ConfigError: the address or port cannot be had.
+            ConfigError: the address or port is unavailable.
         """
         address = (self._node.bind_address, self._node.port)
         try:
@@ -89,12 +89,12 @@ class StorageProvider:
                 silence_s=self._intake.network_timeout_s,
                 maximum_waiting=max(64, 4 * self._intake.maximum_associations),
                 shares_port=self._intake.processes > 1,
-                service=StoreService(self._sink, self._in_hand),
+                service=StoreService(self._sink, self._in_progress),
             )
         except OSError as error:
             raise ConfigError(
                 f"cannot listen on {address[0]} port {address[1]}: {error.strerror or error}; "
-                "set node.bind_address and node.port to what is free"
+                "set node.bind_address and node.port to a free address"
             ) from error
         self._listener = cast("AssociationListener", listener)
         self._thread = threading.Thread(target=self._listener.serve, name="dicom-listener", daemon=True)
@@ -102,12 +102,12 @@ class StorageProvider:
         return self._listener.port
 
     def stop(self) -> None:
-        """Accept no more, let the C-STORE in hand finish, and abort what associations are left."""
+        """Stop listening, let each C-STORE in progress finish, and abort open associations."""
         if self._listener is None or self._thread is None:
             return
         self._listener.close()
         self._thread.join()
-        self._in_hand.wait_until_idle(_GRACE_S)
+        self._in_progress.wait_until_idle(_GRACE_S)
         for association in self._entity.active_associations:
             association.abort()
         self._listener = self._thread = None
@@ -130,7 +130,7 @@ class StorageProvider:
         return entity
 
     def _on_requested(self, event: evt.Event) -> None:
-        """Turn away a known AE title that calls from another address than its own."""
+        """Reject a known AE title that calls from another address than its own."""
         association = event.assoc
         request = association.requestor.primitive
         calling = str(request.calling_ae_title).strip() if request else ""
@@ -143,14 +143,14 @@ class StorageProvider:
             association.kill()
 
     def _on_action(self, event: evt.Event) -> tuple[int, None]:
-        """Take a request for storage commitment; success says that it is durable, not what becomes of it."""
+        """Record a request for storage commitment; success means that it is durable."""
         commitment = self._commitment
         if commitment is None:
             return Status.UNRECOGNISED_OPERATION, None
         return self._recorded(event, lambda _: commitment.take(event), "request_refused", "ask again later")
 
     def _on_event_report(self, event: evt.Event) -> tuple[int, None]:
-        """Take a report on storage commitment; one that nobody waits for any more is acknowledged too."""
+        """Record a report on storage commitment; a report without a request succeeds too."""
         on_report = self._on_report
         if on_report is None:
             return Status.PROCESSING_FAILURE, None
@@ -164,9 +164,9 @@ class StorageProvider:
     def _recorded(
         self, event: evt.Event, take: Callable[[str], None], refused: str, advice: str
     ) -> tuple[int, None]:
-        """Return the status of a message that *take* records, given who sent it; every failure has one."""
+        """Return the status of a message that *take* records, given the sender's AE title."""
         peer = str(event.assoc.requestor.ae_title).strip()
-        with self._in_hand:
+        with self._in_progress:
             try:
                 take(peer)
             except InstanceRejected as refusal:
@@ -182,13 +182,13 @@ class StorageProvider:
 
 
 def _on_rejected(event: evt.Event) -> None:
-    """Say who was turned away by the negotiation; why is in the limits and AE titles of the settings."""
+    """Log a rejected sender; the reasons are the limits and AE titles of the settings."""
     requestor = event.assoc.requestor
     _log.warning("association_rejected", peer=str(requestor.ae_title).strip(), reason="AE titles or limits")
 
 
 def _is_address_of(host: str, address: str) -> bool:
-    """Say whether *address* is one of those that *host* stands for now."""
+    """Return whether *address* is one of the current addresses of *host*."""
     try:
         known = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
     except OSError:
@@ -203,7 +203,7 @@ def _plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
 
 
 class _Busy:
-    """Counts what is in hand, so that stopping can wait for it."""
+    """Counts operations in progress, so that stopping can wait for them."""
 
     def __init__(self) -> None:
         self._count = 0

@@ -1,7 +1,8 @@
-"""Storage commitment, as provider (PS3.4 Annex J): modalities ask whether they may delete their images.
+"""Storage commitment as provider (PS3.4 Annex J): modalities ask whether to delete their images.
 
-The question is an N-ACTION, and only recorded here. The answer is an N-EVENT-REPORT on an association that we
-open to the modality, which everyone supports: so whoever asks must be a peer with host and port.
+The request is an N-ACTION, and is only recorded here. The answer is an N-EVENT-REPORT on an
+association that the node opens to the modality, which all modalities support. Therefore a modality
+that sends requests must be a peer with host and port.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ from echo_node.errors import InstanceRejected
 from echo_node.settings import Peer
 
 MOST_INSTANCES = 10_000
-"""Of one request; more are refused."""
+"""Maximum number of instances in a request."""
 
 
 class CommitmentProvider:
-    """Takes requests.
+    """Records requests.
 
     Args:
-        peers: those who may ask, by configured name.
-        intake: where requests go.
+        peers: peers that may send requests, by configured name.
+        intake: destination of requests.
     """
 
     def __init__(self, peers: Mapping[str, Peer], intake: CommitmentRequestIntake) -> None:
@@ -41,7 +42,7 @@ class CommitmentProvider:
         """Make the request of an N-ACTION durable.
 
         Raises:
-            InstanceRejected: with the status to answer.
+            InstanceRejected: the request is refused, with this status.
             TransientError: it cannot be recorded now.
         """
         request = request_of(event)
@@ -59,10 +60,10 @@ class CommitmentProvider:
 
 
 def request_of(event: evt.Event) -> CommitmentRequest:
-    """Return what an N-ACTION asks.
+    """Return the request of an N-ACTION.
 
     Raises:
-        InstanceRejected: it is not one of storage commitment, or what it says cannot be used (PS3.7 10.1.4).
+        InstanceRejected: it is not a request for storage commitment, or is unusable (PS3.7 10.1.4).
     """
     request: Any = event.request
     if request.RequestedSOPClassUID != contexts().commitment.uid:

@@ -1,4 +1,4 @@
-"""Associations that the node asks for: opened with a clear word on how far that got, released or aborted."""
+"""Associations that the node opens, with clear errors, and releases or aborts."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def associated(
 ) -> Iterator[Association]:
     """Open an association; release it at the end, abort it after an error.
 
-    Of the proposed contexts that have an SCP role we are the provider: that is negotiated (PS3.7 D.3.3.4). A
-    peer that accepts the context and says nothing of the role is taken to agree.
+    For a proposed context with an SCP role, the node negotiates to be the provider (PS3.7 D.3.3.4).
+    A peer that accepts the context without a word on the role is assumed to agree.
 
     Raises:
-        TransientError: there is none to be had; the message says how far it got.
-        PermanentError: the peer takes nothing of what is proposed.
+        TransientError: the association cannot be opened; the message states the failed step.
+        PermanentError: the peer accepts none of the proposed contexts.
     """
     entity = Requestor(calling_ae_title)
     entity.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
@@ -107,5 +107,5 @@ def _names(proposed: Sequence[PresentationContext]) -> str:
 
 
 def name_of(peer: Peer) -> str:
-    """Return a peer for a person."""
+    """Return the name of a peer for messages."""
     return f"{peer.ae_title}@{peer.host}:{peer.port}"

@@ -1,8 +1,8 @@
 """Sending: C-STORE of drafts and of files, and C-ECHO (PS3.4 Annexes A and B, as user).
 
-Objects go out as the bytes they are stored as. Only where a peer takes nothing but the default transfer
-syntax is an uncompressed object re-encoded into that; compressed pixel data is never converted. The peer's
-status decides what becomes of a delivery.
+Objects are sent as the bytes that are stored. If a peer accepts only the default transfer syntax,
+an uncompressed object is encoded again in it. Compressed pixel data is never converted. The status
+of the peer decides the outcome of a delivery.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _MOST_CONTEXTS = 128  # PS3.8 9.3.2.2: odd identifiers from 1 to 255
 
 
 class Sender:
-    """Fulfils the DocumentSender port.
+    """Implements the DocumentSender port.
 
     Args:
-        calling_ae_title: who we say we are.
-        peers: where to send, by configured name.
-        timeout_s: how long a peer may take to accept a connection, an association, a message.
+        calling_ae_title: our AE title.
+        peers: peers by configured name.
+        timeout_s: time limit for a connection, an association and a message, in seconds.
     """
 
     def __init__(self, calling_ae_title: str, peers: Mapping[str, Peer], timeout_s: float) -> None:
@@ -49,8 +49,8 @@ class Sender:
         """Send the stored bytes; return the outcome and the DIMSE status.
 
         Raises:
-            TransientError: no association, abort, time-out, or a status that may pass.
-            PermanentError: a status that will not, or the SOP class was not accepted.
+            TransientError: no association, abort, time-out, or a temporary status.
+            PermanentError: a permanent status, or the SOP class was not accepted.
         """
         peer = self._peer(destination)
         proposed = _proposal({(document.sop_class_uid, document.transfer_syntax_uid)})
@@ -66,11 +66,11 @@ class Sender:
         return outcome_of(status, name_of(peer)), status
 
     def echo(self, destination: str) -> None:
-        """Ask the peer for a sign of life (C-ECHO).
+        """Verify the connection to the peer (C-ECHO).
 
         Raises:
-            TransientError: it gives none; the message says how far it got.
-            PermanentError: it was reached, and does not offer verification or refused it.
+            TransientError: no answer; the message states the failed step.
+            PermanentError: the peer does not offer verification, or refused it.
         """
         peer = self._peer(destination)
         verification = contexts().verification.uid
@@ -93,13 +93,13 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class FileResult:
-    """What became of one file.
+    """Result of one file.
 
     Attributes:
         path: the file.
-        stored: the peer has it.
-        status: the peer's DIMSE status, if it came to one.
-        message: for a person.
+        stored: whether the peer has it.
+        status: DIMSE status of the peer; None without one.
+        message: message for a person.
     """
 
     path: Path
@@ -118,14 +118,14 @@ def send_files(
 ) -> list[FileResult]:
     """Send DICOM files, each in its own transfer syntax, over as few associations as possible.
 
-    No file keeps another from being sent; a lost association is opened once more for each file.
+    No file prevents the others from being sent. A lost association is opened again for each file.
 
     Args:
-        paths: the files, in the order to send them.
-        peer: where to.
-        calling_ae_title: who we say we are.
-        progress: called with each result as it comes.
-        timeout_s: how long the peer may take to answer.
+        paths: the files, in the order in which to send them.
+        peer: the destination.
+        calling_ae_title: our AE title.
+        progress: called with each result.
+        timeout_s: time limit for an answer, in seconds.
     """
     results: list[FileResult] = []
 
@@ -171,7 +171,7 @@ def _send_batch(
     timeout_s: float,
     note: Callable[[FileResult], None],
 ) -> int:
-    """Send over one association until all are sent or it is lost; return how many have a result."""
+    """Send over one association while it is open; return the number of files with a result."""
     begun = 0
     try:
         with associated(peer, calling_ae_title, _proposal(_kinds(instances)), timeout_s) as association:
@@ -179,7 +179,7 @@ def _send_batch(
                 begun += 1
                 note(_send_file(instance, association, peer))
     except EchoNodeError as error:
-        # Lost in the middle, the file in hand failed; not to be had at all, they all did.
+        # If the association was lost, the current file failed. If it was never open, all failed.
         failed = instances[begun - 1 : begun] if begun else instances
         for instance in failed:
             note(FileResult(instance.path, stored=False, status=None, message=str(error)))
@@ -205,9 +205,9 @@ def _send_file(instance: StoredInstance, association: Association, peer: Peer) -
 
 
 def _proposal(kinds: set[tuple[str, str]]) -> list[PresentationContext]:
-    """Return one context for each SOP class and transfer syntax, so that the peer cannot choose for us.
+    """Return one context for each SOP class and transfer syntax, so that the peer cannot choose.
 
-    Beside an uncompressed syntax the default one is proposed, as PS3.5 section 10.1 demands.
+    With an uncompressed syntax the default one is proposed too, as PS3.5 section 10.1 requires.
     """
     pairs = set(kinds)
     pairs |= {
@@ -227,8 +227,8 @@ def _store(
     """Send one file and return the peer's status.
 
     Raises:
-        PermanentError: the peer does not take this SOP class, or not in this transfer syntax.
-        TransientError: the association was lost or the peer was silent.
+        PermanentError: the peer does not accept this SOP class in this transfer syntax.
+        TransientError: the association was lost, or the peer did not answer.
     """
     accepted = {
         str(context.transfer_syntax[0])
@@ -240,7 +240,7 @@ def _store(
             f"{name_of(peer)} does not take {UID(sop_class_uid).name} in {UID(transfer_syntax_uid).name}"
         )
     try:
-        # A path is sent as it lies on disk (STORE_SEND_CHUNKED_DATASET), a data set is encoded anew.
+        # A path is sent as it is on disk (STORE_SEND_CHUNKED_DATASET); a data set is encoded again.
         answer = association.send_c_store(path if transfer_syntax_uid in accepted else dcmread(path))
     except (*PARSE_ERRORS, RuntimeError, OSError) as error:
         if not association.is_established:

@@ -1,4 +1,4 @@
-"""Each destination by its own transport: C-STORE, or STOW-RS where the peer has a `stow_url`."""
+"""Sender to DICOM destinations: by STOW-RS if the peer has a `stow_url`, or else by C-STORE."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from echo_node.settings import Peer
 
 
 class Destinations:
-    """Fulfils the DocumentSender port.
+    """Implements the DocumentSender port.
 
     Args:
-        calling_ae_title: who we say we are in C-STORE.
-        peers: where to send, by configured name.
-        timeout_s: how long a peer may take to answer.
+        calling_ae_title: our AE title in C-STORE.
+        peers: peers by configured name.
+        timeout_s: time limit for an answer, in seconds.
     """
 
     def __init__(self, calling_ae_title: str, peers: Mapping[str, Peer], timeout_s: float) -> None:

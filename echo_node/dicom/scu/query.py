@@ -1,7 +1,7 @@
-"""Asking an archive what it has: C-FIND (PS3.4 Annex C, as user of the Study Root) or QIDO-RS (PS3.18 10.6).
+"""Queries to an archive: C-FIND (PS3.4 Annex C, Study Root, as user) or QIDO-RS (PS3.18 10.6).
 
-Both take the same identifier, a data set: what has a value must match, what is empty is to be told. What
-comes back is read whole here, so that nobody after this meets a broken element.
+Both use the same identifier, a data set. Attributes with a value must match; empty ones are
+requested. Answers are decoded completely here, so that no later code meets a malformed element.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from echo_node.settings import Peer
 STUDY, SERIES, IMAGE = "STUDY", "SERIES", "IMAGE"
 
 MOST_ANSWERS = 500
-"""Of one question; an archive that has more to say has not understood it."""
+"""Maximum number of answers to a query; an archive with more has misunderstood it."""
 
 _PENDING = {0xFF00, 0xFF01}  # PS3.4 C.4.1.1.4
 
 
 class Deadline:
-    """How long a conversation may still take."""
+    """Time limit of a conversation, in seconds."""
 
     def __init__(self, seconds: float) -> None:
         self._ends_at = time.monotonic() + seconds
 
     def left(self) -> float:
-        """Return the seconds that are left.
+        """Return the remaining seconds.
 
         Raises:
-            TransientError: there are none.
+            TransientError: the time is over.
         """
         left = self._ends_at - time.monotonic()
         if left <= 0:
@@ -54,24 +54,25 @@ class Deadline:
 
 
 Ask: TypeAlias = Callable[[Dataset], Sequence[Dataset]]
-"""Asks for what matches an identifier; raises as QueryableArchive.opened says."""
+"""Sends a query and returns the matches; raises as documented in QueryableArchive.opened."""
 
 
 class QueryableArchive(Protocol):
-    """A way to ask."""
+    """An archive that can be queried."""
 
     def opened(self, deadline: Deadline) -> AbstractContextManager[Ask]:
         """Open a conversation.
 
         Raises:
-            TransientError: no connection, no answer in time, or one that cannot be read; the questions, too.
-            PermanentError: the archive does not take questions, or not from us; the questions, too.
+            TransientError: no connection, no answer in time, or an unreadable one; also for
+                queries.
+            PermanentError: the archive takes no queries, or none from us; also for queries.
         """
         ...
 
 
 def identifier(level: str, **keys: str) -> Dataset:
-    """Return the identifier of a question (PS3.4 C.4.1.1.3); what is empty in it is to be told."""
+    """Return the identifier of a query (PS3.4 C.4.1.1.3); empty keys are requested."""
     question = Dataset()
     question.QueryRetrieveLevel = level
     for keyword, value in keys.items():
@@ -82,22 +83,22 @@ def identifier(level: str, **keys: str) -> Dataset:
 
 
 def probe(archive: QueryableArchive, timeout_s: float) -> None:
-    """Ask for a study that nobody has, to see whether the archive answers.
+    """Query a study that does not exist, to check whether the archive answers.
 
     Raises:
-        TransientError: it does not.
-        PermanentError: it refuses.
+        TransientError: it does not answer.
+        PermanentError: it refuses the query.
     """
     with archive.opened(Deadline(timeout_s)) as ask:
         ask(identifier(STUDY, StudyInstanceUID=generate_uid(prefix=None)))
 
 
 class FindArchive:
-    """Is asked by C-FIND, all questions on one association.
+    """Archive that is queried by C-FIND, all queries on one association.
 
     Args:
         peer: the archive.
-        calling_ae_title: who we say we are.
+        calling_ae_title: our AE title.
     """
 
     def __init__(self, peer: Peer, calling_ae_title: str) -> None:
@@ -140,12 +141,12 @@ class FindArchive:
 
 
 class QidoArchive:
-    """Is asked by QIDO-RS.
+    """Archive that is queried by QIDO-RS.
 
     Args:
-        url: of the DICOMweb service.
-        token: a bearer token, or empty.
-        name: for messages.
+        url: URL of the DICOMweb service.
+        token: bearer token, or empty.
+        name: name of the archive, for messages.
     """
 
     def __init__(self, url: str, token: str, name: str) -> None:
@@ -155,7 +156,7 @@ class QidoArchive:
 
     @contextmanager
     def opened(self, deadline: Deadline) -> Iterator[Ask]:
-        """Open a conversation, which needs no connection of its own; see QueryableArchive."""
+        """Open a conversation, which needs no connection; see QueryableArchive."""
         yield partial(self._ask, deadline)
 
     def _ask(self, deadline: Deadline, question: Dataset) -> list[Dataset]:
@@ -202,7 +203,7 @@ def _target(question: Dataset) -> str:
 
 
 def _read(answer: Dataset) -> Dataset:
-    """Return an answer of which every element has been decoded, in its own character set."""
+    """Decode every element of an answer, in its own character set, and return it."""
     for _ in answer.iterall():
         pass
     return answer

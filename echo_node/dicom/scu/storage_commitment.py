@@ -1,7 +1,8 @@
-"""Storage commitment, as user (PS3.4 Annex J): a peer is asked whether it answers for what it was sent.
+"""Storage commitment over associations of the node: its requests and its answers (PS3.4 J).
 
-The question is an N-ACTION; the answer, an N-EVENT-REPORT, comes on the same association, or later on one
-that the destination opens to our AE title. The second is the form that everyone supports.
+Our request to a destination is an N-ACTION. The destination answers by an N-EVENT-REPORT on the
+same association, or later on one that it opens to our AE title, which all destinations support. Our
+answer to a modality is such a report.
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ _SAME_ASSOCIATION_S = 1.0
 
 
 class CommitmentUser:
-    """Fulfils the CommitmentRequester port.
+    """Implements the CommitmentRequester port.
 
     Args:
-        calling_ae_title: who we say we are, and who will be answered.
-        peers: whom to ask, by configured name.
-        timeout_s: how long a peer may take to accept a connection, an association, a message.
+        calling_ae_title: our AE title, to which the answer is sent.
+        peers: peers by configured name.
+        timeout_s: time limit for a connection, an association and a message, in seconds.
     """
 
     def __init__(self, calling_ae_title: str, peers: Mapping[str, Peer], timeout_s: float) -> None:
@@ -53,7 +54,7 @@ class CommitmentUser:
         self._timeout_s = timeout_s
 
     def request(self, job: CommitmentJob) -> CommitmentReport | None:
-        """Ask, and return the answer if it comes at once on the same association.
+        """Send the request; return the answer if it arrives at once on the same association.
 
         Raises:
             TransientError: no association, abort, time-out, or a status that may pass.
@@ -80,11 +81,11 @@ class CommitmentUser:
 
 
 class Answerer:
-    """Fulfils the ModalityAnswerer port.
+    """Implements the ModalityAnswerer port.
 
     Args:
-        peers: those who may be answered, by configured name.
-        timeout_s: how long a peer may take to accept a connection, an association, a message.
+        peers: peers by configured name.
+        timeout_s: time limit for a connection, an association and a message, in seconds.
     """
 
     def __init__(self, peers: Mapping[str, Peer], timeout_s: float) -> None:
@@ -92,11 +93,11 @@ class Answerer:
         self._timeout_s = timeout_s
 
     def answer(self, job: AnswerJob) -> None:
-        """Open an association to the modality and report.
+        """Open an association to the modality and send the report.
 
         Raises:
             TransientError: no association, abort, time-out, or a status that may pass.
-            PermanentError: it is not configured any more, takes no reports, or refused this one.
+            PermanentError: the modality is no longer configured, or refused the report.
         """
         peer = answerable(self._peers, job.ae_title)
         if peer is None:
@@ -114,10 +115,10 @@ class Answerer:
 
 
 def report_of(event: evt.Event) -> CommitmentReport:
-    """Return what an N-EVENT-REPORT says.
+    """Return the report of an N-EVENT-REPORT.
 
     Raises:
-        ValueError: it is not one of storage commitment, or says nothing that can be read.
+        ValueError: it is not a report of storage commitment, or is unreadable.
     """
     information = event.event_information
     transaction_uid = str(information.get("TransactionUID", ""))
@@ -151,24 +152,24 @@ def report_for(job: AnswerJob) -> Dataset:
 
 def _failed(instance: ReferencedInstance, status: int) -> Dataset:
     item = _item_of(instance)
-    # What the archive says of our question's Transaction UID, or in a code of its own, is not passed on.
+    # Failures of our own Transaction UID, and private codes of the archive, are not forwarded.
     is_known = status in set(FailureReason) - {FailureReason.DUPLICATE_TRANSACTION_UID}
     item.FailureReason = status if is_known else int(FailureReason.PROCESSING_FAILURE)
     return item
 
 
 def answerable(peers: Mapping[str, Peer], ae_title: str) -> Peer | None:
-    """Return the peer of this AE title that we can open an association to."""
+    """Return the peer of an AE title, if the node can open an association to it."""
     known = (peer for peer in peers.values() if peer.ae_title == ae_title)
     return next((peer for peer in known if peer.host and peer.port), None)
 
 
 def _check_response(response: Dataset, peer: Peer, message: str) -> None:
-    """Return if a peer took our *message* of storage commitment.
+    """Check that a peer accepted our *message* of storage commitment.
 
     Raises:
-        TransientError: it did not answer, or with a status that may pass.
-        PermanentError: it refused.
+        TransientError: it did not answer, or answered with a temporary status.
+        PermanentError: it refused the message.
     """
     if "Status" not in response:
         raise TransientError(f"{name_of(peer)} did not answer {message}, or ended the association")
@@ -181,7 +182,7 @@ def _check_response(response: Dataset, peer: Peer, message: str) -> None:
 
 
 def _item_of(instance: ReferencedInstance) -> Dataset:
-    """Return the item of a sequence that names an instance."""
+    """Return a sequence item that refers to an instance."""
     item = Dataset()
     item.ReferencedSOPClassUID = UID(instance.sop_class_uid)
     item.ReferencedSOPInstanceUID = UID(instance.sop_instance_uid)
@@ -196,7 +197,7 @@ def _question(job: CommitmentJob) -> Dataset:
 
 
 class _Answer:
-    """Takes the report that a peer may send on the association on which it was asked."""
+    """Receives the report that a peer may send on the association of our request."""
 
     def __init__(self) -> None:
         self._report: CommitmentReport | None = None
@@ -212,6 +213,6 @@ class _Answer:
         return Status.SUCCESS, None
 
     def within(self, seconds: float) -> CommitmentReport | None:
-        """Return the report if it comes in this time."""
+        """Return the report if it arrives in this time; None otherwise."""
         self._came.wait(seconds)
         return self._report

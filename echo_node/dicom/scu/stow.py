@@ -1,7 +1,7 @@
-"""Sending by STOW-RS (PS3.18 10.5): for a PACS that is reached over HTTP.
+"""Sender by STOW-RS (PS3.18 10.5), for a PACS that is reached over HTTP.
 
-The stored bytes go out as one part of a multipart request. What the answer says of our instance decides what
-becomes of the delivery, as a DIMSE status would: its failure and warning reasons are such statuses.
+The stored bytes are the only part of a multipart request. The answer about our instance decides the
+outcome of the delivery, as a DIMSE status would: its failure and warning reasons are such statuses.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class StowSender:
     """Sends documents to peers that have a `stow_url`.
 
     Args:
-        peers: where to send, by configured name.
-        timeout_s: how long a peer may take to accept a connection, to answer.
+        peers: peers by configured name.
+        timeout_s: time limit for a connection and for an answer, in seconds.
     """
 
     def __init__(self, peers: Mapping[str, Peer], timeout_s: float) -> None:
@@ -36,11 +36,11 @@ class StowSender:
         self._timeout_s = timeout_s
 
     def send(self, document: EncodedDocument, destination: str) -> tuple[DeliveryOutcome, int]:
-        """Send the stored bytes; return the outcome and the DIMSE status that the answer stands for.
+        """Send the stored bytes; return the outcome and the equivalent DIMSE status.
 
         Raises:
-            TransientError: no connection, time-out, or an answer that may change.
-            PermanentError: an answer that will not.
+            TransientError: no connection, time-out, or a temporary refusal.
+            PermanentError: a permanent refusal.
         """
         peer = self._peers[destination]
         boundary = secrets.token_hex(16)
@@ -77,7 +77,7 @@ def _headers(peer: Peer, boundary: str) -> dict[str, str]:
 
 
 def _outcome(destination: str, http: HttpAnswer, uid: str) -> tuple[DeliveryOutcome, int]:
-    """Return what the answer says of our instance."""
+    """Return the outcome of our instance by the answer."""
     try:
         answer = json.loads(http.body) if http.body.strip() else {}
         failed, stored = _items(answer, _FAILED, uid), _items(answer, _STORED, uid)
