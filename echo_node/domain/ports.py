@@ -22,7 +22,7 @@ from echo_node.domain.studies.study import (
 from echo_node.domain.work.commitment import AnswerJob, CommitmentJob, CommitmentReport, CommitmentRequest
 from echo_node.domain.work.drafting import DraftOutcome, StudySnapshot
 from echo_node.domain.work.job import DeliveryJob, DraftJob, Lease
-from echo_node.domain.work.withdrawal import Conflict, Standing, WithdrawalJob, WithdrawnDrafts
+from echo_node.domain.work.withdrawal import IdentityConflict, StandingDrafts, WithdrawalJob, WithdrawnDrafts
 
 
 class Clock(Protocol):
@@ -257,7 +257,7 @@ class NoteEncoder(Protocol):
 class ConflictFinder(Protocol):
     """Checks images against the patient that a draft names (dicom/selection/patient_identity.py)."""
 
-    def find(self, instances: Sequence[StoredInstance], standing: Standing) -> Conflict | None:
+    def find(self, instances: Sequence[StoredInstance], standing: StandingDrafts) -> IdentityConflict | None:
         """Return the contradiction among the images, or with a standing draft; None without one."""
         ...
 

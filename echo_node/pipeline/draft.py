@@ -28,7 +28,7 @@ from echo_node.domain.ports import (
 from echo_node.domain.studies.study import Selection
 from echo_node.domain.work.drafting import NewDraft, StudySnapshot, Unchanged
 from echo_node.domain.work.job import DraftJob
-from echo_node.domain.work.withdrawal import Conflict
+from echo_node.domain.work.withdrawal import IdentityConflict
 from echo_node.errors import PermanentError
 from echo_node.pipeline.priors import PriorSearch
 
@@ -100,7 +100,7 @@ class DraftStage:
             tokens_per_forward=round(report.generation.tokens_per_forward, 2),
         )
 
-    def _conflict(self, job: DraftJob, study: StudySnapshot) -> Conflict | None:
+    def _conflict(self, job: DraftJob, study: StudySnapshot) -> IdentityConflict | None:
         """Return the contradiction with a standing draft; None without one."""
         if self._identity_check is None or job.revision == 1 or not study.standing.documents:
             return None

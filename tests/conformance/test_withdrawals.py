@@ -15,7 +15,7 @@ from echo_node.domain.work.drafting import NewDraft
 from echo_node.domain.work.job import DeliveryJob
 from echo_node.domain.work.kinds import COMMITMENT
 from echo_node.domain.work.lifecycle import StudyState
-from echo_node.domain.work.withdrawal import Conflict, NoteKind, WithdrawalReason
+from echo_node.domain.work.withdrawal import IdentityConflict, NoteKind, WithdrawalReason
 from echo_node.errors import LeaseLost, PermanentError, TransientError
 from echo_node.storage.database.engine import Database
 from echo_node.storage.queues.commitment_questions import Peers
@@ -315,7 +315,7 @@ def test_a_conflict_that_the_node_sees_withdraws_what_was_delivered(house: House
         standing = study.standing
     assert [each.kind for each in standing.documents] == [TEXT, PDF, ORU]
     assert standing.late == {"1.2.3.99.2"}
-    house.drafts.finish(job, Conflict(WithdrawalReason.WORKLIST, "the patient ID differs"))
+    house.drafts.finish(job, IdentityConflict(WithdrawalReason.WORKLIST, "the patient ID differs"))
     assert house.state() is StudyState.WITHDRAWING
     assert house.reason() == "withdrawn (worklist): the patient ID differs"
     house.notes()

@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from rules.prose import files, passages
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("echo_node", "training")
@@ -96,6 +97,46 @@ def test_every_package_but_the_commands_and_benchmarks_is_forbidden_to_import_tr
     }
     free = {f"echo_node.{name}" for name in ("__init__", "__main__", "cli", "bench")}
     assert set(contract["source_modules"]) == rooms - free
+
+
+def _named_paths(text: str) -> Iterator[str]:
+    """Yield the words that name a file of the repository."""
+    for word in re.findall(r"(?<![\w/.*-])[\w.*-]+(?:/[\w.*-]+)*/?", text):
+        path = word.rstrip(".")
+        top = path.split("/")[0]
+        known = top in {*PACKAGES, "docs", "tests", "alembic", "dicom_config"} and "/" in path
+        if known or re.search(r"\w\.(py|md)$", path):
+            yield path
+
+
+def _exists(path: str, beside: Path) -> bool:
+    places = (ROOT, beside, *(ROOT / top for top in (*PACKAGES, "docs", "tests")))
+    if any(next(place.glob(path), None) for place in places):
+        return True
+    tops = (*PACKAGES, "docs", "tests")
+    return "/" not in path and any(next((ROOT / top).rglob(path), None) for top in tops)
+
+
+HISTORY = {"CHANGELOG.md", "docs/explanation/experiments.md"}
+MADE = {"echo_node/_data/", "report.md", "results.md"}
+ELSEWHERE = {"create_section_files.py"}
+"""Files that old versions had, that the program writes, and that others publish."""
+
+
+def test_every_path_that_prose_names_exists() -> None:
+    places = [ROOT / top for top in (*PACKAGES, "docs", "tests", "dicom_config", "alembic", "Makefile")]
+    missing = set()
+    for path in chain(files(places), ROOT.glob("*.md")):
+        if name_of(path) in HISTORY:
+            continue
+        for passage in passages(path, path.read_text(encoding="utf-8")):
+            if passage.literal:
+                continue
+            for line in passage.lines:
+                for named in _named_paths(line.text):
+                    if named not in MADE | ELSEWHERE and not _exists(named, path.parent):
+                        missing.add(f"{name_of(path)}:{line.number}: {named}")
+    assert not missing, "\n".join(sorted(missing))
 
 
 def test_no_package_has_too_many_modules() -> None:

@@ -17,7 +17,7 @@ from echo_node.dicom.selection.headers import StudyHeaders
 from echo_node.domain.studies.attributes import text_of
 from echo_node.domain.studies.person_name import comparable_group
 from echo_node.domain.studies.study import StoredInstance
-from echo_node.domain.work.withdrawal import Conflict, Standing, WithdrawalReason
+from echo_node.domain.work.withdrawal import IdentityConflict, StandingDrafts, WithdrawalReason
 
 _IDENTITY = {
     "PatientID": "the patient ID",
@@ -48,7 +48,7 @@ class IdentityWatch:
         self._orders = orders
         self._headers = headers or StudyHeaders()
 
-    def find(self, instances: Sequence[StoredInstance], standing: Standing) -> Conflict | None:
+    def find(self, instances: Sequence[StoredInstance], standing: StandingDrafts) -> IdentityConflict | None:
         """Return the contradiction among the images, or with a standing draft; None without one.
 
         Unreadable images contradict nothing. Orders are compared for late images only: a study may
@@ -63,7 +63,7 @@ class IdentityWatch:
             if isinstance(header, Dataset)
         ]
         if name := patient_difference([*drafts, *(header for _, header in images)]):
-            return Conflict(
+            return IdentityConflict(
                 WithdrawalReason.PATIENT_SAFETY,
                 f"{name} differs between the study's images, or from the draft's: it may mix two patients",
             )
@@ -76,7 +76,7 @@ class IdentityWatch:
         }
         late = {_accession_number(header) for uid, header in images if is_late[uid]}
         if known - {""} and late - known - {""}:
-            return Conflict(
+            return IdentityConflict(
                 WithdrawalReason.WORKLIST,
                 "a later image names another accession number than the draft: its order was corrected",
             )

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from echo_node.domain.drafts.draft import Unmade
 from echo_node.domain.drafts.report import EncodedDocument, ModelIdentity
 from echo_node.domain.studies.study import Selection, StoredInstance
-from echo_node.domain.work.withdrawal import Conflict, Standing
+from echo_node.domain.work.withdrawal import IdentityConflict, StandingDrafts
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class StudySnapshot:
     """
 
     instances: tuple[StoredInstance, ...]
-    standing: Standing
+    standing: StandingDrafts
     drafted_selection: str | None
     predecessors: Mapping[str, EncodedDocument] = field(repr=False)
 
@@ -52,5 +52,5 @@ class Unchanged:
     """Outcome: the earlier draft was made from the same images and still stands."""
 
 
-DraftOutcome: TypeAlias = NewDraft | Unchanged | Conflict
+DraftOutcome: TypeAlias = NewDraft | Unchanged | IdentityConflict
 """Outcome of a drafting job; a conflict ends it without a draft and withdraws the standing drafts."""

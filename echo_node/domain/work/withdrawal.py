@@ -76,12 +76,12 @@ class WithdrawnDrafts:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """The drafts of a study that have not been withdrawn.
+class StandingDrafts:
+    """Drafts of a study that have not been withdrawn.
 
     Attributes:
-        documents: their documents, those that can still be read.
-        late: the SOP Instance UIDs of images that came after the latest of them was made.
+        documents: their readable documents.
+        late: SOP Instance UIDs of the images that arrived after the latest of them was made.
     """
 
     documents: tuple[EncodedDocument, ...]
@@ -89,8 +89,8 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
-    """What a late image contradicts a standing draft in; `explanation` holds no patient data."""
+class IdentityConflict:
+    """Contradiction of a late image with a standing draft; `explanation` contains no patient data."""
 
     reason: WithdrawalReason
     explanation: str

@@ -18,7 +18,7 @@ from echo_node.domain.ports import Clock
 from echo_node.domain.work.drafting import DraftOutcome, NewDraft, StudySnapshot, Unchanged
 from echo_node.domain.work.job import DraftJob, JobState
 from echo_node.domain.work.lifecycle import StudyEvent
-from echo_node.domain.work.withdrawal import Conflict, Standing
+from echo_node.domain.work.withdrawal import IdentityConflict, StandingDrafts
 from echo_node.storage.database.claims import Claims
 from echo_node.storage.database.engine import Database
 from echo_node.storage.database.rows import lock_study, move
@@ -83,7 +83,9 @@ class Drafts:
                     stored_instance(row, job.study_instance_uid, path)
                     for row, path in zip(instances, paths, strict=True)
                 ),
-                Standing(tuple(each for row in standing if (each := contents[row.id]) is not None), late),
+                StandingDrafts(
+                    tuple(each for row in standing if (each := contents[row.id]) is not None), late
+                ),
                 documents[-1].selection_sha256 if documents else None,
                 {kind: each for kind, each in predecessors.items() if each is not None},
             )
@@ -95,7 +97,7 @@ class Drafts:
                 self._store(job, outcome)
             case Unchanged():
                 self._keep_earlier(job)
-            case Conflict():
+            case IdentityConflict():
                 self._withdraw(job, outcome)
 
     def _rows(self, job: DraftJob) -> tuple[Sequence[Instance], Sequence[Document], frozenset[str]]:
@@ -113,7 +115,7 @@ class Drafts:
         late = frozenset(row.sop_instance_uid for row in received if row.revision > latest)
         return [row for row in received if row.removed_at is None], drafted, late
 
-    def _withdraw(self, job: DraftJob, conflict: Conflict) -> None:
+    def _withdraw(self, job: DraftJob, conflict: IdentityConflict) -> None:
         """End the job without a draft, and withdraw the standing drafts."""
         now = self._clock.now()
         with self._database.write() as session:

@@ -16,7 +16,7 @@ from echo_node.domain.studies.attributes import Attribute, StudyAttributes
 from echo_node.domain.studies.study import GreyImage, SelectedImage, Selection, StoredInstance
 from echo_node.domain.work.kinds import DELIVERY
 from echo_node.domain.work.lifecycle import StudyState
-from echo_node.domain.work.withdrawal import Conflict, Standing, WithdrawalReason
+from echo_node.domain.work.withdrawal import IdentityConflict, StandingDrafts, WithdrawalReason
 from echo_node.errors import LeaseLost, NotEligible, TransientError, Unavailable
 from echo_node.pipeline.deliver import DeliverStage
 from echo_node.pipeline.draft import DraftStage
@@ -211,7 +211,7 @@ def test_a_draft_of_a_second_revision_takes_two_transactions(
 
 
 class NoConflict:
-    def find(self, instances: Sequence[StoredInstance], standing: Standing) -> None:
+    def find(self, instances: Sequence[StoredInstance], standing: StandingDrafts) -> None:
         assert len(standing.documents) == 1
 
 
@@ -331,11 +331,11 @@ class Watch:
     """Sees a conflict in every late image, and notes what it was shown."""
 
     def __init__(self) -> None:
-        self.seen: list[Standing] = []
+        self.seen: list[StandingDrafts] = []
 
-    def find(self, instances: Sequence[StoredInstance], standing: Standing) -> Conflict | None:
+    def find(self, instances: Sequence[StoredInstance], standing: StandingDrafts) -> IdentityConflict | None:
         self.seen.append(standing)
-        return Conflict(WithdrawalReason.WORKLIST, "the patient ID differs")
+        return IdentityConflict(WithdrawalReason.WORKLIST, "the patient ID differs")
 
 
 def test_a_late_image_that_contradicts_the_draft_withdraws_it_instead_of_drafting(house: House) -> None:
@@ -346,7 +346,7 @@ def test_a_late_image_that_contradicts_the_draft_withdraws_it_instead_of_draftin
         house.complete()
         stage(house.claim())
     assert (house.state(), writer.drafts) == (StudyState.WITHDRAWN, 1), "it was not sent yet"
-    assert watch.seen == [Standing((document(1, 1, b"No effusion."),), frozenset({"1.2.3.99.2"}))]
+    assert watch.seen == [StandingDrafts((document(1, 1, b"No effusion."),), frozenset({"1.2.3.99.2"}))]
     house.withdrawals.redraft(1)
     stage(house.claim())
     assert (house.state(), writer.drafts) == (StudyState.DRAFTED, 2), (

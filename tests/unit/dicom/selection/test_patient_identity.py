@@ -14,7 +14,7 @@ from echo_node.dicom.documents.encoders import dicom_encoder
 from echo_node.dicom.instance_file import instance_from_file
 from echo_node.dicom.selection.patient_identity import IdentityWatch
 from echo_node.domain.studies.study import StoredInstance
-from echo_node.domain.work.withdrawal import Conflict, Standing, WithdrawalReason
+from echo_node.domain.work.withdrawal import IdentityConflict, StandingDrafts, WithdrawalReason
 from echo_node.settings import DocumentKind
 
 
@@ -42,9 +42,9 @@ class Study:
 
     def conflict(
         self, late: StoredInstance, *earlier: StoredInstance, orders: bool = True
-    ) -> Conflict | None:
+    ) -> IdentityConflict | None:
         known = [instance_from_file(self.first), *earlier]
-        standing = Standing(self.documents, frozenset({late.identity.sop_instance_uid}))
+        standing = StandingDrafts(self.documents, frozenset({late.identity.sop_instance_uid}))
         return IdentityWatch(orders=orders).find([*known, late], standing)
 
 
@@ -78,7 +78,7 @@ def test_another_patient_is_a_matter_of_safety(study: Study, changes: dict[str, 
 
 def test_the_draft_itself_tells_where_its_image_is_gone(study: Study) -> None:
     late = study.another(PatientID="another")
-    standing = Standing(study.documents, frozenset({late.identity.sop_instance_uid}))
+    standing = StandingDrafts(study.documents, frozenset({late.identity.sop_instance_uid}))
     found = IdentityWatch().find([late], standing)
     assert found is not None
     assert found.reason is WithdrawalReason.PATIENT_SAFETY
