@@ -63,7 +63,7 @@ class _Candidate:
 EVERY_CHEST = SelectionSettings(minimum_age_years=0, burned_in_annotation="read")
 """Settings that allow every frontal chest image: for data sets, which have their own rules."""
 
-DEFAULTS = SelectionSettings()
+DEFAULTS: SelectionSettings = SelectionSettings()
 
 _UNSTATED_VIEW = "the header does not state whether it is a frontal view"
 _TAKEN_FOR = {
