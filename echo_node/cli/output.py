@@ -67,14 +67,23 @@ def escape(text: str | None) -> str:
     return escaped(text or "")
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table; cells may contain rich markup."""
+def print_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, whole: str | None = None
+) -> None:
+    """Print a table.
+
+    Args:
+        title: line above the table; none if empty.
+        columns: heads of the columns.
+        rows: cells, which may contain rich markup.
+        whole: column whose cells are never folded, so that they can be copied.
+    """
     from rich import box
     from rich.table import Table
 
     table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column == whole)
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     console().print(table, soft_wrap=False)

@@ -80,6 +80,7 @@ def print_work(rows: Iterable[Record]) -> None:
             )
             for row in rows
         ),
+        whole="id",
     )
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
 from echo_node.actions.open_storage import existing_storage
+from echo_node.actions.status import node_status
 from echo_node.cli import options
 from echo_node.cli.output import console, escape, print_json, print_table, styled_state
 from echo_node.cli.render import moment
 from echo_node.config.values import mask_url
 from echo_node.domain.work.kinds import KINDS
-from echo_node.domain.work.lifecycle import StudyState
 
 
 def status(
@@ -32,26 +32,17 @@ def status(
     """
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     with existing_storage(settings) as storage:
-        overview = storage.queries.overview()
-        recent = storage.queries.recent_studies(limit)
-        disputed = storage.queries.studies_with_conflicts(3)
-        paused = storage.pauses.present()
-    studies = _counts(StudyState, overview.studies)
-    work = {
-        plural: _counts(kind.states, overview.work[plural])
-        for kind in KINDS.values()
-        for plural in kind.plurals
-    }
+        found = node_status(storage, limit)
     if json:
         print_json(
             {
-                "studies": studies,
-                **work,
-                "instances": overview.instances,
-                "documents": overview.documents,
-                "conflicts": overview.conflicts,
-                "paused": {each.what.value: each.reason for each in paused},
-                "recent": recent,
+                "studies": found.studies,
+                **found.work,
+                "instances": found.instances,
+                "documents": found.documents,
+                "conflicts": found.conflicts,
+                "paused": {each.what.value: each.reason for each in found.paused},
+                "recent": found.recent,
                 "data_dir": str(settings.node.data_dir.resolve()),
                 "storage": settings.storage.url,
                 "database": mask_url(settings.database_url),
@@ -60,24 +51,24 @@ def status(
         return
     out = console()
     out.print(f"[dim]{mask_url(settings.database_url)}[/dim]")
-    for each in paused:
+    for each in found.paused:
         since = moment(each.since.isoformat())
         out.print(
             f"{_label('paused', 'bold yellow')}{each.what.value} since {since}: {escape(each.reason)} "
             f"(`echo-node queue resume {each.what.value}`)"
         )
-    out.print(f"{_label('studies')}{_sentence(studies)}")
+    out.print(f"{_label('studies')}{_sentence(found.studies)}")
     for kind in KINDS.values():
-        counts = work[kind.name.plural]
+        counts = found.work[kind.name.plural]
         if kind.status_line == "always" or (kind.status_line == "if any" and any(counts.values())):
             out.print(f"{_label(kind.label)}{_sentence(counts)}")
-    if overview.conflicts:
+    if found.conflicts:
         out.print(
-            f"{_label('conflicts')}[yellow]{overview.conflicts} set aside[/yellow]: different content "
+            f"{_label('conflicts')}[yellow]{found.conflicts} set aside[/yellow]: different content "
             "arrived under the SOP Instance UID of a stored image. "
-            + ", ".join(f"`echo-node queue show {study_id}`" for study_id in disputed)
+            + ", ".join(f"`echo-node queue show {study_id}`" for study_id in found.disputed)
         )
-    if recent:
+    if found.recent:
         print_table(
             "",
             ("study", "state", "revision", "from", "changed", "reason"),
@@ -90,14 +81,10 @@ def status(
                     moment(row["changed_at"]),
                     escape(row["reason"]),
                 )
-                for row in recent
+                for row in found.recent
             ),
         )
-    if (
-        studies[StudyState.FAILED]
-        or studies[StudyState.UNDELIVERED]
-        or any(work[kind.name.plural][kind.dead] for kind in KINDS.values())
-    ):
+    if found.has_dead_letters:
         out.print("`echo-node queue list --dead` shows the reasons; `echo-node queue retry ID` tries again.")
 
 
@@ -107,12 +94,7 @@ def _label(text: str, style: str = "bold") -> str:
     return f"[{style}]{text}[/{style}]{' ' * (width - len(text))}"
 
 
-def _counts(states: Iterable[str], counted: dict[str, int]) -> dict[str, int]:
-    """Return the count of every state, even if it is 0, so that a monitor finds every key."""
-    return {str(state): counted.get(str(state), 0) for state in states}
-
-
-def _sentence(counts: dict[str, int]) -> str:
+def _sentence(counts: Mapping[str, int]) -> str:
     there = [f"{count} {styled_state(state)}" for state, count in counts.items() if count]
     return ", ".join(there) or "[dim]none[/dim]"
 
