@@ -113,7 +113,15 @@ def test_the_recipe_says_what_size_a_model_is_taught_and_then_given(tmp_path: Pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["vision", "ar", "rad", "dcd"])
+@pytest.mark.parametrize(
+    "stage",
+    [
+        pytest.param("vision", marks=pytest.mark.long),
+        pytest.param("ar", marks=pytest.mark.long),
+        "rad",
+        "dcd",
+    ],
+)
 def test_every_stage_computes_in_half_precision_what_it_does_in_full(tmp_path: Path, stage: str) -> None:
     parent = tmp_path / "parent"
     if stage == "dcd":
@@ -133,6 +141,7 @@ def test_every_stage_computes_in_half_precision_what_it_does_in_full(tmp_path: P
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("rendered_each_time")
 def test_pictures_that_an_earlier_run_has_kept_are_not_rendered_again(
     tmp_path: Path, recipe: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

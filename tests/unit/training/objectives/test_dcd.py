@@ -100,9 +100,10 @@ def _teacher(block_length: int = 4) -> EchoForReportGeneration:
 @pytest.mark.parametrize(
     ("divergence", "prefix", "updates"),
     [
-        ("forward_kl", "teacher", 70),
+        pytest.param("forward_kl", "teacher", 70, marks=pytest.mark.long),
         ("cross_entropy", "teacher", 70),
-        ("cross_entropy", "student", 220),  # what is to be learned changes with what the student writes
+        # What is to be learned changes with what the student writes.
+        pytest.param("cross_entropy", "student", 220, marks=pytest.mark.long),
     ],
 )
 def test_distilling_brings_the_student_s_one_step_to_the_teacher_s_text(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from support import warm
 
 from echo_node.domain.studies.appearance import Appearance
 from echo_node.inference.view_check import KNOWN, SIDE, ViewCheck, evened
@@ -98,13 +98,11 @@ def test_every_example_is_counted_once_and_errors_by_their_kind(pools: ImagePool
 
 @pytest.mark.slow
 def test_the_recipe_in_little_writes_weights_that_load_and_a_card(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "training.view_check", "--out", "made", "--share", "0.005"]
-    done = subprocess.run(
-        [*command, "--updates", "20", "--seed", "5", "--pictures", "sheet.png"],
+    done = warm.run(
+        "training.view_check",
+        ["--out", "made", "--share", "0.005", "--updates", "20", "--seed", "5", "--pictures", "sheet.png"],
         cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
+        env=os.environ,
     )
     assert done.returncode == 0, done.stderr
     check = ViewCheck.load(tmp_path / "made" / "view-check.safetensors")
@@ -117,11 +115,6 @@ def test_the_recipe_in_little_writes_weights_that_load_and_a_card(tmp_path: Path
 
 
 def test_the_held_out_phantoms_cannot_be_trained_on(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "training.view_check", "--out", str(tmp_path), "--seed", "77"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = warm.run("training.view_check", ["--out", tmp_path, "--seed", "77"], cwd=tmp_path, env=os.environ)
     assert done.returncode == 2
     assert "held out" in done.stderr
