@@ -10,6 +10,7 @@ from echo_node.bench.rad import Case, bench_rad
 from echo_node.errors import PermanentError
 
 
+@pytest.mark.long
 def test_both_layouts_give_the_same_loss_and_the_figures_agree(tmp_path: Path) -> None:
     sizes = ["--prompt", "45", "--response", "20", "--rounds", "1", "--batch", "2"]
     done = echo_node("bench", "rad", *sizes, "--json", cwd=tmp_path)

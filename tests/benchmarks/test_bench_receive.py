@@ -12,7 +12,7 @@ from echo_node.errors import PermanentError
 
 
 @pytest.mark.external
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_receiver_that_is_installed_gets_a_row(tmp_path: Path) -> None:
     rows = bench_receive([Load(0.1, 2, 4)], 1, tmp_path, lambda what: None)
     names = [row["receiver"] for row in rows]
@@ -27,6 +27,7 @@ def test_every_receiver_that_is_installed_gets_a_row(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_receiver_that_cannot_take_the_load_costs_the_others_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

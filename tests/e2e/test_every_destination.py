@@ -40,7 +40,7 @@ def test_each_destination_gets_its_forms(tmp_path: Path) -> None:
     study = str(dcmread(images[0], stop_before_pixels=True).StudyInstanceUID)
     with Orthanc() as pacs, ReportingSystem("AE", "AA") as ris:
         configuration = _configuration(tmp_path / "config", pacs, ris)
-        with ServedNode(tmp_path, "--config", str(configuration), "--study-idle", "1") as node:
+        with ServedNode(tmp_path, "--config", str(configuration), "--study-idle", "1", is_warm=True) as node:
             node.start("receive", "infer", "deliver")
             peer = Peer(ae_title="ECHO_NODE", host="127.0.0.1", port=node.port)
             assert all(result.stored for result in send_files(images, peer, "MODALITY"))

@@ -46,7 +46,7 @@ def test_a_study_passes_three_machines_and_one_of_them_dies(
 
     def machine(name: str, role: str, *arguments: str) -> ServedNode:
         flags = ("--role", role, "--model", str(model), "--study-idle", "3", *_LEASE, *arguments)
-        return ServedNode(tmp_path / name, *flags, environment=environment)
+        return ServedNode(tmp_path / name, *flags, environment=environment, is_warm=True)
 
     with (
         ScriptedPacs().open() as pacs,

@@ -47,9 +47,9 @@ def _study(folder: Path, seed: int, size: int = 512) -> tuple[Path, str]:
     return path, str(dcmread(path, stop_before_pixels=True).StudyInstanceUID)
 
 
-def _node(folder: Path, port: int, model: Path, idle_s: float = 1.0) -> ServedNode:
-    pacs = f"{AE_TITLE}@127.0.0.1:{port}"
-    return ServedNode(folder, "--pacs", pacs, "--study-idle", str(idle_s), "--model", str(model))
+def _node(folder: Path, port: int, model: Path, idle_s: float = 1.0, *, is_warm: bool = True) -> ServedNode:
+    flags = ("--pacs", f"{AE_TITLE}@127.0.0.1:{port}", "--study-idle", str(idle_s), "--model", str(model))
+    return ServedNode(folder, *flags, is_warm=is_warm)
 
 
 def _send(node: ServedNode, *paths: Path) -> None:
@@ -76,7 +76,7 @@ def test_killed_while_receiving_every_acknowledged_image_is_there(
     tmp_path: Path, pacs: Orthanc, model: Path
 ) -> None:
     path, study = _study(tmp_path / "sent", 11)
-    with _node(tmp_path, pacs.dicom_port, model, idle_s=3) as node:
+    with _node(tmp_path, pacs.dicom_port, model, idle_s=3, is_warm=False) as node:
         node.start("receive")
         acknowledged = _send_until_killed(node, path, kill_after=7)
         assert len(acknowledged) >= 7
@@ -98,6 +98,7 @@ def test_killed_while_receiving_every_acknowledged_image_is_there(
         assert node.stop() == 0
 
 
+@pytest.mark.long
 def test_killed_while_drafting_the_draft_is_made_once(tmp_path: Path, pacs: Orthanc, model: Path) -> None:
     path, study = _study(tmp_path / "sent", 12, size=2048)
     with _node(tmp_path, pacs.dicom_port, model) as node:

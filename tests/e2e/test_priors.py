@@ -50,7 +50,7 @@ def test_a_draft_names_the_prior_and_goes_out_without_the_archive(tmp_path: Path
     with Orthanc() as pacs:
         pacs.store(archive.file(prior))
         configuration = _configuration(tmp_path / "config", pacs)
-        with ServedNode(tmp_path, "--config", str(configuration), "--study-idle", "1") as node:
+        with ServedNode(tmp_path, "--config", str(configuration), "--study-idle", "1", is_warm=True) as node:
             node.start("receive", "infer")
             peer = Peer(ae_title="ECHO_NODE", host="127.0.0.1", port=node.port)
             assert all(each.stored for each in send_files(first, peer, "MODALITY"))

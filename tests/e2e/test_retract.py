@@ -78,6 +78,7 @@ def _listed(note: Dataset) -> set[str]:
     }
 
 
+@pytest.mark.long
 def test_an_operator_and_a_crash_and_then_another_draft(tmp_path: Path) -> None:
     """Withdrawal while the node is down, and a kill while it sends the notes: each arrives once."""
     (path,) = write_study(tmp_path, seed=3, views=["PA"])
@@ -86,7 +87,7 @@ def test_an_operator_and_a_crash_and_then_another_draft(tmp_path: Path) -> None:
     with Orthanc() as pacs, ReportingSystem("AA", "AE", "AA") as ris:
         configuration = _configuration(tmp_path / "config", pacs, ris)
         arguments = ("--config", str(configuration), "--study-idle", "1", "--model", str(model))
-        with ServedNode(tmp_path, *arguments) as node:
+        with ServedNode(tmp_path, *arguments, is_warm=True) as node:
             node.start(*_ROLES)
             _send(node, path)
             _wait(node, "delivered")
@@ -126,7 +127,7 @@ def test_a_late_image_of_another_patient_withdraws_the_draft(tmp_path: Path) -> 
     with Orthanc() as pacs, ReportingSystem("AA") as ris:
         configuration = _configuration(tmp_path / "config", pacs, ris)
         arguments = ("--config", str(configuration), "--study-idle", "1", "--model", str(model))
-        with ServedNode(tmp_path, *arguments) as node:
+        with ServedNode(tmp_path, *arguments, is_warm=True) as node:
             node.start(*_ROLES)
             _send(node, path)
             _wait(node, "delivered")

@@ -45,8 +45,9 @@ def _push(node: ServedNode, *paths: Path, syntax: str = "-xe") -> str:
     return str(dcmread(paths[0], stop_before_pixels=True).StudyInstanceUID)
 
 
-def _node(folder: Path, pacs: Orthanc, **environment: str) -> ServedNode:
-    return ServedNode(folder, "--pacs", pacs.address, "--study-idle", "1", environment=environment)
+def _node(folder: Path, pacs: Orthanc, *, is_warm: bool = True, **environment: str) -> ServedNode:
+    flags = ("--pacs", pacs.address, "--study-idle", "1")
+    return ServedNode(folder, *flags, environment=environment, is_warm=is_warm)
 
 
 def _silent(path: Path) -> Path:
@@ -80,11 +81,14 @@ def _judge(part10: bytes, study: str, folder: Path) -> str:
     return page
 
 
-@pytest.mark.parametrize(("name", "syntax"), [("RG1_UNCR.dcm", "-xe"), ("RG1_J2KR.dcm", "-xv")])
+@pytest.mark.parametrize(
+    ("name", "syntax"),
+    [("RG1_UNCR.dcm", "-xe"), pytest.param("RG1_J2KR.dcm", "-xv", marks=pytest.mark.long)],
+)
 def test_a_real_chest_radiograph_comes_back_as_one_report(
     tmp_path: Path, pacs: Orthanc, name: str, syntax: str
 ) -> None:
-    with _node(tmp_path, pacs) as node:
+    with _node(tmp_path, pacs, is_warm=name != "RG1_UNCR.dcm") as node:
         node.start(*_ROLES)
         study = _push(node, _real(name), syntax=syntax)
         before = len(pacs.reports(study))  # the two files are two instances of one study
@@ -117,6 +121,7 @@ def test_sent_twice_is_still_one_report_and_a_leg_is_skipped_with_its_reason(
         assert node.stop() == 0
 
 
+@pytest.mark.long
 def test_a_picture_speaks_for_a_silent_header_where_it_may_and_the_report_says_so(
     tmp_path: Path, pacs: Orthanc
 ) -> None:

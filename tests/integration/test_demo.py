@@ -115,6 +115,7 @@ def test_the_node_does_not_outlive_a_demo_that_is_killed(tmp_path: Path) -> None
     assert "parent_lost" in (tmp_path / "demo" / "node.log").read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_once_ends_after_the_draft_and_the_sr_is_there(tmp_path: Path) -> None:
     with start(tmp_path, "--once") as demo:
         shown, _ = demo.communicate(timeout=300)
@@ -132,6 +133,7 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     assert (demo.returncode, "is not empty" in shown) == (1, True)
 
 
+@pytest.mark.long
 def test_a_model_that_cannot_be_loaded_ends_it_with_the_reason(tmp_path: Path) -> None:
     with start(tmp_path, "--once", "--model", "not-there") as demo:
         shown, _ = demo.communicate(timeout=300)

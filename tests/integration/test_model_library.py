@@ -143,6 +143,7 @@ def test_a_changed_file_is_named(hub: str, tmp_path: Path) -> None:
     assert "config.json: " not in verified.stdout.replace("preprocessor_config.json: ", "")
 
 
+@pytest.mark.long
 def test_what_cannot_be_added_is_said(hub: str, tmp_path: Path) -> None:
     model = _Commands(tmp_path, hub)
     absent = model.from_hub("add", "someone/else", "--yes")

@@ -49,6 +49,7 @@ def test_the_tree_ends_in_order_and_nothing_is_left(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_children_end_with_their_parent_and_a_dead_child_is_replaced(tmp_path: Path) -> None:
     with ServedNode(tmp_path) as node:
         node.start("receive", "deliver", "web")

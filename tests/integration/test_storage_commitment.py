@@ -114,7 +114,7 @@ def test_the_node_knows_that_its_draft_is_committed_to(tmp_path: Path) -> None:
         "storage_commitment = true\n"
     )
     (path,) = write_study(tmp_path, seed=3, views=["PA"], size=256)
-    with ServedNode(tmp_path, "--config", str(config)) as node:
+    with ServedNode(tmp_path, "--config", str(config), is_warm=True) as node:
         node.start("receive", "infer", "deliver")
         modalities["ECHO_NODE"] = ("127.0.0.1", node.port)
         with orthanc:

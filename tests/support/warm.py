@@ -10,20 +10,29 @@ import gc
 import multiprocessing
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
+from echo_node import processes
+
+_MOST_FILES = 1024
 _IMPORTED = (
     "echo_node.cli.app",
     "echo_node.dicom.documents.encoders",
     "echo_node.dicom.scu.destinations",
     "echo_node.inference.generator",
     "echo_node.storage.operations.queries",
+    "echo_node.node",
     "echo_node.wiring.destinations",
+    "echo_node.wiring.images",
     "matplotlib.backends.backend_svg",
     "matplotlib.figure",
     "pynetdicom.sop_class",
@@ -98,7 +107,7 @@ def _run(
     """Become the command: this runs in the forked process."""
     gc.freeze()  # what the server imported need not be searched for garbage
     for stream, path in enumerate(streams):
-        file = os.open(path, os.O_RDONLY if stream == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        file = os.open(path, os.O_RDONLY if stream == 0 else os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(file, stream)
         os.close(file)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - for as long as the process lives
@@ -113,3 +122,88 @@ def _run(
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     finally:
         atexit._run_exitfuncs()
+
+
+def in_a_session_that_forks() -> None:
+    """Give a node a session of its own, and let it fork its roles where it would start interpreters.
+
+    To be called in a process that is started warm, before its module.
+    """
+    os.setsid()
+    processes.subprocess = _Subprocess()  # type: ignore[assignment]
+
+
+class _Subprocess:
+    """What echo_node.processes uses of the module subprocess."""
+
+    PIPE = subprocess.PIPE
+    TimeoutExpired = subprocess.TimeoutExpired
+
+    @staticmethod
+    def Popen(command: Sequence[str], stdin: int) -> "_Fork":
+        assert (list(command[:2]), stdin) == ([sys.executable, "-m"], subprocess.PIPE)
+        return _Fork(command[2], command[3:])
+
+
+class _Fork:
+    """A process that runs a module with arguments, as Popen shows it; its standard input is a pipe."""
+
+    def __init__(self, module: str, arguments: Sequence[str]) -> None:
+        self.returncode: int | None = None
+        read, write = os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.dup2(read, 0)
+            os.closerange(3, _MOST_FILES)
+            sys.argv = [module, *arguments]
+            del sys.modules[module]
+            os._exit(_exit_code_of(module))
+        os.close(read)
+        self.stdin = os.fdopen(write, "wb")
+
+    def poll(self) -> int | None:
+        """Return the exit code; None while it runs."""
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.returncode = os.waitstatus_to_exitcode(status) if pid else None
+        return self.returncode
+
+    def wait(self, timeout: float = 3600.0) -> int:
+        """Wait for its end.
+
+        Raises:
+            TimeoutExpired: it still runs.
+        """
+        deadline = time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout)
+            time.sleep(0.02)
+        return code
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        os.kill(self.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        os.kill(self.pid, signal.SIGKILL)
+
+
+def _exit_code_of(module: str) -> int:
+    """Run a module as `python -m` would; return the exit code of the process."""
+    code = 0
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:  # noqa: BLE001 - an interpreter prints it and ends with 1
+        traceback.print_exc()
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code

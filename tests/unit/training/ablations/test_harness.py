@@ -34,6 +34,7 @@ def _lines(out: Path) -> list[dict[str, object]]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_shared_ancestors_are_trained_once_and_finished_ones_never_again(
     plan: AblationPlan,
     tmp_path: Path,

@@ -97,6 +97,7 @@ def test_every_example_is_counted_once_and_errors_by_their_kind(pools: ImagePool
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_recipe_in_little_writes_weights_that_load_and_a_card(tmp_path: Path) -> None:
     done = warm.run(
         "training.view_check",
