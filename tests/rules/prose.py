@@ -324,6 +324,13 @@ def _too_long(path: Path, source: str, prose: list[Passage]) -> Iterator[Hit]:
                 yield Hit(str(path), number, f"{length} columns → at most {COLUMNS}", warn=False)
 
 
+def _conflicts(path: Path, source: str) -> Iterator[Hit]:
+    """Yield the marks of an unfinished merge."""
+    for number, line in enumerate(source.split("\n"), 1):
+        if line.startswith(("<<<<<<< ", ">>>>>>> ")):
+            yield Hit(str(path), number, "mark of a merge conflict → one of the two texts", warn=False)
+
+
 def check(path: Path) -> list[Hit]:
     """Return the hits of one file."""
     words = word_list()
@@ -332,6 +339,7 @@ def check(path: Path) -> list[Hit]:
     is_data = inside.startswith(words.data)
     prose = [each for each in passages(path, source) if not (each.literal and is_data)]
     hits = [hit for passage in prose for hit in _word_hits(str(path), passage, words)]
+    hits += _conflicts(path, source)
     if not inside.startswith(words.generated):
         hits += _too_long(path, source, prose)
     return sorted(set(hits))

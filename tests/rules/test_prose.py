@@ -48,6 +48,7 @@ def test_python(tmp_path: Path, text: str, expected: list[str]) -> None:
         ("| " + "a " * 60 + "|\n| by whoever |\n", ["2: whoever → anyone who; the operator"]),
         ("a " * 51 + "\n", ["1: 102 columns → at most 100"]),
         ("<!-- anew and anew -->\n", []),
+        (">>>>>>> main\n", ["1: mark of a merge conflict → one of the two texts"]),
     ],
 )
 def test_pages(tmp_path: Path, text: str, expected: list[str]) -> None:
