@@ -70,8 +70,8 @@ def restore(
         PermanentError: the backup is incomplete or damaged, or the node is not empty.
         TransientError: the disk, the object store or the database failed.
     """
-    from echo_node.storage.open import open_storage
     from echo_node.storage.operations import backup
+    from echo_node.wiring.storage import open_storage
 
     with open_storage(settings) as storage:
         manifest = backup.restore(source, storage.database, storage.objects, progress, take_over)

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 def may_serve(found: Examination) -> bool:
     """Return whether `serve` would start: the store belongs to this database, or to none."""
-    from echo_node.storage.objects.ownership import Standing
+    from echo_node.storage.objects.ownership import StoreOwnership
 
-    return found.standing in (Standing.OURS, Standing.FREE)
+    return found.standing in (StoreOwnership.OURS, StoreOwnership.FREE)
 
 
 def adopt(storage: Storage, holder: str) -> str:
@@ -33,12 +33,12 @@ def adopt(storage: Storage, holder: str) -> str:
 
 def count_unnamed(storage: Storage) -> int:
     """Return the number of images and drafts in the store that this database does not name."""
-    return sum(1 for _ in storage.orphans(0.0))
+    return sum(1 for _ in storage.orphans.find(0.0))
 
 
 def list_orphans(storage: Storage) -> list[str]:
     """Return the locations of images and drafts older than an hour that no row names."""
-    return [storage.objects.location(name) for name in storage.orphans()]
+    return [storage.objects.location(name) for name in storage.orphans.find()]
 
 
 def remove_orphans(storage: Storage) -> int:
@@ -49,4 +49,4 @@ def remove_orphans(storage: Storage) -> int:
         TransientError: the database or the store is unreachable.
     """
     storage.ownership.claim()
-    return storage.remove_orphans()
+    return storage.orphans.remove()

@@ -38,7 +38,7 @@ def existing_storage(settings: Settings) -> Iterator[Storage]:
             "a node that runs with --data-dir, --config or --database-url needs the same flags here"
         )
     from echo_node.storage.database import migrate
-    from echo_node.storage.open import open_storage
+    from echo_node.wiring.storage import open_storage
 
     with open_storage(settings) as storage:
         if not migrate.is_usable(storage.database):

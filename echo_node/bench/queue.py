@@ -17,9 +17,9 @@ from echo_node.errors import PermanentError
 from echo_node.storage.database import migrate
 from echo_node.storage.database.engine import Database
 from echo_node.storage.database.tables import Job, Study
-from echo_node.storage.open import SystemClock
 from echo_node.storage.queues.jobs import JobQueue
 from echo_node.storage.queues.work_queue import QueueContext
+from echo_node.wiring.storage import SystemClock
 
 _AT_ONCE = 10_000
 _SENDERS = 8

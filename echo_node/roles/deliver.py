@@ -1,56 +1,55 @@
-"""Deliver: drafts go to their destinations, are answered for, and are withdrawn."""
+"""Role deliver: sends drafts, asks for storage commitment, withdraws drafts and answers modalities."""
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 
 from echo_node.processes import ProcessIdentity
 from echo_node.roles.open_storage import owned_storage
-from echo_node.roles.workers import identity_of, maintained, rescue_pause_s, work
+from echo_node.roles.workers import (
+    RecoverableQueue,
+    RunningWorker,
+    identity_of,
+    maintained,
+    rescue_pause_s,
+    run_workers,
+    worker_of,
+)
 from echo_node.settings import DocumentKind, Settings
+
+if TYPE_CHECKING:
+    from echo_node.domain.ports import Work, WorkQueue
+    from echo_node.domain.work.kinds import Step
+    from echo_node.storage.open import Storage
+    from echo_node.storage.queues.commitment_questions import QuestionQueue, QuestionRow
 
 log = structlog.get_logger()
 
 _CREATE_MISSING_EVERY_S = 30.0
 _ANSWERERS = 4
-"""How many modalities may be told at once; one that does not answer holds up one worker."""
+"""Number of modalities that are answered at the same time; a slow modality occupies one worker."""
 
 
 def deliver(settings: Settings, stop: threading.Event) -> None:
     """Send until *stop* is set."""
     from echo_node.dicom.library_settings import configure_libraries
-    from echo_node.dicom.selection.headers import describe
-    from echo_node.domain.work.kinds import SENDING
-    from echo_node.pipeline.deliver import DeliverStage
-    from echo_node.pipeline.form import FormStage
     from echo_node.pipeline.maintenance import Sweep
-    from echo_node.wiring.destinations import encoder, senders
 
     configure_libraries()
-    delivery = settings.delivery
-    to = senders(settings)
     with owned_storage(settings, stop) as storage, identity_of(settings) as identity:
-        make_form = FormStage(storage.forms, lambda kind: encoder(DocumentKind(kind), settings), describe)
-        # A worker for each destination: one that is dead or slow does not hold up the others.
+        outgoing = _Outgoing(settings, storage, identity)
         workers = [
-            _sender(
-                "delivery",
-                queue,
-                DeliverStage(queue, to[name], make_form),
-                settings,
-                identity,
-                storage.waiter(SENDING.topic),
-            )
-            for name, queue in ((name, storage.deliveries_to(name)) for name in delivery.destinations)
+            *outgoing.senders(),
+            *outgoing.askers(),
+            *outgoing.answerers(),
+            outgoing.withdrawer(),
         ]
-        workers += _askers(settings, storage, identity) + _answerers(settings, storage, identity)
-        workers.append(_withdrawer(settings, storage, identity))
-        queues_in_hand = {
+        queues: dict[str, RecoverableQueue] = {
             "deliveries": storage.deliveries,
             "commitments": storage.commitments,
             "commitment requests": storage.commitment_requests,
@@ -58,11 +57,11 @@ def deliver(settings: Settings, stop: threading.Event) -> None:
             "withdrawals": storage.withdrawals,
         }
         if identity.is_only:
-            for queue in queues_in_hand.values():
+            for queue in queues.values():
                 queue.reclaim_from(identity.family)
-        pause_s = rescue_pause_s(delivery.lease_s)
+        pause_s = rescue_pause_s(settings.delivery.lease_s)
         sweeps = (
-            *(Sweep(f"rescue of {name}", each.rescue, pause_s) for name, each in queues_in_hand.items()),
+            *(Sweep(f"rescue of {name}", queue.rescue, pause_s) for name, queue in queues.items()),
             Sweep(
                 "missing deliveries",
                 lambda: storage.deliveries.create_missing(settings.documents_by_destination),
@@ -71,73 +70,91 @@ def deliver(settings: Settings, stop: threading.Event) -> None:
         )
         with maintained(sweeps):
             log.info("role_ready", count=len(workers))
-            work(workers, stop)
+            run_workers(workers, stop)
 
 
-def _askers(settings: Settings, storage: Any, identity: ProcessIdentity) -> list[Any]:
-    """Return the workers that ask for storage commitment: destinations, and the archive for modalities."""
-    from echo_node.dicom.scu.storage_commitment import CommitmentUser
-    from echo_node.domain.work.kinds import ASKING, ASKING_ARCHIVE
-    from echo_node.pipeline.commit import CommitStage
+@dataclass(frozen=True, slots=True)
+class _Outgoing:
+    """Workers of the role, by the settings of delivery."""
 
-    user = CommitmentUser(settings.node.ae_title, settings.peers, settings.delivery.timeout_s)
+    settings: Settings
+    storage: Storage
+    identity: ProcessIdentity
 
-    def asker(kind: str, queue: Any, ae_titles: Mapping[str, str], topic: str) -> Any:
-        stage = CommitStage(queue, user, ae_titles)
-        return _sender(kind, queue, stage, settings, identity, storage.waiter(topic))
+    def senders(self) -> list[RunningWorker]:
+        """Return a worker for each destination, so that a dead or slow one does not hold up the others."""
+        from echo_node.dicom.selection.headers import describe
+        from echo_node.domain.work.kinds import SENDING
+        from echo_node.pipeline.deliver import DeliverStage
+        from echo_node.pipeline.form import FormStage
+        from echo_node.wiring.destinations import encoder, senders
 
-    askers = [
-        asker("commitment", storage.commitments_of(name), settings.committing, ASKING.topic)
-        for name in settings.committing
-    ]
-    return askers + [
-        asker("commitment-request", storage.commitment_requests, settings.archive, ASKING_ARCHIVE.topic)
-        for _ in settings.archive
-    ]
+        settings, storage = self.settings, self.storage
+        make_form = FormStage(storage.forms, lambda kind: encoder(DocumentKind(kind), settings), describe)
+        workers: list[RunningWorker] = []
+        for name, sender in senders(settings).items():
+            queue = storage.deliveries_to(name)
+            workers.append(self._worker("delivery", queue, DeliverStage(queue, sender, make_form), SENDING))
+        return workers
 
+    def askers(self) -> list[RunningWorker]:
+        """Return the workers that ask destinations for storage commitment, and the archive for modalities."""
+        from echo_node.domain.work.kinds import ASKING, ASKING_ARCHIVE
 
-def _answerers(settings: Settings, storage: Any, identity: ProcessIdentity) -> list[Any]:
-    """Return the workers that tell modalities what the archive has committed to."""
-    from echo_node.dicom.scu.storage_commitment import Answerer
-    from echo_node.domain.work.kinds import ANSWERING
-    from echo_node.pipeline.answer import AnswerStage
+        settings, storage = self.settings, self.storage
+        askers = [
+            self._asker("commitment", storage.commitments_of(name), settings.committing, ASKING)
+            for name in settings.committing
+        ]
+        requests = storage.commitment_requests
+        return askers + [
+            self._asker("commitment-request", requests, settings.archive, ASKING_ARCHIVE)
+            for _ in settings.archive
+        ]
 
-    stage = AnswerStage(storage.answers, Answerer(settings.peers, settings.delivery.timeout_s))
-    return [
-        _sender("answer", storage.answers, stage, settings, identity, storage.waiter(ANSWERING.topic))
-        for _ in range(_ANSWERERS if settings.archive else 0)
-    ]
+    def answerers(self) -> list[RunningWorker]:
+        """Return the workers that tell modalities what the archive has committed to."""
+        from echo_node.dicom.scu.storage_commitment import Answerer
+        from echo_node.domain.work.kinds import ANSWERING
+        from echo_node.pipeline.answer import AnswerStage
 
+        answers = self.storage.answers
+        stage = AnswerStage(answers, Answerer(self.settings.peers, self.settings.delivery.timeout_s))
+        return [
+            self._worker("answer", answers, stage, ANSWERING)
+            for _ in range(_ANSWERERS if self.settings.archive else 0)
+        ]
 
-def _withdrawer(settings: Settings, storage: Any, identity: ProcessIdentity) -> Any:
-    """Return the worker that makes the notes of withdrawals; senders deliver them."""
-    from echo_node.domain.work.kinds import MAKING_NOTES
-    from echo_node.pipeline.withdraw import WithdrawStage
-    from echo_node.wiring.destinations import note_encoders
+    def withdrawer(self) -> RunningWorker:
+        """Return the worker that makes the notes of withdrawals; senders deliver them."""
+        from echo_node.domain.work.kinds import MAKING_NOTES
+        from echo_node.pipeline.withdraw import WithdrawStage
+        from echo_node.wiring.destinations import note_encoders
 
-    stage = WithdrawStage(storage.withdrawals, *note_encoders())
-    return _sender(
-        "withdrawal", storage.withdrawals, stage, settings, identity, storage.waiter(MAKING_NOTES.topic)
-    )
+        withdrawals = self.storage.withdrawals
+        stage = WithdrawStage(withdrawals, *note_encoders())
+        return self._worker("withdrawal", withdrawals, stage, MAKING_NOTES)
 
+    def _asker(
+        self, kind: str, queue: QuestionQueue[QuestionRow], ae_titles: Mapping[str, str], step: Step
+    ) -> RunningWorker:
+        from echo_node.dicom.scu.storage_commitment import CommitmentUser
+        from echo_node.pipeline.commit import CommitStage
 
-def _sender(
-    kind: str, queue: Any, stage: Callable[[Any], None], settings: Settings, own: ProcessIdentity, waiter: Any
-) -> Any:
-    """Return a worker of the way out, by the settings of delivery."""
-    from echo_node.pipeline.worker import Worker
-    from echo_node.storage.open import SystemClock, retry_policy
+        settings = self.settings
+        user = CommitmentUser(settings.node.ae_title, settings.peers, settings.delivery.timeout_s)
+        return self._worker(kind, queue, CommitStage(queue, user, ae_titles), step)
 
-    delivery = settings.delivery
-    return Worker(
-        kind,
-        queue,
-        stage,
-        retry_policy(delivery),
-        holder=own.holder,
-        heartbeat_s=delivery.lease_s / 4,
-        poll_s=settings.queue.poll_s,
-        clock=SystemClock(),
-        randomness=random.Random(),  # noqa: S311 - jitter
-        wait=waiter.wait,
-    )
+    def _worker(
+        self, kind: str, queue: WorkQueue[Work], stage: Callable[[Work], None], step: Step
+    ) -> RunningWorker:
+        return worker_of(
+            kind,
+            queue,
+            stage,
+            self.storage.sending,
+            self.storage.waiter(step.topic),
+            holder=self.identity.holder,
+            heartbeat_s=self.settings.delivery.lease_s / 4,
+            poll_s=self.settings.queue.poll_s,
+        )

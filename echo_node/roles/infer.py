@@ -1,10 +1,9 @@
-"""Infer and report: complete studies become drafts; the only role that loads a model."""
+"""Role infer: complete studies become drafts. The only role that loads a model."""
 
 from __future__ import annotations
 
-import random
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -16,12 +15,13 @@ from echo_node.roles.workers import (
     identity_of,
     maintained,
     rescue_pause_s,
-    work,
+    run_workers,
+    worker_of,
 )
 from echo_node.settings import DeliverySettings, ModelSettings, Settings
 
 if TYPE_CHECKING:
-    from echo_node.domain.ports import ConflictFinder
+    from echo_node.domain.ports import Clock, ConflictFinder
     from echo_node.inference.generator import EchoGenerator
     from echo_node.pipeline.priors import PriorSearch
     from echo_node.wiring.images import ChestImages
@@ -40,17 +40,16 @@ def infer(settings: Settings, stop: threading.Event) -> None:
     from echo_node.pipeline.complete import CompletionSweep
     from echo_node.pipeline.draft import DraftStage
     from echo_node.pipeline.maintenance import Sweep
-    from echo_node.pipeline.worker import Worker
-    from echo_node.storage.open import SystemClock, retry_policy
     from echo_node.wiring.destinations import encoders
     from echo_node.wiring.images import chest_images
 
     configure_libraries()
-    queue_settings, clock = settings.queue, SystemClock()
+    queue_settings = settings.queue
     forms = encoders(settings)
     images = chest_images(settings.selection)
     generator = _load_generator(settings.model)
     with owned_storage(settings, stop) as storage, identity_of(settings) as identity:
+        clock = storage.drafting.clock
         stage = DraftStage(
             storage.drafts,
             images.selector,
@@ -61,30 +60,28 @@ def infer(settings: Settings, stop: threading.Event) -> None:
             _identity_check(settings.delivery, images),
             _prior_search(settings, clock),
         )
-        worker = Worker(
+        worker = worker_of(
             "draft",
             storage.jobs,
             stage,
-            retry_policy(queue_settings),
+            storage.drafting,
+            storage.waiter(DRAFTING.topic),
             holder=identity.holder,
             heartbeat_s=queue_settings.heartbeat_s,
             poll_s=queue_settings.poll_s,
-            clock=clock,
-            randomness=random.Random(),  # noqa: S311 - jitter
             skip=storage.jobs.skip,
-            wait=storage.waiter(DRAFTING.topic).wait,
         )
         if identity.is_only:
             storage.jobs.reclaim_from(identity.family, identity.siblings)
         sweeps = (
             Sweep("completion", CompletionSweep(storage.studies), COMPLETION_EVERY_S),
             Sweep("rescue", storage.jobs.rescue, rescue_pause_s(queue_settings.lease_s)),
-            Sweep("half-written drafts", storage.clear_half_written, LEFTOVERS_EVERY_S),
+            Sweep("half-written drafts", storage.orphans.clear_half_written, LEFTOVERS_EVERY_S),
         )
         with maintained(sweeps):
             model = generator.model
             log.info("role_ready", model=model.name, version=model.version)
-            work([worker], stop)
+            run_workers([worker], stop)
 
 
 def _identity_check(delivery: DeliverySettings, images: ChestImages) -> ConflictFinder | None:
@@ -94,7 +91,7 @@ def _identity_check(delivery: DeliverySettings, images: ChestImages) -> Conflict
     return images.identity_check(orders=delivery.withdraw_on == "patient-or-order")
 
 
-def _prior_search(settings: Settings, clock: Any) -> PriorSearch | None:
+def _prior_search(settings: Settings, clock: Clock) -> PriorSearch | None:
     from echo_node.dicom.priors import prior_finder
     from echo_node.pipeline.priors import PriorSearch
 

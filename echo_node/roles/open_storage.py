@@ -1,4 +1,4 @@
-"""Storage as a role opens it: with the schema that this program needs, and its database's own.
+"""Storage of a role: with the schema that this program needs, and with an object store of its own database.
 
 An object store belongs to one database (storage/objects/ownership.py). A role does not start if the store
 belongs to another database, and stops if it loses the store.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -17,17 +17,20 @@ from echo_node.errors import ConfigError, TransientError
 from echo_node.roles.workers import maintained
 from echo_node.settings import Settings
 
+if TYPE_CHECKING:
+    from echo_node.storage.open import Storage
+
 log = structlog.get_logger()
 
 _STORAGE_PAUSE_S = 2.0
 _OWNERSHIP_EVERY_S = 60.0
-"""How long a role goes on at most after another database has taken the images and drafts over."""
+"""Longest time that a role runs after another database has taken over the object store, in seconds."""
 
 
 @contextmanager
-def open_storage_of(settings: Settings) -> Iterator[Any]:
+def open_storage_of(settings: Settings) -> Iterator[Storage]:
     """Open storage with the schema that this program needs."""
-    from echo_node.storage import open_storage
+    from echo_node.wiring.storage import open_storage
 
     try:
         storage = open_storage(settings)
@@ -42,18 +45,18 @@ def open_storage_of(settings: Settings) -> Iterator[Any]:
 
 
 @contextmanager
-def owned_storage(settings: Settings, stop: threading.Event) -> Iterator[Any]:
-    """Open storage whose images and drafts are this database's; set *stop* if they become another one's.
+def owned_storage(settings: Settings, stop: threading.Event) -> Iterator[Storage]:
+    """Open storage whose object store belongs to its database; set *stop* if another database takes it over.
 
     Raises:
-        ConfigError: they are another database's, or have become so.
+        ConfigError: the store belongs to another database, or was taken over by one.
     """
     from echo_node.pipeline.maintenance import Sweep
 
     lost: list[ConfigError] = []
     with open_storage_of(settings) as storage:
 
-        def look() -> None:
+        def check() -> None:
             try:
                 storage.ownership.claim()
             except ConfigError as error:
@@ -61,17 +64,17 @@ def owned_storage(settings: Settings, stop: threading.Event) -> Iterator[Any]:
                 lost.append(error)
                 stop.set()
 
-        with maintained((Sweep("ownership", look, _OWNERSHIP_EVERY_S),)):
+        with maintained((Sweep("ownership", check, _OWNERSHIP_EVERY_S),)):
             yield storage
     if lost:
         raise lost[0]
 
 
 def claim_storage(settings: Settings, stop: threading.Event) -> None:
-    """Make sure that images and drafts are this database's; wait for it and for them if they are away.
+    """Claim the object store for its database. While either is unreachable, wait.
 
     Raises:
-        ConfigError: they are another database's.
+        ConfigError: the store belongs to another database.
     """
     while not stop.is_set():
         try:

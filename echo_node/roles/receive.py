@@ -1,4 +1,4 @@
-"""Receive and store: images come in by C-STORE, studies complete, what is no longer needed goes."""
+"""Role receive: images arrive by C-STORE, studies become complete, and expired images are removed."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def receive(settings: Settings, stop: threading.Event) -> None:
             storage.commitment_requests if settings.archive else None,
         )
         completion = (Sweep("completion", CompletionSweep(storage.studies), COMPLETION_EVERY_S),)
-        # In a thread of their own: where objects are many, or far away, these take their time.
+        # In their own thread: with many objects, or a remote store, these take long.
         keeping = (
-            Sweep("leftovers", storage.clear_leftovers, LEFTOVERS_EVERY_S),
+            Sweep("leftovers", storage.orphans.sweep, LEFTOVERS_EVERY_S),
             Sweep("retention", storage.retention, _RETENTION_EVERY_S),
         )
         port = provider.start()

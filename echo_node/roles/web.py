@@ -1,4 +1,4 @@
-"""The operator's page, health and metrics: reads, and changes nothing."""
+"""Role web: the operator's page, health and metrics. It only reads."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Durable storage: the only place with SQLAlchemy. Files in the spool and the outbox, rows in SQL."""
+"""Durable storage, and the only package that imports SQLAlchemy: files in spool and outbox, rows in SQL."""
 
-from echo_node.storage.open import Storage, open_storage
+from echo_node.storage.open import Storage
 
-__all__ = ["Storage", "open_storage"]
+__all__ = ["Storage"]

@@ -19,10 +19,10 @@ from echo_node.durable_files import temporary_file
 from echo_node.errors import PermanentError
 from echo_node.pipeline.receive import Intake
 from echo_node.settings import RetentionSettings, Settings
-from echo_node.storage import Storage, open_storage
 from echo_node.storage.objects.store import ObjectStore
-from echo_node.storage.open import open_objects
+from echo_node.storage.open import Storage
 from echo_node.storage.operations.backup import back_up, data_set_of, restore
+from echo_node.wiring.storage import open_objects, open_storage
 
 SettingsOf = Callable[[Path], Settings]
 NAMES = ("spool/ab/ab01.dcm", "spool/cd/cd02.dcm", "outbox/1.2.3-04.dcm")
@@ -235,10 +235,10 @@ def test_orphans_go_and_what_rows_name_stays(node: Node) -> None:
             for each in (document(9, 1), replace(document(9, 2), sop_class_uid=""))
         ),
     ]
-    assert node.storage.clear_leftovers() == 0  # too young to be one
+    assert node.storage.orphans.sweep() == 0  # too young to be one
     assert all(map(node.objects.contains, orphans))
-    assert sorted(node.storage.orphans(age_s=-5)) == sorted(orphans)
-    assert node.storage.clear_leftovers(orphan_age_s=-5) == 3
+    assert sorted(node.storage.orphans.find(age_s=-5)) == sorted(orphans)
+    assert node.storage.orphans.sweep(age_s=-5) == 3
     assert not any(map(node.objects.contains, orphans))
     for kind in ("instances", "documents"):
         assert node.objects.contains(node.show(1)[kind][0]["path"])

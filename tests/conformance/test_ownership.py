@@ -19,12 +19,13 @@ from echo_node.domain.work.drafting import NewDraft
 from echo_node.errors import ConfigError, PermanentError
 from echo_node.roles import open_storage as role_storage
 from echo_node.settings import DatabaseSettings, RetentionSettings, Settings
-from echo_node.storage import Storage, open_storage
 from echo_node.storage.database import migrate
 from echo_node.storage.database.engine import Database
-from echo_node.storage.objects.ownership import NOBODY, UNREADABLE, Standing
+from echo_node.storage.objects.ownership import NOBODY, UNREADABLE, StoreOwnership
 from echo_node.storage.objects.store import OWNER
+from echo_node.storage.open import Storage
 from echo_node.storage.operations.backup import back_up, restore
+from echo_node.wiring.storage import open_storage
 
 SettingsOf = Callable[[Path], Settings]
 Opener = Callable[..., Storage]
@@ -36,7 +37,7 @@ _CLAIMING = """
 import sys
 from echo_node.errors import ConfigError
 from echo_node.settings import Settings
-from echo_node.storage import open_storage
+from echo_node.wiring.storage import open_storage
 
 made = Settings.model_validate_json(sys.stdin.readline())
 with open_storage(made) as storage:
@@ -126,9 +127,9 @@ def nothing(_done: int, _of: int) -> None:
 def test_a_second_database_on_the_store_removes_nothing(open_node: Opener) -> None:
     first, second = open_node(), open_node()
     names = filled(first)
-    assert first.clear_leftovers(orphan_age_s=LATER_S) == 0
+    assert first.orphans.sweep(age_s=LATER_S) == 0
     with suppress(ConfigError):
-        second.clear_leftovers(orphan_age_s=LATER_S)
+        second.orphans.sweep(age_s=LATER_S)
     assert all(map(first.objects.contains, names))
 
 
@@ -140,7 +141,7 @@ def test_the_words_that_a_form_can_be_made_from_are_no_orphan(open_node: Opener)
         session.execute(
             text("UPDATE documents SET kept_path = path, kept_sha256 = sha256, path = '', sha256 = ''")
         )
-    assert node.clear_leftovers(orphan_age_s=LATER_S) == 0
+    assert node.orphans.sweep(age_s=LATER_S) == 0
     assert node.objects.contains(kept)
 
 
@@ -148,7 +149,7 @@ def test_the_words_that_nothing_is_made_from_any_more_are_one(open_node: Opener)
     node = open_node()
     names = filled(node)
     kept = str(node.outbox.keep("2.25.1", b"{}"))
-    assert node.clear_leftovers(orphan_age_s=LATER_S) == 1
+    assert node.orphans.sweep(age_s=LATER_S) == 1
     assert not node.objects.contains(kept)
     assert all(map(node.objects.contains, names))
 
@@ -161,13 +162,13 @@ def test_a_store_of_which_only_such_words_are_left_is_known_by_them(open_node: O
         unmade = "UPDATE documents SET kept_path = path, kept_sha256 = sha256, path = '', sha256 = ''"
         session.execute(text(unmade))
         session.execute(text("UPDATE instances SET removed_at = received_at"))
-    assert node.ownership.examine().standing is Standing.FREE
+    assert node.ownership.examine().standing is StoreOwnership.FREE
     assert node.ownership.claim().node == node.ownership.examine().node
 
 
 def test_the_first_start_makes_the_id_and_the_claim_and_the_next_ones_keep_them(open_node: Opener) -> None:
     node = open_node()
-    assert node.ownership.examine().standing is Standing.FREE
+    assert node.ownership.examine().standing is StoreOwnership.FREE
     owner = node.ownership.claim()
     again = open_node(node.database)
     assert again.ownership.claim() == owner == node.ownership.claim()
@@ -178,7 +179,7 @@ def test_the_first_start_makes_the_id_and_the_claim_and_the_next_ones_keep_them(
 def test_a_second_database_does_not_start_and_is_told_both_ids(open_node: Opener) -> None:
     first, second = open_node(), open_node()
     owner = first.ownership.claim()
-    for use in (second.ownership.claim, second.clear_leftovers, second.ownership.refuse_foreign):
+    for use in (second.ownership.claim, second.orphans.sweep, second.ownership.refuse_foreign):
         with pytest.raises(ConfigError) as refusal:
             use()
         said = str(refusal.value)
@@ -186,7 +187,7 @@ def test_a_second_database_does_not_start_and_is_told_both_ids(open_node: Opener
         assert str(second.ownership.examine().node) in said
         assert "echo-node storage adopt" in said
         assert OWNER in said
-    assert second.ownership.examine().standing is Standing.FOREIGN
+    assert second.ownership.examine().standing is StoreOwnership.FOREIGN
     assert first.ownership.claim() == owner
 
 
@@ -198,13 +199,13 @@ def test_a_copy_of_a_database_is_told_from_it_and_removes_nothing(open_node: Ope
     second = open_node(copy)
     copy.close()
     second._clock.move(2 * DAY_S)  # type: ignore[attr-defined]
-    for use in (second.ownership.claim, second.retention, lambda: second.clear_leftovers(LATER_S)):
+    for use in (second.ownership.claim, second.retention, lambda: second.orphans.sweep(LATER_S)):
         with pytest.raises(ConfigError, match="it is a copy, or was moved"):
             use()
     later = filled(first, 2)
     assert all(map(first.objects.contains, [*names, *later]))
     assert second.queries.show(1)["instances"][0]["removed_at"] is None
-    assert first.ownership.examine().standing is Standing.OURS
+    assert first.ownership.examine().standing is StoreOwnership.OURS
 
 
 def test_a_node_of_the_version_before_is_adopted_without_a_word(open_node: Opener) -> None:
@@ -212,10 +213,10 @@ def test_a_node_of_the_version_before_is_adopted_without_a_word(open_node: Opene
     names = filled(before)
     with before.database.engine.begin() as connection:
         command.downgrade(migrate._config(connection), "0007")
-    assert before.ownership.examine().standing is Standing.FREE
+    assert before.ownership.examine().standing is StoreOwnership.FREE
     assert before.upgrade() == migrate.latest()
-    assert before.clear_leftovers(LATER_S) == 0
-    assert before.ownership.examine().standing is Standing.OURS
+    assert before.orphans.sweep(LATER_S) == 0
+    assert before.ownership.examine().standing is StoreOwnership.OURS
     assert all(map(before.objects.contains, names))
 
 
@@ -224,11 +225,11 @@ def test_objects_of_nobody_are_not_taken_by_a_database_that_names_none_of_them(o
     before, second = open_node(), open_node()
     names = filled(before)
     with pytest.raises(ConfigError, match="nobody has claimed them"):
-        second.clear_leftovers(LATER_S)
+        second.orphans.sweep(LATER_S)
     filled(second, 2)  # its own are there now, but only since it wrote without having asked
     before.ownership.claim()
     with pytest.raises(ConfigError, match="belong to another database"):
-        second.clear_leftovers(LATER_S)
+        second.orphans.sweep(LATER_S)
     assert all(map(before.objects.contains, names))
 
 
@@ -290,15 +291,15 @@ def test_an_operator_takes_a_store_over_and_nothing_that_was_there_goes(open_nod
         second.ownership.adopt("somebody else")
     taken = second.ownership.adopt(owner.node)
     assert taken.node not in (owner.node, None)
-    assert second.clear_leftovers(LATER_S) == 0
-    assert sorted(second.orphans(LATER_S)) == sorted(names)
+    assert second.orphans.sweep(LATER_S) == 0
+    assert sorted(second.orphans.find(LATER_S)) == sorted(names)
     first._clock.move(2 * DAY_S)  # type: ignore[attr-defined]
-    for use in (first.ownership.claim, first.retention, lambda: first.clear_leftovers(LATER_S)):
+    for use in (first.ownership.claim, first.retention, lambda: first.orphans.sweep(LATER_S)):
         with pytest.raises(ConfigError, match="belong to another database"):
             use()
     assert all(map(second.objects.contains, names))
     assert second.ownership.adopt(taken.node).node != taken.node  # it has it already, and may say so again
-    assert second.remove_orphans(LATER_S) == 3
+    assert second.orphans.remove(LATER_S) == 3
 
 
 def test_what_came_after_a_store_was_taken_over_is_an_orphan_again(
@@ -311,14 +312,14 @@ def test_what_came_after_a_store_was_taken_over_is_an_orphan_again(
     monkeypatch.setattr(type(second.objects), "now", lambda _: present - 60.0)
     second.ownership.adopt(owner.node)
     monkeypatch.undo()
-    assert second.clear_leftovers(LATER_S) == len(names)
+    assert second.orphans.sweep(LATER_S) == len(names)
 
 
 def test_objects_of_nobody_are_taken_over_on_purpose(open_node: Opener) -> None:
     before, second = open_node(), open_node()
     names = filled(before)
     second.ownership.adopt(NOBODY)
-    assert second.clear_leftovers(LATER_S) == 0
+    assert second.orphans.sweep(LATER_S) == 0
     assert all(map(second.objects.contains, names))
 
 
@@ -360,7 +361,7 @@ class TestRestoring:
         with open_storage(elsewhere, SetClock()) as copy:
             restore(tmp_path / "backup", copy.database, copy.objects, nothing)
             assert copy.ownership.claim().node != owner.node
-            assert copy.clear_leftovers(LATER_S) == 0
+            assert copy.orphans.sweep(LATER_S) == 0
             assert all(map(copy.objects.contains, names))
 
     def test_the_successor_of_a_dead_node_has_its_store_and_keeps_what_the_backup_lacks(
@@ -374,8 +375,8 @@ class TestRestoring:
         again = open_node()
         restore(tmp_path / "backup", again.database, again.objects, nothing, owner.node)
         assert again.ownership.claim().node != owner.node
-        assert again.clear_leftovers(LATER_S) == 0
-        assert sorted(again.orphans(LATER_S)) == sorted(names[2:])
+        assert again.orphans.sweep(LATER_S) == 0
+        assert sorted(again.orphans.find(LATER_S)) == sorted(names[2:])
         assert all(map(again.objects.contains, names))
         with pytest.raises(ConfigError, match="belong to another database"):
             node.ownership.claim()
@@ -396,9 +397,9 @@ class TestRestoring:
             restore(tmp_path / "backup", again.database, again.objects, die, owner.node)
         for each in (node, again):
             with pytest.raises(ConfigError, match="a backup is being restored"):
-                each.clear_leftovers(LATER_S)
+                each.orphans.sweep(LATER_S)
         restore(tmp_path / "backup", again.database, again.objects, nothing)
-        assert again.ownership.examine().standing is Standing.OURS
+        assert again.ownership.examine().standing is StoreOwnership.OURS
         assert again.ownership.claim().restoring is None
         assert all(map(again.objects.contains, names))
 

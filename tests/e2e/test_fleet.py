@@ -15,9 +15,10 @@ from support.serving import ServedNode, eventually
 
 from echo_node.dicom.scu.c_store import send_files
 from echo_node.settings import NodeSettings, Peer, Settings, StorageSettings
-from echo_node.storage import Storage, open_storage
 from echo_node.storage.database.tables import Document
+from echo_node.storage.open import Storage
 from echo_node.storage.operations.backup import data_set_of
+from echo_node.wiring.storage import open_storage
 from training.phantom.dicom_study import write_study
 
 pytestmark = [pytest.mark.external, pytest.mark.slow]

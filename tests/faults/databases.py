@@ -15,9 +15,9 @@ from echo_node.domain.work.job import DraftJob, JobState, RetryPolicy
 from echo_node.domain.work.kinds import JOB
 from echo_node.errors import LeaseLost
 from echo_node.storage.database.tables import Document
-from echo_node.storage.open import SystemClock
 from echo_node.storage.queues.jobs import JobQueue
 from echo_node.storage.queues.work_queue import QueueContext
+from echo_node.wiring.storage import SystemClock
 from faults.drafting import complete_now, receive, worker
 from faults.receiving import receiver
 from faults.world import Modalities, Tally, audit, check, storage_of, study_uids

@@ -26,7 +26,7 @@ from echo_node.pipeline.receive import Intake
 from echo_node.pipeline.worker import Worker
 from echo_node.storage import Storage
 from echo_node.storage.database.tables import Study
-from echo_node.storage.open import SystemClock
+from echo_node.wiring.storage import SystemClock
 from faults.world import Broken, chest, digest, encoded, storage_of
 
 MODEL = ModelIdentity("fixed words", "1", "f0" * 32, demonstration=True)

@@ -22,9 +22,10 @@ from sqlalchemy import select
 
 from echo_node.domain.work.withdrawal import NoteKind
 from echo_node.settings import NodeSettings, Settings
-from echo_node.storage import Storage, open_storage
-from echo_node.storage.database.tables import Conflict, Delivery, Document, Instance, Job
+from echo_node.storage.database.tables import Delivery, Document, Instance, Job, SetAsideInstance
+from echo_node.storage.open import Storage
 from echo_node.storage.operations.backup import data_set_of
+from echo_node.wiring.storage import open_storage
 
 BASIC_TEXT_SR = "1.2.840.10008.5.1.4.1.1.88.11"
 KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
@@ -226,12 +227,12 @@ def audit(data_dir: Path, acknowledged: dict[str, str], url: str = "") -> None:
         Broken: something is missing, damaged, doubled or left over.
     """
     with storage_of(data_dir, url) as storage:
-        storage.clear_leftovers(orphan_age_s=0.0)
+        storage.orphans.sweep(age_s=0.0)
         with storage.database.read() as session:
             instances = session.execute(
                 select(Instance.sop_instance_uid, Instance.data_set_sha256, Instance.path)
             ).all()
-            paths = {row.path for row in instances} | set(session.scalars(select(Conflict.path)))
+            paths = {row.path for row in instances} | set(session.scalars(select(SetAsideInstance.path)))
             documents = session.scalars(select(Document.path)).all()
             jobs = session.execute(select(Job.study_id, Job.revision)).all()
             deliveries = session.execute(select(Delivery.document_id, Delivery.destination)).all()

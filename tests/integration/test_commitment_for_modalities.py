@@ -18,7 +18,7 @@ from echo_node.dicom.scu.c_store import send_files
 from echo_node.domain.work.commitment import ReferencedInstance
 from echo_node.domain.work.kinds import COMMITMENT_REQUEST
 from echo_node.settings import DeliverySettings, IntakeSettings, NodeSettings, Peer, Role, Settings
-from echo_node.storage import open_storage
+from echo_node.wiring.storage import open_storage
 from training.phantom.dicom_study import write_study
 
 pytestmark = [

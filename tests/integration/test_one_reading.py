@@ -28,9 +28,9 @@ from echo_node.settings import (
     SelectionSettings,
     Settings,
 )
-from echo_node.storage.open import open_storage
 from echo_node.wiring.destinations import encoder, encoders
 from echo_node.wiring.images import chest_images
+from echo_node.wiring.storage import open_storage
 
 PATIENCE_S = 60
 

@@ -12,7 +12,8 @@ from echo_node.actions.examination.storage import check_store
 from echo_node.errors import InstanceRejected, TransientError
 from echo_node.pipeline.receive import PROCESSING_FAILURE, Intake
 from echo_node.settings import IntakeSettings, NodeSettings, Settings, StorageSettings
-from echo_node.storage import Storage, open_storage
+from echo_node.storage.open import Storage
+from echo_node.wiring.storage import open_storage
 
 
 def _settings(folder: Path, server: s3.Server, bucket: str) -> Settings:
@@ -66,7 +67,7 @@ def test_a_bucket_that_is_not_there_or_a_service_that_died_is_transient(tmp_path
             uses: tuple[Callable[[], object], ...] = (
                 lambda: right.objects.read(str(kept.path)),
                 lambda: right.objects.local_paths([str(kept.path)]).__enter__(),
-                right.clear_leftovers,
+                right.orphans.sweep,
                 right.objects.ping,
             )
             for use in uses:

@@ -25,9 +25,10 @@ from echo_node.pipeline.draft import DraftStage
 from echo_node.pipeline.form import FormStage
 from echo_node.pipeline.receive import Intake
 from echo_node.settings import DeliverySettings, DocumentKind, IntakeSettings, NodeSettings, Peer, Settings
-from echo_node.storage.open import Storage, open_storage
+from echo_node.storage.open import Storage
 from echo_node.storage.operations.backup import data_set_of
 from echo_node.wiring.destinations import encoder, encoders
+from echo_node.wiring.storage import open_storage
 
 PACS = Peer(ae_title="PACS", host="127.0.0.1", kinds=("basic-text-sr", "encapsulated-pdf"))
 

@@ -200,7 +200,7 @@ def test_time_randomness_and_uids_are_passed_in() -> None:
 
 COMPOSITION = (
     "echo_node/actions/", "echo_node/cli/", "echo_node/config/", "echo_node/node.py", "echo_node/roles/",
-    "echo_node/settings.py", "echo_node/storage/open.py", "echo_node/wiring/",
+    "echo_node/settings.py", "echo_node/wiring/",
 )  # fmt: skip
 
 

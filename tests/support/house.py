@@ -61,8 +61,8 @@ class House:
         self.studies = Studies(
             database,
             self.clock,
-            idle_s=lambda calling: 5.0 if calling == "HASTY" else IDLE_S,
-            forced_s=FORCED_S,
+            debounce_s=lambda calling: 5.0 if calling == "HASTY" else IDLE_S,
+            maximum_wait_s=FORCED_S,
             is_urgent=urgent.__contains__,
         )
         self.context = QueueContext(database, self.clock, self.policy, LEASE_S, random.Random(0))

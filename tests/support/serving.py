@@ -16,7 +16,8 @@ from typing import Any, Protocol, Self
 from support import warm
 
 from echo_node.settings import NodeSettings, Settings
-from echo_node.storage import Storage, open_storage
+from echo_node.storage.open import Storage
+from echo_node.wiring.storage import open_storage
 
 _START_S = 120.0
 

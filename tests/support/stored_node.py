@@ -9,7 +9,8 @@ from support.house import House
 
 from echo_node.settings import NodeSettings, Settings
 from echo_node.storage.database.engine import Database
-from echo_node.storage.open import Storage, open_storage
+from echo_node.storage.open import Storage
+from echo_node.wiring.storage import open_storage
 
 
 @dataclass(frozen=True, slots=True)

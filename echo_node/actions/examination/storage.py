@@ -26,7 +26,7 @@ def check_store(settings: Settings) -> Iterator[Check]:
     """Check whether the object store answers, if there is one."""
     if not settings.storage.is_remote:
         return
-    from echo_node.storage.open import open_objects
+    from echo_node.wiring.storage import open_objects
 
     try:
         open_objects(settings).ping()
@@ -56,9 +56,9 @@ def check_database(settings: Settings) -> Check:
 def check_owner(settings: Settings) -> Iterator[Check]:
     """Check whether the images and drafts belong to this node's database."""
     from echo_node.storage.database import migrate
-    from echo_node.storage.objects.ownership import Standing
+    from echo_node.storage.objects.ownership import StoreOwnership
     from echo_node.storage.objects.store import SPOOL
-    from echo_node.storage.open import open_storage
+    from echo_node.wiring.storage import open_storage
 
     folder = settings.storage.folder or settings.node.data_dir
     if not (settings.storage.is_remote or (folder / SPOOL).is_dir()):
@@ -73,9 +73,9 @@ def check_owner(settings: Settings) -> Iterator[Check]:
             found = storage.ownership.examine()
     except (EchoNodeError, OSError):
         return  # the checks of disk, store and database report it
-    if found.standing is Standing.OURS:
+    if found.standing is StoreOwnership.OURS:
         yield Check("owner", Grade.OK, f"{found.where}: this node, {found.node}")
-    elif found.standing is Standing.FREE:
+    elif found.standing is StoreOwnership.FREE:
         yield Check("owner", Grade.NOTE, f"{found.where}: no owner yet", "`serve` claims the store")
     else:
         yield Check("owner", Grade.FAILED, found.refusal, "no process starts until this is resolved")
@@ -84,7 +84,7 @@ def check_owner(settings: Settings) -> Iterator[Check]:
 def _check_owner_without_database(settings: Settings) -> Iterator[Check]:
     from echo_node.storage.objects.ownership import decoded
     from echo_node.storage.objects.store import OWNER
-    from echo_node.storage.open import open_objects
+    from echo_node.wiring.storage import open_objects
 
     objects = open_objects(settings)
     if content := objects.read_owner():

@@ -90,7 +90,7 @@ def _push_and_show(node: DemoNode, seed: int, folder: Path, out: Console) -> Non
         PermanentError: the study ended without a draft.
     """
     from echo_node.dicom.scu.c_store import send_files
-    from echo_node.storage.open import open_storage
+    from echo_node.wiring.storage import open_storage
     from training.phantom.dicom_study import study_truth, views_of, write_study
 
     findings, report = study_truth(seed)

@@ -86,18 +86,18 @@ def adopt(
       echo-node storage adopt --from 7d0a0f0e-3c0e-4b52-9a3f-0d6a3c9a2b11
     """
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
-    from echo_node.storage.objects.ownership import Standing
+    from echo_node.storage.objects.ownership import StoreOwnership
 
     with existing_storage(settings) as storage:
         found = storage.ownership.examine()
-        if found.standing is Standing.FREE:
+        if found.standing is StoreOwnership.FREE:
             _print(found)
             typer.echo("There is nothing to adopt: `serve` claims the store.")
             return
         if taken_from is None:
             _print(found)
             again = "This database owns the store already; if adopted again, every file in it now is spared."
-            typer.echo(f"\n{again if found.standing is Standing.OURS else found.refusal}\n")
+            typer.echo(f"\n{again if found.standing is StoreOwnership.OURS else found.refusal}\n")
             with console(stderr=True).status("looking for files that this database does not name"):
                 unnamed = object_store.count_unnamed(storage)
             typer.echo(f"This database does not name {unnamed} of the images and drafts there; they stay.")

@@ -150,7 +150,7 @@ class Instance(Base):
     removed_at: Mapped[datetime | None]
 
 
-class Conflict(Base):
+class SetAsideInstance(Base):
     """Other content under the SOP Instance UID of an instance that is kept: set aside for the operator."""
 
     __tablename__ = "conflicts"

@@ -17,7 +17,7 @@ from echo_node.domain.studies.intake import StoreOutcome
 from echo_node.domain.studies.study import InstanceFile, InstanceIdentity, ReceivedInstance
 from echo_node.domain.work.lifecycle import StudyEvent, StudyState, next_state
 from echo_node.storage.database.rows import insert_if_absent, supersede_jobs
-from echo_node.storage.database.tables import Conflict, Instance, Study
+from echo_node.storage.database.tables import Instance, SetAsideInstance, Study
 from echo_node.storage.ledgers.withdrawn import WITHDRAWN
 
 _STUDIES = cast("Table", Study.__table__)
@@ -56,16 +56,16 @@ class Arrivals:
     """Writes what comes.
 
     Args:
-        idle_s: how long a study from this calling AE title must be idle to be complete.
-        forced: how long after a revision's first instance it is complete, whatever arrives.
+        debounce_s: how long a study from this calling AE title must be idle to be complete.
+        maximum_wait: how long after a revision's first instance it is complete, whatever arrives.
         is_urgent: whether studies from this calling AE title are.
     """
 
     def __init__(
-        self, idle_s: Callable[[str], float], forced: timedelta, is_urgent: Callable[[str], bool]
+        self, debounce_s: Callable[[str], float], maximum_wait: timedelta, is_urgent: Callable[[str], bool]
     ) -> None:
-        self._idle_s = idle_s
-        self._forced = forced
+        self._debounce_s = debounce_s
+        self._maximum_wait = maximum_wait
         self._is_urgent = is_urgent
 
     def add(
@@ -113,10 +113,14 @@ class Arrivals:
         changed = {**study._asdict(), "state": state, "received_at": now, "changed_at": now}
         if study.state not in WITHDRAWN:  # a withdrawn study keeps the rest, and waits for an operator
             if study.state is not StudyState.RECEIVING:
-                changed |= {"revision": study.revision + 1, "force_at": now + self._forced, "due_at": now}
+                changed |= {
+                    "revision": study.revision + 1,
+                    "force_at": now + self._maximum_wait,
+                    "due_at": now,
+                }
                 supersede_jobs(session, study.id, now)
             calling = received.calling_ae_title
-            changed["due_at"] = max(changed["due_at"], now + timedelta(seconds=self._idle_s(calling)))
+            changed["due_at"] = max(changed["due_at"], now + timedelta(seconds=self._debounce_s(calling)))
             changed["urgent"] = study.urgent or received.urgent or self._is_urgent(calling)
             changed |= {"calling_ae_title": calling, "reason": None}
         values = {f"new_{column}": changed[column] for column in _CHANGED}
@@ -132,7 +136,7 @@ class Arrivals:
             revision=1,
             calling_ae_title=received.calling_ae_title,
             due_at=now,
-            force_at=now + self._forced,
+            force_at=now + self._maximum_wait,
             received_at=now,
             changed_at=now,
             urgent=False,
@@ -140,7 +144,7 @@ class Arrivals:
 
     def note_resend(self, session: Session, received: ReceivedInstance, now: datetime) -> None:
         """Give the instance's study, if it is still receiving, the time that a new instance gives."""
-        due_at = now + timedelta(seconds=self._idle_s(received.calling_ae_title))
+        due_at = now + timedelta(seconds=self._debounce_s(received.calling_ae_title))
         session.execute(
             update(Study)
             .where(
@@ -161,7 +165,9 @@ def _compare(
     same_study = kept.study_instance_uid == identity.study_instance_uid
     if same_study and kept.transfer_syntax_uid != identity.transfer_syntax_uid:
         return StoreOutcome.DUPLICATE  # the same image, encoded otherwise: the first is kept
-    aside = select(Conflict.id).where(Conflict.instance_id == kept.id, Conflict.data_set_sha256 == digest)
+    aside = select(SetAsideInstance.id).where(
+        SetAsideInstance.instance_id == kept.id, SetAsideInstance.data_set_sha256 == digest
+    )
     return StoreOutcome.CONFLICT if session.scalar(aside) is None else StoreOutcome.DUPLICATE
 
 
@@ -193,7 +199,7 @@ def _set_aside(
 ) -> None:
     added = insert_if_absent(
         session,
-        Conflict,
+        SetAsideInstance,
         instance_id=instance_id,
         study_instance_uid=received.identity.study_instance_uid,
         **_kept(received, file, now),

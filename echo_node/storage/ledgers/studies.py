@@ -19,7 +19,7 @@ from echo_node.storage.database.engine import Database
 from echo_node.storage.database.group_commit import GroupCommit
 from echo_node.storage.database.notifications import notify
 from echo_node.storage.database.rows import enqueue, move
-from echo_node.storage.database.tables import Conflict, Instance, Study
+from echo_node.storage.database.tables import Instance, SetAsideInstance, Study
 from echo_node.storage.ledgers.arrivals import Arrivals, Overtaken
 
 log = structlog.get_logger()
@@ -34,8 +34,8 @@ class Studies:
     Args:
         database: where it is kept.
         clock: the time.
-        idle_s: how long a study from this calling AE title must be idle to be complete.
-        forced_s: how long after a revision's first instance it is complete, whatever arrives.
+        debounce_s: how long a study from this calling AE title must be idle to be complete.
+        maximum_wait_s: how long after a revision's first instance it is complete, whatever arrives.
         is_urgent: whether studies from this calling AE title are.
     """
 
@@ -44,14 +44,14 @@ class Studies:
         database: Database,
         clock: Clock,
         *,
-        idle_s: Callable[[str], float],
-        forced_s: float,
+        debounce_s: Callable[[str], float],
+        maximum_wait_s: float,
         is_urgent: Callable[[str], bool] = lambda calling: False,
     ) -> None:
         self._database = database
         self._commits = GroupCommit(database)
         self._clock = clock
-        self._arrivals = Arrivals(idle_s, timedelta(seconds=forced_s), is_urgent)
+        self._arrivals = Arrivals(debounce_s, timedelta(seconds=maximum_wait_s), is_urgent)
 
     def note_resend(self, received: ReceivedInstance, digest: str) -> bool:
         """Say whether an instance is there already, and note that it came again (see domain.intake)."""
@@ -92,7 +92,7 @@ class Studies:
         with self._database.read() as session:
             path = str(file.path)
             instance = session.scalar(select(Instance.id).where(Instance.path == path))
-            conflict = session.scalar(select(Conflict.id).where(Conflict.path == path))
+            conflict = session.scalar(select(SetAsideInstance.id).where(SetAsideInstance.path == path))
             return instance is not None or conflict is not None
 
     def complete_due(self) -> Sequence[int]:

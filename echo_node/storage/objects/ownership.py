@@ -52,7 +52,7 @@ _NOTE = (
 )
 
 
-class Standing(StrEnum):
+class StoreOwnership(StrEnum):
     """Relation of a database to a store."""
 
     OURS = "ours"
@@ -111,7 +111,7 @@ class Examination:
         where: path or URL of the statement.
     """
 
-    standing: Standing
+    standing: StoreOwnership
     node: str | None
     owner: Owner | None
     where: str
@@ -127,33 +127,33 @@ class Examination:
         own = f"this database is node {self.node}" if self.node else "this database has no id yet"
         since = f"since {self.owner.claimed_at}" if self.owner else ""
         what = {
-            Standing.FOREIGN: (
+            StoreOwnership.FOREIGN: (
                 f"the images and drafts there belong to another database, of node {self.holder} ({since}); "
                 f"{own}. Two databases on one store remove each other's images. Give this node another "
                 "storage.url or node.data_dir"
             ),
-            Standing.COPY: (
+            StoreOwnership.COPY: (
                 f"this database has the id of its owner, node {self.holder} ({since}), and is not where that "
                 "one was: it is a copy, or was moved. Two databases on one store remove each other's images. "
                 "Give a copy another storage.url, and images of its own by backup and restore"
             ),
-            Standing.RESTORING: (
+            StoreOwnership.RESTORING: (
                 f"a backup is being restored into this store ({since}), or that was not finished. "
                 "Finish it: run the same `echo-node restore` again, into an empty database"
             ),
-            Standing.UNCLAIMED: (
+            StoreOwnership.UNCLAIMED: (
                 "there are images or drafts that this database does not name, and nobody has claimed them: "
                 f"they are another node's, perhaps one that was not upgraded yet; {own}, and would remove "
                 "them. Give this node another storage.url or node.data_dir, or, if its database was lost, "
                 "restore that"
             ),
-            Standing.ELSEWHERE: (
+            StoreOwnership.ELSEWHERE: (
                 f"there is none of the images and drafts that this database ({own}) names: is the folder "
                 "mounted, and storage.url or node.data_dir the one that the node has written to"
             ),
         }.get(self.standing, "the store is this node's")
         adopt = "`echo-node storage adopt` takes the store over, once its owner is stopped for good"
-        end = "?" if self.standing is Standing.ELSEWHERE else "."
+        end = "?" if self.standing is StoreOwnership.ELSEWHERE else "."
         return f"{self.where}: {what}{end} {adopt}; docs/how-to/recover-a-store.md explains it"
 
 
@@ -182,12 +182,12 @@ class Ownership:
         """
         node = self._node() or self._make_node()
         found = self.examine()
-        if found.standing is Standing.FREE:
+        if found.standing is StoreOwnership.FREE:
             self._objects.write_owner(self._new_owner(node).encoded(), replacing=False)
             found = self.examine()
-            if found.standing is Standing.OURS:
+            if found.standing is StoreOwnership.OURS:
                 log.info("store_claimed", node=node)
-        if found.owner is None or found.standing is not Standing.OURS:
+        if found.owner is None or found.standing is not StoreOwnership.OURS:
             raise ConfigError(found.refusal)
         if found.owner.restoring is None:
             return found.owner
@@ -205,7 +205,7 @@ class Ownership:
         node, owner = self._node(), self._owner()
         if owner is not None:
             found = self._compare(node, owner)
-            if found.standing is not Standing.OURS:
+            if found.standing is not StoreOwnership.OURS:
                 raise ConfigError(found.refusal)
         return node
 
@@ -220,11 +220,11 @@ class Ownership:
             return self._compare(node, owner)
         named = self._named()
         if not named:
-            standing = Standing.FREE if self._objects.is_empty() else Standing.UNCLAIMED
+            standing = StoreOwnership.FREE if self._objects.is_empty() else StoreOwnership.UNCLAIMED
         elif any(map(self._objects.contains, named)):
-            standing = Standing.FREE
+            standing = StoreOwnership.FREE
         else:
-            standing = Standing.ELSEWHERE if self._objects.is_empty() else Standing.UNCLAIMED
+            standing = StoreOwnership.ELSEWHERE if self._objects.is_empty() else StoreOwnership.UNCLAIMED
         return Examination(standing, node, None, self._where)
 
     def adopt(self, holder: str) -> Owner:
@@ -242,7 +242,7 @@ class Ownership:
             TransientError: database or store is unreachable.
         """
         found = self.examine()
-        if found.standing is Standing.FREE:
+        if found.standing is StoreOwnership.FREE:
             return self.claim()
         if found.holder != holder:
             raise PermanentError(f"{self._where}: the store belongs to {found.holder}, not to {holder}")
@@ -266,7 +266,7 @@ class Ownership:
         """
         found = self.examine()
         before = found.owner
-        if found.standing in (Standing.FREE, Standing.OURS) or _may_go_on(before, backup):
+        if found.standing in (StoreOwnership.FREE, StoreOwnership.OURS) or _may_go_on(before, backup):
             spared_before = before.spared_before if before else None
         elif taken_from == found.holder:
             spared_before = self._objects.now()
@@ -300,11 +300,11 @@ class Ownership:
             )
 
     def _compare(self, node: str | None, owner: Owner) -> Examination:
-        standing = Standing.OURS
+        standing = StoreOwnership.OURS
         if owner.node != node:
-            standing = Standing.FOREIGN if owner.restoring is None else Standing.RESTORING
+            standing = StoreOwnership.FOREIGN if owner.restoring is None else StoreOwnership.RESTORING
         elif not _is_same(owner.place, self._place()):
-            standing = Standing.COPY
+            standing = StoreOwnership.COPY
         return Examination(standing, node, owner, self._where)
 
     def _owner(self) -> Owner | None:

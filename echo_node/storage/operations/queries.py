@@ -32,13 +32,13 @@ from echo_node.storage.database.tables import (
     Base,
     Claimable,
     Commitment,
-    Conflict,
     Delivery,
     Document,
     Instance,
     Job,
     ModalityRequest,
     RequestedInstance,
+    SetAsideInstance,
     Study,
     Withdrawal,
     table_of,
@@ -98,7 +98,7 @@ class Queries:
                 work=work,
                 instances=_count(session, Instance),
                 documents=session.scalar(select(func.count(Document.id)).where(~is_note)) or 0,
-                conflicts=_count(session, Conflict),
+                conflicts=_count(session, SetAsideInstance),
             )
 
     def recent_studies(self, limit: int = 50) -> list[Record]:
@@ -111,9 +111,9 @@ class Queries:
         """Return the ids of studies with an image that was set aside, the latest first."""
         query = (
             select(Instance.study_id)
-            .join(Conflict, Conflict.instance_id == Instance.id)
+            .join(SetAsideInstance, SetAsideInstance.instance_id == Instance.id)
             .group_by(Instance.study_id)
-            .order_by(func.max(Conflict.id).desc())
+            .order_by(func.max(SetAsideInstance.id).desc())
             .limit(limit)
         )
         with self._database.read() as session:
@@ -185,7 +185,9 @@ class Queries:
             if study is None:
                 raise PermanentError(f"there is no study {study_id}")
             instances = session.scalars(select(Instance).where(Instance.study_id == study_id)).all()
-            conflicts = select(Conflict).where(Conflict.instance_id.in_([row.id for row in instances]))
+            conflicts = select(SetAsideInstance).where(
+                SetAsideInstance.instance_id.in_([row.id for row in instances])
+            )
             documents = session.scalars(
                 select(Document).where(Document.study_id == study_id).order_by(Document.id)
             ).all()
@@ -320,7 +322,7 @@ def _instance(row: Instance) -> Record:
     }
 
 
-def _conflict(row: Conflict) -> Record:
+def _conflict(row: SetAsideInstance) -> Record:
     return {
         "conflict_id": row.id,
         "instance_id": row.instance_id,

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from echo_node.domain.work.commitment import (
     CommitmentJob,
+    CommitmentReport,
     CommitmentRequestState,
     CommitmentState,
     ReferencedInstance,
@@ -52,7 +53,7 @@ class Peers:
 
 
 class QuestionQueue(SqlWorkQueue[QuestionRow, CommitmentJob]):
-    """Questions that the node asks, and asks again until they are answered.
+    """Questions that the node asks until they are answered. Implements the CommitmentLedger port too.
 
     Attributes:
         states: states of a question.
@@ -93,6 +94,10 @@ class QuestionQueue(SqlWorkQueue[QuestionRow, CommitmentJob]):
         row.transaction_uid = transaction_uid = self._peers.new_uid()
         destination, instances = self._question(session, row)
         return CommitmentJob(lease_of(row), destination, transaction_uid, instances)
+
+    @abstractmethod
+    def report(self, report: CommitmentReport, calling_ae_title: str) -> bool:
+        """Record a peer's answer; return whether the question was open, and was put to this peer."""
 
     @property
     def _is_open(self) -> ColumnElement[bool]:

@@ -31,7 +31,13 @@ from echo_node.domain.work.lifecycle import StudyEvent
 from echo_node.storage.database.claims import lease_of
 from echo_node.storage.database.notifications import notify
 from echo_node.storage.database.rows import insert_if_absent, lock_study
-from echo_node.storage.database.tables import Conflict, Instance, ModalityRequest, RequestedInstance, Study
+from echo_node.storage.database.tables import (
+    Instance,
+    ModalityRequest,
+    RequestedInstance,
+    SetAsideInstance,
+    Study,
+)
 from echo_node.storage.queues.commitment_questions import QuestionQueue
 from echo_node.storage.queues.work_queue import Columns, QueueContext, SqlWorkQueue
 
@@ -44,7 +50,7 @@ _CHUNK = 1000
 class CommitmentRequestQueue(QuestionQueue[ModalityRequest]):
     """Requests of modalities, and the questions to the archive about them.
 
-    Implements the CommitmentRequestIntake and CommitmentLedger ports too. Its only peer is the archive.
+    Implements the CommitmentRequestIntake port too. Its only peer is the archive.
     """
 
     table, kind, step = ModalityRequest, COMMITMENT_REQUEST, ASKING_ARCHIVE
@@ -237,8 +243,8 @@ def _refuse_unknown(session: Session, request_id: int) -> None:
         lock_study(session, study_id)
     disputed = set(
         session.scalars(
-            select(Conflict.instance_id)
-            .join(Instance, Instance.id == Conflict.instance_id)
+            select(SetAsideInstance.instance_id)
+            .join(Instance, Instance.id == SetAsideInstance.instance_id)
             .join(RequestedInstance, RequestedInstance.sop_instance_uid == Instance.sop_instance_uid)
             .where(RequestedInstance.request_id == request_id)
         )

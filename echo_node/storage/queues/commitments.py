@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 
 class CommitmentQueue(QuestionQueue[Commitment]):
-    """Questions to one destination, or to all. Implements the CommitmentLedger port too.
+    """Questions to one destination, or to all.
 
     Args:
         context: surroundings of the queue.

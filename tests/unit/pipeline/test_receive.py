@@ -9,8 +9,9 @@ from echo_node.domain.studies.study import InstanceFile, ReceivedInstance
 from echo_node.errors import InstanceRejected, TransientError
 from echo_node.pipeline.receive import PROCESSING_FAILURE, Intake
 from echo_node.settings import IntakeSettings, NodeSettings, Settings
-from echo_node.storage import Storage, open_storage
 from echo_node.storage.objects.spool import SpoolFile
+from echo_node.storage.open import Storage
+from echo_node.wiring.storage import open_storage
 
 
 @pytest.fixture

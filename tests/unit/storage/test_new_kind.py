@@ -22,11 +22,12 @@ from echo_node.domain.work.job import Lease, RetryPolicy
 from echo_node.domain.work.kinds import KINDS, Name, Step, WorkKind
 from echo_node.domain.work.pausable import Pausable
 from echo_node.settings import NodeSettings, Settings
-from echo_node.storage import Storage, open_storage
 from echo_node.storage.database.claims import lease_of
 from echo_node.storage.database.tables import Base, Claimable
+from echo_node.storage.open import Storage
 from echo_node.storage.queues.work_queue import QueueContext, SqlWorkQueue
 from echo_node.web.server import application
+from echo_node.wiring.storage import open_storage
 
 
 class FaxState(StrEnum):

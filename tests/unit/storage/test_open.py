@@ -14,7 +14,8 @@ from echo_node.domain.work.commitment import (
 from echo_node.domain.work.kinds import COMMITMENT_REQUEST, KINDS, WorkKind
 from echo_node.errors import PermanentError, TransientError
 from echo_node.settings import DeliverySettings, IntakeSettings, NodeSettings, Peer, Settings
-from echo_node.storage import Storage, open_storage
+from echo_node.storage.open import Storage
+from echo_node.wiring.storage import open_storage
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_nothing_is_there_before_the_first_upgrade(tmp_path: Path) -> None:
 def test_a_peers_own_debounce_is_used(storage: Storage) -> None:
     instance = received(calling="HASTY")
     storage.studies.record(instance, put(storage.spool, instance))
-    storage._clock.move(3)  # type: ignore[attr-defined]
+    storage.drafting.clock.move(3)  # type: ignore[attr-defined]
     assert len(storage.studies.complete_due()) == 1
 
 
@@ -56,7 +57,7 @@ def test_whole_files_without_a_row_go_once_they_are_old(storage: Storage, tmp_pa
     long_ago = time.time() - 7200
     for file in files[:2]:
         os.utime(tmp_path / file.path, (long_ago, long_ago))
-    assert storage.clear_leftovers() == 1
+    assert storage.orphans.sweep() == 1
     assert [(tmp_path / file.path).exists() for file in files] == [True, False, True]
 
 

@@ -49,7 +49,7 @@ def test_too_little_free_space_fails_with_a_remedy(tmp_path: Path) -> None:
 
 def test_the_owner_of_the_store_is_this_database_or_another(tmp_path: Path) -> None:
     with stored_node(tmp_path) as node:
-        node.storage.clear_half_written()
+        node.storage.orphans.clear_half_written()
         (tmp_path / "spool").mkdir(exist_ok=True)
         assert owner(node.settings).grade is Grade.NOTE
         id_ = keep_an_image(node)
@@ -66,7 +66,7 @@ def test_a_second_database_on_the_store_fails(tmp_path: Path) -> None:
     with stored_node(tmp_path) as node:
         id_ = keep_an_image(node)
         second = on_another_database(node.settings, tmp_path)
-        from echo_node.storage.open import open_storage
+        from echo_node.wiring.storage import open_storage
 
         with open_storage(second) as storage:
             storage.upgrade()

@@ -11,7 +11,8 @@ from support.console import echo_node
 from support.studies import SetClock, document, put, received
 
 from echo_node.settings import DatabaseSettings, NodeSettings, Settings
-from echo_node.storage import Storage, open_storage
+from echo_node.storage.open import Storage
+from echo_node.wiring.storage import open_storage
 
 
 class Nodes:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from support.studies import SetClock, document, put, received
 
 from echo_node.settings import DatabaseSettings, IntakeSettings, NodeSettings, Settings
-from echo_node.storage import Storage, open_storage
-from echo_node.storage.objects.ownership import UNREADABLE, Owner, Standing, _is_same, decoded
+from echo_node.storage.objects.ownership import UNREADABLE, Owner, StoreOwnership, _is_same, decoded
+from echo_node.storage.open import Storage
+from echo_node.wiring.storage import open_storage
 
 
 @given(
@@ -82,10 +83,10 @@ def test_a_data_folder_beside_another_database_is_refused(tmp_path: Path) -> Non
     with opened(tmp_path / "data") as node:
         node.ownership.claim()
     with opened(tmp_path / "data", tmp_path / "other.sqlite3") as node:
-        assert node.ownership.examine().standing is Standing.FOREIGN
+        assert node.ownership.examine().standing is StoreOwnership.FOREIGN
     shutil.copy(tmp_path / "data" / "echo-node.sqlite3", tmp_path / "taken-out.sqlite3")
     with opened(tmp_path / "data", tmp_path / "taken-out.sqlite3") as node:
-        assert node.ownership.examine().standing is Standing.COPY
+        assert node.ownership.examine().standing is StoreOwnership.COPY
 
 
 def test_a_claim_that_was_lost_is_made_again_under_the_same_id(tmp_path: Path) -> None:
@@ -96,6 +97,8 @@ def test_a_claim_that_was_lost_is_made_again_under_the_same_id(tmp_path: Path) -
         assert node.ownership.claim().node == owner.node
         path = node.outbox.put(document(1, 1))
         (tmp_path / "owner.json").unlink()
-        assert node.ownership.examine().standing is Standing.UNCLAIMED  # what lies there, it does not name
+        assert (
+            node.ownership.examine().standing is StoreOwnership.UNCLAIMED
+        )  # what lies there, it does not name
         node.outbox.discard(path)
         assert node.ownership.claim().node == owner.node

@@ -19,7 +19,7 @@ from echo_node.errors import ConfigError, InstanceRejected, PermanentError, Tran
 from echo_node.settings import NodeSettings, Settings, StorageSettings
 from echo_node.storage.objects.remote import RemoteObjects
 from echo_node.storage.objects.spool import OUT_OF_RESOURCES, Spool
-from echo_node.storage.open import open_objects
+from echo_node.wiring.storage import open_objects
 
 NAME = "spool/ab/ab01.dcm"
 
@@ -245,7 +245,7 @@ def test_a_package_that_is_missing_is_a_configuration_error_that_says_what_to_in
     program = (
         f"import sys; sys.modules[{missing!r}] = None; from echo_node.settings import *;"
         "from pathlib import Path; from echo_node.errors import ConfigError;"
-        "from echo_node.storage.open import open_objects\n"
+        "from echo_node.wiring.storage import open_objects\n"
         f"made = Settings(node=NodeSettings(data_dir=Path({str(tmp_path)!r})),"
         "storage=StorageSettings(url='s3://bucket/echo'))\n"
         "try: open_objects(made)\n"
@@ -258,7 +258,7 @@ def test_a_package_that_is_missing_is_a_configuration_error_that_says_what_to_in
 def test_a_node_of_one_machine_knows_nothing_of_object_stores(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from echo_node.settings import *;"
-        "from echo_node.storage import open_storage;"
+        "from echo_node.wiring.storage import open_storage;"
         f"open_storage(Settings(node=NodeSettings(data_dir=Path({str(tmp_path)!r}))));"
         "sys.exit(bool({'fsspec', 's3fs', 'botocore', 'aiohttp'} & set(sys.modules)))"
     )

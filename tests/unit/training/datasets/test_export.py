@@ -17,8 +17,9 @@ from echo_node.domain.drafts.report import Generation, ModelIdentity, Report, Se
 from echo_node.errors import ConfigError, PermanentError
 from echo_node.pipeline.receive import Intake
 from echo_node.settings import Settings
-from echo_node.storage.open import Storage, open_storage
+from echo_node.storage.open import Storage
 from echo_node.storage.operations.export import StudyChoice
+from echo_node.wiring.storage import open_storage
 from training.datasets.build import REJECTED_FILE, BuildOptions, build
 from training.datasets.deidentification.pseudonyms import Pseudonyms
 from training.datasets.export import Export
