@@ -81,11 +81,17 @@ def open_node(
         yield opened
 
 
+def move(node: Storage, seconds: float) -> None:
+    """Move the clock of a node."""
+    assert isinstance(node.drafting.clock, SetClock)
+    node.drafting.clock.move(seconds)
+
+
 def filled(node: Storage, number: int = 1) -> list[str]:
     """Let a node keep an image and a draft that was delivered; return the names of both."""
     instance = received(number, number)
     assert node.studies.record(instance, put(node.spool, instance)) is StoreOutcome.STORED
-    node._clock.move(3600)  # type: ignore[attr-defined]
+    move(node, 3600)
     node.studies.complete_due()
     job = node.jobs.claim("worker")
     assert job is not None
@@ -198,7 +204,7 @@ def test_a_copy_of_a_database_is_told_from_it_and_removes_nothing(open_node: Ope
     copy = copied(first.database, tmp_path / "copied")
     second = open_node(copy)
     copy.close()
-    second._clock.move(2 * DAY_S)  # type: ignore[attr-defined]
+    move(second, 2 * DAY_S)
     for use in (second.ownership.claim, second.retention, lambda: second.orphans.sweep(LATER_S)):
         with pytest.raises(ConfigError, match="it is a copy, or was moved"):
             use()
@@ -293,7 +299,7 @@ def test_an_operator_takes_a_store_over_and_nothing_that_was_there_goes(open_nod
     assert taken.node not in (owner.node, None)
     assert second.orphans.sweep(LATER_S) == 0
     assert sorted(second.orphans.find(LATER_S)) == sorted(names)
-    first._clock.move(2 * DAY_S)  # type: ignore[attr-defined]
+    move(first, 2 * DAY_S)
     for use in (first.ownership.claim, first.retention, lambda: first.orphans.sweep(LATER_S)):
         with pytest.raises(ConfigError, match="belong to another database"):
             use()

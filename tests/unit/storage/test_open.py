@@ -46,7 +46,8 @@ def test_nothing_is_there_before_the_first_upgrade(tmp_path: Path) -> None:
 def test_a_peers_own_debounce_is_used(storage: Storage) -> None:
     instance = received(calling="HASTY")
     storage.studies.record(instance, put(storage.spool, instance))
-    storage.drafting.clock.move(3)  # type: ignore[attr-defined]
+    assert isinstance(storage.drafting.clock, SetClock)
+    storage.drafting.clock.move(3)
     assert len(storage.studies.complete_due()) == 1
 
 
