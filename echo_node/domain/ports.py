@@ -1,4 +1,4 @@
-"""What the pipeline asks of the world. Each port is fulfilled by one package; roles/ connects them."""
+"""Ports: what the pipeline needs from other packages. roles/ and wiring/ connect them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from echo_node.domain.work.withdrawal import IdentityConflict, StandingDrafts, W
 
 
 class Clock(Protocol):
-    """The only source of time."""
+    """Source of time, the only one."""
 
     def now(self) -> datetime:
         """Return the present moment, aware, in UTC."""
@@ -34,19 +34,19 @@ class Clock(Protocol):
 
 
 class CompletionLedger(Protocol):
-    """Studies that may be complete (fulfilled by storage/ledgers/studies.py)."""
+    """Studies that may be complete."""
 
     def complete_due(self) -> Sequence[int]:
-        """Complete every study whose time has come and enqueue its job; return the studies' ids."""
+        """Complete every study that is due and enqueue its job. Return the ids of the studies."""
         ...
 
 
 class Leased(Protocol):
-    """Work that was claimed."""
+    """Claimed work item."""
 
     @property
     def lease(self) -> Lease:
-        """The right to do it."""
+        """Claim on the work item."""
         ...
 
 
@@ -54,10 +54,10 @@ Work = TypeVar("Work", bound=Leased)
 
 
 class WorkQueue(Protocol[Work]):
-    """Queue of work items and their outcomes (storage/queues/).
+    """Queue of work items and their outcomes.
 
-    Every method but `claim` raises LeaseLost when the work is no longer the caller's, and any may
-    raise TransientError when the database cannot be reached.
+    Every method except `claim` raises LeaseLost if the caller no longer holds the claim. Any method
+    may raise TransientError if the database is unreachable.
     """
 
     def claim(self, holder: str) -> Work | None:
@@ -82,7 +82,7 @@ class WorkQueue(Protocol[Work]):
 
 
 class DraftLedger(Protocol):
-    """A drafting job's study, and the storage of its outcome (storage/ledgers/drafts.py)."""
+    """Study of a drafting job, and storage of its outcome."""
 
     def open(self, job: DraftJob) -> AbstractContextManager[StudySnapshot]:
         """Yield the state of the job's study, with its files available until the block ends.
@@ -97,7 +97,7 @@ class DraftLedger(Protocol):
 
         A new draft is durable when this returns, and its deliveries exist. Deliveries of forms that
         could not be made are dead letters from the beginning. Without a new draft, the earlier one
-        still stands. A conflict withdraws the standing drafts.
+        remains valid. A conflict withdraws the standing drafts.
 
         Raises:
             LeaseLost: another worker holds the job by now, or it belongs to an earlier revision.
@@ -107,7 +107,7 @@ class DraftLedger(Protocol):
 
 
 class FormLedger(Protocol):
-    """Forms that could not be made with the others (storage/ledgers/forms.py)."""
+    """Forms that could not be made with the others."""
 
     def unmade(self, job: DeliveryJob) -> AbstractContextManager[UnmadeForm | None]:
         """Yield the form of the delivery's document that is still unmade; None if it is made.
@@ -128,87 +128,87 @@ class FormLedger(Protocol):
 
 
 class CommitmentLedger(Protocol):
-    """Storage commitment questions and their answers (storage/queues/)."""
+    """Storage commitment requests to peers, and their results."""
 
     def asked(self, job: CommitmentJob) -> None:
-        """Record that the peer took the question; its answer may have come before.
+        """Record that the peer accepted the request; its result may have arrived before.
 
         Raises:
-            LeaseLost: the question is another worker's by now.
+            LeaseLost: another worker holds the request by now.
         """
         ...
 
     def report(self, report: CommitmentReport, calling_ae_title: str) -> bool:
-        """Record what a peer says of a question; false if no such question to it is open.
+        """Record the result of a request. Return false if no such request to this peer is open.
 
         Raises:
-            TransientError: the database cannot take it now.
+            TransientError: the database cannot store it now.
         """
         ...
 
 
 class CommitmentRequester(Protocol):
-    """Asks a peer for storage commitment (fulfilled by dicom/scu/storage_commitment.py)."""
+    """Requests storage commitment from a peer."""
 
     def request(self, job: CommitmentJob) -> CommitmentReport | None:
-        """Ask, and return the answer if it comes at once on the same association.
+        """Send the request. Return the result if it arrives at once on the same association.
 
         Raises:
-            TransientError: no association, abort, time-out, or a status that may pass.
+            TransientError: no association, abort, time-out, or a temporary status.
             PermanentError: the peer does not offer storage commitment, or refused the request.
         """
         ...
 
 
 class CommitmentRequestIntake(Protocol):
-    """Intake of modalities' requests for storage commitment (storage/queues/commitment_requests.py)."""
+    """Intake of storage commitment requests from modalities."""
 
     def accept(self, request: CommitmentRequest) -> bool:
-        """Make the request durable; when this returns true, the peer may be told 0x0000.
+        """Make the request durable. After it returns true, the peer may receive 0x0000.
 
-        A repeated request is the same one. False if the peer has asked about something else under
-        this Transaction UID.
+        A repeated request is the same one. Return false if an earlier request of the peer has the
+        same Transaction UID and other instances.
 
         Raises:
-            TransientError: the database cannot take it now.
+            TransientError: the database cannot store it now.
         """
         ...
 
 
 class AnswerLedger(Protocol):
-    """Answers to modalities and their end (fulfilled by storage/queues/commitment_requests.py)."""
+    """Answers to modalities and their outcomes."""
 
     def answered(self, job: AnswerJob) -> None:
         """Record that the modality has its answer.
 
         Raises:
-            LeaseLost: the answer is another worker's by now.
+            LeaseLost: another worker holds the answer by now.
         """
         ...
 
 
 class ModalityAnswerer(Protocol):
-    """Tells a modality what became of its request (fulfilled by dicom/scp/storage_commitment.py)."""
+    """Reports the result of its request to a modality."""
 
     def answer(self, job: AnswerJob) -> None:
-        """Open an association to it and report; it has the answer when this returns.
+        """Open an association to the modality and report. It has the answer when this returns.
 
         Raises:
-            TransientError: no association, abort, time-out, or a status that may pass.
-            PermanentError: it is not configured any more, takes no reports, or refused this one.
+            TransientError: no association, abort, time-out, or a temporary status.
+            PermanentError: the modality is no longer configured, or it refused the report.
         """
         ...
 
 
 class DeliveryLedger(Protocol):
-    """Deliveries and their end (fulfilled by storage/queues/deliveries.py)."""
+    """Deliveries and their outcomes."""
 
     def document(self, job: DeliveryJob) -> EncodedDocument:
-        """Return what is to be sent, byte for byte as it was stored.
+        """Return the document to send, byte for byte as it was stored.
 
         Raises:
-            PermanentError: it is lost or damaged.
-            TransientError: it cannot be had now.
+            PermanentError: the document is lost or damaged.
+            TransientError: the document is unavailable now.
         """
         ...
 
@@ -216,20 +216,20 @@ class DeliveryLedger(Protocol):
         """Record that the destination has the document.
 
         Raises:
-            LeaseLost: the delivery is another worker's by now.
+            LeaseLost: another worker holds the delivery by now.
         """
         ...
 
 
 class WithdrawalLedger(Protocol):
-    """Withdrawals and their notes (fulfilled by storage/queues/withdrawals.py)."""
+    """Withdrawals and their notes."""
 
     def withdrawn_drafts(self, job: WithdrawalJob) -> Sequence[WithdrawnDrafts]:
-        """Return what there is to be notes about: nothing if no destination can have a draft.
+        """Return the drafts of each note; none if no destination can have a draft.
 
         Raises:
             PermanentError: a document is lost or damaged.
-            TransientError: it cannot be had now.
+            TransientError: a document is unavailable now.
         """
         ...
 
@@ -237,13 +237,13 @@ class WithdrawalLedger(Protocol):
         """Make the notes durable and create their deliveries.
 
         Raises:
-            LeaseLost: the withdrawal is another worker's by now.
+            LeaseLost: another worker holds the withdrawal by now.
         """
         ...
 
 
 class NoteEncoder(Protocol):
-    """Makes the note that withdraws drafts (dicom/documents/rejection_note.py, hl7/correction.py)."""
+    """Makes the note that withdraws drafts."""
 
     def encode(self, rejected: WithdrawnDrafts) -> EncodedDocument:
         """Return the note; the same inputs give the same SOP Instance UID.
@@ -255,7 +255,7 @@ class NoteEncoder(Protocol):
 
 
 class ConflictFinder(Protocol):
-    """Checks images against the patient that a draft names (dicom/selection/patient_identity.py)."""
+    """Checks images against the patient that a draft names."""
 
     def find(self, instances: Sequence[StoredInstance], standing: StandingDrafts) -> IdentityConflict | None:
         """Return the contradiction among the images, or with a standing draft; None without one."""
@@ -263,7 +263,7 @@ class ConflictFinder(Protocol):
 
 
 class ImageSelector(Protocol):
-    """Chooses the image to read (dicom/selection/selector.py)."""
+    """Chooses the image to read."""
 
     def select(self, instances: Sequence[StoredInstance]) -> Selection:
         """Return the frontal chest image to read and the images left unread, with reasons.
@@ -276,7 +276,7 @@ class ImageSelector(Protocol):
 
 
 class AppearanceCheck(Protocol):
-    """Recognises the appearance of an image by its pixels (inference/view_check.py)."""
+    """Recognises the appearance of an image by its pixels."""
 
     def look(self, image: GreyImage) -> Appearance:
         """Return the appearance of the image, or UNSURE."""
@@ -284,7 +284,7 @@ class AppearanceCheck(Protocol):
 
 
 class PixelReader(Protocol):
-    """Reads a stored image as displayed grey values (dicom/image/pixels.py)."""
+    """Reads a stored image as displayed grey values."""
 
     def read(self, image: SelectedImage) -> GreyImage:
         """Return the displayed image at full resolution.
@@ -296,7 +296,7 @@ class PixelReader(Protocol):
 
 
 class ReportGenerator(Protocol):
-    """Writes the report (inference/generator.py)."""
+    """Writes the report."""
 
     @property
     def model(self) -> ModelIdentity:
@@ -308,13 +308,13 @@ class ReportGenerator(Protocol):
 
         Raises:
             PermanentError: the output of the model is not a report.
-            TransientError: out of memory, or a device failure that may pass.
+            TransientError: out of memory, or a temporary device failure.
         """
         ...
 
 
 class ImageDescriber(Protocol):
-    """Reads what documents repeat from an image's header (dicom/selection/headers.py)."""
+    """Reads the attributes of an image's header that documents repeat."""
 
     def __call__(self, image: SelectedImage) -> SelectedImage:
         """Return the image with the attributes of its header.
@@ -326,7 +326,7 @@ class ImageDescriber(Protocol):
 
 
 class PriorFinder(Protocol):
-    """Searches for the patient's earlier chest radiographs (dicom/priors.py)."""
+    """Searches for the patient's earlier chest radiographs."""
 
     @property
     def archive(self) -> str:
@@ -344,14 +344,14 @@ class PriorFinder(Protocol):
         Call it only if domain.drafts.prior.why_not_asked returns None for the subject.
 
         Raises:
-            TransientError: the archive cannot be reached, or does not answer in time.
+            TransientError: the archive is unreachable, or does not answer in time.
             PermanentError: the archive refuses the query.
         """
         ...
 
 
 class ReportEncoder(Protocol):
-    """Encodes a draft in one form (dicom/documents/encoders.py, hl7/oru.py)."""
+    """Encodes a draft in one form."""
 
     @property
     def kind(self) -> str:
@@ -381,7 +381,7 @@ class DeliveryOutcome(enum.Enum):
 
 
 class DocumentSender(Protocol):
-    """Sends a document to a peer by name (dicom/scu/destinations.py, hl7/mllp.py)."""
+    """Sends a document to a destination by name."""
 
     def send(self, document: EncodedDocument, destination: str) -> tuple[DeliveryOutcome, int]:
         """Send it; return the outcome and the DIMSE status, or 0 if the protocol has none.

@@ -1,6 +1,6 @@
-"""Commit → answer: a modality is told which of its images the archive answers for.
+"""Commit → answer: a modality receives the archive's commitment for its images.
 
-A crash between its acknowledgement and our row tells it the same once more.
+After a crash between its acknowledgement and our row, it receives the same answer again.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ log = structlog.get_logger()
 
 
 class AnswerStage:
-    """Gives one answer."""
+    """Sends one answer."""
 
     def __init__(self, ledger: AnswerLedger, answerer: ModalityAnswerer) -> None:
         self._ledger = ledger
         self._answerer = answerer
 
     def __call__(self, job: AnswerJob) -> None:
-        """Tell → record.
+        """Send → record.
 
         Raises:
-            PermanentError: the modality does not take the answer.
-            TransientError: it may, later.
-            LeaseLost: the answer was taken away meanwhile.
+            PermanentError: the modality refuses the answer permanently.
+            TransientError: a retry may help.
+            LeaseLost: another worker took over the answer meanwhile.
         """
         self._answerer.answer(job)
         self._ledger.answered(job)

@@ -1,6 +1,6 @@
-"""Deliver → commit: a destination is asked whether it answers for a document that it was sent.
+"""Deliver → commit: storage commitment for a document is requested from its destination.
 
-The archive is asked in the same way about images that a modality wants to be sure of (see answer.py).
+The request to the archive for a modality's images works in the same way (see answer.py).
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ log = structlog.get_logger()
 
 
 class CommitStage:
-    """Asks one question.
+    """Sends one storage commitment request.
 
     Args:
-        ledger: where it and its answer are recorded.
-        requester: asks.
-        ae_titles: of those who are asked, by name.
+        ledger: ledger of the requests and their results.
+        requester: sender of the requests.
+        ae_titles: AE titles of the peers, by name.
     """
 
     def __init__(
@@ -32,12 +32,12 @@ class CommitStage:
         self._ae_titles = ae_titles
 
     def __call__(self, job: CommitmentJob) -> None:
-        """Ask → record that it was asked → record the answer, if it came at once.
+        """Send → record the request → record the result, if it arrived at once.
 
         Raises:
-            PermanentError: the peer will not commit to anything.
-            TransientError: it may, later.
-            LeaseLost: the question was taken away meanwhile.
+            PermanentError: the peer refuses the request permanently.
+            TransientError: a retry may help.
+            LeaseLost: another worker took over the request meanwhile.
         """
         answer = self._requester.request(job)
         self._ledger.asked(job)

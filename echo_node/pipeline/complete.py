@@ -1,4 +1,4 @@
-"""Store → queue: the sweep that finds studies whose time has come."""
+"""Store → queue: the sweep that completes studies which are due."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from echo_node.domain.ports import CompletionLedger
 
 
 class CompletionSweep:
-    """Completes due studies; any number of processes may sweep at once, each study is completed once."""
+    """Completes due studies. Several processes may sweep at once; each study is completed once."""
 
     def __init__(self, ledger: CompletionLedger) -> None:
         self._ledger = ledger

@@ -1,7 +1,7 @@
-"""Report → deliver: one stored document goes to one destination, and counts when its status says so.
+"""Report → deliver: a stored document is sent to a destination; the status is the outcome.
 
-A crash between the peer's answer and our row sends the very same object again, which the peer stores
-as the one that it has already.
+After a crash between the peer's answer and our row, the same object is sent again. The peer
+recognises it as the one that it already has.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ class DeliverStage:
     """Makes one delivery.
 
     Args:
-        ledger: what is to be sent.
-        sender: sends it.
-        make: makes it first, where it could not be made with the draft's other forms (pipeline/form.py).
+        ledger: ledger of the deliveries and their documents.
+        sender: sender of the documents.
+        make: callable that first makes a form that could not be made with the others
+            (pipeline/form.py).
     """
 
     def __init__(
@@ -39,9 +40,9 @@ class DeliverStage:
         """Make, if it is not made yet → read → send → record.
 
         Raises:
-            PermanentError: the document is lost, or the peer will not take it.
-            TransientError: trying again may help.
-            LeaseLost: the delivery was taken away meanwhile.
+            PermanentError: the document is lost, or the peer refuses it permanently.
+            TransientError: a retry may help.
+            LeaseLost: another worker took over the delivery meanwhile.
         """
         self._make(job)
         document = self._ledger.document(job)

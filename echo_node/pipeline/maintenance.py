@@ -1,6 +1,7 @@
-"""The sweeps, run by APScheduler: completion, rescue of expired leases, clearing of leftovers.
+"""Sweeps, run by APScheduler: completion, rescue of expired leases, removal of leftovers.
 
-A sweep that fails is logged and comes again; none keeps anything in memory between two runs.
+A sweep that fails is logged and runs again at its next time. No sweep keeps anything in memory
+between two runs.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Something to be done every so often: its name for the logs, what, and how often."""
+    """Periodic task: its name for the logs, the task, and its interval in seconds."""
 
     name: str
     perform: Callable[[], object]
@@ -28,7 +29,7 @@ class Sweep:
 
 
 class Maintenance:
-    """Runs sweeps one after another in a thread of its own."""
+    """Runs sweeps one after another in its own thread."""
 
     def __init__(self, sweeps: tuple[Sweep, ...]) -> None:
         self._scheduler = BackgroundScheduler(
@@ -46,11 +47,11 @@ class Maintenance:
             )
 
     def start(self) -> None:
-        """Begin; each sweep runs at once and then in its rhythm."""
+        """Start; each sweep runs at once and then at its interval."""
         self._scheduler.start()
 
     def stop(self) -> None:
-        """Finish the sweep in hand and end."""
+        """Finish the current sweep and stop."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
 

@@ -1,7 +1,7 @@
-"""Receive → store: an offered instance becomes a durable file and a committed row, or nothing at all.
+"""Receive → store: an offered instance becomes a durable file and a committed row, or nothing.
 
-Its data set is written down and its digest computed while it still comes in, piece by piece: however large
-it is, it is never in memory as a whole. The peer is told 0x0000 only when `Arrival.store` returns.
+Its data set is written and digested in pieces, as they arrive, so that it is never in memory as a
+whole. The peer receives 0x0000 only after `Arrival.store` has returned.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from echo_node.errors import InstanceRejected, TransientError
 log = structlog.get_logger()
 
 PROCESSING_FAILURE = 0x0110
-"""PS3.7 Annex C.5.6: the sender may try again."""
+"""PS3.7 Annex C.5.6: the sender may send again."""
 
 
 class Intake:
-    """Where the C-STORE provider puts instances (domain.intake.InstanceSink)."""
+    """Intake of instances from the C-STORE provider. Implements the InstanceSink port."""
 
     def __init__(self, files: InstanceFiles, ledger: IntakeLedger) -> None:
         self._files = files
@@ -32,20 +32,20 @@ class Intake:
 
     @contextmanager
     def begin(self, file_meta: bytes) -> Iterator[Arrival]:
-        """Begin to take an instance (see domain.intake.InstanceSink)."""
+        """Begin to receive an instance, after its file meta information."""
         with self._files.begin() as file:
             file.write(file_meta)
             yield Arrival(file, len(file_meta), self._files, self._ledger)
 
 
 class Arrival:
-    """An instance on its way in (domain.intake.InstanceArrival).
+    """An arriving instance. Implements the InstanceArrival port.
 
     Args:
-        file: what it is written to, the file meta information already there.
-        start: where its data set begins in the file.
-        files: where the file is discarded if no row is to name it.
-        ledger: what is known of received instances.
+        file: file of the instance, which contains the file meta information already.
+        start: position of the data set in the file.
+        files: store of the file, which discards it if no row names it.
+        ledger: ledger of received instances.
     """
 
     def __init__(self, file: UnfinishedFile, start: int, files: InstanceFiles, ledger: IntakeLedger) -> None:
@@ -56,16 +56,16 @@ class Arrival:
         self._digest = hashlib.sha256()
 
     def write(self, piece: Piece) -> None:
-        """Take the next bytes of the data set (see domain.intake.InstanceArrival)."""
+        """Append the next bytes of the data set."""
         self._digest.update(piece)
         self._file.write(piece)
 
     def data_set(self) -> BinaryIO:
-        """Return what has come of the data set, to be read from its beginning."""
+        """Return the received part of the data set, for reading from its beginning."""
         return self._file.read_from(self._start)
 
     def store(self, received: ReceivedInstance) -> StoreOutcome:
-        """Make the instance durable (see domain.intake.InstanceArrival)."""
+        """Make the instance durable. Return the outcome for the sender."""
         digest = self._digest.hexdigest()
         try:
             if self._ledger.note_resend(received, digest):
@@ -86,7 +86,7 @@ class Arrival:
             raise
 
     def _discard_unless_recorded(self, file: InstanceFile) -> None:
-        """Clean up after a commit that failed, unless it was only its answer that was lost."""
+        """Discard the file after a failed commit, unless only the database's answer was lost."""
         try:
             if not self._ledger.refers_to(file):
                 self._files.discard(file)

@@ -1,6 +1,6 @@
-"""Withdraw → deliver: a withdrawal that was asked for becomes notes, one for each group of destinations.
+"""Withdraw → deliver: a requested withdrawal becomes notes, one for each group of destinations.
 
-They are stored before the first is sent, and are delivered like drafts: tried again until the peer has them.
+All notes are stored before the first is sent. They are delivered like drafts, with retries.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ class WithdrawStage:
     """Makes the notes of one withdrawal.
 
     Args:
-        ledger: whose drafts are withdrawn, and where notes are kept.
-        for_objects: makes notes of DICOM objects.
-        for_messages: makes notes of HL7 messages.
+        ledger: ledger of the withdrawals and their notes.
+        for_objects: encoder of notes about DICOM objects.
+        for_messages: encoder of notes about HL7 messages.
     """
 
     def __init__(self, ledger: WithdrawalLedger, for_objects: NoteEncoder, for_messages: NoteEncoder) -> None:
@@ -32,8 +32,8 @@ class WithdrawStage:
 
         Raises:
             PermanentError: a draft is lost or damaged.
-            TransientError: trying again may help.
-            LeaseLost: the withdrawal was taken away meanwhile.
+            TransientError: a retry may help.
+            LeaseLost: another worker took over the withdrawal meanwhile.
         """
         notes = [(each, self._encoder(each).encode(each)) for each in self._ledger.withdrawn_drafts(job)]
         self._ledger.store(job, notes)

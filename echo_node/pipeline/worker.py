@@ -1,7 +1,7 @@
 """Worker loop: claim → heartbeat → stage → outcome, repeated until stopped.
 
-One of the doors with a broad `except`. If a stage raises an unexpected exception, the worker retries it a
-bounded number of times and keeps only the exception's class as the reason.
+One of the doors with a broad `except`. If a stage raises an unexpected exception, the worker
+retries it a bounded number of times and keeps only the exception's class as the reason.
 """
 
 from __future__ import annotations
@@ -36,8 +36,10 @@ class Worker(Generic[Work]):
         poll_s: interval between polls while there is no work, in seconds.
         clock: source of time.
         randomness: source of jitter.
-        wait: callable that returns when there may be work, when the event is set, or after the given seconds.
-        skip: callable that ends a work item that is not eligible; by default it becomes a dead letter.
+        wait: callable that returns when there may be work, when the event is set, or after the
+            given seconds.
+        skip: callable that ends a work item that is not eligible; by default it becomes a dead
+            letter.
     """
 
     def __init__(
@@ -85,7 +87,8 @@ class Worker(Generic[Work]):
         """Claim and perform one work item, if there is one. Return whether there was one.
 
         Raises:
-            TransientError: the queue is unreachable; a claim already made expires, and the work is rescued.
+            TransientError: the queue is unreachable; a claim already made expires, and the work is
+                rescued.
             Unavailable: a resource that the work needs is unavailable; the claim was released.
         """
         work = self._queue.claim(self._holder)
@@ -102,7 +105,7 @@ class Worker(Generic[Work]):
         return True
 
     def abandon(self) -> None:
-        """Release the claim on the current work item, from another thread; its outcome no longer counts."""
+        """Release the current claim, from another thread; the outcome of its work no longer counts."""
         work = self._current
         if work is not None:
             self._queue.release_claim(work)
@@ -148,7 +151,8 @@ class Worker(Generic[Work]):
 class _Heartbeat(Generic[Work]):
     """Renews a claim in its own thread while a work item is performed.
 
-    The work continues if a renewal fails: at its end, the database decides which worker holds the claim.
+    The work continues if a renewal fails: at its end, the database decides which worker holds the
+    claim.
     """
 
     def __init__(self, queue: WorkQueue[Work], work: Work, every_s: float) -> None:

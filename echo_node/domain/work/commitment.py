@@ -1,7 +1,8 @@
-"""Storage commitment, both ways round (PS3.4 Annex J): destinations answer us, and we answer modalities.
+"""Storage commitment in both directions (PS3.4 Annex J): our requests, and those of modalities.
 
-A commitment is our question whether a destination answers for a document. A promise is a modality's question
-whether its images are safe: the archive is asked, and its word is passed on. Modalities delete on that word.
+A commitment is our storage commitment request to a destination, for a document. A commitment
+request is a modality's request for its images. The node sends it to the archive and forwards the
+result. Modalities delete images after that result.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from echo_node.domain.work.job import Lease
 
 
 class CommitmentState(StrEnum):
-    """Where the asking of a destination stands whether it answers for a document that it was sent."""
+    """State of our storage commitment request to a destination, for a document that we sent it."""
 
     PENDING = "pending"
     ASKING = "asking"
@@ -24,7 +25,7 @@ class CommitmentState(StrEnum):
 
 
 class CommitmentRequestState(StrEnum):
-    """Where a modality's request stands: first the archive is asked, then the modality is answered."""
+    """State of a modality's request: first the archive is asked, then the modality is answered."""
 
     PENDING = "pending"
     ASKING = "asking"
@@ -36,7 +37,7 @@ class CommitmentRequestState(StrEnum):
 
 
 class FailureReason(IntEnum):
-    """Why nobody answers for an instance (PS3.3 C.14.1.1)."""
+    """Failure Reason (0008,1197) of an instance that was not committed (PS3.3 C.14.1.1)."""
 
     PROCESSING_FAILURE = 0x0110
     NO_SUCH_INSTANCE = 0x0112
@@ -47,12 +48,12 @@ class FailureReason(IntEnum):
 
 
 COMMITTED = 0
-"""What stands in the place of a failure reason where somebody answers for the instance."""
+"""Status of an instance that the peer has committed to, instead of a failure reason."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class ReferencedInstance:
-    """An instance as it is named in questions and answers; both UIDs have been checked."""
+    """Instance as named in requests and results; both UIDs have been checked."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -60,13 +61,13 @@ class ReferencedInstance:
 
 @dataclass(frozen=True, slots=True)
 class CommitmentRequest:
-    """What a modality asks of us.
+    """Request of a modality.
 
     Attributes:
-        calling_ae_title: who asks, and will be answered.
-        called_ae_title: by which name we were called; the answer comes under it.
-        transaction_uid: names the request; the modality made it.
-        instances: what it asks about, each once.
+        calling_ae_title: AE title of the modality, which receives the answer.
+        called_ae_title: AE title that the modality called; the answer is sent under it.
+        transaction_uid: Transaction UID of the request, made by the modality.
+        instances: requested instances.
     """
 
     calling_ae_title: str
@@ -77,13 +78,13 @@ class CommitmentRequest:
 
 @dataclass(frozen=True, slots=True)
 class CommitmentJob:
-    """A claimed question to a destination or archive.
+    """Claimed request to a destination or archive.
 
     Attributes:
-        lease: the right to ask.
-        destination: who is asked, by configured name.
-        transaction_uid: names this question; the answer may come much later, on another association.
-        instances: what it shall answer for.
+        lease: claim on this request.
+        destination: configured name of the peer.
+        transaction_uid: Transaction UID; the result may arrive much later, on another association.
+        instances: instances to commit to.
     """
 
     lease: Lease
@@ -94,12 +95,12 @@ class CommitmentJob:
 
 @dataclass(frozen=True, slots=True)
 class CommitmentReport:
-    """What a peer says of a question (PS3.4 J.3.3).
+    """Result of a request (PS3.4 J.3.3).
 
     Attributes:
-        transaction_uid: the question's.
-        committed: what it answers for.
-        failed: the SOP Instance UIDs that it does not answer for, with the failure reason of each.
+        transaction_uid: Transaction UID of the request.
+        committed: instances that the peer has committed to.
+        failed: failure reason of each other instance, by SOP Instance UID.
     """
 
     transaction_uid: str
@@ -108,12 +109,12 @@ class CommitmentReport:
 
     def __post_init__(self) -> None:
         if COMMITTED in self.failed.values():
-            raise ValueError("a failure has a reason")
+            raise ValueError("failed instances need a non-zero failure reason; 0 means committed")
 
     def status_of(self, instance: ReferencedInstance) -> int | None:
-        """Return COMMITTED, the failure reason, or None where the report says nothing of the instance.
+        """Return COMMITTED, the failure reason, or None if the report does not name the instance.
 
-        Who answers for an instance of another SOP class answers for something else.
+        A commitment to the same UID under another SOP class does not count.
         """
         if instance.sop_instance_uid in self.failed:
             return self.failed[instance.sop_instance_uid]
@@ -122,15 +123,15 @@ class CommitmentReport:
 
 @dataclass(frozen=True, slots=True)
 class AnswerJob:
-    """A claimed answer to a modality.
+    """Claimed answer to a modality.
 
     Attributes:
-        lease: the right to give it.
-        ae_title: whose it is.
-        own_ae_title: by which name it called us.
-        transaction_uid: of its request.
-        archive_ae_title: who answers for what is committed, and where it can be had.
-        statuses: of each instance: COMMITTED or the failure reason.
+        lease: claim on this answer.
+        ae_title: AE title of the modality.
+        own_ae_title: AE title that the modality called.
+        transaction_uid: Transaction UID of its request.
+        archive_ae_title: AE title of the archive that committed, for retrieval.
+        statuses: status of each instance: COMMITTED or the failure reason.
     """
 
     lease: Lease

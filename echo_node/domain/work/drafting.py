@@ -1,4 +1,4 @@
-"""Drafting of one study revision: what a job knows when it begins, and how it ends."""
+"""Drafting of one study revision: the state at its beginning, and its outcomes."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class NewDraft:
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """Outcome: the earlier draft was made from the same images and still stands."""
+    """Outcome: the earlier draft was made from the same images and remains valid."""
 
 
 DraftOutcome: TypeAlias = NewDraft | Unchanged | IdentityConflict
-"""Outcome of a drafting job; a conflict ends it without a draft and withdraws the standing drafts."""
+"""Outcome of a drafting job; a conflict ends it without a draft, and withdraws earlier ones."""

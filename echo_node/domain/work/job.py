@@ -1,4 +1,4 @@
-"""Work that is claimed, leased, retried and, at the end of patience, set aside."""
+"""Work items: their states, claims, leases and retries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class JobState(StrEnum):
-    """Where a drafting job stands; a newer revision of its study supersedes it."""
+    """State of a drafting job; a newer revision of its study supersedes it."""
 
     READY = "ready"
     RUNNING = "running"
@@ -20,9 +20,9 @@ class JobState(StrEnum):
 
 
 class DeliveryState(StrEnum):
-    """Where a document stands on its way to one destination.
+    """State of a delivery: one document to one destination.
 
-    Stopped: its draft was withdrawn before the destination was known to have it.
+    Stopped: its draft was withdrawn before the destination confirmed it.
     """
 
     PENDING = "pending"
@@ -35,12 +35,12 @@ class DeliveryState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Exponential back-off with full jitter and a cap.
+    """Exponential backoff with equal jitter and a cap.
 
     Attributes:
-        attempts: how often work is tried before it becomes a dead letter.
-        first_delay_s: the longest wait after the first failure; it doubles with each further one.
-        longest_delay_s: the cap.
+        attempts: number of tries before a work item becomes a dead letter.
+        first_delay_s: longest delay after the first failure, in seconds; doubles with each failure.
+        longest_delay_s: cap of the delay, in seconds.
     """
 
     attempts: int
@@ -48,25 +48,25 @@ class RetryPolicy:
     longest_delay_s: float
 
     def is_exhausted(self, attempt: int) -> bool:
-        """Say whether *attempt* (the first is 1) was the last."""
+        """Return whether *attempt* (the first is 1) was the last."""
         return attempt >= self.attempts
 
     def delay(self, attempt: int, randomness: random.Random) -> timedelta:
-        """Return how long to wait after the failure of *attempt*: between half and all of the back-off."""
+        """Return the delay after the failure of *attempt*: between half and all of the backoff."""
         longest = min(self.longest_delay_s, self.first_delay_s * 2.0 ** min(attempt - 1, 60))
         return timedelta(seconds=randomness.uniform(longest / 2, longest))
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to work on one row until `expires_at`.
+    """Claim of a worker on one row, until `expires_at`.
 
     Attributes:
-        row_id: the job's or delivery's surrogate id.
-        attempt: counts every claim, for ever; it fences off earlier holders.
-        tries: counts the claims since the work was made or last released by an operator.
-        holder: which worker has it.
-        expires_at: when others may take it, unless it is renewed.
+        row_id: surrogate id of the job or delivery.
+        attempt: number of all claims on the row so far; it fences off earlier holders.
+        tries: number of claims since the row was created or last released by an operator.
+        holder: name of the worker.
+        expires_at: time at which other workers may claim the row, unless the lease is renewed.
     """
 
     row_id: int
@@ -78,7 +78,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class DraftJob:
-    """A claimed study revision to draft."""
+    """Claimed study revision to draft."""
 
     lease: Lease
     study_id: int
@@ -88,7 +88,7 @@ class DraftJob:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryJob:
-    """A claimed document to send to one destination (a peer's configured name)."""
+    """Claimed document to send to one destination (the configured name of a peer)."""
 
     lease: Lease
     study_id: int

@@ -1,6 +1,6 @@
 """Kinds of work: the one table that queries, commands, metrics, pauses and release read.
 
-A new kind of work is one row of KINDS. Its mapped table, its queue and its stage are code of their layers.
+A new kind of work is one row of KINDS. Its mapped table, queue and stage are code of their layers.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Step:
     Attributes:
         ready: state of the rows that wait for a worker.
         running: state of the rows that a worker has claimed.
-        topic: topic of the notifications that wake its workers. It is a NOTIFY payload: program versions
-            share a database during a rolling upgrade, so it never changes.
+        topic: topic of the notifications that wake its workers. It is a NOTIFY payload: program
+            versions share a database during a rolling upgrade, so it never changes.
         activity: activity of its workers, for messages: "its worker was lost while drafting".
     """
 
@@ -59,7 +59,8 @@ class WorkKind:
         steps: its queues, in the order in which a row passes through them.
         pausable: operator's pause that stops it.
         status_line: when `status` prints a line for it; a study's own state shows what its jobs do.
-        former_names: names of earlier versions. Commands accept them, and counts are served under them too.
+        former_names: names of earlier versions. Commands accept them, and counts are served under
+            them too.
     """
 
     name: Name

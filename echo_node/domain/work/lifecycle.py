@@ -1,7 +1,7 @@
-"""The states of a study and the one table of what may follow what.
+"""Lifecycle of a study: its states, and the one table of all transitions.
 
-The page docs/reference/lifecycle.md is generated from TRANSITIONS; the storage layer refuses every
-change of state that is not in it.
+The page docs/reference/lifecycle.md is generated from TRANSITIONS. Storage rejects every change of
+state that is not in it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class StudyState(StrEnum):
-    """Where a study stands on its way through the house."""
+    """State of a study on its way through the node."""
 
     RECEIVING = "receiving"
     QUEUED = "queued"
@@ -26,7 +26,7 @@ class StudyState(StrEnum):
 
 
 class StudyEvent(StrEnum):
-    """What can happen to a study."""
+    """Event in the life of a study."""
 
     INSTANCE_ARRIVED = "instance arrived"
     COMPLETED = "idle or time limit reached"
@@ -48,7 +48,7 @@ class StudyEvent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """From one state, on an event, to the next."""
+    """Transition from one state to another on an event."""
 
     source: StudyState
     event: StudyEvent
@@ -62,7 +62,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(_S.RECEIVING, _E.COMPLETED, _S.QUEUED),
     Transition(_S.QUEUED, _E.CLAIMED, _S.DRAFTING),
     Transition(_S.DRAFTING, _E.DRAFT_STORED, _S.DRAFTED),
-    # The earlier revision's draft still stands: no second draft of the same images.
+    # The earlier revision's draft remains valid: no second draft of the same images.
     Transition(_S.DRAFTING, _E.UNCHANGED, _S.DRAFTED),
     Transition(_S.DRAFTING, _E.NOT_ELIGIBLE, _S.SKIPPED),
     Transition(_S.DRAFTING, _E.RETRY, _S.QUEUED),
@@ -71,9 +71,9 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(_S.DRAFTED, _E.ALL_DELIVERED, _S.DELIVERED),
     Transition(_S.DRAFTED, _E.DELIVERY_GAVE_UP, _S.UNDELIVERED),
     Transition(_S.UNDELIVERED, _E.RELEASED, _S.DRAFTED),
-    # Storage commitment was asked for and refused: the draft is sent again.
+    # A storage commitment request failed: the draft is sent again.
     Transition(_S.DELIVERED, _E.NOT_COMMITTED, _S.DRAFTED),
-    # A new image after completion begins a new revision; the earlier one keeps what it delivered.
+    # A new image after completion starts a new revision; the earlier deliveries remain.
     Transition(_S.QUEUED, _E.INSTANCE_ARRIVED, _S.RECEIVING),
     Transition(_S.DRAFTING, _E.INSTANCE_ARRIVED, _S.RECEIVING),
     Transition(_S.DRAFTED, _E.INSTANCE_ARRIVED, _S.RECEIVING),
@@ -81,7 +81,8 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(_S.SKIPPED, _E.INSTANCE_ARRIVED, _S.RECEIVING),
     Transition(_S.FAILED, _E.INSTANCE_ARRIVED, _S.RECEIVING),
     Transition(_S.UNDELIVERED, _E.INSTANCE_ARRIVED, _S.RECEIVING),
-    # Whatever became of it so far, a study can be withdrawn: those who have its draft get a note.
+    # A study can be withdrawn from every other state. Every destination that has its draft gets a
+    # note.
     *(
         Transition(source, _E.WITHDRAWN, _S.WITHDRAWING)
         for source in _S
@@ -91,7 +92,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(_S.WITHDRAWING, _E.NOTE_GAVE_UP, _S.WITHDRAWING),
     Transition(_S.WITHDRAWING, _E.RELEASED, _S.WITHDRAWING),
     Transition(_S.WITHDRAWN, _E.NOT_COMMITTED, _S.WITHDRAWING),
-    # A late image is kept, and changes nothing: only an operator has a withdrawn study drafted anew.
+    # A late image is stored and changes nothing: only an operator starts a new draft.
     Transition(_S.WITHDRAWING, _E.INSTANCE_ARRIVED, _S.WITHDRAWING),
     Transition(_S.WITHDRAWN, _E.INSTANCE_ARRIVED, _S.WITHDRAWN),
     Transition(_S.WITHDRAWING, _E.REDRAFT, _S.QUEUED),
@@ -102,7 +103,7 @@ _NEXT = {(t.source, t.event): t.target for t in TRANSITIONS}
 
 
 class IllegalTransition(Exception):
-    """A state was asked to follow another that it cannot follow: a defect in the node."""
+    """A change of state that the table does not contain: a defect in the node."""
 
 
 def next_state(state: StudyState, event: StudyEvent) -> StudyState:

@@ -1,4 +1,4 @@
-"""What an operator can stop for a while."""
+"""Work that an operator can pause."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Taking drafts back: why, how far it is, and what it is told of by.
+"""Withdrawal of drafts: its reasons, its states, and the notes that destinations receive.
 
-Every destination that has a draft, or may have it, gets a note about it: a Key Object Selection that rejects
-it (IHE IOCM) where it went as DICOM objects, a correction where it went as an HL7 message.
+Every destination that has a draft, or may have it, receives a note about it. For DICOM objects it
+is a Key Object Selection that rejects them (IHE IOCM), for an HL7 message it is a correction.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from echo_node.domain.work.job import Lease
 
 
 class WithdrawalReason(StrEnum):
-    """Why drafts are withdrawn: the document titles that IHE IOCM knows; [rejection] of sr_codes.toml."""
+    """Reason for a withdrawal: a document title of IHE IOCM ([rejection] in sr_codes.toml)."""
 
     QUALITY = "quality"
     PATIENT_SAFETY = "patient-safety"
@@ -24,7 +24,7 @@ class WithdrawalReason(StrEnum):
 
 
 class WithdrawalState(StrEnum):
-    """How far a withdrawal is: its notes are made, stored, and then delivered like any document."""
+    """State of a withdrawal: its notes are made and stored, and then delivered like documents."""
 
     PENDING = "pending"
     PREPARING = "preparing"
@@ -33,7 +33,10 @@ class WithdrawalState(StrEnum):
 
 
 class NoteKind(StrEnum):
-    """The forms of a note; a destination gets that of the drafts that it got, whatever its `kinds` are."""
+    """Form of a withdrawal note.
+
+    It matches the form of the drafts that the destination received, regardless of its `kinds`.
+    """
 
     REJECTION_NOTE = "rejection-note"
     ORU_R01_WITHDRAWAL = "oru-r01-withdrawal"
@@ -41,14 +44,14 @@ class NoteKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WithdrawalJob:
-    """A claimed withdrawal, of which the notes are to be made.
+    """Claimed withdrawal whose notes are not yet made.
 
     Attributes:
-        lease: the right to make them.
-        study_id: whose drafts are withdrawn.
-        revision: up to which revision of it.
-        reason: the notes say so.
-        at: when it was asked for; the notes are dated so.
+        lease: claim on this withdrawal.
+        study_id: study whose drafts are withdrawn.
+        revision: last revision to withdraw.
+        reason: reason stated in the notes.
+        at: time of the request, and date of the notes.
     """
 
     lease: Lease
@@ -60,13 +63,13 @@ class WithdrawalJob:
 
 @dataclass(frozen=True, slots=True)
 class WithdrawnDrafts:
-    """What one note is about.
+    """Withdrawn drafts of one note.
 
     Attributes:
         documents: all DICOM objects, or one HL7 message; the latest revision last.
-        destinations: who gets the note, by configured name.
-        reason: why they are withdrawn.
-        at: when.
+        destinations: configured names of the destinations that receive the note.
+        reason: reason for the withdrawal.
+        at: time of the request.
     """
 
     documents: tuple[EncodedDocument, ...]
@@ -90,7 +93,7 @@ class StandingDrafts:
 
 @dataclass(frozen=True, slots=True)
 class IdentityConflict:
-    """Contradiction of a late image with a standing draft; `explanation` contains no patient data."""
+    """Contradiction of a late image and a standing draft; `explanation` names no patient."""
 
     reason: WithdrawalReason
     explanation: str

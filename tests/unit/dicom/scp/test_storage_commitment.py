@@ -277,5 +277,5 @@ def test_a_modality_that_is_away_may_come_back_and_one_that_is_gone_does_not() -
 
 
 def test_a_failure_without_a_reason_is_no_success() -> None:
-    with pytest.raises(ValueError, match="a failure has a reason"):
+    with pytest.raises(ValueError, match="need a non-zero failure reason"):
         CommitmentReport("1.7.1", frozenset({ONE}), {ONE.sop_instance_uid: 0})
