@@ -11,7 +11,7 @@ from support.studies import document, put, received
 from echo_node.actions import object_store
 from echo_node.errors import ConfigError, PermanentError
 from echo_node.settings import DatabaseSettings
-from echo_node.storage.open import open_storage
+from echo_node.wiring.storage import open_storage
 
 
 def keep_an_image(node: StoredNode) -> Path:
