@@ -45,7 +45,7 @@ def identity_of(data_set: BinaryIO, transfer_syntax_uid: str) -> InstanceIdentit
 
     def is_pixel_data(tag: BaseTag, _vr: str | None, length: int) -> bool:
         if tag < _FIRST_TAG_OF_A_DATA_SET:
-            raise UnusableDataSet("the data set holds command or file meta information elements")
+            raise UnusableDataSet("the data set contains command or file meta information elements")
         if length != _UNDEFINED_LENGTH and data_set.tell() + length > end:
             raise UnusableDataSet("the data set ends in the middle of an element")
         if int(tag) not in _PIXEL_DATA:
@@ -96,7 +96,7 @@ class _Frugal:
         content = self._stream.read(min(count, self._left + 1) if count >= 0 else self._left + 1)
         self._left -= len(content)
         if self._left < 0:
-            raise UnusableDataSet(f"more than {_MOST_READ_BYTES // 2**20} MB stand before the pixel data")
+            raise UnusableDataSet(f"more than {_MOST_READ_BYTES // 2**20} MB precede the pixel data")
         return content
 
 

@@ -66,7 +66,7 @@ class MllpSender:
         peer = self._peers.get(destination)
         if peer is None or not peer.mllp_url:
             raise PermanentError(
-                f"no peer '{destination}' with an mllp_url any more; add it to peers.toml, then retry"
+                f"no peer '{destination}' with an mllp_url; add it to peers.toml, then retry"
             )
         url = urlsplit(peer.mllp_url)
         host = url.hostname or ""
@@ -119,7 +119,7 @@ def _judge(destination: str, control_id: str, answer: bytes) -> None:
     acknowledgement = next((_fields(each, answer[3:4]) for each in segments if each.startswith(b"MSA")), [])
     code, about = (*acknowledgement[1:3], "", "")[:2]
     if code not in _ACCEPTED | _MAY_PASS | _REFUSED:
-        raise TransientError(f"{destination} answers with something that is no HL7 acknowledgement")
+        raise TransientError(f"{destination} answers with something that is not an HL7 acknowledgement")
     if about != control_id:
         raise TransientError(f"{destination} acknowledges another message than ours")
     if code in _MAY_PASS:

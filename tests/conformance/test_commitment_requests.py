@@ -241,7 +241,7 @@ def test_a_late_answer_to_an_earlier_question_does_not_count(house: Promising) -
 
 def test_an_archive_that_refuses_the_question_is_a_failure(house: Promising) -> None:
     house.requests.accept(asks(image(1)))
-    house.requests.dead_letter(house.question(), "it takes none of what was offered")
+    house.requests.dead_letter(house.question(), "it accepts none of the proposed presentation contexts")
     assert house.states() == ["settled"]
     assert house.answer().statuses == {image(1): FailureReason.PROCESSING_FAILURE}
 

@@ -374,7 +374,7 @@ def test_what_was_read_must_still_be_there_for_what_an_earlier_version_kept(node
     ((_, first), _) = node.dead()
     node.deliveries.release(first)
     node.deliver_all()
-    assert f"{PDF} cannot be made any more: the images that were read are removed" in node.dead().values()
+    assert f"{PDF} can no longer be made: the images that were read were removed" in node.dead().values()
 
 
 def test_a_new_destination_that_wants_it_has_it_made(node: Node) -> None:

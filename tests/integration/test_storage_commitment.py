@@ -94,7 +94,7 @@ def test_a_peer_that_commits_to_nothing_says_so(answers: Answers) -> None:
     port = plain.start()
     try:
         peers = {"pacs": Peer(ae_title="ECHO_NODE", host="127.0.0.1", port=port)}
-        with pytest.raises(PermanentError, match="takes none of what was offered"):
+        with pytest.raises(PermanentError, match="accepts none of the proposed presentation contexts"):
             CommitmentUser("ECHO_NODE", peers, 5).request(_job(4, "1.2.3"))
     finally:
         plain.stop()

@@ -65,7 +65,9 @@ class EncapsulatedPdfEncoder:
             import fpdf  # noqa: F401
             import uharfbuzz  # noqa: F401
         except ImportError:
-            raise ConfigError(f"'{self.kind}' needs more of Python: pip install 'echo-node[pages]'") from None
+            raise ConfigError(
+                f"'{self.kind}' needs additional Python packages: pip install 'echo-node[pages]'"
+            ) from None
 
     def encode(self, draft: Draft, predecessor: EncodedDocument | None = None) -> EncodedDocument:
         """Return the document, which cannot name its predecessor.

@@ -90,7 +90,7 @@ def _family(names: tuple[str, str], face: int) -> Family | None:
     try:
         from fontTools.ttLib import TTFont
     except ImportError:
-        raise ConfigError("pages need more of Python: pip install 'echo-node[pages]'") from None
+        raise ConfigError("pages need additional Python packages: pip install 'echo-node[pages]'") from None
     number = face if regular.suffix == ".ttc" else -1
     with TTFont(regular, fontNumber=number, lazy=True) as font:
         characters = frozenset(font.getBestCmap())

@@ -92,7 +92,7 @@ class SecondaryCaptureEncoder:
         document.PatientOrientation = ""
         document.BodyPartExamined = "CHEST"
         text = paragraphs(draft, self._zone)
-        with drawing("the picture of the draft"):
+        with drawing("the image of the draft"):
             page = _picture(text)
         document.SamplesPerPixel = 1
         document.PhotometricInterpretation = "MONOCHROME2"
@@ -113,7 +113,7 @@ def _picture(text: list[Paragraph]) -> Image:
     height += height % 2
     if height > _MOST_HEIGHT_PX:
         raise PermanentError(
-            f"the text is too long for a picture: {height} pixels of at most {_MOST_HEIGHT_PX}; give the "
+            f"the text is too long for an image: {height} pixels of at most {_MOST_HEIGHT_PX}; give the "
             "destination another form"
         )
     page = Image.new("L", (_WIDTH_PX, height), _BACKGROUND)

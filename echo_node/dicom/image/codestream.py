@@ -72,7 +72,7 @@ def check_rle(stream: bytes, samples: int, bytes_per_sample: int) -> None:
     ends = [*offsets[1:count], len(stream)]
     for start, end in zip(offsets[:count], ends, strict=True):
         if not _RLE_HEADER_BYTES <= start <= end <= len(stream):
-            raise ValueError("its table of segments points outside")
+            raise ValueError("its segment table points outside the frame")
         if (end - start) * _RLE_MOST_EXPANSION < samples:
             raise ValueError("it ends too early")
 
@@ -84,7 +84,7 @@ def _described_jpeg(stream: bytes) -> CodeStream:
             position += 1
         prefix, marker = struct.unpack_from(">BB", stream, position)
         if prefix != 0xFF:
-            raise ValueError("its markers make no sense")
+            raise ValueError("its markers are invalid")
         position += 2
         if marker in _WITHOUT_LENGTH:
             continue
@@ -102,7 +102,7 @@ def _described_j2k(stream: bytes, start: int) -> CodeStream:
     (components,) = struct.unpack_from(">H", stream, start + 40)
     depth, step_x, step_y = struct.unpack_from(">3B", stream, start + 42)
     if not (step_x == step_y == 1 and left < right and upper < lower):
-        raise ValueError("its samples do not lie one to a pixel")
+        raise ValueError("it has not one sample per pixel")
     return CodeStream(
         lower - upper,
         right - left,

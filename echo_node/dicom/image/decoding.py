@@ -105,7 +105,7 @@ def decoded(data_set: Dataset) -> StoredFrame:
     layout = _layout(data_set)
     syntax = UID(data_set.file_meta.TransferSyntaxUID)
     if syntax.is_private or not syntax.is_transfer_syntax:
-        raise PermanentError("the transfer syntax is none of the Standard's; send the image uncompressed")
+        raise PermanentError("the transfer syntax is not one of the Standard; send the image uncompressed")
     if syntax.is_encapsulated:
         return _compressed(data_set, layout, syntax)
     return _native(data_set, layout, syntax)
@@ -149,7 +149,7 @@ def _native(data_set: Dataset, layout: _Layout, syntax: UID) -> StoredFrame:
         )
     if len(held) - layout.frame_bytes > layout.columns * layout.allocated // 8:  # up to a row is padding
         raise PermanentError(
-            f"the pixel data is longer than its header says: {len(held)} bytes, not {layout.frame_bytes}"
+            f"the pixel data is longer than its header states: {len(held)} bytes, not {layout.frame_bytes}"
         )
     pixels = layout.rows * layout.columns
     if layout.allocated == 16:
@@ -189,7 +189,9 @@ def _stream(data_set: Dataset) -> bytes:
     parse_basic_offsets(buffer)
     first, *rest = generate_fragments(buffer)
     if any(begins_image(fragment) for fragment in rest):
-        raise PermanentError("the compressed pixel data holds more than the one image that its header names")
+        raise PermanentError(
+            "the compressed pixel data contains more than the one image that its header states"
+        )
     return b"".join((first, *rest)) if rest else first
 
 
@@ -206,15 +208,15 @@ def _checked(stream: bytes, layout: _Layout, syntax: UID) -> CodeStream:
     if (said.rows, said.columns) != (layout.rows, layout.columns):
         raise PermanentError(
             f"the compressed image is {said.columns} by {said.rows} pixels, "
-            f"its header says {layout.columns} by {layout.rows}"
+            f"its header states {layout.columns} by {layout.rows}"
         )
     if said.components != 1 or said.precision > layout.allocated:
         raise PermanentError(
             f"the compressed image has {said.components} components of {said.precision} bits, "
-            f"its header says 1 of {layout.stored}"
+            f"its header states 1 of {layout.stored}"
         )
     if not said.is_whole:
-        raise PermanentError("the compressed image is cut off, or followed by other bytes; send it again")
+        raise PermanentError("the compressed image is truncated, or followed by other bytes; send it again")
     return said
 
 

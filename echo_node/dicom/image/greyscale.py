@@ -43,7 +43,7 @@ def displayed_grey(
         shown: part of the image to return; the whole image by default.
 
     Raises:
-        ValueError, TypeError, KeyError, IndexError, AttributeError: the attributes make no sense.
+        ValueError, TypeError, KeyError, IndexError, AttributeError: the attributes are invalid.
     """
     shown = shown or frame
     with np.errstate(over="ignore"):  # a window of almost no width is a threshold
@@ -147,7 +147,7 @@ def _modality(values: NDArray[np.int64], data_set: Dataset, *, is_signed: bool) 
         slope, intercept = 1.0, 0.0
     rescaled = values * np.float64(slope) + np.float64(intercept or 0.0)
     if not (np.abs(rescaled) < _LARGEST).all():
-        raise ValueError("the rescale leads out of all numbers")
+        raise ValueError("the rescale gives infinite values")
     return rescaled
 
 

@@ -68,5 +68,5 @@ def _entries(data: object, count: int, bits: int, word: str) -> NDArray[np.uint1
         return words[:count]
     octets = np.concatenate((words.view(np.uint8), odd))  # two entries to a word, the lower byte first
     if bits > 8 or len(octets) < count:
-        raise ValueError("a LUT has fewer entries than its descriptor says")
+        raise ValueError("a LUT has fewer entries than its descriptor states")
     return octets[:count].astype(np.uint16)

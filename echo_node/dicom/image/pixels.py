@@ -57,7 +57,7 @@ class DisplayedPixels:
             grey = displayed_grey(frame, data_set, self._greyscale, shown)
         except PARSE_ERRORS as error:
             raise PermanentError(
-                "the image cannot be shown: its window or look-up table makes no sense; send it again"
+                "the image cannot be shown: its window or look-up table is invalid; send it again"
             ) from error
         if (covered := shutter(data_set, height, width)) is not None:
             grey[left.of(covered)] = 0

@@ -93,7 +93,7 @@ def read_command(encoded: bytes) -> Command:
         group, element, length = _ELEMENT.unpack_from(encoded, position)
         position += _ELEMENT.size + length
         if group or position > len(encoded):
-            raise ValueError("the command set holds other elements, or ends in the middle of one")
+            raise ValueError("the command set contains other elements, or ends in the middle of one")
         elements[element] = encoded[position - length : position]
     return Command(elements)
 

@@ -19,7 +19,7 @@ from echo_node.settings import Peer
 _REFUSALS = {
     (1, 2): "it does not know the application context",
     (1, 3): "it does not know our AE title",
-    (1, 7): "it does not go by this AE title",
+    (1, 7): "it does not accept the called AE title",
     (2, 2): "it speaks another version of the protocol",
     (3, 1): "it is congested",
     (3, 2): "it has too many associations open",
@@ -67,7 +67,9 @@ def associated(
         if association.is_rejected:
             raise TransientError(f"{name_of(peer)} rejects the association: {_why_rejected(association)}")
         if association.rejected_contexts:
-            raise PermanentError(f"{name_of(peer)} takes none of what was offered: {_names(proposed)}")
+            raise PermanentError(
+                f"{name_of(peer)} accepts none of the proposed presentation contexts: {_names(proposed)}"
+            )
         raise TransientError(_how_far(peer, timeout_s))
     try:
         yield association

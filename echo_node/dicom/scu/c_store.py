@@ -87,7 +87,7 @@ class Sender:
             return self._peers[destination]
         except KeyError:
             raise PermanentError(
-                f"no peer is named '{destination}' any more; add it to peers.toml, then retry"
+                f"no peer is named '{destination}'; add it to peers.toml, then retry"
             ) from None
 
 

@@ -124,12 +124,12 @@ class FindArchive:
                     self._check(int(response.Status))
                     break
                 if answer is None:
-                    raise TransientError(f"{who} answers C-FIND with what cannot be read")
+                    raise TransientError(f"{who} sent an unreadable answer to C-FIND")
                 answers.append(_read(answer))
                 _check_count(answers, who)
                 association.dimse_timeout = deadline.left()
         except (*PARSE_ERRORS, RuntimeError) as error:
-            raise TransientError(f"{who}: C-FIND came to nothing ({type(error).__name__})") from error
+            raise TransientError(f"{who}: C-FIND failed ({type(error).__name__})") from error
         return answers
 
     def _check(self, status: int) -> None:
@@ -177,7 +177,7 @@ class QidoArchive:
         try:
             answers = [_read(Dataset.from_json(each)) for each in json.loads(answer.body)]
         except PARSE_ERRORS:
-            raise TransientError(f"{self._name} answers QIDO-RS with something that cannot be read") from None
+            raise TransientError(f"{self._name} sent an unreadable answer to QIDO-RS") from None
         _check_count(answers, self._name)
         return answers
 

@@ -62,9 +62,7 @@ class CommitmentUser:
         """
         peer = self._peers.get(job.destination)
         if peer is None:
-            raise PermanentError(
-                f"no peer is named '{job.destination}' any more; add it to peers.toml, then retry"
-            )
+            raise PermanentError(f"no peer is named '{job.destination}'; add it to peers.toml, then retry")
         push_model = contexts().commitment.uid
         proposed = [contexts().commitment_proposal(is_provider=False)]
         answer = _Answer()
@@ -102,7 +100,7 @@ class Answerer:
         peer = answerable(self._peers, job.ae_title)
         if peer is None:
             raise PermanentError(
-                f"no peer with host and port has the AE title {job.ae_title} any more; "
+                f"no peer with host and port has the AE title {job.ae_title}; "
                 "add it to peers.toml, then retry"
             )
         push_model = contexts().commitment.uid

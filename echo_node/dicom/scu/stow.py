@@ -82,7 +82,7 @@ def _outcome(destination: str, http: HttpAnswer, uid: str) -> tuple[DeliveryOutc
         answer = json.loads(http.body) if http.body.strip() else {}
         failed, stored = _items(answer, _FAILED, uid), _items(answer, _STORED, uid)
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise TransientError(f"{destination} answers STOW-RS with something that cannot be read") from None
+        raise TransientError(f"{destination} sent an unreadable answer to STOW-RS") from None
     if failed:
         reason = _reason(failed[0], _FAILURE_REASON) or Status.PROCESSING_FAILURE
         return outcome_of(reason, destination), reason

@@ -89,7 +89,7 @@ def _chest(table: Mapping[str, Any]) -> ChestRules:
 def _view(table: Mapping[str, Any]) -> ViewRules:
     for kind in ("positions", "codes", "words"):
         if unknown := table[kind].keys() - set(_VIEWS):
-            raise ValueError(f"[view.{kind}] names '{min(unknown)}', which is none of {', '.join(_VIEWS)}")
+            raise ValueError(f"[view.{kind}] names '{min(unknown)}', which is not one of {', '.join(_VIEWS)}")
     return ViewRules(
         positions={value: view for view, values in table["positions"].items() for value in values},
         codes={_code(code): view for view, codes in table["codes"].items() for code in codes},

@@ -67,7 +67,7 @@ class Forms:
             return
         # An earlier program version stored the draft: the image's header must be read again.
         if any(image.removed_at is not None for image in images):
-            raise PermanentError(f"{row.kind} cannot be made any more: the images that were read are removed")
+            raise PermanentError(f"{row.kind} can no longer be made: the images that were read were removed")
         with self._objects.local_paths([image.path for image in images]) as paths:
             yield UnmadeForm(row.kind, _draft(content, uid, images, paths), predecessor)
 

@@ -70,7 +70,7 @@ def decoded(content: bytes, instances: Mapping[str, StoredInstance]) -> Draft:
     try:
         kept = json.loads(content)
         if kept["format"] != _FORMAT:
-            raise PermanentError("the draft was kept by a newer program: use that")
+            raise PermanentError("a newer program version stored the draft: use that version")
         headers = kept.get("headers") or [{}] * len(kept["images"])
         images = [
             SelectedImage(instances[image.pop("sop_instance_uid")], **image, **_header(header))
@@ -88,7 +88,7 @@ def decoded(content: bytes, instances: Mapping[str, StoredInstance]) -> Draft:
             _comparison(kept["comparison"]),
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise PermanentError(f"the kept draft cannot be used ({type(error).__name__})") from error
+        raise PermanentError(f"the pending draft cannot be used ({type(error).__name__})") from error
 
 
 class _Header(TypedDict, total=False):

@@ -98,7 +98,7 @@ def test_a_missing_last_delimiter_is_forgiven(sample: Sample) -> None:
     ],
 )
 def test_what_is_read_of_a_header_is_bounded(make_chest: MakeChest, before: bytes) -> None:
-    with pytest.raises(ValueError, match="4 MB stand before the pixel data"):
+    with pytest.raises(ValueError, match="4 MB precede the pixel data"):
         identity_of(io.BytesIO(before + encoded(make_chest())), EXPLICIT)
 
 

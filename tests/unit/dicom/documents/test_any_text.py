@@ -163,7 +163,7 @@ def test_what_the_font_has_can_be_searched_in_a_pdf(base: Draft, tmp_path: Path,
 def test_a_text_of_100_kilobytes_is_pages_but_no_picture(base: Draft) -> None:
     long = saying(base, [Sentence("The heart is enlarged and so on. " * 3000)])
     assert opened(EncapsulatedPdfEncoder().encode(long)).EncapsulatedDocument.count(b"/Type /Page\n") < 60
-    with pytest.raises(PermanentError, match=r"too long for a picture: .* at most 16384"):
+    with pytest.raises(PermanentError, match=r"too long for an image: .* at most 16384"):
         SecondaryCaptureEncoder().encode(long)
     assert len(oru(long)) > 90_000
     report = dicom_encoder(DocumentKind.BASIC_TEXT_SR).encode(long)

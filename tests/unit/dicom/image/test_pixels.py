@@ -224,7 +224,7 @@ def test_a_table_that_makes_no_sense_has_its_clear_line(stored: Store) -> None:
     item.LUTDescriptor, item.LUTData = [5, 0, 16], b"\1\0"
     item["LUTDescriptor"].VR = "US"
     item["LUTData"].VR = "OW"
-    with pytest.raises(PermanentError, match="window or look-up table makes no sense"):
+    with pytest.raises(PermanentError, match="window or look-up table is invalid"):
         read(stored(CORNER, VOILUTSequence=[item]))
 
 

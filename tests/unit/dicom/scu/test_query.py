@@ -222,7 +222,9 @@ class TestFind:
         assert server is not None
         peer = Peer(ae_title="PACS", host="127.0.0.1", port=server.server_address[1])
         try:
-            with pytest.raises(PermanentError, match="takes none of what was offered: Study Root"):
+            with pytest.raises(
+                PermanentError, match="accepts none of the proposed presentation contexts: Study Root"
+            ):
                 probe(FindArchive(peer, "ECHO_NODE"), 30)
         finally:
             server.shutdown()
