@@ -105,7 +105,7 @@ class Worker(Generic[Work]):
         return True
 
     def abandon(self) -> None:
-        """Release the current claim, from another thread; the outcome of its work no longer counts."""
+        """Release the current claim, from another thread; its outcome no longer counts."""
         work = self._current
         if work is not None:
             self._queue.release_claim(work)
