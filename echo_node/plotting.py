@@ -27,7 +27,7 @@ INK, GREY = "#1f2430", "#8a8a9a"
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7f7f7f", "#332288")
 """Okabe and Ito's colours, which people with any colour vision can tell apart."""
 
-_SALT = "echo-node"  # of the ids in SVG, which are random by default
+_SALT = "echo-node"  # makes the ids in SVG files reproducible: they are random by default
 _NO_DATE: Mapping[str, Mapping[str, None]] = MappingProxyType(
     {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 )
@@ -66,7 +66,7 @@ def new_figure(
 
 
 def legend_right_of(axes: Axes) -> None:
-    """Write the names of the data right of a panel."""
+    """Place the legend to the right of a panel."""
     axes.legend(frameon=False, fontsize=8, bbox_to_anchor=(1.0, 1.0), loc="upper left")
 
 

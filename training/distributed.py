@@ -1,4 +1,4 @@
-"""Processes of a run: one, or those of torchrun, each with its own rows of every batch."""
+"""Processes of a run: one, or those of torchrun. Each computes its own rows of every batch."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Distributed:
 
     @contextmanager
     def main_first(self, *, waits: bool) -> Iterator[None]:
-        """Run the context on the main process first if *waits*; otherwise on all at once."""
+        """Run the context on the main process first if *waits*, and otherwise on all at once."""
         if waits and not self.is_main:
             self.barrier()
         yield
@@ -105,7 +105,7 @@ class Distributed:
 
 
 def _sums(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Return the sums of tensors over all processes, with one message."""
+    """Return the sums of tensors over all processes, in one collective operation."""
     whole = torch.cat([tensor.flatten() for tensor in tensors])
     dist.all_reduce(whole)
     parts = torch.split(whole, [tensor.numel() for tensor in tensors])

@@ -1,4 +1,4 @@
-"""Files of cached results, written atomically: a reader finds a complete file or none."""
+"""Files of cached results, written atomically: a reader finds a complete file or no file."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ class OptimiserRecipe(_Part):
 
 
 class ReadingRecipe(_Part):
-    """Findings probe in addition to the words; for small networks with random initial weights."""
+    """Findings probe that adds a loss; for small networks with random initial weights."""
 
     weight: float = Field(default=0.0, ge=0)
     """Weight of the loss of the findings probe, which reads the middle layer; 0 uses no probe."""

@@ -2,8 +2,8 @@
 
 Tokens count up to the end of sequence only. The autoregressive rows run the same network with a
 causal mask. Their text means nothing, but their speed is that of an autoregressive model of these
-dimensions. They write as many tokens as the longest draft that the block decoders have written by
-the end of the first turn.
+dimensions. They write as many tokens as the longest draft that a block decoder wrote in the first
+turn.
 
 Shapes: N sequences, P prompt tokens.
 """
@@ -38,7 +38,7 @@ class Timed:
         vision: vision tower and prompt embedding, in seconds.
         prefill: prefill of the language model, in seconds.
         decode: decoding with the check, in seconds.
-        finish: part of *decode* after the last block, in seconds.
+        finish: check and repair after the last block, in seconds; included in *decode*.
         tokens: tokens written.
         forwards: forward passes of the language model, summed over the batch.
     """
@@ -77,7 +77,7 @@ def bench_decode(
 
     Args:
         model: network to measure.
-        inputs_of: returns the prompts for a batch size and the number of a turn.
+        inputs_of: function that returns the prompts for a batch size and a turn number.
         batches: batch sizes.
         settings: settings of the block decoders, by mode.
         rounds: number of turns of every mode, each with other images.
@@ -85,12 +85,12 @@ def bench_decode(
 
     Returns:
         A row for each mode and batch size. It has the median milliseconds for the whole batch,
-        `tokens_per_second` of decoding including the check, and the ratios of this speed to the
-        autoregressive rows. On a GPU it also has `bandwidth_fraction`: the time to read all weights
-        once, as a fraction of the time of a forward pass.
+        `tokens_per_second` of decoding including the check, and the ratios of this speed to that of
+        each autoregressive row. On a GPU it also has `bandwidth_fraction`: the time to read all
+        weights once, as a fraction of the time of a forward pass.
     """
     rows: list[Row] = []
-    least_forward_s = _least_forward_s(model)
+    minimum_forward_s = _minimum_forward_s(model)
     for batch in batches:
         taken: dict[str, list[Timed]] = {mode: [] for mode in (_EAGER, _BASE, *settings)}
         decoders = {mode: Decoder(model, wanted) for mode, wanted in settings.items()}
@@ -99,24 +99,25 @@ def bench_decode(
         for turn, inputs in enumerate(images):  # the first turn is a warm-up
             for mode, decoder in decoders.items():
                 progress(f"batch {batch}, {mode}, turn {turn} of {rounds}")
-                timed, decoded = _decoding(model, inputs, decoder)
+                timed, decoded = _time_decoder(model, inputs, decoder)
                 length = max(length, *(d.written for d in decoded))
                 taken[mode].append(timed)
             progress(f"batch {batch}, autoregressive, turn {turn} of {rounds}")
             if turn == 0:
                 one_by_one = DecodeSettings(0.0, 0, length, "next_token", forced_length=True)
                 base = Decoder(model, one_by_one)
-            taken[_BASE].append(_decoding(model, inputs, base)[0])
-            taken[_EAGER].append(_eager(model, inputs, length))
+            taken[_BASE].append(_time_decoder(model, inputs, base)[0])
+            taken[_EAGER].append(_time_transformers(model, inputs, length))
         typical = {mode: _typical(turns[1:]) for mode, turns in taken.items()}
-        rows += [_row(mode, batch, timed, typical, least_forward_s) for mode, timed in typical.items()]
+        rows += [_row(mode, batch, timed, typical, minimum_forward_s) for mode, timed in typical.items()]
     return rows
 
 
 def forward_times(model: EchoNetwork, inputs: Inputs, rounds: int) -> dict[int, float]:
-    """Return the time of a cached forward pass for one sequence, in milliseconds, by its tokens.
+    """Return the time of a cached forward pass for one sequence, by its number of tokens.
 
-    The widths are 1, B, 2 B and 4 B tokens; a forward pass with a check has 4 B.
+    The numbers of tokens are 1, B, 2 B and 4 B. A forward pass with a check has 4 B tokens. Times
+    are in milliseconds.
     """
     length = model.config.block_length
     prompt = _embed(model, inputs)
@@ -142,7 +143,7 @@ def _embed(model: EchoNetwork, inputs: Inputs) -> Prompt:
         return model.embed_prompt(inputs.ids_NP, inputs.pixel_values, inputs.grid_thw)
 
 
-def _decoding(model: EchoNetwork, inputs: Inputs, decoder: Decoder) -> tuple[Timed, list[Decoded]]:
+def _time_decoder(model: EchoNetwork, inputs: Inputs, decoder: Decoder) -> tuple[Timed, list[Decoded]]:
     started = _now()
     prompt = _embed(model, inputs)
     embedded = _now()
@@ -166,8 +167,8 @@ def _decoding(model: EchoNetwork, inputs: Inputs, decoder: Decoder) -> tuple[Tim
     return timed, decoded
 
 
-def _eager(model: EchoNetwork, inputs: Inputs, length: int) -> Timed:
-    """Time `generate` of transformers; its prefill is the time to the first token."""
+def _time_transformers(model: EchoNetwork, inputs: Inputs, length: int) -> Timed:
+    """Time `generate` of transformers. The time to the first token counts as its prefill."""
     arguments: dict[str, Any] = {
         "input_ids": inputs.ids_NP,
         "attention_mask": torch.ones_like(inputs.ids_NP),
@@ -186,7 +187,7 @@ def _eager(model: EchoNetwork, inputs: Inputs, length: int) -> Timed:
 
 
 def _typical(turns: Sequence[Timed]) -> Timed:
-    """Return median times, which one disturbed turn does not change, and mean counts."""
+    """Return the median of each time, so that a disturbed turn has no effect, and mean counts."""
 
     def median(name: str) -> float:
         return float(statistics.median(getattr(turn, name) for turn in turns))
@@ -201,7 +202,7 @@ def _typical(turns: Sequence[Timed]) -> Timed:
     )
 
 
-def _least_forward_s(model: EchoNetwork) -> float | None:
+def _minimum_forward_s(model: EchoNetwork) -> float | None:
     """Return the time in which a GPU can read the language model's weights, in seconds.
 
     The estimate uses the GPU's copy bandwidth. On a CPU the result is None.
@@ -232,7 +233,7 @@ def copy_bandwidth(device: torch.device, size: int = 2**30) -> float:
 
 
 def _row(
-    mode: str, batch: int, timed: Timed, all_modes: dict[str, Timed], least_forward_s: float | None
+    mode: str, batch: int, timed: Timed, all_modes: dict[str, Timed], minimum_forward_s: float | None
 ) -> Row:
     def speed(t: Timed) -> float:
         return t.tokens / t.decode
@@ -251,7 +252,7 @@ def _row(
         "tokens_per_second": speed(timed),
         "ratio_vs_ar": speed(timed) / speed(all_modes[_BASE]),
         "ratio_vs_ar_eager": speed(timed) / speed(all_modes[_EAGER]),
-        "bandwidth_fraction": least_forward_s and least_forward_s * timed.forwards / batch / timed.decode,
+        "bandwidth_fraction": minimum_forward_s and minimum_forward_s * timed.forwards / batch / timed.decode,
     }
 
 

@@ -38,7 +38,7 @@ class Inputs:
 
 
 def phantom_inputs(loaded: Checkpoint, seed: int) -> Callable[[int, int], Inputs]:
-    """Return a function that makes batches of phantoms, other phantoms in each turn."""
+    """Return a function that makes batches of phantoms, different ones in each turn."""
     from training.phantom.dataset import PhantomDataset
 
     processor = EchoProcessor(ImagePreparation.load(loaded.folder), loaded.tokenizer)

@@ -88,10 +88,10 @@ def bench_rad(case: Case, rounds: int, progress: Callable[[str], None]) -> dict[
         progress: receives a line about each measurement.
 
     Returns:
-        The case; for each layout `loss`, `language_model_ms` (forward and backward pass),
-        `step_ms`, `peak_mb` and `tokens`; the differences and ratios of both. On a CPU, times are
-        processor times, which other programs do not lengthen, and memory is the growth of the
-        resident set.
+        The case. For each layout: `loss`, `language_model_ms` (forward and backward pass),
+        `step_ms`, `peak_mb` and `tokens`. For the two layouts together: their differences and
+        ratios. On a CPU, times are CPU times, which other programs do not affect, and memory is the
+        growth of the resident set.
 
     Raises:
         PermanentError: a measuring process died.
@@ -169,7 +169,10 @@ def _network(case: Case, device: torch.device) -> EchoNetwork:
 
 
 def _inputs(case: Case, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Return prompts of P tokens with the largest square image that fits, its patches and grid."""
+    """Return the ids, patches and grid of prompts of P tokens.
+
+    Each prompt has the largest square image that fits.
+    """
     side = math.isqrt(case.prompt - 3)
     words = [_WORD] * (case.prompt - side**2 - 2)
     ids = torch.tensor([[_BEGIN, *[_IMAGE] * side**2, _END, *words]] * case.batch)

@@ -27,7 +27,10 @@ from echo_node.durable_files import write_durably
 from echo_node.errors import PermanentError
 
 CEILING = "the disk alone"
-"""Write, fsync, rename and fsync of the folder, with one writer per association."""
+"""Name of the row for the disk alone, which sets the upper limit.
+
+One writer per association writes a file, syncs it, renames it and syncs the folder.
+"""
 
 _FIGURES = (
     "images_per_second",
@@ -139,7 +142,7 @@ def _rows(
 
 
 def _measure(receiver: Receiver, load: Load, folder: Path) -> dict[str, float]:
-    with _place(folder) as place, running(receiver, place / "receiver") as (port, pid):
+    with _temporary_folder(folder) as place, running(receiver, place / "receiver") as (port, pid):
         send_side_by_side(port, AE_TITLE, load.size_bytes, 1, 2)  # warm-up
         memory = Memory(pid)
         sent = send_side_by_side(port, AE_TITLE, load.size_bytes, load.associations, load.images_of_each)
@@ -156,7 +159,7 @@ def _measure(receiver: Receiver, load: Load, folder: Path) -> dict[str, float]:
 
 def _measure_disk(load: Load, folder: Path) -> dict[str, float]:
     writers = load.associations
-    with _place(folder) as place, ProcessPoolExecutor(writers, get_context("spawn")) as pool:
+    with _temporary_folder(folder) as place, ProcessPoolExecutor(writers, get_context("spawn")) as pool:
         write = partial(_write, place, load.size_bytes)
         list(pool.map(write, [1] * writers))  # starts the processes
         started = time.monotonic()
@@ -173,7 +176,7 @@ def _write(folder: Path, size_bytes: int, images: int) -> int:
 
 
 @contextmanager
-def _place(folder: Path) -> Iterator[Path]:
+def _temporary_folder(folder: Path) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
         dir=folder, prefix="echo-node-bench-", ignore_cleanup_errors=True

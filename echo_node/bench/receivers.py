@@ -21,7 +21,7 @@ from pathlib import Path
 from echo_node.errors import PermanentError
 
 AE_TITLE, DCMTK_NAME = "RECEIVER", "storescp (DCMTK)"
-_DCMTK = "/usr/bin/storescp"  # with its path: pynetdicom installs a program of the same name
+_DCMTK = "/usr/bin/storescp"  # the full path, because pynetdicom installs a program of the same name
 _SAMPLED_EVERY_S, _READY_S = 0.02, 60.0
 
 
@@ -36,7 +36,7 @@ class Receiver:
     Attributes:
         name: name of the receiver in the results.
         is_durable: whether an image is on the disk when it is acknowledged.
-        command: maker of the command line that starts it.
+        command: function that returns the command line to start the receiver.
     """
 
     name: str
@@ -91,7 +91,7 @@ def running(receiver: Receiver, folder: Path) -> Iterator[tuple[int, int]]:
     stored.mkdir(parents=True)
     environment = {**os.environ, "TCP_NODELAY": "1"}
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 - one of our list
+        process = subprocess.Popen(  # noqa: S603 - a command from our own list
             receiver.command(stored, port), env=environment, stdout=log, stderr=log, start_new_session=True
         )
     try:

@@ -37,7 +37,7 @@ _PLACEHOLDER = "2.25.1000000000000000000000000000000000001"
 _STATUS = struct.pack("<HHI", 0x0000, 0x0900, 2)
 _ACCEPTED, _DATA = 0x02, 0x04
 _RELEASE_RQ = struct.pack(">BxLL", 0x05, 4, 0)
-_MOST_PDU_BYTES = 131_072
+_MAX_PDU_BYTES = 131_072
 _PATIENCE_S = 120.0
 
 
@@ -133,7 +133,7 @@ def _send_all(connection: socket.socket, message: bytearray, number: int, images
 def association_request(called: str) -> bytes:
     """Return the A-ASSOCIATE-RQ PDU for Computed Radiography."""
     length, implementation = MaximumLengthNotification(), ImplementationClassUIDNotification()
-    length.maximum_length_received = _MOST_PDU_BYTES
+    length.maximum_length_received = _MAX_PDU_BYTES
     implementation.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
     request = A_ASSOCIATE()
     request.application_context_name = UID("1.2.840.10008.3.1.1.1")
@@ -158,7 +158,7 @@ def _associate(connection: socket.socket, called: str) -> int:
     accepted = answer.to_primitive()
     if accepted.presentation_context_definition_results_list[0].result != 0:
         raise PermanentError("Computed Radiography was not accepted")
-    return int(accepted.maximum_length_received or 0) or _MOST_PDU_BYTES
+    return int(accepted.maximum_length_received or 0) or _MAX_PDU_BYTES
 
 
 def store_request(longest_pdu: int, size_bytes: int, number: int) -> bytearray:
@@ -173,7 +173,7 @@ def store_request(longest_pdu: int, size_bytes: int, number: int) -> bytearray:
     dimse = C_STORE_RQ()
     dimse.primitive_to_message(request)
     encoded = bytearray()
-    for part in dimse.encode_msg(1, min(longest_pdu, _MOST_PDU_BYTES)):
+    for part in dimse.encode_msg(1, min(longest_pdu, _MAX_PDU_BYTES)):
         pdu = P_DATA_TF()
         pdu.from_primitive(part)
         encoded += pdu.encode()

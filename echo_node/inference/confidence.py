@@ -89,8 +89,8 @@ def likelihoods(
         text: text of the tokens, without special tokens.
         tokens: token ids.
         probabilities: probabilities of the tokens.
-        tokenizer: byte-level tokeniser such as Qwen's, in which each character of a token is a
-            byte.
+        tokenizer: byte-level tokeniser such as Qwen's, in which each character of a token stands
+            for a byte.
     """
     special = set(tokenizer.all_special_ids)
     pieces = tokenizer.convert_ids_to_tokens(list(tokens))

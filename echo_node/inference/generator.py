@@ -37,7 +37,7 @@ def load_generator(settings: ModelSettings) -> EchoGenerator:
 
 
 def device_of(settings: ModelSettings) -> str:
-    """Return the configured device, `cpu` or `cuda`, and set PyTorch's configured thread count.
+    """Return the configured device, `cpu` or `cuda`, and configure PyTorch's number of threads.
 
     Raises:
         PermanentError: `device = "cuda"`, and PyTorch finds no GPU.
@@ -125,7 +125,7 @@ class EchoGenerator:
         )
 
     def _has_specials_within(self, tokens: Sequence[int]) -> bool:
-        """Return whether text follows a special token, which decoding would silently omit."""
+        """Return whether text follows a special token: decoding would silently omit that token."""
         special = set(self._processor.tokenizer.all_special_ids)
         is_special = [token in special for token in tokens]
         return any(not later for later in is_special[is_special.index(True) :]) if any(is_special) else False

@@ -1,4 +1,4 @@
-"""Processor: images and the prompt to the network's inputs, and its tokens back to text.
+"""Processor: turns images and the prompt into inputs of the network, and its tokens into text.
 
 It has the interface of a transformers processor, and `AutoProcessor.from_pretrained(folder)`
 returns it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 PROMPT = "Review this chest X-ray and write a report. Use this format: Findings: {}, Impression: {}."
-IMAGE_TOKEN = "<|image_pad|>"  # noqa: S105 - a token of the vocabulary, no secret
+IMAGE_TOKEN = "<|image_pad|>"  # noqa: S105 - a vocabulary token, not a secret
 
 
 def prompt_ids(tokenizer: Any, image_tokens: int) -> list[int]:

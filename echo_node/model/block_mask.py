@@ -1,4 +1,4 @@
-"""Attention masks of block diffusion; this module is the only one that defines the rule.
+"""Attention masks of block diffusion. Only this module defines the rule of attention.
 
 Positions are absolute and count from the first token of the prompt. Position i is in block i // B.
 Every block attends to itself and to the clean tokens of earlier blocks (ECHO, section on RAD).
@@ -27,7 +27,7 @@ class Elements:
     Attributes:
         block: block number.
         stream: 0 for the clean text, or the number of the noisy copy.
-        document: example within a packed row; None if each row has one example.
+        document: number of the example, if several are packed into a row; otherwise None.
     """
 
     block: Tensor
@@ -59,7 +59,7 @@ def visible(query: Elements, key: Elements) -> Tensor:
 
 
 def mask_mod(elements: Elements) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
-    """Return the rule as a `mask_mod` of FlexAttention, by sequence, head, query and key."""
+    """Return the rule as a `mask_mod` for FlexAttention, with its four index arguments."""
 
     def attends(sequence: Tensor, _head: Tensor, query: Tensor, key: Tensor) -> Tensor:
         if elements.block.ndim == 1:
@@ -72,9 +72,9 @@ def mask_mod(elements: Elements) -> Callable[[Tensor, Tensor, Tensor, Tensor], T
 def attention_mask(elements: Elements) -> AttentionMask:
     """Return the attention mask in the form that is fastest on the device of the elements.
 
-    That is a boolean mask for PyTorch's scaled dot-product attention. For long sequences on CUDA it
-    is a block mask, with which FlexAttention skips hidden blocks; for short sequences its
-    compilation does not pay off.
+    For long sequences on CUDA this is a block mask, with which FlexAttention skips hidden blocks.
+    Otherwise it is a boolean mask for PyTorch's scaled dot-product attention, because compiling
+    FlexAttention does not pay off for short sequences.
     """
     length = elements.block.shape[-1]
     if elements.block.device.type != "cuda" or length < _LONG:
@@ -112,8 +112,8 @@ class RadLayout:
 
 def rad_length(prompt_length: int, response_length: int, block_length: int, copies: int = 1) -> int:
     """Return P + R + C * (R + P mod B): the length with C noisy copies; RAD itself has one."""
-    of_a_copy = response_length + prompt_length % block_length
-    return prompt_length + response_length + copies * of_a_copy
+    copy_length = response_length + prompt_length % block_length
+    return prompt_length + response_length + copies * copy_length
 
 
 def rad_layout(

@@ -1,4 +1,4 @@
-"""Checkpoints on disk: loading, with an error that names the fault, and the identifying digest.
+"""Checkpoints on disk: how to find them, load them, and identify them by a digest.
 
 A checkpoint is a folder with config.json, model.safetensors (or shards), the tokeniser's files,
 preprocessor_config.json and our own model.json (`ModelFacts`). Weights are loaded from safetensors
@@ -81,7 +81,7 @@ class Checkpoint:
 
 
 def library() -> Path:
-    """Return the folder of added models: ECHO_NODE_MODELS, or else in the user's data folder."""
+    """Return the folder of added models: ECHO_NODE_MODELS, or a default in the home folder."""
     data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(os.environ.get("ECHO_NODE_MODELS") or f"{data}/echo-node/models").expanduser()
 
@@ -129,8 +129,8 @@ def load(name: str, device: str = "cpu", *, adopt_block_length: int = 0) -> Chec
     Args:
         name: name of a model, or its folder.
         device: `cpu` or `cuda`.
-        adopt_block_length: block length for an autoregressive Qwen2.5-VL, which RAD can start from;
-            it also gets a mask token. 0 refuses such a model.
+        adopt_block_length: block length for an autoregressive Qwen2.5-VL, from which RAD can start.
+            Such a model also gets a mask token. 0 refuses it.
 
     Raises:
         CheckpointError: a file, tensor or setting is missing, truncated or invalid; the message
@@ -202,7 +202,7 @@ def _load_config(folder: Path, facts: ModelFacts, tokenizer: Any, adopt_block_le
 
 
 def facts_of(folder: Path) -> ModelFacts:
-    """Return the facts of a checkpoint; without model.json, the folder's name is the only one.
+    """Return the facts of a checkpoint. Without model.json, only the name is known: the folder's.
 
     Raises:
         CheckpointError: model.json is not in the format of `ModelFacts.save`.

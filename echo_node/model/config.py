@@ -7,7 +7,7 @@ from typing import Any
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, Qwen2_5_VLConfig
 
-MASK_TOKEN = "<|MASK|>"  # noqa: S105 - a token of the vocabulary, no secret
+MASK_TOKEN = "<|MASK|>"  # noqa: S105 - a vocabulary token, not a secret
 
 
 @strict

@@ -22,8 +22,8 @@ from echo_node.errors import CheckpointError
 from echo_node.model.checkpoint import FACTS_FILE, ModelFacts, facts_of, library
 
 SUMS_FILE = "SHA256SUMS"
-_WANTED = ("*.safetensors", "*.json", "*.jinja", "merges.txt", "vocab.json", "README.md", "LICENSE*")
-# The base classes of the hub's error belong to its HTTP library, which reports an unreachable hub.
+_COPIED = ("*.safetensors", "*.json", "*.jinja", "merges.txt", "vocab.json", "README.md", "LICENSE*")
+# An unreachable hub raises an error of the HTTP library: a base class of the hub's own error.
 _HUB_ERRORS: tuple[type[Exception], ...] = (*HfHubHTTPError.__bases__, HFValidationError, OSError)
 _BLOCK_IN_NAME = re.compile(r"block_?(\d+)$", re.IGNORECASE)
 
@@ -47,7 +47,7 @@ def licence_on_hub(model_id: str) -> str:
 
 
 def fetch(model_id: str) -> tuple[Path, str]:
-    """Download a model's files with a progress bar; files in the hub's cache are used again.
+    """Download a model's files with a progress bar, except for those in the hub's local cache.
 
     Returns:
         The folder of the files, and the revision.
@@ -56,7 +56,7 @@ def fetch(model_id: str) -> tuple[Path, str]:
         CheckpointError: the hub has no such model, or is unreachable.
     """
     try:
-        folder = Path(snapshot_download(model_id, allow_patterns=list(_WANTED)))
+        folder = Path(snapshot_download(model_id, allow_patterns=list(_COPIED)))
     except _HUB_ERRORS as error:
         raise CheckpointError(f"{model_id} could not be fetched: {_first_line(error)}") from error
     return folder, folder.name
@@ -69,7 +69,7 @@ def add(source: Path, facts: ModelFacts, progress: Progress) -> Path:
     its name only when it is complete.
 
     Raises:
-        CheckpointError: the name is taken.
+        CheckpointError: the library already has a model of this name.
     """
     target = library() / facts.name
     if target.exists():
@@ -81,7 +81,7 @@ def add(source: Path, facts: ModelFacts, progress: Progress) -> Path:
     partial.mkdir(parents=True)
     for path in _files(source):
         progress(path.name)
-        _take(path, partial / path.name)
+        _link_or_copy(path, partial / path.name)
     (partial / FACTS_FILE).unlink(missing_ok=True)
     facts.save(partial)
     write_sums(partial, progress)
@@ -96,7 +96,7 @@ def facts_for(source: Path, name: str, block_length: int, licence: str, origin: 
     end of the name, as in `ECHO_block8`.
 
     Raises:
-        CheckpointError: none of them gives the block length, or the folder is not a checkpoint.
+        CheckpointError: none of them states the block length, or the folder is not a checkpoint.
     """
     if not (source / "config.json").is_file() or not any(source.glob("*.safetensors")):
         raise CheckpointError(f"{source} is not a checkpoint: it needs config.json and .safetensors files")
@@ -143,7 +143,7 @@ def verify(folder: Path, progress: Progress) -> list[str]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted({path for pattern in _WANTED for path in folder.glob(pattern)})
+    return sorted({path for pattern in _COPIED for path in folder.glob(pattern)})
 
 
 def _digest(path: Path, progress: Progress) -> str:
@@ -152,8 +152,8 @@ def _digest(path: Path, progress: Progress) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _take(source: Path, target: Path) -> None:
-    if source.is_symlink():  # into a hub's cache, whose files never change
+def _link_or_copy(source: Path, target: Path) -> None:
+    if source.is_symlink():  # a link into the hub's cache, whose files never change
         try:
             os.link(source.resolve(), target)
         except OSError:

@@ -22,7 +22,7 @@ from echo_node.model.block_mask import AttentionMask
 from echo_node.model.config import EchoConfig
 from echo_node.model.kv_cache import SlotCache
 
-_TAKES_CACHE_AS = (  # transformers 5.24 renamed it
+_CACHE_ARGUMENT = (  # name of the cache argument; transformers 5.24 renamed it
     "cache" if "cache" in inspect.signature(Qwen2_5_VLTextModel.forward).parameters else "past_key_values"
 )
 
@@ -70,7 +70,7 @@ class Prompt:
         )
 
     def copy_from(self, other: Prompt) -> None:
-        """Overwrite these prompts with as many others, none longer than the capacity."""
+        """Overwrite these prompts with the same number of others, none longer than the capacity."""
         self.embeds_NPD[:, : other.length] = other.embeds_NPD
         self.position_3NP[..., : other.length] = other.position_3NP
         self.offset_N.copy_(other.offset_N)
@@ -173,7 +173,7 @@ class EchoNetwork(Qwen2_5_VLForConditionalGeneration):
             position_ids=position_3NL,
             attention_mask={"full_attention": mask_NLK},
             use_cache=False,
-            **{_TAKES_CACHE_AS: cache},
+            **{_CACHE_ARGUMENT: cache},
         )
         hidden_NLD: Tensor = output.last_hidden_state
         return hidden_NLD

@@ -46,7 +46,7 @@ class EchoForReportGeneration(EchoNetwork):
             image_grid_thw: number of patches of each image along time, height and width.
             generation_config: `denoising_steps` (maximum number of steps per block; 0: no limit),
                 `confidence_threshold`, `refine` (`off`, `mark` or `repair`) and `max_new_tokens`;
-                by default the checkpoint's own.
+                by default, the configuration of the checkpoint.
             changes: single values that replace those of *generation_config*.
         """
         given = {**_GENERATION, **vars(generation_config or self.generation_config), **changes}

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_GAP = r"[ \t]{0,16}"  # bounded: a text of white space must not cost its square
+_GAP = r"[ \t]{0,16}"  # bounded, because white space alone could take quadratic time
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff"
 _ENGLISH_FINDINGS = (
     r"(?:(?:other|additional|incidental|radiographic|imaging|x-?ray|chest|key|main)[ \t]+)?"
@@ -124,8 +124,8 @@ def split_sections(text: str) -> Sections:
 def _sentences(text: str, start: int, end: int) -> list[Span]:
     """Return the sentences between two offsets, without the white space around them.
 
-    A piece without a letter, such as a list number or a stray mark, joins the next sentence, or the
-    previous one if there is no next.
+    A piece without a letter, such as a list number or a stray mark, joins the next sentence. At the
+    end, it joins the previous one.
     """
     pieces: list[tuple[int, int]] = []
     left = looked_at = start

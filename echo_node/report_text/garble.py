@@ -1,7 +1,7 @@
 """Garble measure: faults of form that no radiologist would write, counted without a reference.
 
-One-step decoding damages text in its own ways: repeated words, words that do not exist, missing
-sections. Metrics of clinical content hardly notice these faults.
+One-step decoding damages text in characteristic ways: repeated words, words that do not exist,
+missing sections. Metrics of clinical content hardly notice these faults.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ KINDS = MappingProxyType(
 )
 """Kinds of garble with their meanings, in the order of the counts."""
 
-_IN_A_SENTENCE = 3  # the first kinds can be counted in a sentence alone
+_IN_A_SENTENCE = 3  # number of kinds, from the first, that can be counted within one sentence
 _SECTIONS = ("findings", "impression")
 _LONGEST_PHRASE = 6
 _OF_THE_END = ("unparsable_sections", "unfinished")
@@ -99,8 +99,8 @@ def faults(text: str, vocabulary: Set[str]) -> dict[str, int]:
         for span in spans:
             for kind, count in faults_of_sentence(span.text, vocabulary).items():
                 found[kind] += count
-        said = {" ".join(words(span.text)) for span in spans}
-        found["repeated_sentences"] += len(spans) - len(said)
+        distinct = {" ".join(words(span.text)) for span in spans}
+        found["repeated_sentences"] += len(spans) - len(distinct)
     found["unparsable_sections"] = _unparsable(text)
     found["unfinished"] = int(not text.rstrip().endswith(_ENDS))
     return found
@@ -110,39 +110,39 @@ def faults_of_sentence(sentence: str, vocabulary: Set[str]) -> dict[str, int]:
     """Return the faults within one sentence: repetitions and broken words."""
     parts = [words(part) for part in _PAUSE.split(sentence)]  # "on the right, right lower lobe" is fine
     counts = (
-        sum(_repeated_words(said) for said in parts),
-        sum(_repeated_phrases(said) for said in parts),
-        sum(_broken(said, vocabulary) for said in parts),
+        sum(_repeated_words(part) for part in parts),
+        sum(_repeated_phrases(part) for part in parts),
+        sum(_broken(part, vocabulary) for part in parts),
     )
     return dict(zip(list(KINDS)[:_IN_A_SENTENCE], counts, strict=True))
 
 
-def _repeated_words(said: Sequence[str]) -> int:
-    return sum(first == second for first, second in pairwise(said))
+def _repeated_words(part: Sequence[str]) -> int:
+    return sum(first == second for first, second in pairwise(part))
 
 
-def _repeated_phrases(said: Sequence[str]) -> int:
+def _repeated_phrases(part: Sequence[str]) -> int:
     count = at = 0
-    while at < len(said):
-        length = _repeated_here(said, at)
+    while at < len(part):
+        length = _repeated_here(part, at)
         count += length > 0
         at += max(1, length)
     return count
 
 
-def _repeated_here(said: Sequence[str], at: int) -> int:
-    """Return the length of the longest phrase that starts here and is repeated at once, or 0."""
+def _repeated_here(part: Sequence[str], at: int) -> int:
+    """Return the length of the longest phrase that starts at *at* and is repeated at once, or 0."""
     for length in range(_LONGEST_PHRASE, 1, -1):
-        phrase = said[at : at + length]
-        if phrase == said[at + length : at + 2 * length] and len(set(phrase)) > 1:
+        phrase = part[at : at + length]
+        if phrase == part[at + length : at + 2 * length] and len(set(phrase)) > 1:
             return length
     return 0
 
 
-def _broken(said: Sequence[str], vocabulary: Set[str]) -> int:
+def _broken(part: Sequence[str], vocabulary: Set[str]) -> int:
     if not vocabulary:
         return 0
-    return sum(word not in vocabulary for word in said if not any(letter.isdigit() for letter in word))
+    return sum(word not in vocabulary for word in part if not any(letter.isdigit() for letter in word))
 
 
 def _unparsable(text: str) -> int:

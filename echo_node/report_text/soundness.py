@@ -1,7 +1,7 @@
 """Soundness of a model's text: it must be complete plain text without loops to become a draft.
 
-The node makes no draft from an unsound text. The operator sees the reason, which quotes nothing of
-the text.
+The node makes no draft from an unsound text. The operator sees the reason, which never quotes the
+text.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from echo_node.report_text.draft_sections import Sections, Span
 _SPECIAL = re.compile(r"<\|[^|<>\s]{1,40}\|>|<\uff5c[^\uff5c<>]{1,40}\uff5c>")
 _MARKUP = re.compile(r"</?[A-Za-z][A-Za-z0-9]{0,15}(?:\s[^<>]{0,200})?/?>")
 _LOST = "\ufffd"
-_SAID_TOO_OFTEN = 3
+_TOO_OFTEN = 3
 _REPEATED = re.compile(r"(?P<phrase>\S(?:.{0,58}?\S))(?:\s{0,4}(?P=phrase)){3}", re.DOTALL)
 _LIST_NUMBER = re.compile(r"^\W*(?:\d{1,2}[.)）、．](?!\d)\s*)?")  # noqa: RUF001 - full width is meant
 _BREAKS_OFF = re.compile(
@@ -52,8 +52,8 @@ def _is_lost(character: str) -> bool:
 
 
 def _repeats_a_sentence(spans: Sequence[Span]) -> bool:
-    said = Counter(_LIST_NUMBER.sub("", span.text).rstrip(".。;； ").casefold() for span in spans)  # noqa: RUF001
-    return any(count >= _SAID_TOO_OFTEN for count in said.values())
+    counts = Counter(_LIST_NUMBER.sub("", span.text).rstrip(".。;； ").casefold() for span in spans)  # noqa: RUF001
+    return any(count >= _TOO_OFTEN for count in counts.values())
 
 
 def _repeats_a_phrase(text: str) -> bool:

@@ -66,7 +66,7 @@ class Batch:
     features: Tensor | None = None
 
     def embed(self, model: EchoNetwork) -> Prompt:
-        """Return the prompts, embedded by *model*, whose tower must have made the features."""
+        """Return the prompts, embedded by *model*; any features must come from its vision tower."""
         patches = self.patches() if self.features is None else None
         return model.embed_prompt(self.prompt_NP, patches, self.grid_thw, features=self.features)
 
@@ -90,13 +90,13 @@ class Batch:
 def concatenated(parts: Sequence[Batch]) -> Batch:
     """Return several parts as one batch.
 
-    All parts must have images of one size, and all or none of them must be patches.
+    All images must have the same size, and all parts must store them in the same form.
     """
     own = {field.name: [getattr(part, field.name) for part in parts] for field in fields(Batch)}
     width = max(response_NR.shape[1] for response_NR in own["response_NR"])
     own["response_NR"] = [_widened(each_NR, width) for each_NR in own["response_NR"]]
     own["trained_NR"] = [F.pad(each_NR, (0, width - each_NR.shape[1])) for each_NR in own["trained_NR"]]
-    put_together: dict[str, Any] = {
+    joined: dict[str, Any] = {
         name: None
         if each[0] is None
         else LazyPatches.cat(each)
@@ -104,7 +104,7 @@ def concatenated(parts: Sequence[Batch]) -> Batch:
         else torch.cat(each)
         for name, each in own.items()
     }
-    return Batch(**put_together)
+    return Batch(**joined)
 
 
 def _widened(response_NR: Tensor, width: int) -> Tensor:
@@ -131,7 +131,7 @@ def pad_responses(
     """Pad responses (without EOS) with EOS to whole blocks of the absolute grid.
 
     Returns:
-        The token ids (N, R), and the mask (N, R) of those to train.
+        The token ids (N, R), and the mask (N, R) of the tokens to train on.
     """
     tail = prompt_length % block_length
     lengths = [-(-(tail + len(r) + 1) // block_length) * block_length - tail for r in responses]
@@ -157,5 +157,5 @@ def collate(
     response_NR, trained_NR = pad_responses(
         responses, prompt_NP.shape[1], block_length, tokenizer.eos_token_id
     )
-    pictures = LazyPatches(torch.from_numpy(images), preparation)
-    return Batch(prompt_NP, pictures, grid_thw, response_NR, trained_NR, torch.tensor(findings))
+    patches = LazyPatches(torch.from_numpy(images), preparation)
+    return Batch(prompt_NP, patches, grid_thw, response_NR, trained_NR, torch.tensor(findings))

@@ -56,7 +56,7 @@ class PhantomExamples:
 
         Args:
             dataset: phantoms to render.
-            advance: called with the number of phantoms that were added.
+            advance: called with the number of phantoms that have just become available.
             cache_folder: folder for cached images; None keeps them in memory only.
         """
         self._seed = dataset.seed
@@ -85,7 +85,7 @@ class PhantomExamples:
 
 
 def _cached(dataset: PhantomDataset, advance: Callable[[int], None] | None, folder: Path) -> Images:
-    """Return images mapped from a file of at least as many; render the file if there is none."""
+    """Return the images of a set from a file that may have more; create it if there is none."""
     count, name = len(dataset), f"phantoms-seed{dataset.seed}-{dataset.size}-{world_digest()}"
     file = next((file for file in folder.glob(f"{name}-*.npy") if _count_in(file) >= count), None)
     if file is None:
@@ -130,7 +130,7 @@ def _rendered(dataset: PhantomDataset, advance: Callable[[int], None] | None) ->
 
 @contextmanager
 def one_thread_each() -> Iterator[None]:
-    """Limit processes that start in the context to one thread each; there is one per core."""
+    """Limit processes that start in the context to one thread each: every core has a process."""
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"
     try:

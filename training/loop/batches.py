@@ -47,12 +47,12 @@ class Batches:
         return batch if self.features is None else self.features.add_to(batch, indices)
 
     def _shortest_first(self, indices: list[int], epoch: int) -> list[int]:
-        """Sort examples by the length of their reports, so that those of one pass are similar."""
+        """Sort examples by length of report, so that each forward pass has similar lengths."""
         return sorted(indices, key=lambda index: len(self.examples.report(index, epoch)))
 
 
 def open_feature_cache(plan: Recipe, started: Start, folder: Path) -> FeatureCache | None:
-    """Return the cache of vision features that a recipe asks for, or None."""
+    """Return the cache of vision features that a recipe configures; None if it has none."""
     if plan.hardware.keep_vision == "no":
         return None
     on_disk = plan.hardware.keep_vision == "disk"

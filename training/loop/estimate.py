@@ -1,4 +1,4 @@
-"""Estimate of a run's needs before it starts: parameters, tokens and memory, without the weights.
+"""Estimate of a run's parameters, tokens and memory, before it starts and loads any weights.
 
 The memory is calculated, not measured. Weights, gradients and moments are exact. Activations follow
 from the values that each layer keeps for its backward pass. Fragmentation and the needs of the
@@ -100,12 +100,12 @@ def _inner_values(plan: Recipe, config: EchoConfig, processes: int) -> int:
     tokens = examples * tokens_of_an_example(plan)
     width, inner = text.hidden_size, text.intermediate_size
     heads = text.num_key_value_heads / text.num_attention_heads
-    of_a_layer = int(tokens * (6 * width + 2 * heads * width + 3 * inner)) * size
+    per_layer = int(tokens * (6 * width + 2 * heads * width + 3 * inner)) * size
     layers = text.num_hidden_layers
     activations: int = (
-        tokens * width * size * layers + of_a_layer
+        tokens * width * size * layers + per_layer
         if plan.hardware.gradient_checkpointing
-        else of_a_layer * layers
+        else per_layer * layers
     )
     logits: int = 0 if plan.stage == "vision" else examples * RESPONSE * text.vocab_size * 3 * _FLOAT
     return activations + logits

@@ -1,4 +1,4 @@
-"""Plot of a run: its loss and the shares that it measured, by update."""
+"""Plot of a run by update: its losses, and its metrics between 0 and 1."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _POINTS = 200
 
 
 def draw(folder: Path, title: str, note: Callable[[str], None]) -> None:
-    """Plot the metrics recorded in *folder* as `training.svg`; note if matplotlib is missing."""
+    """Plot the metrics recorded in *folder* as `training.svg`; call *note* without matplotlib."""
     if not plotting.is_installed():
         note(f"no {FILE_NAME}: it needs matplotlib ({plotting.HOW_TO_INSTALL})")
         return
@@ -49,7 +49,7 @@ def _lines(axes: Axes, rows: Sequence[dict[str, float]], names: Sequence[str]) -
 
 
 def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return at most `_POINTS` points, each the mean of its neighbours."""
+    """Return at most `_POINTS` points, each the mean of several consecutive ones."""
     width = -(-len(points) // _POINTS)
     parts = [points[at : at + width] for at in range(0, len(points), width)]
     return [(part[-1][0], sum(value for _, value in part) / len(part)) for part in parts]

@@ -1,7 +1,7 @@
 """Muon in float32: PyTorch's optimiser, with an orthogonalisation that is fast on every processor.
 
-`torch.optim.Muon` always orthogonalises in bfloat16. A processor without bfloat16 multiplication
-needs forty times as long for this as in float32, which was three quarters of an update of the small
+`torch.optim.Muon` always orthogonalises in bfloat16. On a processor without bfloat16 multiplication
+this takes forty times as long as in float32: three quarters of the time of an update in the small
 recipes.
 
 Shapes: K matrices of one shape, A rows, B columns.
@@ -26,8 +26,8 @@ class Muon(torch.optim.Muon):
     """Optimiser that steps along the orthogonalised momentum of whole matrices (K. Jordan 2024).
 
     Its steps have the size of AdamW's (Moonlight, arXiv 2502.16982), so that both can use the same
-    learning rate and weight decay. Matrices of one shape are orthogonalised together, and processes
-    that each have a copy divide the work.
+    learning rate and weight decay. Matrices of one shape are orthogonalised together. Every process
+    has a copy of the matrices, and the processes divide the work.
     """
 
     def __init__(self, params: Any, lr: float, weight_decay: float, share_out: ShareOut) -> None:

@@ -17,7 +17,7 @@ _LAYER_PARTS = (".layers.", ".blocks.", ".merger.")
 def make_optimizers(
     learner: nn.Module, recipe: OptimiserRecipe, distributed: Distributed
 ) -> list[torch.optim.Optimizer]:
-    """Return the optimisers that together train every parameter of *learner* with a gradient."""
+    """Return the optimisers, which together cover all trainable parameters of *learner*."""
     trained = {name: p for name, p in learner.named_parameters() if p.requires_grad}
     hidden = {name: p for name, p in trained.items() if recipe.muon and _is_layer_matrix(name, p)}
     made: list[torch.optim.Optimizer] = [_adamw((p for n, p in trained.items() if n not in hidden), recipe)]

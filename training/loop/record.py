@@ -73,7 +73,7 @@ def read_metrics(folder: Path) -> list[dict[str, float]]:
 
 
 def forget_after(folder: Path, step: int) -> None:
-    """Keep only the metrics of the first *step* updates, because the others will run again."""
+    """Keep only the metrics of the first *step* updates, because later updates will run again."""
     remaining = [metrics for metrics in read_metrics(folder) if metrics["step"] <= step]
     text = "".join(json.dumps(metrics) + "\n" for metrics in remaining)
     write_atomically(folder / METRICS_FILE, text)

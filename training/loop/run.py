@@ -116,7 +116,7 @@ def _is_finished(plan: Recipe, folder: Path) -> bool:
         return False
     try:
         made_by = Recipe.model_validate_json((folder / _RECIPE).read_bytes())
-    except (OSError, ValueError):  # from an earlier version, or not from a run
+    except (OSError, ValueError):  # the recipe is from an earlier version, or the folder is not from a run
         made_by = None
     if made_by is None or _digest(made_by) != _digest(plan):
         raise ConfigError(
@@ -172,9 +172,9 @@ def _train(
         return Record(folder, first, plan.optimiser.steps, console=console)
 
     train(context, open_record)
-    learnt = snapshot.weights_of(learner) if is_sharded else {}
+    trained = snapshot.weights_of(learner) if is_sharded else {}
     if distributed.is_main:
-        _write(plan, _gathered(plan, learnt) if learnt else started, folder)
+        _write(plan, _gathered(plan, trained) if trained else started, folder)
         card = model_card(plan, parameters, read_metrics(folder)[-1])
         (folder / CARD).write_text(card, encoding="utf-8")
         loss_curve.draw(folder, f"{plan.model.name} {plan.model.version}, {plan.stage}", console.print)
@@ -197,10 +197,10 @@ def prepare(model: EchoForReportGeneration, plan: Recipe) -> None:
         enable({"use_reentrant": False})
 
 
-def _gathered(plan: Recipe, learnt: dict[str, Tensor]) -> Start:
+def _gathered(plan: Recipe, trained: dict[str, Tensor]) -> Start:
     """Return the whole network after sharded training."""
     whole = start(plan)
-    own = {name.removeprefix("model."): value for name, value in learnt.items() if name.startswith("model.")}
+    own = {name.removeprefix("model."): value for name, value in trained.items() if name.startswith("model.")}
     whole.model.load_state_dict(own, strict=False)
     return whole
 
@@ -212,7 +212,7 @@ def _digest(plan: Recipe) -> str:
 
 @torch.no_grad()
 def _mix_in_start(model: EchoForReportGeneration, plan: Recipe) -> None:
-    """Average the weights with those that the run started from, by `model.start_share`."""
+    """Average the weights with the initial ones, which get the weight `model.start_share`."""
     origin = dict(start(plan).model.named_parameters())
     for name, weight in model.named_parameters():
         weight.lerp_(origin[name].to(weight), plan.model.start_share)
@@ -225,7 +225,7 @@ def _write(plan: Recipe, started: Start, folder: Path) -> None:
         TransientError: the disk is full.
     """
     model: EchoForReportGeneration = started.model
-    if plan.stage == "ar":  # this model writes no blocks; the next stage sets their length
+    if plan.stage == "ar":  # this model does not write blocks; the next stage sets the block length
         model.config.block_length = 0
     if plan.lora is not None:
         merge(model)

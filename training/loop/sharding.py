@@ -30,7 +30,7 @@ def needs_whole_network(plan: Recipe) -> bool:
 
 
 def shard(learner: Learner, plan: Recipe, distributed: Distributed) -> None:
-    """Shard a learner over all processes, in place; all processes must have the same one."""
+    """Shard a learner over all processes, in place; it must be the same in every process."""
     mesh = init_device_mesh(distributed.device.type, (distributed.size,))
     is_half = plan.hardware.precision == "bfloat16"
     policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32) if is_half else MixedPrecisionPolicy()

@@ -1,8 +1,7 @@
 """State of a run on disk, from which a killed run resumes; the previous state is kept too.
 
-A state is written like every durable file: temporary file, fsync, rename, fsync of the folder. If a
-state is unreadable nevertheless, because the disk did not keep its promise, the previous one is
-used.
+A state is written like every durable file: temporary file, fsync, rename, fsync of the folder. If
+the disk nevertheless lost some of its content and it is unreadable, the run uses the previous one.
 """
 
 from __future__ import annotations
@@ -89,7 +88,7 @@ class StateFolder:
 
     @staticmethod
     def left_in(folder: Path) -> list[Path]:
-        """Return the files of the states of an unfinished run, newest first."""
+        """Return the state files of an unfinished run, newest first."""
         return [path for name in (_STATE, _PREVIOUS) if (path := folder / name).is_file()]
 
     def clear(self) -> None:

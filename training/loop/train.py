@@ -28,19 +28,19 @@ from training.objectives.objective import Learner, Metrics, Objective, Share, to
 from training.recipe import OptimiserRecipe, Recipe
 
 BatchAt = Callable[[int, range], Batch]
-"""Returns rows of an update's batch, given the number of the update."""
+"""Returns the given rows of an update's batch, by the number of the update."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingContext:
-    """Everything that the loop of one run works with.
+    """Inputs of the training loop for one run.
 
     Attributes:
         recipe: recipe of the run.
         distributed: processes of the run.
         learner: model and probes, trained in place.
         objective: objective to minimise.
-        optimizers: optimizers, which together cover all trained parameters.
+        optimizers: optimisers, which together cover all trained parameters.
         batch_at: source of the batches.
         states: folder of the saved states, to resume from.
         held_out: validation examples, if the recipe has any.
@@ -62,7 +62,7 @@ def train(context: TrainingContext, open_record: Callable[[int], Record | None])
     The last state stays on disk, because the checkpoint is not written yet.
 
     Args:
-        context: everything that the loop works with.
+        context: inputs of the loop.
         open_record: opens the record, given the number of finished updates; returns None on every
             process but the main one.
 
@@ -103,7 +103,7 @@ def update(context: TrainingContext, step: int) -> dict[str, float]:
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.zero_grad(set_to_none=True)
-    torch.manual_seed(recipe.seed * 1_000_003 + step)  # of dropout
+    torch.manual_seed(recipe.seed * 1_000_003 + step)  # for dropout
     noise = Noise(recipe.seed, step)
     with _forward_precision(context):
         shares = context.objective.shares(
@@ -112,7 +112,7 @@ def update(context: TrainingContext, step: int) -> dict[str, float]:
                 for rows in distributed.rows(recipe.batch, hardware.micro_batch)
             ]
         )
-    counts = distributed.all_reduce(_added(share.counts for share in shares))
+    counts = distributed.all_reduce(_summed_by_name(share.counts for share in shares))
     loss, tokens, metrics = 0.0, 0.0, []
     for share in shares:
         part, seen = _backward(context, share, counts)
@@ -152,7 +152,7 @@ def _clip(context: TrainingContext, recipe: OptimiserRecipe) -> float:
     return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
 
 
-def _added(parts: Any) -> dict[str, float]:
+def _summed_by_name(parts: Any) -> dict[str, float]:
     added: dict[str, float] = {}
     for part in parts:
         for name, value in part.items():
@@ -161,12 +161,12 @@ def _added(parts: Any) -> dict[str, float]:
 
 
 def _averages(distributed: Distributed, sums: dict[str, float], metrics: list[Metrics]) -> dict[str, float]:
-    """Return sums over all processes, and each metric divided by its count."""
-    above = _added({name: pair[0] for name, pair in each.items()} for each in metrics)
-    below = _added({f"/{name}": pair[1] for name, pair in each.items()} for each in metrics)
-    added = distributed.all_reduce({**sums, **above, **below})
+    """Return the sums and the averaged metrics, both over all processes."""
+    sums_by_name = _summed_by_name({name: pair[0] for name, pair in each.items()} for each in metrics)
+    counts_by_name = _summed_by_name({f"/{name}": pair[1] for name, pair in each.items()} for each in metrics)
+    added = distributed.all_reduce({**sums, **sums_by_name, **counts_by_name})
     return {name: added[name] for name in sums} | {
-        name: added[name] / max(1.0, added[f"/{name}"]) for name in above
+        name: added[name] / max(1.0, added[f"/{name}"]) for name in sums_by_name
     }
 
 

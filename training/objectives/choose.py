@@ -41,27 +41,26 @@ def make_objective(plan: Recipe, started: Start, distributed: Distributed, folde
     values = [len(values) for values in FACTS.values()]
     if plan.stage == "vision":
         return VisionObjective(started.model, _image_tokens(plan, started), values)
-    objective = _of_words(plan, started, distributed, folder)
+    objective = _language_objective(plan, started, distributed, folder)
     if not plan.reading.weight:
         return objective
     return WithFindingsProbe(objective, started.model, values, plan.reading.weight)
 
 
-def _of_words(plan: Recipe, started: Start, distributed: Distributed, folder: Path) -> Objective:
+def _language_objective(plan: Recipe, started: Start, distributed: Distributed, folder: Path) -> Objective:
     model, rows = started.model, plan.hardware.row_tokens
     if plan.stage == "ar":
         return ArObjective(model, rows)
     if plan.stage == "rad":
         return RadObjective(model, plan.rad, rows)
-    return DcdObjective(model, _targets(plan, started, distributed, folder), plan.dcd, plan.rad, rows)
+    return DcdObjective(model, _target_source(plan, started, distributed, folder), plan.dcd, plan.rad, rows)
 
 
-def _targets(plan: Recipe, started: Start, distributed: Distributed, folder: Path) -> TargetSource:
+def _target_source(plan: Recipe, started: Start, distributed: Distributed, folder: Path) -> TargetSource:
     """Return the source of the teacher's rollouts: the teacher, or the cache of its rollouts."""
     teacher = checkpoint.load(teacher_of(plan))
-    is_half = (
-        plan.hardware.precision == "bfloat16" and distributed.device.type == "cuda"
-    )  # no gain on a processor
+    # On a CPU, bfloat16 would not make the teacher faster.
+    is_half = plan.hardware.precision == "bfloat16" and distributed.device.type == "cuda"
     network = teacher.model.to(distributed.device, torch.bfloat16 if is_half else torch.float32)  # type: ignore[arg-type]
     streamed = streamed_targets(started.model, network, plan.dcd)
     if not plan.dcd.cache:
@@ -69,9 +68,9 @@ def _targets(plan: Recipe, started: Start, distributed: Distributed, folder: Pat
     data = examples_key(plan, started)
     cache = Path(plan.hardware.kept_in or folder) / "rollouts" / folder_name(teacher.digest, plan.dcd, data)
     prompt = len(prompt_ids(started.tokenizer, _image_tokens(plan, started)))
-    least = plan.model.block_length - prompt % plan.model.block_length
+    min_length = plan.model.block_length - prompt % plan.model.block_length
     eos_id, at_once = started.model.config.end_of_sequence, plan.hardware.rollout_batch
-    return RolloutCache(streamed, cache, eos_id, least, at_once)
+    return RolloutCache(streamed, cache, eos_id, min_length, at_once)
 
 
 def _image_tokens(plan: Recipe, started: Start) -> int:

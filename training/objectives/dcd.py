@@ -1,4 +1,4 @@
-"""DCD, Direct Conditional Distillation: many steps of a teacher in one (ECHO, alg. 1).
+"""DCD, Direct Conditional Distillation: the student learns many steps as one (ECHO, alg. 1).
 
 Shapes: N examples, R response, M trained tokens of the batch, V vocabulary.
 """
@@ -30,7 +30,7 @@ TargetSource = Callable[[Sequence[Batch]], list[Targets]]
 
 
 def streamed_targets(student: EchoNetwork, teacher: EchoNetwork, recipe: DcdRecipe) -> TargetSource:
-    """Return a function in which the teacher writes about one part of a batch after another.
+    """Return a source of targets whose teacher writes for one part of a batch after another.
 
     A teacher with the same vision tower as the student uses the student's cached features.
     """
@@ -38,19 +38,19 @@ def streamed_targets(student: EchoNetwork, teacher: EchoNetwork, recipe: DcdReci
     writer = teacher_decoder(teacher, recipe.teacher_threshold, recipe.max_new_tokens)
 
     @cache
-    def sees_alike() -> bool:  # called only if features are cached, and the tower is then frozen
+    def has_same_tower() -> bool:  # called only if features are cached, and the tower is then frozen
         return tower_digest(teacher) == tower_digest(student)
 
     @torch.no_grad()
     def rollout(batch: Batch) -> Rollout:
-        for_teacher = batch if batch.features is None or sees_alike() else replace(batch, features=None)
+        for_teacher = batch if batch.features is None or has_same_tower() else replace(batch, features=None)
         prompt = for_teacher.embed(teacher)
         if recipe.prefix == "teacher":
             return roll_out(teacher, prompt, writer)
         return _continue_draft(student, batch, teacher, prompt, recipe)
 
     def targets(parts: Sequence[Batch]) -> list[Targets]:
-        with torch.autocast(student.lm_head.weight.device.type, enabled=False):  # they write as in a node
+        with torch.autocast(student.lm_head.weight.device.type, enabled=False):  # both write as in a node
             return [make_targets(rollout(batch), recipe.top_k) for batch in parts]
 
     return targets

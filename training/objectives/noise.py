@@ -1,4 +1,4 @@
-"""Random numbers of an update: a function of the seed, the update and the example's place in it.
+"""Random numbers of an update: a function of seed, update, and position of the example in it.
 
 An example therefore gets the same noise in any part of a batch, on any rank, and next to an example
 of any length.
@@ -20,7 +20,7 @@ class Noise:
     Attributes:
         seed: random seed of the run.
         step: number of the update.
-        first: place of its first example within the update.
+        first: position of the first example within the update.
     """
 
     seed: int

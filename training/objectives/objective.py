@@ -44,13 +44,17 @@ class Objective(Protocol):
     """Loss to minimise.
 
     Attributes:
-        own: modules that the objective trains in addition to the model; no part of the checkpoint.
+        own: modules that the objective trains in addition to the model; not in the checkpoint.
     """
 
     own: nn.ModuleDict
 
     def shares(self, parts: Sequence[Part]) -> list[Share]:
-        """Do everything that needs no gradient, such as noise and rollouts, and return the rest."""
+        """Return a share of the loss for each part.
+
+        This call does everything that needs no gradient, such as noise and rollouts. The forward
+        passes run later, when the loop calls the shares.
+        """
         ...
 
 

@@ -26,8 +26,8 @@ _PADDING = -1  # document number of the padding of a row
 class ExampleLayout:
     """Layout of one example.
 
-    The last elements of each noisy copy, as many as the response is long, are those whose states
-    are needed. Without a noisy copy, they are the last elements of the clean text.
+    The caller needs the states of the last elements of each noisy copy, one for each token of the
+    response. Without noisy copies, it needs those of the last elements of the clean text.
 
     Attributes:
         column_L: source column of each element.
@@ -101,7 +101,7 @@ def packed_hidden_states(
         row_tokens: length of a row, in tokens.
         block_length: block length of the attention rule; 1 gives causal attention.
         copies: C, number of noisy copies.
-        shift: distance of the returned state before the position of its token.
+        shift: number of positions by which the state for a token precedes the token.
 
     Returns:
         The states (C, N, R, D) of the noisy responses; without copies (1, N, R, D) of the clean
@@ -132,9 +132,9 @@ def packed_hidden_states(
             position_WS[number, at] = example.position_L
             stream_WS[number, at] = example.stream_L
             document_WS[number, at] = n
-            of_a_copy = length + int(prompt.length_N[n]) % block_length
+            copy_length = length + int(prompt.length_N[n]) % block_length
             for copy, wanted_NR in enumerate(reversed(wanted_CNR.unbind())):
-                last = end - copy * of_a_copy
+                last = end - copy * copy_length
                 wanted_NR[n, :length] = number * width + torch.arange(last - length, last) - shift
     device = sources_NKD.device
     position_3NA = prompt.position_ids(torch.arange(positions, device=device))

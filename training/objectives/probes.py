@@ -45,8 +45,8 @@ class MidLayerProbe(nn.Module):
 
     The tokens of a response see the prompt only through the keys and values of lower layers. If a
     query finds a finding in the middle layer by content alone, the tokens can find it in the upper
-    half of the network. Information that only the last layer's output contains would be too late
-    for them.
+    half of the network. Information that only the last layer's output contains would come too
+    late for them.
     """
 
     def __init__(self, model: EchoNetwork, values: Sequence[int]) -> None:
@@ -64,9 +64,9 @@ class MidLayerProbe(nn.Module):
         self.logits = nn.ModuleList(nn.Linear(width, count) for count in values)
         self._hidden_NSD = torch.empty(0)
         layers = model.model.language_model.layers
-        layers[max(0, len(layers) // 2 - 1)].register_forward_hook(self._listen)
+        layers[max(0, len(layers) // 2 - 1)].register_forward_hook(self._store_output)
 
-    def _listen(self, _layer: nn.Module, _inputs: object, output: Tensor) -> None:
+    def _store_output(self, _layer: nn.Module, _inputs: object, output: Tensor) -> None:
         self._hidden_NSD = output
 
     def forward(self, prompt_length: int) -> Sequence[Tensor]:

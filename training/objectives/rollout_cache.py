@@ -34,32 +34,34 @@ def folder_name(teacher_digest: str, recipe: DcdRecipe, data: str) -> str:
         recipe: settings of its decoding, and number of kept tokens.
         data: key of the data and of the image preparation (`examples_key`).
     """
-    decides = f"{teacher_digest} {recipe.teacher_threshold} {recipe.max_new_tokens} {recipe.top_k} {data}"
-    return hashlib.sha256(decides.encode()).hexdigest()[:16]
+    identity = f"{teacher_digest} {recipe.teacher_threshold} {recipe.max_new_tokens} {recipe.top_k} {data}"
+    return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
 class RolloutCache:
     """Source of targets that reads them from disk, and asks the teacher only for missing ones."""
 
-    def __init__(self, write: TargetSource, folder: Path, eos_id: int, least: int, at_once: int = 0) -> None:
+    def __init__(
+        self, write: TargetSource, folder: Path, eos_id: int, min_length: int, at_once: int = 0
+    ) -> None:
         """Open the cache.
 
         Args:
-            write: source of new targets, which must list their kept tokens.
+            write: source of new targets, which must contain the ids of the kept tokens.
             folder: folder of the rollouts, created if necessary.
             eos_id: token id that pads shorter responses.
-            least: minimum length of a response, in tokens: to the end of the prompt's last block.
-            at_once: approximate number of examples for which the teacher writes at once; 0 for the
-                size of one part of a batch.
+            min_length: minimum length of a response, in tokens; it fills the prompt's last block.
+            at_once: approximate number of examples for which the teacher writes at once; 0 uses
+                the size of one part of a batch.
         """
-        self._write, self._folder, self._eos_id, self._least = write, folder, eos_id, least
+        self._write, self._folder, self._eos_id, self._min_length = write, folder, eos_id, min_length
         self._at_once = at_once
         folder.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, parts: Sequence[Batch]) -> list[Targets]:
         """Return the targets of parts of a batch; their examples must have numbers."""
-        for some in self._groups(parts):
-            self._complete(some)
+        for group in self._groups(parts):
+            self._complete(group)
         return [self._read(batch) for batch in parts]
 
     def _groups(self, parts: Sequence[Batch]) -> list[list[Batch]]:
@@ -90,7 +92,7 @@ class RolloutCache:
 
     def _read(self, batch: Batch) -> Targets:
         rollouts = [torch.load(path, weights_only=True) for path in self._paths(batch)]
-        return merge_targets(rollouts, self._eos_id, self._least, batch.prompt_NP.device)
+        return merge_targets(rollouts, self._eos_id, self._min_length, batch.prompt_NP.device)
 
     def _paths(self, batch: Batch) -> list[Path]:
         if batch.index_N is None:
@@ -118,11 +120,11 @@ def split_targets(targets: Targets) -> list[CachedRollout]:
 
 
 def merge_targets(
-    rollouts: Sequence[CachedRollout], eos_id: int, least: int, device: torch.device
+    rollouts: Sequence[CachedRollout], eos_id: int, min_length: int, device: torch.device
 ) -> Targets:
     """Return the targets of a batch of cached rollouts; shorter responses are padded with EOS."""
     lengths = [len(each["response_L"]) for each in rollouts]
-    longest = max(least, *lengths)
+    longest = max(min_length, *lengths)
     response_NR = torch.full((len(rollouts), longest), eos_id)
     step_NR = torch.zeros_like(response_NR)
     for n, each in enumerate(rollouts):

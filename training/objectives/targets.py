@@ -18,12 +18,12 @@ from torch import Tensor
 from training.objectives.teacher import Rollout
 from training.recipe import Divergence
 
-_LEAST_LOG = -1e4  # finite, so that 0 * log 0 is 0: the mask token has probability 0
+_MIN_LOG_PROB = -1e4  # finite, so that 0 * log 0 is 0: the mask token has probability 0
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Parts of a batch of rollouts that the student is fitted to.
+    """Rollouts of a batch, in the form to which the student is fitted.
 
     Attributes:
         prefix_NR: text whose earlier blocks the teacher saw when it wrote a block.
@@ -76,15 +76,15 @@ def divergence(kind: Divergence, logits_MV: Tensor, targets: Targets) -> Tensor:
     student_MK = F.log_softmax(logits_MV, -1)
     teacher_MK = targets.log_prob_MK
     if targets.token_MK is not None:
-        student_MK = _with_the_rest(student_MK.gather(1, targets.token_MK))
-        teacher_MK = _with_the_rest(teacher_MK)
-    student_MK, teacher_MK = student_MK.clamp(min=_LEAST_LOG), teacher_MK.clamp(min=_LEAST_LOG)
+        student_MK = _with_other_tokens(student_MK.gather(1, targets.token_MK))
+        teacher_MK = _with_other_tokens(teacher_MK)
+    student_MK, teacher_MK = student_MK.clamp(min=_MIN_LOG_PROB), teacher_MK.clamp(min=_MIN_LOG_PROB)
     if kind == "reverse_kl":
         return (student_MK.exp() * (student_MK - teacher_MK)).sum(-1)
     return (teacher_MK.exp() * (teacher_MK - student_MK)).sum(-1)
 
 
-def _with_the_rest(log_prob_MK: Tensor) -> Tensor:
-    """Append the log probability of all other tokens together."""
+def _with_other_tokens(log_prob_MK: Tensor) -> Tensor:
+    """Append the log probability of all other tokens, as a single outcome."""
     rest_M1 = -torch.expm1(log_prob_MK.logsumexp(-1, keepdim=True))
     return torch.cat([log_prob_MK, rest_M1.clamp(min=1e-7).log()], -1)

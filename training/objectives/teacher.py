@@ -1,7 +1,7 @@
 """Rollouts of the teacher, with its distribution for every token (ECHO, alg. 1).
 
-The teacher either writes its own text, block after block; or it rewrites every block of a text of
-the student, all at once. In the second case the student learns to continue its own words.
+The teacher either writes its own text, block after block, or rewrites all blocks of a text of the
+student at once. In the second case the student learns to continue its own words.
 
 Shapes: N examples, C columns of the response with the prompt's tail, R response in whole blocks, B
 block, V vocabulary.
@@ -32,8 +32,8 @@ class Rollout:
             text.
         log_prob_NRV: log distribution of each token, at the step that committed it.
         step_NR: step that committed each token, counted from 1 in each block.
-        trained_NR: mask of the tokens up to the end of the block with the first EOS of the text. It
-            is false everywhere in a rollout without an end, which is thereby discarded.
+        trained_NR: mask of the tokens up to the end of the block with the first EOS of the text. A
+            rollout without an end is discarded: its mask is false everywhere.
         looped_N: mask of the rollouts that ended in a loop.
     """
 

@@ -1,1 +1,1 @@
-"""Start of a run: a new model or a checkpoint, its tokenizer, its adapters."""
+"""Start of a run: a new model or a checkpoint, its tokeniser, its adapters."""

@@ -31,7 +31,7 @@ def start(plan: Recipe) -> Start:
     """Load or create the network that a recipe starts from.
 
     Raises:
-        ConfigError: the recipe names nothing to start from, or a checkpoint that does not fit.
+        ConfigError: the recipe names no model to start from, or a checkpoint that does not fit.
         CheckpointError: the checkpoint cannot be loaded.
     """
     if plan.model.start:
@@ -43,23 +43,23 @@ def start(plan: Recipe) -> Start:
                 "only the stage rad can change the block length of a model"
             )
         started.model.config.block_length = plan.model.block_length
-        return Start(started.model, started.tokenizer, _prepared(started.folder, plan.data.side))
+        return Start(started.model, started.tokenizer, _square_preparation(started.folder, plan.data.side))
     if plan.model.new is None:
         raise ConfigError("the recipe names no model to start from: set model.start, or add [model.new]")
     preparation = ImagePreparation(resize="square", side=plan.data.side)
-    tokenizer = train_tokenizer(_words(plan.data, preparation), plan.model.new.vocabulary)
+    tokenizer = train_tokenizer(_reports(plan.data, preparation), plan.model.new.vocabulary)
     model = new_model(plan.model.new, tokenizer, plan.model.block_length, plan.optimiser.seed)
     if plan.model.start_vision:
-        _take_vision_tower(model, plan.model.start_vision)
+        _copy_vision_tower(model, plan.model.start_vision)
     return Start(model, tokenizer, preparation)
 
 
-def _prepared(folder: Path, side: int) -> ImagePreparation:
-    """Return a checkpoint's preparation with the recipe's square size, the same for all images."""
+def _square_preparation(folder: Path, side: int) -> ImagePreparation:
+    """Return a checkpoint's preparation, changed to the recipe's square size for all images."""
     return replace(ImagePreparation.load(folder), resize="square", side=side)
 
 
-def _words(recipe: DataRecipe, preparation: ImagePreparation) -> Iterator[str]:
+def _reports(recipe: DataRecipe, preparation: ImagePreparation) -> Iterator[str]:
     """Yield the reports to train a tokeniser on."""
     if recipe.source == "folder":
         folder = examples_of(recipe, preparation)
@@ -69,7 +69,7 @@ def _words(recipe: DataRecipe, preparation: ImagePreparation) -> Iterator[str]:
     yield from (phantoms.truth(index)[1].text for index in range(len(phantoms)))
 
 
-def _take_vision_tower(model: EchoForReportGeneration, origin: str) -> None:
+def _copy_vision_tower(model: EchoForReportGeneration, origin: str) -> None:
     tower = checkpoint.load(origin).model.model.visual.state_dict()
     try:
         model.model.visual.load_state_dict(tower)
@@ -118,7 +118,7 @@ def examples_of(
     Args:
         recipe: data of the recipe.
         preparation: image preparation, which gives images on disk the size for the model.
-        advance: called with the number of phantoms that were added.
+        advance: called with the number of phantoms that have just become available.
         cache_folder: folder for cached images of phantoms; empty for no cache.
 
     Raises:

@@ -38,7 +38,7 @@ _VISIBLE_STEP = 64  # the number of visible slots is a multiple of this, unless 
 class BlockWriter:
     """A network, its cache with the prompts, and the canvas that it writes on.
 
-    It can serve the next batch of as many prompts with the same memory and the same recorded step.
+    It can serve another batch of the same size with the same memory and the same recorded step.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class BlockWriter:
         return self._step()
 
     def _advance(self) -> DecodingStep:
-        column_NL, seen = self.canvas.window(), self._seen()
+        column_NL, seen = self.canvas.window(), self._visible_slots()
         in_doubt_N1 = self.canvas.finished_is_in_doubt() if self._asks else None
         if in_doubt_N1 is not None and (self._one_shape or in_doubt_N1.any()):
             hidden_NLD = self._write_and_check(column_NL, in_doubt_N1, seen)
@@ -187,11 +187,11 @@ class BlockWriter:
 
         Args:
             block_NK: numbers of K blocks in each row, counted from the first block of the response.
-            token_NAX: A partly masked copies of their X = K * B tokens.
+            token_NAX: their X = K * B tokens, in A partly masked copies.
 
         Returns:
-            The hidden states (N, A, X, D), given the earlier blocks and the unmasked tokens of the
-            own block.
+            The hidden states (N, A, X, D). A copy of a block sees the earlier blocks and its own
+            unmasked tokens.
         """
         sequences, copies, length = token_NAX.shape
         column_NY = self.columns(block_NK).repeat(1, copies)
@@ -207,7 +207,7 @@ class BlockWriter:
         within_B = torch.arange(self._block_length, device=block_NK.device)
         return (block_NK[..., None] * self._block_length + within_B).flatten(1)
 
-    def _seen(self) -> int:
+    def _visible_slots(self) -> int:
         """Return the number of visible slots for the next pass; a graph always sees all."""
         self._forwards += 1
         if self._one_shape:

@@ -44,8 +44,9 @@ class DecodeSettings:
         schedule: schedule of the forward passes. `fused`: one pass carries the finished block and
             the current one. `unfused`: a finished block takes a separate pass. `next_token`: blocks
             are single tokens, predicted at the previous token (an autoregressive model).
-        check: `mark` sets each token's probability in a doubtful block to the one given the rest of
-            the block; `repair` also rewrites improbable tokens when the draft is finished.
+        check: `mark` computes the probabilities of the tokens in doubtful blocks again, each given
+            the other half of its block. `repair` also rewrites improbable tokens when the draft is
+            finished. `off` does neither.
         improbable: probability below which `repair` rewrites a token.
         forced_length: whether to write up to the maximum length regardless of the tokens, for
             benchmarks.
@@ -68,7 +69,7 @@ class DecodingStep:
         column_NB: columns of the current block.
         token_NB: tokens of the block after this step; open positions have the mask token.
         commit_NB: mask of the tokens that this step committed.
-        logits_NBV: logits from which they were chosen.
+        logits_NBV: logits from which these tokens were chosen.
         step_N: number of the step within the block, from 1.
     """
 
@@ -86,7 +87,7 @@ class Decoded:
     Attributes:
         tokens: token ids up to the end of sequence, without it.
         probabilities: probability of each token when it was committed, or according to the check.
-        ending: end of sequence, length limit, or loop of repeated tokens.
+        ending: why the response ended: end of sequence, length limit, or loop of repeated tokens.
         forwards: forward passes of the language model after the prefill.
     """
 

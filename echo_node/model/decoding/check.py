@@ -23,13 +23,13 @@ from echo_node.model.decoding.block_writer import BlockWriter
 from echo_node.model.decoding.canvas import DecodeSettings, choose_commits_by_block, most_probable
 from echo_node.model.decoding.half_masked import half_masked, probability_of, where_masked
 
-_LEAST = 1e-9  # lower bound of probabilities, before the logarithm
+_FLOOR = 1e-9  # lower bound of probabilities, before the logarithm
 
 
 def check(writer: BlockWriter) -> None:
     """Check all blocks in doubt that have not been checked yet, in one forward pass."""
     canvas = writer.canvas
-    chosen = _choose(writer, canvas.is_in_doubt)
+    chosen = _blocks_with(writer, canvas.is_in_doubt)
     if chosen is None:
         return
     block_NK, wanted_NK = chosen
@@ -47,7 +47,7 @@ def repair(writer: BlockWriter, settings: DecodeSettings) -> None:
     """
     canvas, eos = writer.canvas, writer.model.config.end_of_sequence
     open_NC = (canvas.probability_NC < settings.improbable) & canvas.is_text & (canvas.token_NC != eos)
-    chosen = _choose(writer, open_NC)
+    chosen = _blocks_with(writer, open_NC)
     if chosen is None:
         return
     block_NK, wanted_NK = chosen
@@ -69,17 +69,18 @@ def repair(writer: BlockWriter, settings: DecodeSettings) -> None:
     is_NX = _checked_probability(writer, block_NK, token_NX)
     canvas.forwards_N += wanted_NK.any(1)
     is_text_NX = canvas.is_text.gather(1, column_NX)
-    gain_NX = (is_NX.clamp(min=_LEAST).log() - was_NX.clamp(min=_LEAST).log()).masked_fill(~is_text_NX, 0.0)
+    gain_NX = (is_NX.clamp(min=_FLOOR).log() - was_NX.clamp(min=_FLOOR).log()).masked_fill(~is_text_NX, 0.0)
     likelier_NK = wanted_NK & (gain_NX.view(*block_NK.shape, -1).sum(-1) > 0)
     kept_NX = likelier_NK.repeat_interleave(canvas.block_length, 1)
     canvas.token_NC.scatter_(1, column_NX, torch.where(kept_NX, token_NX, before_NX))
     canvas.probability_NC.scatter_(1, column_NX, torch.where(kept_NX, is_NX, was_NX))
 
 
-def _choose(writer: BlockWriter, wanted_NC: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Return the blocks (N, K) with a wanted column, and the mask of those that have one; or None.
+def _blocks_with(writer: BlockWriter, wanted_NC: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Return the blocks (N, K) with a wanted column; None if no column is wanted.
 
-    K is the largest number of such blocks in any row. Rows with fewer are filled with other blocks.
+    K is the largest number of such blocks in any row. Rows with fewer are filled up with other
+    blocks. The second result is the mask (N, K) of the blocks that do have a wanted column.
     """
     wanted_NK = wanted_NC.view(len(wanted_NC), -1, writer.canvas.block_length).any(-1)
     most = int(wanted_NK.sum(1).max())

@@ -58,8 +58,8 @@ def recorded(step: Callable[[], Result], graph: ReplayGraph) -> Callable[[], Res
     """Return a function that runs *step* from Python at most twice, and then replays it.
 
     The first call runs unrecorded, so that libraries can initialise themselves. The second call is
-    recorded. Later calls return the result of the second with overwritten tensors, so a result is
-    valid until the next call.
+    recorded. Later calls overwrite the tensors that the second call returned, and return them
+    again. A result is therefore valid until the next call.
 
     Args:
         step: function that always has the same shape, reads and writes the same tensors in every
