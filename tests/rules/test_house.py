@@ -147,6 +147,20 @@ def test_no_package_has_too_many_modules() -> None:
     assert {folder: len(names) for folder, names in held.items() if len(names) > MOST_MODULES} == {}
 
 
+def test_no_public_class_name_is_in_two_modules() -> None:
+    where = defaultdict(list)
+    for path in modules():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                where[node.name].append(name_of(path))
+    assert {name: paths for name, paths in where.items() if len(paths) > 1} == {}
+
+
+def test_roles_state_their_types() -> None:
+    for path in (ROOT / "echo_node" / "roles").glob("*.py"):
+        assert "Any" not in _identifiers(path), name_of(path)
+
+
 def _identifiers(path: Path) -> set[str]:
     source = io.StringIO(path.read_text(encoding="utf-8"))
     tokens = tokenize.generate_tokens(source.readline)

@@ -45,7 +45,7 @@ class StorageProvider:
         sink: destination of instances.
         on_report: called with a peer's report on our request for storage commitment, and the peer's
             AE title; returns whether the request was open. Without it, reports are rejected.
-        promises: intake of peers' requests for storage commitment. Without it, they are rejected.
+        commitment_requests: intake of peers' requests for storage commitment. Without it, they are rejected.
     """
 
     def __init__(
@@ -55,14 +55,16 @@ class StorageProvider:
         peers: Mapping[str, Peer],
         sink: InstanceSink,
         on_report: Callable[[CommitmentReport, str], bool] | None = None,
-        promises: CommitmentRequestIntake | None = None,
+        commitment_requests: CommitmentRequestIntake | None = None,
     ) -> None:
         self._node = node
         self._intake = intake
         self._peers = peers
         self._sink = sink
         self._on_report = on_report
-        self._commitment = CommitmentProvider(peers, promises) if promises is not None else None
+        self._commitment = (
+            CommitmentProvider(peers, commitment_requests) if commitment_requests is not None else None
+        )
         self._in_progress = _Busy()
         self._listener: AssociationListener | None = None
         self._thread: threading.Thread | None = None
