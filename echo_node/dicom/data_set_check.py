@@ -109,7 +109,7 @@ def _end_of(stream: BinaryIO) -> int:
 
 
 def _check_fragments(data_set: BinaryIO, end: int) -> None:
-    """Follow the items of encapsulated pixel data (PS3.5 A.4); the last delimiter may miss."""
+    """Follow the items of encapsulated pixel data (PS3.5 A.4); a last delimiter is optional."""
     position = data_set.tell()
     while position + 8 <= end:
         data_set.seek(position)
