@@ -1,4 +1,4 @@
-"""Role deliver: sends drafts, asks for storage commitment, withdraws drafts and answers modalities."""
+"""Role deliver: sends and withdraws drafts, and handles storage commitment."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class _Outgoing:
     identity: ProcessIdentity
 
     def senders(self) -> list[RunningWorker]:
-        """Return a worker for each destination, so that a dead or slow one does not hold up the others."""
+        """Return a worker for each destination: a slow or dead one does not hold up the others."""
         from echo_node.dicom.selection.headers import describe
         from echo_node.domain.work.kinds import SENDING
         from echo_node.pipeline.deliver import DeliverStage
@@ -98,7 +98,7 @@ class _Outgoing:
         return workers
 
     def askers(self) -> list[RunningWorker]:
-        """Return the workers that ask destinations for storage commitment, and the archive for modalities."""
+        """Return the workers that ask destinations, and the archive, for storage commitment."""
         from echo_node.domain.work.kinds import ASKING, ASKING_ARCHIVE
 
         settings, storage = self.settings, self.storage

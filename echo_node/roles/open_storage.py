@@ -1,7 +1,7 @@
-"""Storage of a role: with the schema that this program needs, and with an object store of its own database.
+"""Storage of a role: its schema is current, and its object store belongs to its database.
 
-An object store belongs to one database (storage/objects/ownership.py). A role does not start if the store
-belongs to another database, and stops if it loses the store.
+An object store belongs to one database (storage/objects/ownership.py). A role does not start if the
+store belongs to another database, and stops if it loses the store.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 _STORAGE_PAUSE_S = 2.0
 _OWNERSHIP_EVERY_S = 60.0
-"""Longest time that a role runs after another database has taken over the object store, in seconds."""
+"""Interval between checks that the object store still belongs to the database, in seconds."""
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def open_storage_of(settings: Settings) -> Iterator[Storage]:
 
 @contextmanager
 def owned_storage(settings: Settings, stop: threading.Event) -> Iterator[Storage]:
-    """Open storage whose object store belongs to its database; set *stop* if another database takes it over.
+    """Open storage that owns its object store; set *stop* if another database takes it over.
 
     Raises:
         ConfigError: the store belongs to another database, or was taken over by one.

@@ -1,4 +1,4 @@
-"""Role receive: images arrive by C-STORE, studies become complete, and expired images are removed."""
+"""Role receive: images arrive, studies become complete, and expired images are removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Threads of a role: its workers and sweeps, until it is stopped, and its identity in the queues."""
+"""Threads of a role: its workers and sweeps. Identity of its process in the queues."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 COMPLETION_EVERY_S = 0.1
 LEFTOVERS_EVERY_S = 3600.0
 GRACE_S = 40.0
-"""Time that a worker has to finish its current work item, in seconds; then its claim is released."""
+"""Time to finish a work item after the stop, in seconds; then its claim is released."""
 
 _LONGEST_RESCUE_PAUSE_S = 5.0
 

@@ -1,4 +1,4 @@
-"""Durable storage, and the only package that imports SQLAlchemy: files in spool and outbox, rows in SQL."""
+"""Durable storage: files and rows. The only package that imports SQLAlchemy."""
 
 from echo_node.storage.open import Storage
 

@@ -1,4 +1,4 @@
-"""Composition of storage: ledgers, queues, operations and queries over one database and one object store."""
+"""Composition of storage: ledgers, queues and operations on a database and an object store."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ class StoragePlan:
         peers: configured peers, by name.
         documents_by_destination: kinds of document that each destination receives.
         committing: AE titles of the destinations that must commit to documents, by name.
-        archive: AE title of the archive that is asked for modalities, by name; empty if there is none.
+        archive: AE title of the archive that is asked for modalities, by name; empty if there is
+            none.
     """
 
     data_dir: Path

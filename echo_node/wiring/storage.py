@@ -1,4 +1,4 @@
-"""Opening of storage, as configured: its database, its object store, the machine's clock and random UIDs."""
+"""Storage as configured: database, object store, the machine's clock and random UIDs."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 """Claims on rows: a lease, a heartbeat, and an attempt number that fences off earlier holders.
 
-Every kind of work is claimed by these statements. On PostgreSQL a claim is SELECT … FOR UPDATE SKIP LOCKED
-inside the UPDATE. On SQLite the transaction has begun as a writer, which guards the same UPDATE … WHERE
-state … RETURNING.
+Every kind of work is claimed by these statements. On PostgreSQL a claim is SELECT … FOR UPDATE SKIP
+LOCKED inside the UPDATE. On SQLite the transaction has begun as a writer, which guards the same
+UPDATE … WHERE state … RETURNING.
 
-An expired lease remains valid until another worker claims the row. After that, the attempt number has
-changed, and the database refuses what the earlier holder records.
+An expired lease remains valid until another worker claims the row. After that, the attempt number
+has changed, and the database refuses what the earlier holder records.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Claims(Generic[Row]):
     lease_s: float
 
     def due(self, now: datetime, *order: InstrumentedAttribute[int]) -> Select[int]:
-        """Return the query for the id of the next row to claim: by *order*, else the longest due first."""
+        """Return the query for the next row's id: by *order*, else the longest due first."""
         return (
             select(self.table.id)
             .where(self.table.state == self.ready, self.table.available_at <= now)
@@ -99,7 +99,7 @@ class Claims(Generic[Row]):
     def release(
         self, session: Session, row_id: int, dead: StrEnum, now: datetime, **values: Any
     ) -> Row | None:
-        """Make a dead letter claimable again, with no tries counted; None if the row is not a dead letter."""
+        """Make a dead letter claimable again, with no tries; None if it is not a dead letter."""
         return session.execute(
             update(self.table)
             .where(self.table.id == row_id, self.table.state == dead)

@@ -1,10 +1,11 @@
-"""Notifications: wake waiting workers when there is new work, so that they need not poll all the time.
+"""Notifications: wake waiting workers when there is new work, to save polling.
 
-A notification wakes a waiting worker within milliseconds. A worker that is busy or misses it finds the
-work at its next poll. Notifications only save time; nothing else depends on them.
+A notification wakes a waiting worker within milliseconds. A worker that is busy or misses it finds
+the work at its next poll. Notifications only save time; nothing else depends on them.
 
-On PostgreSQL they use LISTEN and NOTIFY and reach every machine. On SQLite, which serves one machine,
-each waiting worker has a datagram socket in a folder. A transaction that rolls back sends none.
+On PostgreSQL they use LISTEN and NOTIFY and reach every machine. On SQLite, which serves one
+machine, each waiting worker has a datagram socket in a folder. A transaction that rolls back sends
+none.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class Notifier(Protocol):
         ...
 
     def notify_after_commit(self, topics: Collection[str]) -> None:
-        """Notify after a transaction has committed. Must not raise: its rows are durable already."""
+        """Notify after a commit. Must not raise: the rows are durable already."""
         ...
 
     def waiter(self, topic: str) -> Waiter:

@@ -1,7 +1,7 @@
-"""What several ledgers and queues do to rows: a study's state, its jobs, what is inserted once.
+"""Row operations that ledgers and queues share: study state, jobs, idempotent inserts.
 
-Everyone who changes a study locks its row first and its job's or delivery's after it: one order, no
-deadlock.
+Lock order: the study's row first, then the row of its job or delivery. One order everywhere
+prevents deadlocks.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ URGENT, ROUTINE = 0, 1
 
 
 def move(study: Study, event: StudyEvent, now: datetime, reason: str | None = None) -> None:
-    """Change the state of a locked study, as the table allows.
+    """Change the state of a locked study, by the table of transitions.
 
     Raises:
-        IllegalTransition: it does not; the transaction must not commit.
+        IllegalTransition: the table has no such transition. The transaction must not commit.
     """
     study.state = next_state(study.state, event)
     study.reason = reason
@@ -33,10 +33,11 @@ def move(study: Study, event: StudyEvent, now: datetime, reason: str | None = No
 
 
 def enqueue(session: Session, study: Study, now: datetime) -> None:
-    """Add the job that drafts a complete study's revision, its sender's turn after what it has waiting.
+    """Add the job that drafts the current revision of a complete study.
 
-    Turns are virtual times of fair queueing: a sender's next study stands one turn behind its last one that
-    waits, or beside the first that waits of anyone: who sends a hundred does not keep out who sends one.
+    A turn is a virtual time, as in fair queueing. The new job gets the turn after its sender's last
+    waiting job, or the lowest turn of any waiting job, whichever is later. A sender of a hundred
+    studies therefore cannot hold up a sender of one.
     """
     waiting = select(func.min(Job.turn)).where(Job.state == JobState.READY)
     own = select(func.max(Job.turn)).where(
@@ -61,7 +62,7 @@ def enqueue(session: Session, study: Study, now: datetime) -> None:
 
 
 def prioritise(session: Session, study: Study) -> None:
-    """Let a locked study, and its job if that still waits, be drafted before others."""
+    """Draft a locked study, and its job if it still waits, before others."""
     study.urgent = True
     session.execute(
         update(Job).where(Job.study_id == study.id, Job.state == JobState.READY).values(precedence=URGENT)
@@ -74,7 +75,7 @@ def lock_study(session: Session, study_id: int) -> Study:
 
 
 def supersede_jobs(session: Session, study_id: int, now: datetime) -> None:
-    """Take the jobs of a study away from whoever has them."""
+    """End the jobs of a study, even those that a worker has claimed."""
     session.execute(
         update(Job)
         .where(Job.study_id == study_id, Job.state.in_((JobState.READY, JobState.RUNNING, JobState.DEAD)))
@@ -83,7 +84,7 @@ def supersede_jobs(session: Session, study_id: int, now: datetime) -> None:
 
 
 def insert_if_absent(session: Session, table: type[Base], **values: Any) -> bool:
-    """Insert a row unless a unique constraint says that it is there already; say whether it was inserted."""
+    """Insert a row, unless its unique key exists. Return whether it was inserted."""
     connection = session.connection()
     statement = _insert_if_absent(table, connection.dialect.name)
     return connection.execute(statement, values).first() is not None
@@ -92,5 +93,5 @@ def insert_if_absent(session: Session, table: type[Base], **values: Any) -> bool
 @cache
 def _insert_if_absent(table: type[Base], dialect: str) -> Executable:
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    rows = cast("Table", table.__table__)  # not of the class: a row is all that is wanted
+    rows = cast("Table", table.__table__)  # into the table, not the mapped class: a row is enough
     return insert(rows).on_conflict_do_nothing().returning(*rows.primary_key)

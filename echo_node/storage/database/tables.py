@@ -1,7 +1,7 @@
-"""The tables: studies, instances, conflicts, jobs, documents, deliveries, withdrawals, commitments, promises.
+"""Tables of the database, as mapped classes.
 
-Nothing here holds patient data but the UIDs that name DICOM objects; rows refer to one another by
-surrogate ids, and only those reach logs. Paths are relative to the data folder.
+The only patient data here are the UIDs of DICOM objects. Rows refer to one another by surrogate
+ids, and only those reach logs. Paths are relative to the data folder.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ _UID = String(64)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware moment in UTC: `timestamptz` on PostgreSQL, UTC without a zone on SQLite."""
+    """Aware time in UTC: `timestamptz` on PostgreSQL, UTC without a zone on SQLite."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return *value* in UTC; a naive one is a defect in the node."""
+        """Return *value* in UTC; a naive time is a defect in the node."""
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("a moment without a time zone")
+            raise ValueError("a time without a time zone")
         in_utc = value.astimezone(UTC)
         return in_utc.replace(tzinfo=None) if dialect.name == "sqlite" else in_utc
 
@@ -61,7 +61,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class _State(TypeDecorator[StrEnum]):
-    """A StrEnum kept as its text, so that rows are readable and new states need no migration."""
+    """StrEnum stored as its text, so that rows are readable and new states need no migration."""
 
     impl = String(32)
     cache_ok = True
@@ -71,7 +71,7 @@ class _State(TypeDecorator[StrEnum]):
         self._states = states
 
     def process_bind_param(self, value: StrEnum | None, dialect: Dialect) -> str | None:
-        """Return the text of a state; a text that is none is a defect in the node."""
+        """Return the text of a state; another text is a defect in the node."""
         return None if value is None else str(self._states(value))
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> StrEnum | None:
@@ -80,7 +80,7 @@ class _State(TypeDecorator[StrEnum]):
 
 
 class Base(DeclarativeBase):
-    """The root of the tables."""
+    """Root of the mapped classes."""
 
     metadata = MetaData(
         naming_convention={
@@ -104,7 +104,7 @@ class Base(DeclarativeBase):
 
 
 class Study(Base):
-    """A study; `revision` counts the times that images came after it had been complete."""
+    """Study. `revision` begins at 1 and counts up when images arrive after it was complete."""
 
     __tablename__ = "studies"
     __table_args__ = (Index(None, "state", "due_at"), Index(None, "state", "force_at"))
@@ -123,7 +123,7 @@ class Study(Base):
 
 
 class Instance(Base):
-    """One SOP instance, as it came first; its file is whole and durable until it is removed (retention)."""
+    """SOP instance as it arrived first. Its file is durable until retention removes it."""
 
     __tablename__ = "instances"
     __table_args__ = (
@@ -151,7 +151,7 @@ class Instance(Base):
 
 
 class SetAsideInstance(Base):
-    """Other content under the SOP Instance UID of an instance that is kept: set aside for the operator."""
+    """Other content under the SOP Instance UID of a stored instance, set aside for the operator."""
 
     __tablename__ = "conflicts"
     __table_args__ = (UniqueConstraint("instance_id", "data_set_sha256"),)
@@ -167,9 +167,9 @@ class SetAsideInstance(Base):
 
 
 class Claimable:
-    """The columns of work that is claimed: see domain.job.Lease."""
+    """Columns of work that is claimed (see domain.work.job.Lease)."""
 
-    if TYPE_CHECKING:  # each table has states of its own
+    if TYPE_CHECKING:  # each table has its own states
         __tablename__: str
         state: Mapped[Any]
 
@@ -185,10 +185,10 @@ class Claimable:
 
 
 class Job(Claimable, Base):
-    """The drafting of one revision of a study.
+    """Job that drafts one revision of a study.
 
-    Jobs are claimed by `precedence` (0 urgent, 1 routine), then by `turn`, which lets senders take turns;
-    `losses` counts the workers that died with it.
+    Jobs are claimed by `precedence` (0 urgent, 1 routine), then by `turn`, which lets senders take
+    turns. `losses` counts the workers that died with the job.
     """
 
     __tablename__ = "jobs"
@@ -210,11 +210,12 @@ class Job(Claimable, Base):
 
 
 class Document(Base):
-    """An encoded draft, or a note of a withdrawal; its file never changes: every send is the same object.
+    """Encoded draft, or note of a withdrawal. Its file never changes.
 
-    One that could not be made with the draft's other forms has no `path` and `sha256` yet (empty), but those
-    of the draft that it can be made from (`kept_path`); see storage/ledgers/forms.py.
-    A note has the revision of its withdrawal and, for want of a model, this program and a digest of its UID.
+    A form that could not be made with the draft's other forms has an empty `path` and `sha256`, and
+    the path of the pending draft from which it can be made (`kept_path`); see
+    storage/ledgers/forms.py. A note has the revision of its withdrawal. It has no model, so its
+    model is this program, with a digest of the note's UID.
     """
 
     __tablename__ = "documents"
@@ -240,7 +241,7 @@ class Document(Base):
 
     @hybrid_property
     def object_path(self) -> str:
-        """The path of the object that is there for it now: its own, or the kept draft's."""
+        """Path of its present object: its own file, or the pending draft."""
         return self.kept_path or self.path
 
     @object_path.inplace.expression
@@ -250,7 +251,7 @@ class Document(Base):
 
 
 class Delivery(Claimable, Base):
-    """A document on its way to one destination (a peer's configured name)."""
+    """Delivery of a document to one destination (configured name of a peer)."""
 
     __tablename__ = "deliveries"
     __table_args__ = (UniqueConstraint("document_id", "destination"), Index(None, "state", "available_at"))
@@ -262,9 +263,9 @@ class Delivery(Claimable, Base):
 
 
 class Withdrawal(Claimable, Base):
-    """The drafts of a study up to a revision are withdrawn: by whom, when (`created_at`) and why.
+    """Withdrawal of a study's drafts up to a revision, at `created_at`.
 
-    `asked_by` is an operator as the console knows him, or empty where the node itself saw a conflict.
+    `asked_by` is the operator's login, or empty if the node itself found a conflict.
     """
 
     __tablename__ = "withdrawals"
@@ -279,13 +280,13 @@ class Withdrawal(Claimable, Base):
 
 
 class CommitmentQuestion(Claimable):
-    """Columns of a question of storage commitment; `transaction_uid` is that of its latest asking."""
+    """Columns of a question of storage commitment; `transaction_uid` changes with each asking."""
 
     transaction_uid: Mapped[str | None] = mapped_column(_UID, unique=True)
 
 
 class Commitment(CommitmentQuestion, Base):
-    """The question whether a destination answers for a document that it was sent (PS3.4 Annex J)."""
+    """Question whether a destination commits to a document that it received (PS3.4 Annex J)."""
 
     __tablename__ = "commitments"
     __table_args__ = (Index(None, "state", "available_at"),)
@@ -295,10 +296,10 @@ class Commitment(CommitmentQuestion, Base):
 
 
 class ModalityRequest(CommitmentQuestion, Base):
-    """A modality's request for storage commitment (PS3.4 Annex J), for which the archive is asked.
+    """Storage commitment request of a modality (PS3.4 Annex J), about which the archive is asked.
 
-    `request_uid` is the Transaction UID that the modality gave it, and `transaction_uid` that of our question
-    to the archive; `archive` is the peer that was asked last.
+    `request_uid` is the modality's Transaction UID, and `transaction_uid` that of our question to
+    the archive. `archive` is the peer that was asked last.
     """
 
     __tablename__ = "promises"
@@ -315,10 +316,10 @@ class ModalityRequest(CommitmentQuestion, Base):
 
 
 class RequestedInstance(Base):
-    """An instance that a modality asks about: the node need not have it.
+    """Instance that a modality asks about; the node need not have it.
 
-    `status` is None until it is known, 0 where the archive answers for it, else the failure reason
-    (domain.commitment).
+    `status` is None until it is known, 0 if the archive committed to it, else the failure reason
+    (domain.work.commitment).
     """
 
     __tablename__ = "promised_instances"
@@ -341,7 +342,7 @@ def table_of(kind: WorkKind) -> type[Claimable]:
 
 
 class SchemaSupport(Base):
-    """The oldest schema version whose program can still work with this schema: one row."""
+    """Oldest schema version whose program can still use this schema; one row."""
 
     __tablename__ = "schema_support"
 
@@ -349,7 +350,7 @@ class SchemaSupport(Base):
 
 
 class NodeIdentity(Base):
-    """Id of the node that owns this database: one row, never backed up (storage/objects/ownership.py)."""
+    """Id of the node that owns this database; one row, which no backup contains."""
 
     __tablename__ = "node_identity"
 
@@ -359,7 +360,7 @@ class NodeIdentity(Base):
 
 
 class Pause(Base):
-    """Work that an operator has stopped for a while."""
+    """Pause of work by an operator."""
 
     __tablename__ = "pauses"
 

@@ -1,7 +1,7 @@
-"""What an arriving instance writes: its own row, and what it does to its study.
+"""Arrivals: the rows that an arriving instance writes, its own and its study's.
 
-Every image does this, so it goes without objects that are loaded, tracked and flushed, and without statements
-that are built anew: both took longer than the database does.
+Every image passes through here. Therefore no mapped objects are loaded, tracked and flushed, and
+no statement is built again: both took longer than the database itself.
 """
 
 from __future__ import annotations
@@ -49,16 +49,18 @@ _CHANGE_STUDY = (
 
 
 class Overtaken(Exception):
-    """Another transaction wrote this instance first: nothing of this one may stay."""
+    """Another transaction wrote this instance first. This one must roll back."""
 
 
 class Arrivals:
-    """Writes what comes.
+    """Writes the rows of arriving instances.
 
     Args:
-        debounce_s: how long a study from this calling AE title must be idle to be complete.
-        maximum_wait: how long after a revision's first instance it is complete, whatever arrives.
-        is_urgent: whether studies from this calling AE title are.
+        debounce_s: function from a calling AE title to the time without arrivals, in seconds, after
+            which its studies are complete.
+        maximum_wait: time after the first instance of a revision when a study is complete in any
+            case.
+        is_urgent: predicate on a calling AE title: whether its studies are urgent.
     """
 
     def __init__(
@@ -71,7 +73,7 @@ class Arrivals:
     def add(
         self, session: Session, received: ReceivedInstance, file: InstanceFile, now: datetime
     ) -> tuple[StoreOutcome, int, int]:
-        """Write what the instance is to the node; return it, and the study's id and revision.
+        """Write an instance; return the outcome, and the study's id and revision.
 
         Raises:
             Overtaken: the transaction must be rolled back and done again.
@@ -82,7 +84,7 @@ class Arrivals:
             study_id, revision = self._enter(session, received, now)
             _insert_instance(session, study_id, revision, received, file, now)
             return StoreOutcome.STORED, study_id, revision
-        if kept.path == str(file.path):  # this very work was done before, and its answer was lost
+        if kept.path == str(file.path):  # the same work was done before, and its answer was lost
             return StoreOutcome.STORED, kept.study_id, kept.revision
         outcome = _compare(session, kept, received.identity, file.data_set_sha256)
         if outcome is StoreOutcome.CONFLICT:
@@ -92,7 +94,7 @@ class Arrivals:
         return outcome, kept.study_id, kept.revision
 
     def is_resend(self, session: Session, received: ReceivedInstance, digest: str) -> bool:
-        """Say whether the instance is there already, so that nothing of it is to be kept."""
+        """Return whether the instance is stored already, so that this copy need not be kept."""
         kept = (
             session.connection()
             .execute(_KEPT_BY_UID, {"uid": received.identity.sop_instance_uid})
@@ -103,7 +105,7 @@ class Arrivals:
         return _compare(session, kept, received.identity, digest) is StoreOutcome.DUPLICATE
 
     def _enter(self, session: Session, received: ReceivedInstance, now: datetime) -> tuple[int, int]:
-        """Let a new instance arrive in its study, made if it is the first; return id and revision."""
+        """Record the arrival in the instance's study, new if necessary; return id and revision."""
         database, uid = session.connection(), {"uid": received.identity.study_instance_uid}
         study = database.execute(_STUDY_BY_UID, uid).one_or_none()
         if study is None:
@@ -111,7 +113,7 @@ class Arrivals:
             study = database.execute(_STUDY_BY_UID, uid).one()
         state = next_state(study.state, StudyEvent.INSTANCE_ARRIVED)
         changed = {**study._asdict(), "state": state, "received_at": now, "changed_at": now}
-        if study.state not in WITHDRAWN:  # a withdrawn study keeps the rest, and waits for an operator
+        if study.state not in WITHDRAWN:  # a withdrawn study waits for an operator
             if study.state is not StudyState.RECEIVING:
                 changed |= {
                     "revision": study.revision + 1,
@@ -143,7 +145,7 @@ class Arrivals:
         )
 
     def note_resend(self, session: Session, received: ReceivedInstance, now: datetime) -> None:
-        """Give the instance's study, if it is still receiving, the time that a new instance gives."""
+        """Postpone the due time of the instance's study, if it is still receiving."""
         due_at = now + timedelta(seconds=self._debounce_s(received.calling_ae_title))
         session.execute(
             update(Study)
@@ -159,12 +161,12 @@ class Arrivals:
 def _compare(
     session: Session, kept: Row[Any, Any, Any, Any, Any, Any, Any], identity: InstanceIdentity, digest: str
 ) -> Literal[StoreOutcome.DUPLICATE, StoreOutcome.CONFLICT]:
-    """Say what an instance is beside the one that is kept under its SOP Instance UID."""
+    """Return the outcome for an instance whose SOP Instance UID is stored already."""
     if kept.data_set_sha256 == digest:
         return StoreOutcome.DUPLICATE
     same_study = kept.study_instance_uid == identity.study_instance_uid
     if same_study and kept.transfer_syntax_uid != identity.transfer_syntax_uid:
-        return StoreOutcome.DUPLICATE  # the same image, encoded otherwise: the first is kept
+        return StoreOutcome.DUPLICATE  # the same image in another transfer syntax: the first is kept
     aside = select(SetAsideInstance.id).where(
         SetAsideInstance.instance_id == kept.id, SetAsideInstance.data_set_sha256 == digest
     )
@@ -209,7 +211,7 @@ def _set_aside(
 
 
 def _kept(received: ReceivedInstance, file: InstanceFile, now: datetime) -> dict[str, Any]:
-    """Return the columns that tell of a file, from whom and when it came."""
+    """Return the columns of a file, its sender and its time of arrival."""
     return {
         "data_set_sha256": file.data_set_sha256,
         "size_bytes": file.size_bytes,

@@ -1,4 +1,4 @@
-"""Studies: instances are recorded, studies become complete, and every state changes by the table."""
+"""Studies: instances are recorded, and studies become complete."""
 
 from __future__ import annotations
 
@@ -29,14 +29,16 @@ _ROUNDS = 4  # absent → stored → set aside: what is known of an instance cha
 
 
 class Studies:
-    """The ledger of studies and instances (domain.ports.IntakeLedger and CompletionLedger).
+    """Ledger of studies and instances. Implements the IntakeLedger and CompletionLedger ports.
 
     Args:
-        database: where it is kept.
-        clock: the time.
-        debounce_s: how long a study from this calling AE title must be idle to be complete.
-        maximum_wait_s: how long after a revision's first instance it is complete, whatever arrives.
-        is_urgent: whether studies from this calling AE title are.
+        database: database of the rows.
+        clock: source of time.
+        debounce_s: function from a calling AE title to the time without arrivals, in seconds, after
+            which its studies are complete.
+        maximum_wait_s: time after the first instance of a revision when a study is complete in any
+            case, in seconds.
+        is_urgent: predicate on a calling AE title: whether its studies are urgent.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class Studies:
         self._arrivals = Arrivals(debounce_s, timedelta(seconds=maximum_wait_s), is_urgent)
 
     def note_resend(self, received: ReceivedInstance, digest: str) -> bool:
-        """Say whether an instance is there already, and note that it came again (see domain.intake)."""
+        """Return whether an instance is stored already, and record that it came again."""
         with self._database.read() as session:
             if not self._arrivals.is_resend(session, received, digest):
                 return False
@@ -63,7 +65,7 @@ class Studies:
         return True
 
     def record(self, received: ReceivedInstance, file: InstanceFile) -> StoreOutcome:
-        """Commit what the instance is to the node, and move its study (see domain.intake.IntakeLedger)."""
+        """Commit an instance, and move its study (see domain.studies.intake.IntakeLedger)."""
         for _ in range(_ROUNDS):
             with suppress(Overtaken):
                 return self._record(received, file)
@@ -88,7 +90,7 @@ class Studies:
         return outcome
 
     def refers_to(self, file: InstanceFile) -> bool:
-        """Say whether a row names this file."""
+        """Return whether a row names this file."""
         with self._database.read() as session:
             path = str(file.path)
             instance = session.scalar(select(Instance.id).where(Instance.path == path))
@@ -96,7 +98,7 @@ class Studies:
             return instance is not None or conflict is not None
 
     def complete_due(self) -> Sequence[int]:
-        """Complete every study whose time has come and enqueue its job in the same transaction."""
+        """Complete every study that is due, and enqueue its job in the same transaction."""
         completed: list[int] = []
         while batch := self._complete_batch(self._clock.now()):
             completed += batch

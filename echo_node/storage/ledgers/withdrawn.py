@@ -1,7 +1,7 @@
-"""What is withdrawn: the rules that drafts, deliveries and commitments keep, and the one step that withdraws.
+"""Withdrawn drafts: rules for drafts, deliveries and commitments, and the step that withdraws.
 
-A withdrawal takes back every draft of its study up to its own revision. Drafting anew begins another one, so
-that a withdrawn draft is told from a new one by its revision alone.
+A withdrawal covers every draft of its study up to its own revision. A new draft begins another
+revision, so the revision alone distinguishes it from a withdrawn draft.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ WITHDRAWN = (StudyState.WITHDRAWING, StudyState.WITHDRAWN)
 NOTES = tuple(kind.value for kind in NoteKind)
 
 is_note: ColumnElement[bool] = Document.kind.in_(NOTES)
-"""The condition that a document is no draft, but tells that drafts are withdrawn."""
+"""Condition that a document is a note about withdrawn drafts, and not a draft."""
 
 
 def withdrawn_up_to(study_id: object, below: int | None = None) -> ScalarSelect[int]:
-    """Return the query for the latest revision that was withdrawn, of those before *below*; else 0."""
+    """Return the query for the latest withdrawn revision below *below*, or 0."""
     query = select(func.coalesce(func.max(Withdrawal.revision), 0)).where(Withdrawal.study_id == study_id)
     return (query if below is None else query.where(Withdrawal.revision < below)).scalar_subquery()
 
 
 def standing_drafts(study_id: object) -> Select[Document]:
-    """Return the query for a study's documents that have not been withdrawn, and are no notes."""
+    """Return the query for a study's drafts that were not withdrawn."""
     return select(Document).where(
         Document.study_id == study_id, ~is_note, Document.revision > withdrawn_up_to(study_id)
     )
 
 
 def is_withdrawn(session: Session, document_id: int) -> bool:
-    """Say whether a document is a draft that was withdrawn."""
+    """Return whether a document is a draft that was withdrawn."""
     query = select(Document.id).where(
         Document.id == document_id, ~is_note, Document.revision <= withdrawn_up_to(Document.study_id)
     )
@@ -58,12 +58,13 @@ def withdraw(
     explanation: str,
     asked_by: str = "",
 ) -> bool:
-    """Withdraw a locked study's drafts, unless that has been done: nothing of them is sent any more.
+    """Withdraw the drafts of a locked study, and stop their deliveries.
 
-    Deliveries in hand end first; whoever was sent a draft, or may have been, is told of it by a note.
+    Deliveries in progress end first. Every destination that has a draft, or may have one, gets a
+    note about it.
 
     Returns:
-        Whether it was done now.
+        Whether the drafts were withdrawn now; false if they already were.
     """
     if study.state in WITHDRAWN:
         return False
@@ -77,8 +78,8 @@ def withdraw(
         .values(state=DeliveryState.STOPPED, reason="the draft was withdrawn", changed_at=now)
         .execution_options(synchronize_session=False)
     )
-    _ask_no_more(session, drafts)
-    # Whatever a worker claimed meanwhile is seen here: a draft that was ever tried may have arrived.
+    _delete_open_questions(session, drafts)
+    # This includes the claims of this moment: a draft that was ever tried may have arrived.
     was_tried = select(Delivery.id).where(Delivery.document_id.in_(drafts), Delivery.attempt > 0).limit(1)
     is_known_of = session.scalar(was_tried) is not None
     withdrawal = Withdrawal(
@@ -93,7 +94,7 @@ def withdraw(
         changed_at=now,
     )
     session.add(withdrawal)
-    move(study, StudyEvent.WITHDRAWN, now, said_of(withdrawal))
+    move(study, StudyEvent.WITHDRAWN, now, reason_of(withdrawal))
     if not is_known_of:
         settle_withdrawal(session, study, now)
     notify(session, MAKING_NOTES.topic)
@@ -101,7 +102,7 @@ def withdraw(
 
 
 def settle_withdrawal(session: Session, study: Study, now: datetime) -> None:
-    """Move a study that is being withdrawn (locked) on, if its notes have reached, or failed, every peer."""
+    """Move a locked study that is being withdrawn, if each note was delivered or is dead."""
     withdrawals = _withdrawals(session, study.id)
     if any(each.state is not WithdrawalState.PREPARED for each in withdrawals):
         return
@@ -110,19 +111,19 @@ def settle_withdrawal(session: Session, study: Study, now: datetime) -> None:
     if states & {DeliveryState.PENDING, DeliveryState.SENDING}:
         return
     if DeliveryState.DEAD in states:
-        reason = f"a destination did not take the note; {said_of(withdrawals[-1])}"
+        reason = f"a destination did not take the note; {reason_of(withdrawals[-1])}"
         move(study, StudyEvent.NOTE_GAVE_UP, now, reason)
     else:
-        move(study, StudyEvent.ALL_NOTIFIED, now, said_of(withdrawals[-1]))
+        move(study, StudyEvent.ALL_NOTIFIED, now, reason_of(withdrawals[-1]))
 
 
 def reopen_withdrawal(session: Session, study: Study, event: StudyEvent, now: datetime) -> None:
-    """Move a withdrawn study (locked) back, because a note of it is to be delivered again."""
-    move(study, event, now, said_of(_withdrawals(session, study.id)[-1]))
+    """Move a locked, withdrawn study back, because a note must be delivered again."""
+    move(study, event, now, reason_of(_withdrawals(session, study.id)[-1]))
 
 
-def said_of(withdrawal: Withdrawal) -> str:
-    """Return why a study is withdrawn, and who wanted it so, for its row."""
+def reason_of(withdrawal: Withdrawal) -> str:
+    """Return the reason of a withdrawn study: reason, operator and explanation."""
     by = f" by {withdrawal.asked_by}" if withdrawal.asked_by else ""
     explanation = f": {withdrawal.explanation}" if withdrawal.explanation else ""
     return f"withdrawn ({withdrawal.rejection}){by}{explanation}"
@@ -133,8 +134,8 @@ def _withdrawals(session: Session, study_id: int) -> Sequence[Withdrawal]:
     return session.scalars(query.execution_options(populate_existing=True)).all()
 
 
-def _ask_no_more(session: Session, documents: Sequence[int]) -> None:
-    """Forget open questions whether anybody answers for these documents: nobody is to keep them."""
+def _delete_open_questions(session: Session, documents: Sequence[int]) -> None:
+    """Delete the open questions about documents: no destination needs to keep them."""
     deliveries = select(Delivery.id).where(Delivery.document_id.in_(documents))
     session.execute(
         delete(Commitment)

@@ -1,8 +1,8 @@
 """Orphans: objects that no row refers to, and files that killed processes left half-written.
 
-An orphan is left behind if a process dies between writing a file and committing its row, or if the answer to
-a commit is lost. Only the owner of the object store removes orphans, and only old ones: a row may be about
-to name a younger object.
+An orphan is left behind if a process dies between writing a file and committing its row, or if the
+answer to a commit is lost. Only the owner of the object store removes orphans, and only old ones: a
+row may be about to name a younger object.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Orphans:
         return removed
 
     def clear_half_written(self) -> int:
-        """Remove the half-written files of killed processes on this machine; return the number removed."""
+        """Remove half-written files of killed processes on this machine; return their number."""
         removed = self._objects.clear_leftovers()
         if removed:
             log.info("leftovers_removed", kind="spool", count=removed)

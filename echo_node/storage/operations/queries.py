@@ -1,6 +1,7 @@
 """Queries of operators: read-only, with plain values as results, ready for JSON.
 
-Rows are named by surrogate ids. UIDs are shown; names of patients are not stored in the first place.
+Rows are named by surrogate ids. UIDs are shown; names of patients are not stored in the first
+place.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ class Overview:
 
     Attributes:
         studies: studies by state.
-        work: work items by state, for each kind by its plural, and by the plurals of earlier versions.
+        work: work items by state, for each kind by its plural, and by the plurals of earlier
+            versions.
         instances: instances received.
         documents: drafts made.
         conflicts: instances set aside.
@@ -159,7 +161,7 @@ class Queries:
             return sum(session.scalar(each) or 0 for each in counts)
 
     def study_of(self, kind: WorkKind, row_id: int) -> int:
-        """Return the study that a work item belongs to; for a modality's request, that of its first image.
+        """Return the study of a work item; for a modality's request, that of its first image.
 
         Raises:
             PermanentError: there is no such work item, or no such study.
@@ -268,7 +270,7 @@ def _is_of_study(kind: WorkKind, study_id: int) -> ColumnElement[bool]:
 def _work(
     session: Session, kind: WorkKind, *conditions: ColumnElement[bool], newest: int | None = None
 ) -> list[Record]:
-    """Return the records of a kind's rows, in order of age; with *newest*, so many of the newest first."""
+    """Return records of a kind, oldest first, or only the *newest* ones, newest first."""
     table, relation = table_of(kind), _relation(kind)
     destination_of = null() if relation.destination is None else relation.destination
     query = select(table, relation.study, destination_of).select_from(table).where(*conditions)
@@ -346,7 +348,7 @@ def _claim(row: Claimable) -> Record:
 
 @singledispatch
 def _details(row: Claimable) -> Record:
-    """Return what a row's record has besides the columns of every kind."""
+    """Return the fields of a record that only rows of this kind have."""
     return {}
 
 
@@ -404,7 +406,7 @@ def _requested(row: RequestedInstance) -> Record:
 
 
 def _document(row: Document, withdrawn_up_to: int) -> Record:
-    """Return a document. *withdrawn_up_to* is the latest revision of its study that was withdrawn."""
+    """Return a document's record. *withdrawn_up_to* is its study's latest withdrawn revision."""
     note = row.kind in NOTES
     return {
         "document_id": row.id,

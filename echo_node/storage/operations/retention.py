@@ -1,9 +1,9 @@
-"""Retention: the images of finished studies leave the spool, by age or when the disk fills; rows stay.
+"""Retention: removes the images of finished studies, by age or when the disk fills. Rows stay.
 
-Nothing that is still to be drafted, delivered or committed to is ever removed, nor what a modality waits for
-an answer about, nor what was set aside for the operator.
-A file goes only after its row says so, durably: a crash between the two leaves an orphan for the sweep,
-never a row whose file is missing without a word.
+Images stay while a study waits for its draft, a delivery or a commitment, or while a modality waits
+for an answer about them. Instances that were set aside for the operator always stay. A row records
+the removal durably before its file goes. A crash between the two leaves an orphan for the sweep,
+and never a row whose file is missing.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ from echo_node.storage.queues.commitments import open_commitments_of
 log = structlog.get_logger()
 
 FINISHED = (StudyState.DELIVERED, StudyState.SKIPPED, StudyState.WITHDRAWN)
-"""The states in which a study's images have served their purpose."""
+"""States of studies whose images are no longer needed."""
 
 _FILES = 0x6563686F
-"""The number of the advisory lock: "echo", so that it is no other program's."""
+"""Number of the advisory lock: "echo", so that no other program uses it."""
 
 
 class Retention:
-    """The sweep that removes images.
+    """Sweep that removes images.
 
     Args:
-        database: where rows are kept.
-        spool: where images are kept.
-        clock: the time.
-        settings: when images go.
-        data_dir: the folder of the lock that a backup holds, if the database has none.
-        ownership: whose the images are.
+        database: database of the rows.
+        spool: store of the images.
+        clock: source of time.
+        settings: limits of age and of disk use.
+        data_dir: folder of the lock that a backup holds, if the database has no locks.
+        ownership: check that the images belong to this database.
     """
 
     def __init__(
@@ -66,11 +66,11 @@ class Retention:
         self._ownership = ownership
 
     def __call__(self) -> int:
-        """Remove what may go and should; return of how many studies. While a backup runs nothing goes.
+        """Remove images of expired studies, except during a backup; return the number of studies.
 
         Raises:
-            ConfigError: the images are another database's.
-            TransientError: database or object store cannot be reached.
+            ConfigError: the images belong to another database.
+            TransientError: the database or the object store is unreachable.
         """
         if not (self._settings.keep_days or self._settings.maximum_disk_share):
             return 0
@@ -110,7 +110,7 @@ class Retention:
             return session.scalar(query)
 
     def _remove(self, study_id: int) -> int:
-        """Remove the images of a study, unless it has begun a new revision meanwhile; return 1 if so."""
+        """Remove a study's images, unless they are needed again; return the number of studies."""
         self._ownership.claim()
         with self._database.write() as session:
             study = lock_study(session, study_id)
@@ -133,18 +133,18 @@ class Retention:
 
 @contextmanager
 def keeping_files(database: Database, data_dir: Path, *, shared: bool) -> Iterator[bool]:
-    """Hold the lock that decides whether files may go; tell whether it could be had.
+    """Hold the lock on the removal of files. Yield whether it is held.
 
-    On PostgreSQL it is the server's, for all machines, and ends with its connection. With SQLite, which is
-    for one machine, it is a file's.
+    On PostgreSQL the server holds the lock, for all machines, and it ends with its connection. On
+    SQLite, which serves one machine, it is the lock of a file.
 
     Args:
-        database: where rows are kept.
-        data_dir: the data folder.
-        shared: so that no file goes, as any number may want; else to remove files.
+        database: database of the rows.
+        data_dir: data folder.
+        shared: prevent removal, together with any number of other holders; otherwise remove files.
 
     Raises:
-        TransientError: the database cannot be reached.
+        TransientError: the database is unreachable.
     """
     if database.dialect == "postgresql":
         with database.server_lock(_FILES, shared=shared) as is_held:

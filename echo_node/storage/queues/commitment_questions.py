@@ -1,10 +1,11 @@
-"""Questions of storage commitment: about our documents (commitments), and for modalities (their requests).
+"""Questions of storage commitment: commitments, and those for modalities' requests.
 
     pending → asking (a worker has it) → asked (the peer accepted it) → answered: see the two queues
 
-An answer may come on the same association, before the worker has recorded that it asked, or an hour later
-on another association. The process that receives it records it. If a peer does not answer in time, the node
-asks again under a new Transaction UID, and an answer to an earlier question no longer counts.
+An answer may come on the same association, before the worker has recorded that it asked, or an hour
+later on another association. The process that receives it records it. If a peer does not answer in
+time, the node asks again under a new Transaction UID, and an answer to an earlier question no
+longer counts.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Peers:
 
 
 class QuestionQueue(SqlWorkQueue[QuestionRow, CommitmentJob]):
-    """Questions that the node asks until they are answered. Implements the CommitmentLedger port too.
+    """Questions that the node asks until answered. Implements the CommitmentLedger port too.
 
     Attributes:
         states: states of a question.
@@ -83,7 +84,7 @@ class QuestionQueue(SqlWorkQueue[QuestionRow, CommitmentJob]):
                     raise
 
     def rescue(self) -> int:
-        """Reclaim the questions of lost workers, and those that no peer answered; return their number."""
+        """Reclaim questions of lost workers, and unanswered ones; return their number."""
         unanswered = select(self.table).where(
             self.table.state == self.states.ASKED, self.table.available_at <= self._clock.now()
         )
@@ -97,7 +98,7 @@ class QuestionQueue(SqlWorkQueue[QuestionRow, CommitmentJob]):
 
     @abstractmethod
     def report(self, report: CommitmentReport, calling_ae_title: str) -> bool:
-        """Record a peer's answer; return whether the question was open, and was put to this peer."""
+        """Record a peer's answer; return whether this peer had an open question."""
 
     @property
     def _is_open(self) -> ColumnElement[bool]:

@@ -1,10 +1,11 @@
-"""Commitment requests: modalities ask whether their images are safe, and get the archive's word (PS3.4 J).
+"""Commitment requests of modalities, answered with the archive's result (PS3.4 Annex J).
 
     pending → asking → asked → settled (every instance has its status) → answering → answered
 
-The node never promises anything itself: it records success only from a report of the archive, about that
-SOP class and instance. It refuses at once what it must refuse itself. If the archive never answers about an
-instance, the instance fails. The images of a modality stay in the spool until the modality has its answer.
+The node never promises anything itself: it records success only from a report of the archive, about
+that SOP class and instance. It refuses at once what it must refuse itself. If the archive never
+answers about an instance, the instance fails. The images of a modality stay in the spool until the
+modality has its answer.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class CommitmentRequestQueue(QuestionQueue[ModalityRequest]):
     states = CommitmentRequestState
 
     def accept(self, request: CommitmentRequest) -> bool:
-        """Make a request durable. A repeated request is the same one, and is answered again if it was.
+        """Make a request durable. A repeated request is the same, and may be answered again.
 
         Returns:
             False if that peer asked about other instances under this Transaction UID.
@@ -111,7 +112,7 @@ class CommitmentRequestQueue(QuestionQueue[ModalityRequest]):
         return True
 
     def report(self, report: CommitmentReport, calling_ae_title: str) -> bool:
-        """Record the archive's answer; return whether the question was open, and was put to this peer."""
+        """Record the archive's answer; return whether this peer had an open question."""
         now = self._clock.now()
         with self._database.write() as session:
             row = session.scalars(
@@ -142,7 +143,7 @@ class CommitmentRequestQueue(QuestionQueue[ModalityRequest]):
         return archive, tuple(_named_by(each) for each in session.scalars(_unknown(row.id)))
 
     def _columns_after(self, session: Session, row_id: int, event: StudyEvent, now: datetime) -> Columns:
-        """Settle a request without the archive if it never answers: the unknown instances have failed."""
+        """Settle a request that the archive never answers: the unknown instances have failed."""
         if event is not StudyEvent.GAVE_UP:
             return super()._columns_after(session, row_id, event, now)
         session.execute(
@@ -193,7 +194,7 @@ class AnswerQueue(SqlWorkQueue[ModalityRequest, AnswerJob]):
             self.claims.end(session, job.lease, self._clock.now(), state=CommitmentRequestState.ANSWERED)
 
     def _due(self, now: datetime) -> Select[int]:
-        """Leave out modalities that a worker talks to: a slow modality occupies one worker, not all."""
+        """Leave out modalities that are being answered: a slow one occupies one worker only."""
         other = aliased(ModalityRequest)
         is_being_answered = select(other.id).where(
             other.state == self.step.running, other.calling_ae_title == ModalityRequest.calling_ae_title
@@ -228,9 +229,10 @@ def open_requests_about(study_id: int | SQLColumnExpression[int]) -> Select[int]
 def _refuse_unknown(session: Session, request_id: int) -> None:
     """Fail the instances that the node must refuse itself.
 
-    The studies of the others are locked. Retention locks a study before it removes images, and so sees the
-    request. An image that retention removed earlier counts as known: the archive is asked in any case. If
-    other content was set aside under an image's UID, the archive may have either, so the image fails.
+    The studies of the others are locked. Retention locks a study before it removes images, and so
+    sees the request. An image that retention removed earlier counts as known: the archive is asked
+    in any case. If other content was set aside under an image's UID, the archive may have either,
+    so the image fails.
     """
     found: Sequence[Any] = session.execute(
         select(RequestedInstance, Instance.id, Instance.sop_class_uid, Study.study_instance_uid, Study.id)

@@ -1,4 +1,4 @@
-"""Commitments: our questions whether a destination commits to a document that we sent it (PS3.4 Annex J).
+"""Commitments: our questions to destinations about delivered documents (PS3.4 Annex J).
 
     pending → asking → asked → committed
 
@@ -46,7 +46,7 @@ class CommitmentQueue(QuestionQueue[Commitment]):
         self._destination = destination
 
     def report(self, report: CommitmentReport, calling_ae_title: str) -> bool:
-        """Record a peer's answer; return whether the question was open, and was put to this peer."""
+        """Record a peer's answer; return whether this peer had an open question."""
         with self._report_on(report, self._peers.named(calling_ae_title)) as found:
             if found is None:
                 return False
@@ -76,7 +76,7 @@ class CommitmentQueue(QuestionQueue[Commitment]):
         commitment.changed_at = self._clock.now()
 
     def _send_again(self, session: Session, delivery: Delivery, document: Document, failure: int) -> None:
-        """Send a document that its destination does not commit to again, or make it a dead letter."""
+        """Send a document without commitment again, or make its delivery a dead letter."""
         now, reason = self._clock.now(), f"the destination did not commit to it (0x{failure:04X})"
         session.execute(delete(Commitment).where(Commitment.delivery_id == delivery.id))
         is_dead = self._policy.is_exhausted(delivery.tries)
@@ -103,7 +103,7 @@ class CommitmentQueue(QuestionQueue[Commitment]):
     def _report_on(
         self, report: CommitmentReport, destinations: list[str]
     ) -> Iterator[tuple[Session, Commitment, Delivery, Document] | None]:
-        """Open the transaction that ends an open question to one of these destinations; lock the study."""
+        """Open the transaction that ends a question to one of these destinations, study locked."""
         query = (
             select(Commitment, Delivery, Document)
             .join(Delivery, Delivery.id == Commitment.delivery_id)

@@ -44,8 +44,8 @@ class DeliveryQueue(SqlWorkQueue[Delivery, DeliveryJob]):
     Args:
         context: surroundings of the queue.
         outbox: store of the documents.
-        destination: the only destination whose deliveries are claimed, so that a dead peer does not hold up
-            the others; None for all.
+        destination: the only destination whose deliveries are claimed, so that a dead peer does not
+            hold up the others; None for all.
         committing: destinations that must commit to the documents that they receive.
     """
 
@@ -86,9 +86,9 @@ class DeliveryQueue(SqlWorkQueue[Delivery, DeliveryJob]):
     def create_missing(self, destinations: Mapping[str, Collection[str]]) -> int:
         """Create the missing deliveries of drafts that wait; return the number created.
 
-        A draft waits if it was made while no destination, or another one, was configured. It keeps the
-        kinds of document that it was made in. A new destination does not receive studies that are
-        delivered already.
+        A draft waits if it was made while no destination, or another one, was configured. It keeps
+        the kinds of document that it was made in. A new destination does not receive studies that
+        are delivered already.
 
         Args:
             destinations: kinds of document that each destination receives.

@@ -2,9 +2,9 @@
 
     pending → preparing (a worker makes the notes) → prepared (they are documents, with deliveries)
 
-Notes are made only when no draft of the study is being sent, so that no note overtakes a draft. One note
-covers all objects that a destination confirmed. An object whose delivery is uncertain gets its own note,
-since an archive may refuse a whole note that names one unknown object.
+Notes are made only when no draft of the study is being sent, so that no note overtakes a draft. One
+note covers all objects that a destination confirmed. An object whose delivery is uncertain gets its
+own note, since an archive may refuse a whole note that names one unknown object.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class WithdrawalQueue(SqlWorkQueue[Withdrawal, WithdrawalJob]):
         self._outbox = outbox
 
     def withdraw(self, study_id: int, rejection: WithdrawalReason, asked_by: str) -> bool:
-        """Withdraw a study's drafts, and draft it no more until `redraft`. Return whether this call did so.
+        """Withdraw a study's drafts, and draft it no longer; return whether this call did so.
 
         Raises:
             PermanentError: there is no such study.

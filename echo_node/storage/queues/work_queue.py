@@ -1,7 +1,8 @@
-"""The work queue: claims, renewals, retries, dead letters, rescue and release, for every kind of work.
+"""Work queue: claims, retries, dead letters, rescue and release, for every kind of work.
 
-Each queue is a subclass that names its table and its step (domain/work/kinds.py). A subclass whose rows
-move their study overrides `_lock_study` and `_move_study`. The study's row is always locked before the row.
+Each queue is a subclass that names its table and its step (domain/work/kinds.py). A subclass whose
+rows move their study overrides `_lock_study` and `_move_study`. The study's row is always locked
+before the row.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ class SqlWorkQueue(ABC, Generic[Row, Work]):
         self.claims = Claims(self.table, self.step.ready, self.step.running, context.lease_s)
 
     def claim(self, holder: str) -> Work | None:
-        """Claim the next row that is due; None if there is none, or an operator paused this kind of work."""
+        """Claim the next row that is due; None if no row is, or if its kind of work is paused."""
         now = self._clock.now()
         due = self._due(now).where(~is_paused(self.kind.pausable))
         with self._database.read() as session:  # look first: a reader does not wait for writers
@@ -113,8 +114,8 @@ class SqlWorkQueue(ABC, Generic[Row, Work]):
 
         Args:
             holders: beginning of their names.
-            died_alone: beginning of the names of those that died while the rest of the node lived on. The
-                others died with the node, which is not the fault of their work.
+            died_alone: beginning of the names of those that died while the rest of the node lived
+                on. The others died with the node, which is not the fault of their work.
         """
         for dead, is_loss in ((died_alone, True), (holders, not died_alone)):
             if dead:
@@ -202,7 +203,7 @@ class SqlWorkQueue(ABC, Generic[Row, Work]):
     def _rescue(
         self, lost: Select[Row], reason: str, *, is_loss: bool = False, backs_off: bool = False
     ) -> int:
-        """Make rows that no worker works on ready again, or dead letters; return the number of rows.
+        """Make abandoned rows ready again, or dead letters; return the number of rows.
 
         Args:
             lost: query for the rows.
