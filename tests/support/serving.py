@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -48,7 +49,7 @@ class _Running(Protocol):
 class _Warm:
     """A process that was started warm, as Popen shows it."""
 
-    def __init__(self, process: warm.ForkServerProcess) -> None:
+    def __init__(self, process: ForkServerProcess) -> None:
         self._process = process
 
     @property
@@ -79,8 +80,8 @@ class ServedNode:
         port: where it listens; 0 takes any free port.
         wrapper: a command to run it under, such as strace.
         environment: further variables.
-        is_warm: whether its processes are forks of one that has imported the libraries (support.warm),
-            which saves ten processor seconds; otherwise they are fresh interpreters, as an operator's.
+        is_warm: whether its processes are forks of one that has imported the libraries
+            (support.warm), which saves ten processor seconds; otherwise they are new interpreters.
     """
 
     def __init__(

@@ -125,16 +125,16 @@ def _run(
 
 
 def in_a_session_that_forks() -> None:
-    """Give a node a session of its own, and let it fork its roles where it would start interpreters.
+    """Give a node a new session, and let it fork its roles instead of starting interpreters.
 
-    To be called in a process that is started warm, before its module.
+    Call it in a process that is started warm, before its module.
     """
     os.setsid()
-    processes.subprocess = _Subprocess()  # type: ignore[assignment]
+    vars(processes)["subprocess"] = _Subprocess()
 
 
 class _Subprocess:
-    """What echo_node.processes uses of the module subprocess."""
+    """Replacement of the module subprocess, as far as echo_node.processes uses it."""
 
     PIPE = subprocess.PIPE
     TimeoutExpired = subprocess.TimeoutExpired
@@ -146,7 +146,7 @@ class _Subprocess:
 
 
 class _Fork:
-    """A process that runs a module with arguments, as Popen shows it; its standard input is a pipe."""
+    """A process that runs a module with arguments, like Popen; its standard input is a pipe."""
 
     def __init__(self, module: str, arguments: Sequence[str]) -> None:
         self.returncode: int | None = None

@@ -1,4 +1,4 @@
-"""Work that whole runs repeat, done once a process: the tokeniser's texts and the pixels of phantoms."""
+"""Work that whole runs repeat, done once a process: tokeniser texts and phantom pixels."""
 
 from collections.abc import Callable, Iterator
 from functools import cache
