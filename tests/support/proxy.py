@@ -51,6 +51,7 @@ class AnswerSwallower:
         with suppress(OSError), sink:
             while data := source.recv(65536):
                 sink.sendall(data)
+            sink.shutdown(socket.SHUT_RDWR)  # closing alone does not end the other thread's read
 
     def _pass_answers(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError), sink:
