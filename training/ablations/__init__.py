@@ -1,5 +1,5 @@
 """Checks of the paper's claims one by one, on phantoms: `python -m training.ablations`.
 
-A plan (`paper.toml`) defines variants, each a training stage after another one, and the claims that
-compare them.
+A plan (`paper.toml`) defines variants and claims. A variant is a training stage that follows
+another variant. A claim compares variants.
 """

@@ -43,7 +43,7 @@ def ablations(
     take: Annotated[
         list[str] | None,
         typer.Option(
-            "--take", metavar="VARIANT=DIR", help="Checkpoint to use as a variant, without training it."
+            "--take", metavar="VARIANT=DIR", help="Checkpoint to use for a variant, instead of training it."
         ),
     ] = None,
     plan: Annotated[

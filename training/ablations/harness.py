@@ -35,7 +35,7 @@ class AblationRequest:
 
 
 class Harness:
-    """Execution of one plan in one folder. Started again, it continues where it stopped.
+    """Execution of one plan in one folder. If started again, it continues where it stopped.
 
     It writes `results.jsonl`, `results.md`, a plot of each claim, `failures.log`, and the folders
     `runs` and `measured`.
@@ -74,7 +74,7 @@ class Harness:
 
     @property
     def training(self) -> list[TrainingRun]:
-        """Every run that the request needs, in training order, including finished runs."""
+        """All runs that the request needs, in training order, including finished runs."""
         return in_order([self._all[pair] for pair in self._wanted])
 
     def variants_of(self, run: TrainingRun) -> list[str]:
@@ -90,7 +90,7 @@ class Harness:
             try:
                 self._train(self._all[name, seed], places)
                 self._measure(name, self._all[name, seed])
-            except Exception as error:  # noqa: BLE001 - the other runs continue
+            except Exception as error:  # noqa: BLE001 - the harness continues with the other runs
                 failures.append(self._note_failure(name, seed, error))
             self._write(failures)
         return failures

@@ -34,11 +34,11 @@ METRICS = (
     "garbled",
     "tokens_per_forward",
 )
-"""Metrics that are stored from an evaluation."""
+"""Metrics of an evaluation that are stored."""
 
 
 def phantoms(count: int) -> CasesFor:
-    """Return a function from image preparations to held-out phantoms; each is rendered once."""
+    """Return a cached function that renders held-out phantoms for an image preparation."""
     return cache(lambda preparation: open_cases(f"phantom:{count}", CASES_SEED, preparation))
 
 

@@ -31,13 +31,13 @@ class Variant(_Part):
     recipe: str = ""
     """Name of a shipped recipe, or a file."""
     after: str = ""
-    """Variant whose checkpoint this one starts from, or takes its vision tower from."""
+    """Variant whose checkpoint, or at least its vision tower, this one starts from."""
     change: tuple[str, ...] = ()
     """Changes that define the variant, as `section.name=value`; no option overrides them."""
     data_share: float = Field(default=1.0, gt=0, le=1)
     """Share of `data.count` of the recipe to use."""
     seed: int | None = Field(default=None, ge=0)
-    """Fixed seed, so that one run serves all requested seeds; None uses the requested seeds."""
+    """Fixed seed: one run serves all requested seeds. None trains a run for each of them."""
 
 
 class Claim(_Part):
@@ -65,9 +65,9 @@ class AblationPlan(_Part):
 
     @field_validator("variants")
     @classmethod
-    def _spell_out(cls, variants: dict[str, Variant]) -> dict[str, Variant]:
+    def _resolve_like(cls, variants: dict[str, Variant]) -> dict[str, Variant]:
         """Resolve `like` in every variant."""
-        return {name: _spelled_out(name, variants) for name in variants}
+        return {name: _resolved(name, variants) for name in variants}
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -84,7 +84,7 @@ class AblationPlan(_Part):
         return self
 
     def decoders(self, stage: Literal["vision", "ar", "rad", "dcd"]) -> dict[str, DecodeSettings]:
-        """Return the decoders to measure the checkpoint of a stage with, by name."""
+        """Return the decoders for measuring a checkpoint of a stage, by name."""
         longest = self.max_new_tokens
         if stage == "ar":
             return {_NEXT_TOKEN: DecodeSettings(1.0, 0, longest, schedule="next_token")}
@@ -115,7 +115,7 @@ class AblationPlan(_Part):
         return list(dict.fromkeys(named))
 
 
-def _spelled_out(name: str, variants: dict[str, Variant]) -> Variant:
+def _resolved(name: str, variants: dict[str, Variant]) -> Variant:
     variant = variants[name]
     if not variant.like:
         if not variant.recipe:

@@ -25,17 +25,17 @@ def draw(
     """Write `<claim>.svg` for each claim with measurements. Return the names of these claims.
 
     A line joins the multi-step decoders by rising threshold; the other decoders are single markers.
-    Error bars range from the lowest seed to the highest. If matplotlib is missing, nothing is drawn
-    and *note* is called.
+    Error bars range from the lowest value among the seeds to the highest. If matplotlib is missing,
+    the function draws nothing and calls *note*.
     """
     if not plotting.is_installed():
         note(f"no plots: they need matplotlib ({plotting.HOW_TO_INSTALL})")
         return []
     drawn = []
     for claim in plan.claims:
-        of_claim = [each for each in measured if each.variant in claim.variants]
-        if of_claim:
-            _draw(plan, claim, of_claim, folder / f"{claim.name}.svg")
+        claimed = [each for each in measured if each.variant in claim.variants]
+        if claimed:
+            _draw(plan, claim, claimed, folder / f"{claim.name}.svg")
             drawn.append(claim.name)
     return drawn
 
@@ -91,7 +91,7 @@ def _points(
 
 
 def _reach(spreads: Sequence[Spread]) -> list[list[float]]:
-    """Return the distances from the mean to the lowest and the highest seed, never negative."""
+    """Return the distances from the means to the lowest and highest values, never negative."""
     below = [max(0.0, spread.mean - spread.low) for spread in spreads]
     above = [max(0.0, spread.high - spread.mean) for spread in spreads]
     return [below, above]

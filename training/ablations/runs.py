@@ -1,4 +1,4 @@
-"""Training runs of variants; the folder of a checkpoint is named after all that decides it.
+"""Training runs of variants. The folder of a checkpoint is named after a digest of its recipes.
 
 Two variants that lead to the same sequence of recipes share a folder and are trained once.
 """
@@ -27,7 +27,7 @@ _KEY_LENGTH = 10
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Changes of the command line to a plan.
+    """Changes to a plan, from the command line.
 
     Attributes:
         overrides: changes to every recipe, as `section.name=value`.
@@ -50,7 +50,7 @@ class TrainingRun:
         overrides: all changes to the recipe.
         steps: number of updates.
         seed: random seed of data order, noise and initial weights.
-        key: digest of everything that decides the weights; equal keys give equal checkpoints.
+        key: digest of everything that determines the weights; equal keys mean equal weights.
         folder: folder of the checkpoint.
         parent: run that this one starts from.
     """
@@ -88,12 +88,12 @@ class Runs:
     """Training runs of a plan."""
 
     def __init__(self, plan: AblationPlan, changes: Changes, out: Path) -> None:
-        """Take the plan, without training anything.
+        """Prepare the runs of a plan, without training anything.
 
         Args:
             plan: plan with the variants.
             changes: changes to all variants.
-            out: folder of everything that is written.
+            out: output folder.
         """
         self._plan, self._changes, self._out = plan, changes, out.resolve()
         self._of = cache(self._prepare)
@@ -110,14 +110,14 @@ class Runs:
     def _prepare(self, name: str, seed: int) -> TrainingRun:
         variant = self._plan.variants[name]
         if name in self._changes.taken:
-            return self._take(name)
+            return self._taken_run(name)
         parent = self.of(variant.after, seed) if variant.after else None
         overrides = self._overrides(variant, seed)
         recipe = load_recipe(variant.recipe, overrides)
         if parent:
-            takes = "start_vision" if recipe.model.start_vision and not recipe.model.start else "start"
-            recipe = load_recipe(variant.recipe, [*overrides, f"model.{takes}={json.dumps(parent.key)}"])
-            overrides.append(f"model.{takes}={json.dumps(str(parent.folder))}")
+            start_key = "start_vision" if recipe.model.start_vision and not recipe.model.start else "start"
+            recipe = load_recipe(variant.recipe, [*overrides, f"model.{start_key}={json.dumps(parent.key)}"])
+            overrides.append(f"model.{start_key}={json.dumps(str(parent.folder))}")
         if recipe.data.source == "phantom" and recipe.data.seed == CASES_SEED:
             raise ConfigError(f"variant '{name}' trains on data.seed {CASES_SEED}, which is held out")
         key = _key(recipe)
@@ -135,7 +135,7 @@ class Runs:
             overrides.append(f"optimiser.steps={self._changes.steps[recipe.stage]}")
         return overrides
 
-    def _take(self, name: str) -> TrainingRun:
+    def _taken_run(self, name: str) -> TrainingRun:
         variant, folder = self._plan.variants[name], self._changes.taken[name].resolve()
         if not is_written(folder):
             raise ConfigError(f"--take {name}={folder}: there is no checkpoint of a training run")
@@ -150,6 +150,6 @@ def in_order(ends: Sequence[TrainingRun]) -> list[TrainingRun]:
 
 
 def _key(recipe: Recipe) -> str:
-    """Return a digest of everything that decides the weights: not names, not the machine."""
+    """Return a digest of a recipe without names and hardware, which do not affect the weights."""
     decisive = recipe.model_dump_json(exclude={"hardware": True, "model": {"name", "version"}})
     return hashlib.sha256(decisive.encode()).hexdigest()[:_KEY_LENGTH]

@@ -35,9 +35,10 @@ class BuildOptions:
         pseudonyms: pseudonyms of patients and studies.
         longest_side: maximum side of an image, in pixels; larger images are reduced. 0 keeps their
             size.
-        images_only: accept images without a report.
+        images_only: whether to accept images without a report.
         notes: text for the data card.
-        distinct: the source contains no image twice, so do not search for duplicates.
+        distinct: whether all images of the source are known to differ; skips the search for
+            duplicates.
     """
 
     name: str
@@ -65,11 +66,11 @@ def build(
 
     Raises:
         ConfigError: the folder was started with another key.
-        PermanentError: the source or the folder fails as a whole; the shards written so far are
-            safe.
+        PermanentError: the source cannot be read at all, or the folder cannot be written to; the
+            shards written so far are safe.
     """
     writer = Writer(out)
-    _keep_to_one_key(writer, out / KEY_FILE, options.pseudonyms)
+    _check_key(writer, out / KEY_FILE, options.pseudonyms)
     splits, seen, known = Splits(), SeenImages(), set[str]()
     for example in writer.existing():
         splits.remember(example.patient_id, example.split)
@@ -98,8 +99,8 @@ def build(
     return writer.finish(options.name, options.source, counted(r.reason for r in rejected), options.notes)
 
 
-def _keep_to_one_key(writer: Writer, path: Path, pseudonyms: Pseudonyms) -> None:
-    """Check that the folder was started with this key.
+def _check_key(writer: Writer, path: Path, pseudonyms: Pseudonyms) -> None:
+    """Record the fingerprint of the key in a new folder, and compare it in an existing one.
 
     With another key, the same patient would get another pseudonym and another split.
 

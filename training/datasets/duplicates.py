@@ -12,8 +12,8 @@ NEAR_BITS = 15
 NEAR_FINE_BITS = 64
 """Maximum difference between the fine hashes of duplicates, in bits of 1,024.
 
-Of the 1,124,250 pairs among 1,500 phantom chests, 4,396 are this near by the coarse hash alone, and
-2 by both. Of 600 copies (other sizes, brightened, JPEG of quality 60), all are.
+Of the 1,124,250 pairs of 1,500 phantom chests, 4,396 are within the limit of the coarse hash, and 2
+within both limits. All of 600 copies (other sizes, brightened, JPEG of quality 60) are within both.
 """
 
 _BANDS = NEAR_BITS + 1
@@ -32,7 +32,7 @@ class SeenImages:
         self._seen: list[tuple[bytes, str, bytes]] = []
 
     def repeats(self, image_hash: bytes, split: str, report: str) -> str:
-        """Return the reason to reject an image; empty if it is to be kept.
+        """Return the reason to reject an image; empty if the image can be kept.
 
         The same image with the same report is a duplicate. The same image in another split is a
         leak, regardless of its report. The same image with another report in the same split is
@@ -69,6 +69,6 @@ def _is_near(one: bytes, other: bytes) -> bool:
 
 
 def _digest(report: str) -> bytes:
-    """Return a digest that ignores case, punctuation and spacing."""
+    """Return a digest of a report that ignores case, punctuation and spacing."""
     letters = "".join(letter for letter in report.casefold() if letter.isalnum())
     return hashlib.sha256(letters.encode()).digest()

@@ -64,7 +64,7 @@ class Example:
         patient_id: pseudonym of the patient.
         study_id: pseudonym of the study.
         split: one of SPLITS.
-        view: `PA`, `AP`, `frontal`, or `unknown` if nothing stated it.
+        view: `PA`, `AP`, `frontal`, or `unknown` if neither source nor header states it.
         language: `en` or `zh`.
         findings: findings section; may be empty if there is an impression.
         impression: impression section; may be empty if there are findings.

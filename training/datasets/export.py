@@ -74,7 +74,7 @@ class Export:
         """Return the row of a study.
 
         Raises:
-            PermanentError: it cannot be exported; the message is the reason.
+            PermanentError: the study cannot be exported; the message is the reason.
         """
         chosen = ChestImageSelector(EVERY_CHEST).select(study.instances).primary
         identity = read_identity(chosen.instance.path)

@@ -31,8 +31,9 @@ class FolderExamples:
             count: number of rows to use, from the first; 0 uses all.
 
         Raises:
-            ConfigError: the folder is not a complete data set or has no such rows with reports, or
-                the preparation leaves images of different sizes, which do not fit into one batch.
+            ConfigError: the folder is not a complete data set, or its split has no row with a
+                report, or the preparation leaves images of different sizes, which do not fit into
+                one batch.
         """
         if preparation.resize != "square":
             raise ConfigError(

@@ -1,7 +1,7 @@
 """Images of data sets: reading of files, the stored PNG, and a perceptual hash.
 
 DICOM images are prepared by the same functions as in the node (window, look-up table, collimator,
-orientation), so that a model sees in service what it saw in training.
+orientation), so that a model sees the same kind of image in service as in training.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Reader of phantoms for `echo-node phantom dataset`, which renders on all cores.
 
-The rendering processes import this module, too. Therefore the modules that only the writing process
-needs are imported inside `write`.
+The rendering processes import this module too. Modules that only the writing process needs are
+therefore imported inside `write`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _CHUNK = 8
 
 @dataclass(frozen=True, slots=True)
 class Phantoms:
-    """Phantoms to write; each is a patient.
+    """Phantoms to write; each counts as one patient.
 
     Row i is case i of `PhantomDataset(count, seed, size, language)`.
 
@@ -105,7 +105,7 @@ class Phantoms:
                 yield from rendering.popleft().result()
 
     def prevalence(self) -> list[list[object]]:
-        """Return the number of cases with each class, and of normal ones, by split and in total."""
+        """Return the number of cases of each class, and of normal cases, by split and in total."""
         shown: Counter[tuple[str, str]] = Counter()
         for index in range(self.count):
             kinds = [str(kind) for kind, is_shown in labels(self.cases.truth(index)[0]).items() if is_shown]

@@ -120,7 +120,7 @@ class Writer:
         if not self._pending:
             return
         content = _encoded(self._pending)
-        # Not the number of shards: if a shard was removed, that number may belong to another shard.
+        # Not the count of shards: if a shard was removed, a later one may have that number.
         number = 1 + max((int(shard.file[5:-8]) for shard in self._shards), default=-1)
         name = f"data-{number:05}.parquet"
         self._write(name, content)
@@ -241,7 +241,7 @@ def open_shard(path: Path) -> pq.ParquetFile:
 
 
 def read_rows(path: Path, columns: Sequence[str] = tuple(_SCHEMA.names)) -> Iterator[Example]:
-    """Yield the rows of one shard; columns left out are empty.
+    """Yield the rows of one shard; columns that *columns* omits are empty.
 
     Raises:
         PermanentError: the shard is missing, truncated or damaged.
@@ -265,7 +265,7 @@ def counted(reasons: Iterable[str]) -> dict[str, int]:
 
 
 def _encoded(examples: Sequence[Example]) -> bytes:
-    """Return the bytes of a shard; PNGs are already compressed, so only the other columns are."""
+    """Return the bytes of a shard; all columns are compressed except for the PNGs."""
     table = pa.Table.from_pylist([asdict(example) for example in examples], schema=_SCHEMA)
     buffer = io.BytesIO()
     compression = dict.fromkeys(_WITHOUT_IMAGE, "zstd") | {"image": "none", "image_hash": "none"}

@@ -45,7 +45,7 @@ class Splits:
 
 
 def drawn(patient_id: str, validation: float = HELD_OUT_SHARE, test: float = HELD_OUT_SHARE) -> str:
-    """Return the split that a pseudonym draws, the same in every run.
+    """Return the split drawn for a pseudonym; it is the same in every run.
 
     Args:
         patient_id: pseudonym of the patient.

@@ -1,4 +1,4 @@
-"""Calibration: map from the likelihood of a sentence to its confidence, the share that is right."""
+"""Calibration of confidence: the share of right sentences among those of a given likelihood."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _GROWTH = 1.4
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Sentences of drafts.
+    """Sentences of drafts, compared with the truth.
 
     Attributes:
         likelihood: likelihood of each sentence under the model.
@@ -83,7 +83,7 @@ def fit(judged: Judged, measured_on: str) -> Calibration:
 
 
 def reliability(judged: Judged, calibration: Calibration, bins: int = 10) -> list[tuple[float, float, int]]:
-    """Return mean confidence, share of right sentences and their number, by bin of confidence."""
+    """Return mean confidence, share right and number of sentences, for each bin of confidence."""
     confidence = np.array([calibration(likelihood) for likelihood in judged.likelihood])
     right = np.array(judged.right)
     place = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -95,6 +95,6 @@ def reliability(judged: Judged, calibration: Calibration, bins: int = 10) -> lis
 
 
 def expected_calibration_error(rows: Sequence[tuple[float, float, int]]) -> float:
-    """Return the mean distance between confidence and share over the bins of `reliability`."""
+    """Return the mean distance between confidence and share right, over all sentences."""
     total = sum(count for _, _, count in rows)
     return sum(abs(confidence - share) * count for confidence, share, count in rows) / total

@@ -157,14 +157,14 @@ class ReportCases:
         normalised: Sequence[str] | None = None,
         labels: Sequence[Labels] | None = None,
     ) -> None:
-        """Take the studies.
+        """Collect the studies.
 
         Args:
             name: name of the set, for the report.
             images: images in the input size of the model.
             references: reference reports as written.
             normalised: reference reports in the wording of training, if there are any.
-            labels: labels of the references; None has the labeller read them.
+            labels: labels of the references; if None, the labeller reads them from the texts.
         """
         from echo_node.report_text.labeller import label
 
@@ -181,7 +181,7 @@ class ReportCases:
         return self._label(draft)
 
     def truth_of(self, drafts: Sequence[str]) -> dict[str, float | None]:
-        """Return None for each: without a grammar, coherence and facts cannot be measured."""
+        """Return None for each metric, because measuring coherence and facts needs a grammar."""
         return dict.fromkeys(("coherent_sentences", "facts", "contradictions"))
 
     def mark(self, index: int, draft: str) -> list[MarkedSentence]:

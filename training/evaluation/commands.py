@@ -31,7 +31,7 @@ def evaluate(data: str, seed: int, model: str, threshold: float, scorers: list[s
             `training.evaluation.metrics.scorers.load_scorers`.
 
     Raises:
-        ConfigError: *data* or a scorer has no known form.
+        ConfigError: *data* or a scorer has an unknown form.
         CheckpointError: the model or the weights of a scorer cannot be loaded.
         PermanentError: an image cannot be read.
     """
@@ -48,8 +48,8 @@ def calibrate(data: str, seed: int, settings: ModelSettings) -> list[tuple[float
     """Calibrate the confidence of a model's sentences, and write the calibration into its folder.
 
     Half of the cases are used for fitting. On the other half, the function measures the reliability
-    that it returns: mean confidence, share of right sentences and their number for each bin of
-    confidence.
+    that it returns: mean confidence, share of right sentences and number of sentences, for each bin
+    of confidence.
 
     Raises:
         ConfigError: *data* is not `phantom:N`, or `model.check` is "off".

@@ -77,9 +77,9 @@ class Evaluation:
         cases: cases of the evaluation.
         plan: settings of the evaluation.
         results: results of the decoders, followed by those of the controls.
-        of_references: garble of the references, which a perfect model would reach.
-        reliability: mean confidence, share of right sentences and their number for each bin of
-            confidence; empty if the model is not calibrated or the truth is unknown.
+        of_references: garble of the reference reports, to compare that of the drafts with.
+        reliability: mean confidence, share of right sentences and number of sentences, for each bin
+            of confidence; empty if the model is not calibrated or the truth is unknown.
         left_out: metrics that were not measured, each with the reason.
     """
 

@@ -31,8 +31,8 @@ def open_cases(data: str, seed: int, preparation: ImagePreparation) -> Cases:
     """Return the cases that *data* names, with images prepared for the model.
 
     Args:
-        data: one of three forms. `phantom:N`; or the folder of a data set, whose split `test` is
-            used; or a file with one JSON object per line: `image` (a path relative to the file),
+        data: `phantom:N`, the folder of a data set, or a file. Of a data set, the split `test` is
+            used. A file has one JSON object per line: `image` (a path relative to the file),
             `report`, and, in every line or in none, `normalised` (the report in the wording of
             training).
         seed: random seed of the phantoms.
@@ -47,15 +47,15 @@ def open_cases(data: str, seed: int, preparation: ImagePreparation) -> Cases:
         return PhantomCases(parse_phantoms(data), seed, preparation.side)
     path = Path(data)
     if path.is_dir():
-        return _of_data_set(path, preparation)
+        return _data_set_cases(path, preparation)
     if path.suffix != ".jsonl":
         raise ConfigError(f"--data '{data}' does not have the form {_FORMS}")
     if not path.is_file():
         raise ConfigError(f"--data {data}: there is no such file")
-    return _read(path, preparation)
+    return _file_cases(path, preparation)
 
 
-def _of_data_set(folder: Path, preparation: ImagePreparation) -> ReportCases:
+def _data_set_cases(folder: Path, preparation: ImagePreparation) -> ReportCases:
     from training.datasets.images import decode_png
     from training.datasets.shards import Dataset
 
@@ -67,7 +67,7 @@ def _of_data_set(folder: Path, preparation: ImagePreparation) -> ReportCases:
     return ReportCases(folder.name, images, [row.report for _, row in held_out])
 
 
-def _read(path: Path, preparation: ImagePreparation) -> ReportCases:
+def _file_cases(path: Path, preparation: ImagePreparation) -> ReportCases:
     rows = list(_rows(path))
     if not rows:
         raise ConfigError(f"--data {path}: the file contains no studies")

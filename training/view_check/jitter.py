@@ -1,4 +1,4 @@
-"""Examples for the view check: images in the orientation of a class, varied as departments vary.
+"""Examples for the view check: images in the orientation of a class, with realistic variation.
 
 Jitter changes only what does not depend on the view: position, size, rotation by a few degrees,
 shape, exposure, local contrast, noise, collimator borders, markers, and a whited-out region. Shape
@@ -68,8 +68,8 @@ def jittered_examples(
         pools: source images.
         classes: classes of the examples (B,), as indices into KNOWN.
         rng: source of random numbers.
-        first: index in its pool of the first image to use, the others following; None takes random
-            images.
+        first: index, within its pool, of the first image to use; the following images come next.
+            None uses random images.
     """
     places = np.empty(len(classes), dtype=np.int64)
     chosen = []
@@ -118,7 +118,7 @@ def _jittered(
     def uniform(low: float, high: float, *shape: int) -> Tensor:
         return torch.from_numpy(rng.uniform(low, high, (count, *shape)).astype(np.float32))
 
-    def some(share: float) -> Tensor:
+    def chosen(share: float) -> Tensor:
         return torch.from_numpy(rng.random(count) < share)
 
     def map_of(cells: int) -> Tensor:
@@ -126,7 +126,7 @@ def _jittered(
         return _spread(nodes, size)
 
     # Position, size, rotation and shape; the area outside the detector is black or white.
-    scale = torch.exp(uniform(-0.26, 0.22))  # of the visible field; below 1 magnifies
+    scale = torch.exp(uniform(-0.26, 0.22))  # size of the visible field; below 1 magnifies
     aspect = torch.exp(uniform(-0.10, 0.10))
     across, down = scale * aspect, scale / aspect
     cosine, sine = torch.cos(rotations), torch.sin(rotations)
@@ -142,7 +142,7 @@ def _jittered(
     bend = uniform(0.0, 0.05, 1, 1)
     grid = grid + torch.stack([map_of(4) * bend, map_of(4) * bend], dim=-1)
     shown = functional.grid_sample(images_BHW[:, None], grid, align_corners=False)[:, 0]
-    beside = (grid.abs() > 1.0).any(dim=-1) & (some(0.25))[:, None, None]
+    beside = (grid.abs() > 1.0).any(dim=-1) & (chosen(0.25))[:, None, None]
     shown = torch.where(beside, torch.ones(()), shown)
 
     # Exposure, uneven fields, local contrast, sharpness, noise.
@@ -163,24 +163,24 @@ def _jittered(
     inside = ((x - middle[:, :1, None]) / radii[:, :1, None]) ** 2 + (
         (y - middle[:, 1:, None]) / radii[:, 1:, None]
     ) ** 2
-    veil = (1.5 - inside).clamp(0.0, 1.0) * uniform(0.3, 1.0, 1, 1) * some(0.25)[:, None, None]
-    shown = shown + veil * (some(0.75).float()[:, None, None] - shown)
+    veil = (1.5 - inside).clamp(0.0, 1.0) * uniform(0.3, 1.0, 1, 1) * chosen(0.25)[:, None, None]
+    shown = shown + veil * (chosen(0.75).float()[:, None, None] - shown)
     for _ in range(2):
         spot, half = uniform(-0.95, 0.95, 2), uniform(0.02, 0.09, 2)
         marker = ((x - spot[:, :1, None]).abs() < half[:, :1, None]) & (
             (y - spot[:, 1:, None]).abs() < half[:, 1:, None]
         )
-        shown = torch.where(marker & some(0.4)[:, None, None], torch.ones(()), shown)
+        shown = torch.where(marker & chosen(0.4)[:, None, None], torch.ones(()), shown)
     # Negative rims are outside the image.
-    rims = uniform(-0.25, 0.3, 4) * some(0.4)[:, None].float()
+    rims = uniform(-0.25, 0.3, 4) * chosen(0.4)[:, None].float()
     covered = (x < rims[:, 0, None, None] - 1) | (x > 1 - rims[:, 1, None, None])
     covered = covered | (y < rims[:, 2, None, None] - 1) | (y > 1 - rims[:, 3, None, None])
-    shown = torch.where(covered, some(0.3).float()[:, None, None], shown)
+    shown = torch.where(covered, chosen(0.3).float()[:, None, None], shown)
 
     shown = torch.where(inverted[:, None, None], 1.0 - shown, shown)
     # The bars next to an oblong image are black, even if the image is inverted.
-    bars = uniform(0.0, 0.3) * some(0.4).float()
-    upright = some(0.5)[:, None, None]
+    bars = uniform(0.0, 0.3) * chosen(0.4).float()
+    upright = chosen(0.5)[:, None, None]
     barred = torch.where(upright, x.abs() > 1 - bars[:, None, None], y.abs() > 1 - bars[:, None, None])
     shown = torch.where(barred, torch.zeros(()), shown)
     return (shown * 255.0 + 0.5).to(torch.uint8).numpy()

@@ -48,20 +48,20 @@ class HeldOutScores:
         return int(column.sum() - column[KNOWN.index(Appearance.FRONTAL)])
 
 
-def measure(check: ViewCheck, pools: ImagePools, each: dict[Appearance, int], seed: int) -> HeldOutScores:
+def measure(check: ViewCheck, pools: ImagePools, counts: dict[Appearance, int], seed: int) -> HeldOutScores:
     """Run the check on jittered images of every class, taken from the pools in turn.
 
     Args:
         check: the check as the node runs it.
         pools: images of a seed that the check was not trained on.
-        each: number of examples of each class.
+        counts: number of examples of each class.
         seed: random seed of the jitter.
     """
     confusion = np.zeros((len(KNOWN), len(NAMED)), dtype=np.int64)
     called_frontal: dict[str, int] = {}
     for row, looks in enumerate(KNOWN):
-        for start in range(0, each[looks], 100):
-            classes = np.full(min(100, each[looks] - start), row)
+        for start in range(0, counts[looks], 100):
+            classes = np.full(min(100, counts[looks] - start), row)
             examples = jittered_examples(
                 pools, classes, np.random.default_rng([seed, row, start]), first=start
             )
@@ -76,7 +76,7 @@ def measure(check: ViewCheck, pools: ImagePools, each: dict[Appearance, int], se
 
 def table(measured: HeldOutScores) -> str:
     """Return the confusion table in Markdown."""
-    lines: list[list[Any]] = [["it is", *(f"called {each}" for each in NAMED)]]
+    lines: list[list[Any]] = [["it is", *(f"called {answer}" for answer in NAMED)]]
     lines += [["---", *("---:" for _ in NAMED)]]
     lines += [[looks, *row] for looks, row in zip(KNOWN, measured.confusion, strict=True)]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

@@ -1,8 +1,8 @@
 """Images that are not chest radiographs: other body parts, and images of other kinds.
 
 Body parts are tissue thickness in centimetres, developed like the phantom chests, so that neither
-noise nor grey levels give them away. All shapes are analytic, text is in ImageDraw's default font,
-and no file is read. Shape suffixes as in `training.phantom.rendering.camera`.
+noise nor grey levels reveal their class. All shapes are analytic, text is in ImageDraw's default
+font, and no file is read. Shape suffixes as in `training.phantom.rendering.camera`.
 """
 
 from __future__ import annotations

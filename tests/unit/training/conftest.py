@@ -11,7 +11,7 @@ from training.phantom.dataset import PhantomDataset
 from training.recipe import DataRecipe
 from training.start import start
 
-_rendered, _words = examples._rendered, start._words
+_rendered, _reports = examples._rendered, start._reports
 
 
 @cache
@@ -20,8 +20,8 @@ def _rendered_once(count: int, seed: int, size: int) -> examples.Images:
 
 
 @cache
-def _words_once(seed: int) -> tuple[str, ...]:
-    return tuple(_words(DataRecipe(count=1, seed=seed), ImagePreparation()))
+def _reports_once(seed: int) -> tuple[str, ...]:
+    return tuple(_reports(DataRecipe(count=1, seed=seed), ImagePreparation()))
 
 
 @pytest.fixture(autouse=True)
@@ -32,13 +32,13 @@ def _done_once(monkeypatch: pytest.MonkeyPatch) -> None:
             advance(len(dataset))
         return images.copy()
 
-    def words(recipe: DataRecipe, preparation: ImagePreparation) -> Iterator[str]:
+    def reports(recipe: DataRecipe, preparation: ImagePreparation) -> Iterator[str]:
         if recipe.source == "folder":
-            return _words(recipe, preparation)
-        return iter(_words_once(recipe.seed))
+            return _reports(recipe, preparation)
+        return iter(_reports_once(recipe.seed))
 
     monkeypatch.setattr(examples, "_rendered", rendered)
-    monkeypatch.setattr(start, "_words", words)
+    monkeypatch.setattr(start, "_reports", reports)
 
 
 @pytest.fixture

@@ -27,14 +27,14 @@ class Pseudonyms:
         """Return 20 hexadecimal digits for an identifier.
 
         Args:
-            kind: kind of the identifier (`patient`, `study`); equal identifiers of two kinds
-                differ.
+            kind: kind of the identifier (`patient`, `study`); a patient and a study with the same
+                identifier get different pseudonyms.
             identifier: identifier to replace.
         """
         return self._digest(kind, identifier).hex()[:20]
 
     def shift(self, patient: str) -> timedelta:
-        """Return the shift of a patient's dates, -1 to -3650 days; it keeps their intervals."""
+        """Return the shift of all dates of a patient, -1 to -3650 days; intervals stay the same."""
         days = int.from_bytes(self._digest("date", patient)[:8]) % _LONGEST_SHIFT_DAYS + 1
         return timedelta(days=-days)
 

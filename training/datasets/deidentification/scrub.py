@@ -1,8 +1,8 @@
 """De-identification of report texts: names, dates and numbers become placeholders such as [DATE].
 
 The first pass replaces what the header of the image contains (patient, staff, numbers, places). The
-second pass replaces what looks like a name, a date or a number. The rules prefer to remove too
-much. No rule finds every name: see docs/how-to/build-data-sets.md.
+second pass replaces what looks like a name, a date or a number. In case of doubt, the rules remove
+too much. No rule finds every name: see docs/how-to/build-data-sets.md.
 """
 
 from __future__ import annotations
@@ -100,9 +100,9 @@ def _names(words: Iterable[str]) -> re.Pattern[str] | None:
 
 
 def _any_of(parts: list[str], flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str] | None:
-    """Return a pattern for any of *parts* between word borders; None if there are no parts.
+    """Return a pattern for any of *parts* between word boundaries; None if there are no parts.
 
-    Only ASCII letters and digits count for borders: Chinese has no spaces between words.
+    Only ASCII letters and digits form words here, because Chinese has no spaces between words.
     """
     if not parts:
         return None

@@ -154,6 +154,6 @@ def _load(cache: Path) -> dict[str, str]:
 
 
 def _pause_s(retry_after: str, attempt: int) -> float:
-    """Return the wait in seconds: what the server asks for, or else 1, 2, 4 …, within a limit."""
+    """Return the wait in seconds: the server's request, or else 1, 2, 4 …, up to a limit."""
     asked = float(retry_after) if retry_after.isdecimal() else float(2**attempt)
     return min(asked, _LONGEST_PAUSE_S)

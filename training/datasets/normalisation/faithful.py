@@ -14,7 +14,7 @@ _BOTH = re.compile(r"\b(?:bilateral\w*|both|bibasilar|biapical)\b", re.IGNORECAS
 
 
 def difference(findings: str, impression: str, rewritten: str) -> str:
-    """Return the difference of rewritten findings, lost or invented; empty if they are faithful.
+    """Return how rewritten findings differ from the report; empty if they are faithful.
 
     Two findings are equal if their status (positive or uncertain) and the sides named with them are
     equal. A finding that only the impression states may be added, but need not be.

@@ -107,7 +107,7 @@ def reworded(example: Example, endpoint: Endpoint | None) -> tuple[Example, str]
 def _in_order(
     examples: Iterator[Example], reword: Callable[[Example], tuple[Example, str]], concurrency: int
 ) -> Iterator[tuple[Example, str]]:
-    """Yield results in the order of the examples, of which several are reworded at the same time.
+    """Yield results in the order of the examples, while several threads reword examples.
 
     Only the thread of the caller reads examples, because a shard has one reader.
     """
@@ -117,7 +117,7 @@ def _in_order(
 
 
 def _load(path: Path, known: set[str]) -> dict[str, str]:
-    """Return the fallbacks of the rows that an earlier run wrote."""
+    """Return the reasons for fallbacks in the rows that an earlier run has written."""
     if not path.is_file():
         return {}
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

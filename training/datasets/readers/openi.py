@@ -1,14 +1,15 @@
 """Reader of OpenI (Indiana University chest X-rays): XML reports with PNG images, or R2Gen's JSON.
 
-XML: `ecgen-radiology/*.xml` with `AbstractText Label="FINDINGS"` and `"IMPRESSION"`; `parentImage
-    id`
-names `<id>.png`. The reports state no views. If there is a table `indiana_projections.csv` (uid,
-filename, projection), it decides which image is frontal. Otherwise the first image of a report is
-used, by convention the frontal one, with the view `unknown`.
+XML: `ecgen-radiology/*.xml` with `AbstractText Label="FINDINGS"` and `"IMPRESSION"`. The attribute
+`id` of `parentImage` names `<id>.png`. The reports state no views. If there is a table
+`indiana_projections.csv` (uid, filename, projection), it decides which image is frontal. Otherwise
+the reader uses the first image of a report, by convention the frontal one, with the view `unknown`.
+
 R2Gen: `annotation.json` with lists of `id`, `report` (findings only) and `image_path` by split. The
-    first
-image is the frontal one. Neither names patients: each report counts as a patient. Source: public
-code that reads the files. Not tested on the real files.
+first image is the frontal one.
+
+Neither format names patients, so each report counts as a patient. Source: public code that reads
+the files. Not tested on the real files.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def _from_xml(source: Path, path: Path, frontal: set[str]) -> Found:
         return RejectedRow(key, "no image of the report is frontal")
     chosen = known[0] if known else images[0]
     try:
-        image = existing_file(*_places(source, chosen))
+        image = existing_file(*_image_paths(source, chosen))
     except PermanentError as error:
         return RejectedRow(key, str(error))
     return Candidate(
@@ -95,7 +96,7 @@ def _from_xml(source: Path, path: Path, frontal: set[str]) -> Found:
     )
 
 
-def _places(source: Path, name: str) -> Iterator[Path]:
+def _image_paths(source: Path, name: str) -> Iterator[Path]:
     for folder in _IMAGE_FOLDERS:
         yield source / folder / f"{name}.png"
         yield source / folder / f"{name.removeprefix('CXR')}.dcm.png"

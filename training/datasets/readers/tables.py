@@ -18,7 +18,7 @@ csv.field_size_limit(sys.maxsize)  # a report may be longer than the module's 12
 
 
 def read_table(path: Path, required: Sequence[str] = ()) -> Iterator[tuple[int, Row | str]]:
-    """Yield each row with its number, starting at 1; for a malformed row, yield the reason as text.
+    """Yield the number of each row, from 1, with the row, or with the reason why it is malformed.
 
     Raises:
         PermanentError: the file cannot be read, or lacks a required column.

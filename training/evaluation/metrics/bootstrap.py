@@ -36,7 +36,7 @@ def resamples(studies: int, seed: int) -> NDArray[np.int64]:
 
 
 def interval(point: float, drawn_R: NDArray[np.float64]) -> Interval:
-    """Return a value with the central 95 % of its resampled values, of which NaN are ignored."""
+    """Return a value with its 95 % interval, from its values in resamples; NaNs are ignored."""
     defined = drawn_R[~np.isnan(drawn_R)]
     if math.isnan(point) or not len(defined):
         return Interval(math.nan, math.nan, math.nan)

@@ -1,7 +1,8 @@
 """CIDEr-D (Vedantam, Zitnick and Parikh, CVPR 2015): shared n-grams, weighted by their rarity.
 
-Implemented here because the usual package includes Java archives under the GPL. The results equal
-those of that package, except that `echo_node.report_text.words` replaces Stanford's tokeniser.
+CIDEr-D is implemented here because the usual package includes Java archives under the GPL. The
+results equal those of that package, except that `echo_node.report_text.words` replaces Stanford's
+tokeniser.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ def finding_scores(drafts: Sequence[Labels], references: Sequence[Labels], seed:
 
 
 def _present(labels: Sequence[Labels], names: Sequence[str]) -> NDArray[np.bool_]:
-    return np.array([[of_study.get(name) in _PRESENT for name in names] for of_study in labels], dtype=bool)
+    return np.array([[study.get(name) in _PRESENT for name in names] for study in labels], dtype=bool)
 
 
 def _ratios(right: _Floats, drafted: _Floats, present: _Floats) -> tuple[_Floats, _Floats, _Floats]:

@@ -101,7 +101,7 @@ class RadGraph:
         return cls(name, layout, state, encoder.eval(), tokenizer)
 
     def __call__(self, drafts: Sequence[str], references: Sequence[str]) -> dict[str, float]:
-        """Return the mean F1: entities, entities with whether they relate, and relations."""
+        """Return the mean F1 at the three published levels: simple, partial and complete."""
         totals = dict.fromkeys((f"{_NAME}_simple", f"{_NAME}_partial", f"{_NAME}_complete"), 0.0)
         for draft, reference in zip(drafts, references, strict=True):
             scores = graph_f1(self.read(draft), self.read(reference))
@@ -111,28 +111,28 @@ class RadGraph:
     @torch.inference_mode()
     def read(self, text: str) -> ReportGraph:
         """Return the entities and relations of a report."""
-        said = _words(text, self._name)
-        if not said:
+        tokens = _words(text, self._name)
+        if not tokens:
             return ReportGraph((), ())
         spans = [
             (first, last)
-            for first in range(len(said))
-            for last in range(first, min(len(said), first + self._layout.max_span_width))
+            for first in range(len(tokens))
+            for last in range(first, min(len(tokens), first + self._layout.max_span_width))
         ]
-        span_SD = self._embed_spans(self._embed(said), spans)
+        span_SD = self._embed_spans(self._embed(tokens), spans)
         entities = self._entities(span_SD, spans)
         places = {span: place for place, (span, _) in enumerate(entities)}
         relations = [
             (places[subject], relation, places[target])
-            for subject, relation, target in self._relations(span_SD, spans, len(said))
+            for subject, relation, target in self._relations(span_SD, spans, len(tokens))
             if subject in places and target in places
         ]
-        named = [(" ".join(said[first : last + 1]), kind) for (first, last), kind in entities]
+        named = [(" ".join(tokens[first : last + 1]), kind) for (first, last), kind in entities]
         return ReportGraph(tuple(named), tuple(relations))
 
-    def _embed(self, said: Sequence[str]) -> Tensor:
+    def _embed(self, tokens: Sequence[str]) -> Tensor:
         """Return each word as the mean of its pieces (W, D); long reports are encoded in parts."""
-        pieces = [self._tokenizer(word, add_special_tokens=False)["input_ids"] for word in said]
+        pieces = [self._tokenizer(word, add_special_tokens=False)["input_ids"] for word in tokens]
         flat = [piece for of_word in pieces for piece in of_word]
         first, last = self._tokenizer.cls_token_id, self._tokenizer.sep_token_id
         room = self._layout.max_pieces - 2

@@ -8,10 +8,8 @@ and NON-ABNORMALITY, so that lists of "no ..." do not raise it.
 
 The folder must contain the two published models under their names: `RaTE-NER-Deberta` and
 `BioLORD-2023-C`. The rules were compared with the package of the authors (RaTEScore 0.6.0, MIT) on
-random weights. Not
-verified: the published weights, and sentence splitting, which the package does by medspaCy and this
-    module
-by rules.
+random weights. The published weights were not tested. Neither was sentence splitting, for which the
+package uses medspaCy and this module uses rules.
 """
 
 from __future__ import annotations
@@ -60,7 +58,7 @@ class RaTEScore:
     """RaTEScore metric: a recogniser of entities and an encoder of their meaning."""
 
     def __init__(self, recogniser: Any, encoder: Any) -> None:
-        """Take a pair (model, tokeniser) for each."""
+        """Combine the recogniser and the encoder, each a pair (model, tokeniser)."""
         self._recogniser, self._recogniser_tokenizer = recogniser
         self._encoder, self._encoder_tokenizer = encoder
 

@@ -26,7 +26,7 @@ def load_scorers(choices: Sequence[str]) -> tuple[Scorer, ...]:
     """Load the metrics of `--scorer`.
 
     Args:
-        choices: `NAME=FOLDER` or `meteor`, each.
+        choices: `NAME=FOLDER` for each metric with weights, and `meteor`.
 
     Raises:
         ConfigError: a name is unknown or needs a folder, or the program of a metric is not

@@ -30,7 +30,7 @@ def plots(evaluation: Evaluation) -> dict[str, tuple[str, str]]:
             "Coherence against speed. Up and to the right is better. Hollow: not the model itself.",
             _frontier(points),
         )
-    best = _of_name(evaluation.results, "adaptive_repair") or evaluation.results[0]
+    best = _find_result(evaluation.results, "adaptive_repair") or evaluation.results[0]
     compared = [best, *(r for r in evaluation.results if r.name.startswith("one_step") and r is not best)]
     found["findings"] = (
         "F1 by finding, with 95 % intervals. Overlap with shuffled images: sight is not demonstrated.",
@@ -53,15 +53,15 @@ def reliability_diagram(axes: Axes, rows: Sequence[tuple[float, float, int]]) ->
         axes: panel to draw on.
         rows: mean confidence, share of right sentences and number of sentences of each bin.
     """
-    most = max(count for _, _, count in rows)
+    largest = max(count for _, _, count in rows)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--")
-    sizes = [20 + 180 * count / most for _, _, count in rows]
+    sizes = [20 + 180 * count / largest for _, _, count in rows]
     axes.scatter([row[0] for row in rows], [row[1] for row in rows], s=sizes, color=INK)
     axes.set_xlabel("confidence of a sentence")
     axes.set_ylabel("share that is coherent and true")
 
 
-def _of_name(results: Sequence[Result], name: str) -> Result | None:
+def _find_result(results: Sequence[Result], name: str) -> Result | None:
     return next((result for result in results if result.name == name), None)
 
 
