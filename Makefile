@@ -58,6 +58,7 @@ lint: $(VENV)/.dev ## Check style, types, layers, and the rules of tests/rules/
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tests/rules/prose.py --failing
 	$(BIN)/python -m pytest -q -n 0 tests/rules
 
 .PHONY: check

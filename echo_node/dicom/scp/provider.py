@@ -45,7 +45,7 @@ class StorageProvider:
         sink: destination of instances.
         on_report: called with a peer's report on our request for storage commitment, and the peer's
             AE title; returns whether the request was open. Without it, reports are rejected.
-        commitment_requests: intake of peers' requests for storage commitment. Without it, they are rejected.
+        commitment_requests: intake of storage commitment requests; without it, they are rejected.
     """
 
     def __init__(
