@@ -53,7 +53,7 @@ faults: $(VENV)/.test tools ## Break a node on purpose and audit it; resumes (ha
 	@$(TIMED); cd tests && PYTHONPATH=. ../$(BIN)/python -m faults $(FAULTS)
 
 .PHONY: lint
-lint: $(VENV)/.dev ## Check style, types, layers, and the rules of tests/rules/
+lint: $(VENV)/.dev ## Check style, types, layers, prose, and the rules of tests/rules/
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

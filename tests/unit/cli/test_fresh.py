@@ -1,4 +1,4 @@
-"""Commands of each group in a fresh interpreter, which answer as those of the other tests, started warm."""
+"""Commands of each group in a fresh interpreter: they answer like those that start warm."""
 
 from pathlib import Path
 
