@@ -87,7 +87,7 @@ def write_study(
     """Write the study of a seed into an existing folder. Return the paths of its instances.
 
     The same arguments give the same UIDs and pixels. Another modality or photometric interpretation
-    is another series of the same study. Images have 12 bits stored in 16, in Explicit VR Little
+    gives another series of the same study. Images have 12 bits stored in 16, in Explicit VR Little
     Endian.
 
     Args:

@@ -64,7 +64,7 @@ PREVALENCE: Mapping[str, Mapping[str, tuple[float, ...]]] = MappingProxyType(
         },
     }
 )
-"""Share of each abnormal value by view and fact, in the order of `FACTS`; an empty tuple: never."""
+"""Share of each abnormal value by view and fact, in the order of `FACTS`; an empty tuple: none."""
 
 _HABITUS: tuple[tuple[Habitus, float], ...] = (("slim", 0.25), ("average", 0.5), ("large", 0.25))
 
@@ -99,7 +99,7 @@ def is_plausible(findings: Findings) -> bool:
 def _is_plausible_on(side: Side, findings: Findings) -> bool:
     lobe, collapse = (findings.value(f"{fact}_{side}") for fact in ("consolidation", "atelectasis"))
     fluid, air = (findings.value(f"{fact}_{side}") for fact in ("effusion", "pneumothorax"))
-    # Fluid over the lower half of a lung hides findings there; with air it is another disease.
+    # Fluid over the lower half of a lung hides findings there. Fluid with air is another disease.
     if fluid in ("moderate", "large") and (
         lobe in ("lower", "middle", "lingula") or collapse in ("linear", "lower_lobe") or air != "none"
     ):

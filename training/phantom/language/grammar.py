@@ -30,7 +30,7 @@ from training.phantom.language.phrasebook import (
 )
 
 MAX_PHRASES = 3
-"""Maximum number of sentences of an impression that name findings; it omits the others."""
+"""Maximum number of sentences that name findings in an impression; others are left out."""
 
 HABIT = 0.8
 """Probability of a phrasing, relative to the one before it in the book."""

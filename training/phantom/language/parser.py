@@ -53,7 +53,7 @@ class ParsedReport:
         return self.outside + self.findings + self.impression
 
     def facts(self) -> dict[str, str]:
-        """Return the values that the findings section states, by fact; open facts are absent.
+        """Return the values that the findings section states, by fact; open facts are left out.
 
         A sentence about the rest of a region makes its open facts normal. A fact with two different
         values is open.

@@ -1,8 +1,8 @@
 """Data types for the phrases of a language, and the topics of its sentences.
 
 `english` and `chinese` contain the phrases, with `english_names` and `chinese_names`. `grammar`
-chooses phrases, and `parser` recognises them. A topic is the subject of one sentence: usually a
-fact of each side, so that a sentence can say "both".
+chooses phrases, and `parser` recognises them. A topic is the subject of one sentence. Most topics
+contain a fact for each side, so that one sentence can say "both".
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ class Phrasebook:
         phrases: names of a topic with its values in the impression.
         merged: names of two topics with their values in the impression.
         alarms: sentences of the impression about a malpositioned device.
-        frames: frames that turn a phrase into a sentence: `{0}` is the phrase, and `{be}` agrees
-            with it.
+        frames: frames that turn a phrase into a sentence: `{0}` is the phrase, and `{be}` a form of
+            "be" that agrees with it.
         normal_impressions: sentences of an impression with nothing to name.
         joint: text between two sentences.
     """

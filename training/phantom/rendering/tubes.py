@@ -3,7 +3,7 @@
 A curve is sampled so finely that neighbouring samples share a column (if it is flat) or a row (if
 it is steep). Each sample paints one strip of pixels across the curve: the chord of a circle, which
 is longer if the tube is oblique to the detector. Between flat and steep, the two kinds of strips
-blend. All tubes of one call are painted together, in one weighted count. Shape suffixes: `_T`
+blend. All tubes of one call are painted together, by one weighted bin count. Shape suffixes: `_T`
 tubes, `_S` segments, `_M` samples, `_MK` pixels of the strips of the samples; others as in
 `camera`.
 """

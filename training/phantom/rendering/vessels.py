@@ -1,7 +1,7 @@
 """Vessels of the lungs: trees that start at each hilum, get thinner, and end below the pleura.
 
 All branches of a tree are made at once: quadratic curves from the hilum to points in the lung, and
-branchlets from points of these curves to others. Shape suffixes: `_B` branches, `_BN3` their
+branchlets from points on these curves to other points. Shape suffixes: `_B` branches, `_BN3` their
 vertices.
 """
 
