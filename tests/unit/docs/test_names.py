@@ -19,8 +19,10 @@ TREE = re.compile(r"^```\n(echo_node/.*?)^```", re.MULTILINE | re.DOTALL)
 
 @cache
 def classes() -> frozenset[str]:
-    """The names of all classes of the program."""
-    modules = [path for package in ("echo_node", "training") for path in (ROOT / package).rglob("*.py")]
+    """Return the names of all classes of the program and of its tests."""
+    modules = [
+        path for package in ("echo_node", "training", "tests") for path in (ROOT / package).rglob("*.py")
+    ]
     code = "\n".join(path.read_text(encoding="utf-8") for path in modules)
     return frozenset(re.findall(r"^\s*class (\w+)", code, re.MULTILINE))
 
