@@ -133,7 +133,7 @@ class Worker(Generic[Work]):
     def _retry_or_dead_letter(self, work: Work, reason: str) -> None:
         tries = work.lease.tries
         if self._policy.is_exhausted(tries):
-            self._dead_letter(work, f"{reason} (given up after {tries} tries)")
+            self._dead_letter(work, f"{reason} (gave up after {tries} tries)")
             return
         delay = self._policy.delay(tries, self._randomness)
         self._queue.retry(work, reason, self._clock.now() + delay)

@@ -261,7 +261,7 @@ def test_a_note_that_is_refused_is_seen_and_released(house: House) -> None:
         house.deliveries.finish(job, DeliveryOutcome.SUCCESS, 0)
     house.deliveries.dead_letter(refused, "0xA900")
     assert house.state() is StudyState.WITHDRAWING
-    assert "a destination did not take the note" in (house.reason() or "")
+    assert "a destination refused the note" in (house.reason() or "")
     house.deliveries.release(refused.lease.row_id)
     assert "did not take" not in (house.reason() or "")
     deliver(house)

@@ -130,9 +130,7 @@ def settle(session: Session, study: Study, now: datetime) -> None:
         return
     if DeliveryState.DEAD in states:
         unmade = [document.kind for document in documents if document.kept_path is not None]
-        reason = (
-            f"{', '.join(unmade)} could not be made" if unmade else "a destination did not take the draft"
-        )
+        reason = f"{', '.join(unmade)} could not be made" if unmade else "a destination refused the draft"
         move(study, StudyEvent.DELIVERY_GAVE_UP, now, reason)
     else:
         move(study, StudyEvent.ALL_DELIVERED, now)

@@ -111,7 +111,7 @@ def settle_withdrawal(session: Session, study: Study, now: datetime) -> None:
     if states & {DeliveryState.PENDING, DeliveryState.SENDING}:
         return
     if DeliveryState.DEAD in states:
-        reason = f"a destination did not take the note; {reason_of(withdrawals[-1])}"
+        reason = f"a destination refused the note; {reason_of(withdrawals[-1])}"
         move(study, StudyEvent.NOTE_GAVE_UP, now, reason)
     else:
         move(study, StudyEvent.ALL_NOTIFIED, now, reason_of(withdrawals[-1]))

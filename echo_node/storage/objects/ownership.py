@@ -296,7 +296,7 @@ class Ownership:
         if found != owner:
             raise ConfigError(
                 f"{self._where}: another node or restore took the store at the same moment "
-                f"({found.node if found else NOBODY}); see which one it shall be, and stop the other"
+                f"({found.node if found else NOBODY}); decide which of the two keeps it, and stop the other"
             )
 
     def _compare(self, node: str | None, owner: Owner) -> Examination:

@@ -88,9 +88,9 @@ def test_a_stage_that_returns_has_recorded_its_success_itself() -> None:
         (NotEligible("not a chest"), 1, ("skip", "not a chest")),
         (PermanentError("no such pixels"), 1, ("dead_letter", "no such pixels")),
         (TransientError("out of memory"), 1, ("retry", "out of memory")),
-        (TransientError("out of memory"), 3, ("dead_letter", "out of memory (given up after 3 tries)")),
+        (TransientError("out of memory"), 3, ("dead_letter", "out of memory (gave up after 3 tries)")),
         (ZeroDivisionError("DOE^JOHN"), 1, ("retry", "ZeroDivisionError")),
-        (ZeroDivisionError("DOE^JOHN"), 3, ("dead_letter", "ZeroDivisionError (given up after 3 tries)")),
+        (ZeroDivisionError("DOE^JOHN"), 3, ("dead_letter", "ZeroDivisionError (gave up after 3 tries)")),
     ],
 )
 def test_the_class_of_the_error_decides(error: Exception, tries: int, said: tuple[str, str]) -> None:
