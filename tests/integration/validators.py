@@ -35,6 +35,9 @@ _LOOP = """\
   </xsl:template>
 </xsl:stylesheet>
 """
+_SHORT_RUN = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""Java's flags for runs of seconds: what it spends on optimising would never be earned back."""
+
 _RETIRED_HEADINGS = {
     "59776-5": "121070",
     "19005-8": "121072",
@@ -75,7 +78,7 @@ def pixelmed_findings_of(paths: Sequence[Path], folder: Path) -> dict[Path, list
         str(jar) for jar in sorted(_JARS.glob("*.jar")) if "slf4j-" not in jar.name or "api" in jar.name
     )
     done = subprocess.run(
-        ["java", "-cp", f"{_JARS / 'xalan2.jar'}:{jars}",
+        ["java", *_SHORT_RUN, "-cp", f"{_JARS / 'xalan2.jar'}:{jars}",
          "-Djavax.xml.transform.TransformerFactory=org.apache.xalan.processor.TransformerFactoryImpl",
          "org.apache.xalan.xslt.Process", "-IN", str(files), "-XSL", str(loop)],
         capture_output=True,
