@@ -74,12 +74,12 @@ class Distributed:
         """
         if self.size == 1 or not stacks:
             return [work(stack) for stack in stacks]
-        done = [torch.zeros_like(stack) for stack in stacks]
-        for stack, of_all in zip(stacks, done, strict=True):
+        results = [torch.zeros_like(stack) for stack in stacks]
+        for stack, result in zip(stacks, results, strict=True):
             first, end = (len(stack) * rank // self.size for rank in (self.rank, self.rank + 1))
             if first < end:
-                of_all[first:end] = work(stack[first:end])
-        return _sums(done)
+                result[first:end] = work(stack[first:end])
+        return _sums(results)
 
     @contextmanager
     def main_first(self, *, waits: bool) -> Iterator[None]:

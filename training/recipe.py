@@ -312,12 +312,12 @@ def load_recipe(name: str, overrides: list[str]) -> Recipe:
 
 
 def _apply(content: dict[str, Any], override: str) -> None:
-    given = parse_assignment(override, "optimiser.steps=50")
+    assignment = parse_assignment(override, "optimiser.steps=50")
     try:
-        value: Any = tomllib.loads(f"value = {given.text}")["value"]
+        value: Any = tomllib.loads(f"value = {assignment.text}")["value"]
     except tomllib.TOMLDecodeError:
-        value = given.text
-    *sections, last = given.key
+        value = assignment.text
+    *sections, last = assignment.key
     for section in sections:
         content = content.setdefault(section, {})
     content[last] = value

@@ -92,7 +92,7 @@ def bench_decode(
     rows: list[Row] = []
     minimum_forward_s = _minimum_forward_s(model)
     for batch in batches:
-        taken: dict[str, list[Timed]] = {mode: [] for mode in (_EAGER, _BASE, *settings)}
+        timed_turns: dict[str, list[Timed]] = {mode: [] for mode in (_EAGER, _BASE, *settings)}
         decoders = {mode: Decoder(model, wanted) for mode, wanted in settings.items()}
         length = 0
         images = [inputs_of(batch, turn) for turn in range(rounds + 1)]
@@ -101,14 +101,14 @@ def bench_decode(
                 progress(f"batch {batch}, {mode}, turn {turn} of {rounds}")
                 timed, decoded = _time_decoder(model, inputs, decoder)
                 length = max(length, *(d.written for d in decoded))
-                taken[mode].append(timed)
+                timed_turns[mode].append(timed)
             progress(f"batch {batch}, autoregressive, turn {turn} of {rounds}")
             if turn == 0:
                 one_by_one = DecodeSettings(0.0, 0, length, "next_token", forced_length=True)
                 base = Decoder(model, one_by_one)
-            taken[_BASE].append(_time_decoder(model, inputs, base)[0])
-            taken[_EAGER].append(_time_transformers(model, inputs, length))
-        typical = {mode: _typical(turns[1:]) for mode, turns in taken.items()}
+            timed_turns[_BASE].append(_time_decoder(model, inputs, base)[0])
+            timed_turns[_EAGER].append(_time_transformers(model, inputs, length))
+        typical = {mode: _typical(turns[1:]) for mode, turns in timed_turns.items()}
         rows += [_row(mode, batch, timed, typical, minimum_forward_s) for mode, timed in typical.items()]
     return rows
 
@@ -121,7 +121,7 @@ def forward_times(model: EchoNetwork, inputs: Inputs, rounds: int) -> dict[int, 
     """
     length = model.config.block_length
     prompt = _embed(model, inputs)
-    found: dict[int, float] = {}
+    milliseconds: dict[int, float] = {}
     for width in (1, length, 2 * length, 4 * length):
         position = torch.arange(prompt.length, prompt.length + width, device=prompt.embeds_NPD.device)
         embeds = model.embed_response(torch.zeros_like(position)[None])
@@ -134,8 +134,8 @@ def forward_times(model: EchoNetwork, inputs: Inputs, rounds: int) -> dict[int, 
             with torch.inference_mode():
                 model.lm_head(model.hidden_states(embeds, prompt.row(0).position_ids(position), mask, cache))
             times.append(_now() - started)
-        found[width] = statistics.median(times) * 1e3
-    return found
+        milliseconds[width] = statistics.median(times) * 1e3
+    return milliseconds
 
 
 def _embed(model: EchoNetwork, inputs: Inputs) -> Prompt:

@@ -103,11 +103,11 @@ def bench_rad(case: Case, rounds: int, progress: Callable[[str], None]) -> dict[
             for layout, process in processes.items():
                 progress(f"{layout}, turn {turn} of {rounds}")
                 turns[layout].append(_turn(layout, process))
-    found = {layout: _median(taken) for layout, taken in turns.items()}
-    rad, full = found["rad"], found["full"]
+    medians = {layout: _median(taken) for layout, taken in turns.items()}
+    rad, full = medians["rad"], medians["full"]
     return {
         **asdict(case),
-        **found,
+        **medians,
         "loss_difference": abs(rad["loss"] - full["loss"]),
         "language_model_ratio": full["language_model_ms"] / rad["language_model_ms"],
         "step_ratio": full["step_ms"] / rad["step_ms"],

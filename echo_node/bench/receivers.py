@@ -46,16 +46,16 @@ class Receiver:
 
 def receivers() -> list[Receiver]:
     """Return all receivers that are installed on this machine."""
-    found = [
+    installed = [
         Receiver("echo-node", is_durable=True, command=_echo_node(1)),
         Receiver("echo-node x 4", is_durable=True, command=_echo_node(4)),
         Receiver("storescp (pynetdicom)", is_durable=False, command=_pynetdicom),
     ]
     if Path(_DCMTK).exists():
-        found.append(Receiver(DCMTK_NAME, is_durable=False, command=_dcmtk))
+        installed.append(Receiver(DCMTK_NAME, is_durable=False, command=_dcmtk))
     if orthanc := shutil.which("Orthanc", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"):
-        found.append(Receiver("Orthanc", is_durable=False, command=_orthanc(orthanc)))
-    return found
+        installed.append(Receiver("Orthanc", is_durable=False, command=_orthanc(orthanc)))
+    return installed
 
 
 class Memory:

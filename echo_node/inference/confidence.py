@@ -96,7 +96,7 @@ def likelihoods(
     pieces = tokenizer.convert_ids_to_tokens(list(tokens))
     widths = [0 if t in special else len(piece) for t, piece in zip(tokens, pieces, strict=True)]
     ends = list(accumulate(widths))
-    found = []
+    products = []
     for span in spans:
         first, last = (len(text[:at].encode()) for at in (span.start, span.end))
         inside = (
@@ -104,5 +104,5 @@ def likelihoods(
             for p, width, end in zip(probabilities, widths, ends, strict=True)
             if end > first and end - width < last
         )
-        found.append(math.exp(sum(inside)))
-    return found
+        products.append(math.exp(sum(inside)))
+    return products

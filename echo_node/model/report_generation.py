@@ -49,10 +49,10 @@ class EchoForReportGeneration(EchoNetwork):
                 by default, the configuration of the checkpoint.
             changes: single values that replace those of *generation_config*.
         """
-        given = {**_GENERATION, **vars(generation_config or self.generation_config), **changes}
-        longest = given["max_new_tokens"] or _GENERATION["max_new_tokens"]
+        options = {**_GENERATION, **vars(generation_config or self.generation_config), **changes}
+        longest = options["max_new_tokens"] or _GENERATION["max_new_tokens"]
         settings = DecodeSettings(
-            given["confidence_threshold"], given["denoising_steps"], longest, check=given["refine"]
+            options["confidence_threshold"], options["denoising_steps"], longest, check=options["refine"]
         )
         decoded = decode(self, self.embed_prompt(input_ids, pixel_values, image_grid_thw), settings)
         end = self.config.end_of_sequence

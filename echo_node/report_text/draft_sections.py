@@ -98,13 +98,13 @@ class Heading:
 
 def headings(text: str) -> list[Heading]:
     """Return the headings of a draft in their order."""
-    found = [
+    candidates = [
         Heading((match.lastgroup or "").rstrip("_"), match.start(), match.end())
         for pattern in _HEADINGS
         for match in pattern.finditer(text)
     ]
     kept: list[Heading] = []
-    for heading in sorted(found, key=lambda each: (each.start, -each.end)):
+    for heading in sorted(candidates, key=lambda each: (each.start, -each.end)):
         if not kept or heading.start >= kept[-1].end:
             kept.append(heading)
     return kept

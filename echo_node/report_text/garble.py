@@ -93,17 +93,17 @@ def garble(drafts: Sequence[str], vocabulary: Set[str]) -> Garble:
 
 def faults(text: str, vocabulary: Set[str]) -> dict[str, int]:
     """Return the number of faults of each kind in a draft."""
-    found = dict.fromkeys(KINDS, 0)
+    counts = dict.fromkeys(KINDS, 0)
     sections = split_sections(text)
     for spans in (sections.findings, sections.impression):
         for span in spans:
             for kind, count in faults_of_sentence(span.text, vocabulary).items():
-                found[kind] += count
+                counts[kind] += count
         distinct = {" ".join(words(span.text)) for span in spans}
-        found["repeated_sentences"] += len(spans) - len(distinct)
-    found["unparsable_sections"] = _unparsable(text)
-    found["unfinished"] = int(not text.rstrip().endswith(_ENDS))
-    return found
+        counts["repeated_sentences"] += len(spans) - len(distinct)
+    counts["unparsable_sections"] = _unparsable(text)
+    counts["unfinished"] = int(not text.rstrip().endswith(_ENDS))
+    return counts
 
 
 def faults_of_sentence(sentence: str, vocabulary: Set[str]) -> dict[str, int]:

@@ -95,15 +95,17 @@ def label(text: str) -> dict[str, Status | None]:
     `No Finding` is positive if the text has no positive or uncertain finding except devices;
     otherwise it is None.
     """
-    found: dict[str, Status] = {}
+    strongest: dict[str, Status] = {}
     for clause in clauses(text):
         for mention in _mentions(clause):
             status = _status(clause, mention)
-            if status and _STRENGTH[status] >= _STRENGTH[found.get(mention.finding, "negative")]:
-                found[mention.finding] = status
-    abnormal = any(status != "negative" for finding, status in found.items() if finding != SUPPORT_DEVICES)
+            if status and _STRENGTH[status] >= _STRENGTH[strongest.get(mention.finding, "negative")]:
+                strongest[mention.finding] = status
+    abnormal = any(
+        status != "negative" for finding, status in strongest.items() if finding != SUPPORT_DEVICES
+    )
     labels: dict[str, Status | None] = {NO_FINDING: "positive" if text.strip() and not abnormal else None}
-    labels.update({finding: found.get(finding) for finding in FINDINGS})
+    labels.update({finding: strongest.get(finding) for finding in FINDINGS})
     return labels
 
 

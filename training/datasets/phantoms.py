@@ -77,13 +77,13 @@ class Phantoms:
             ConfigError: the folder contains other rows than these.
         """
         ids = [example_id_of(SOURCE, self._key(index)) for index in range(self.count)]
-        splits = {each: self.split(index) for index, each in enumerate(ids)}
+        splits = {example_id: self.split(index) for index, example_id in enumerate(ids)}
         if not written.items() <= splits.items():
             raise ConfigError(
                 "the folder contains other rows than these phantoms: choose another folder, or use the "
                 "--seed, --size, --language and --splits that it was started with, and no smaller --count"
             )
-        return [index for index, each in enumerate(ids) if each not in written]
+        return [index for index, example_id in enumerate(ids) if example_id not in written]
 
     def read(self, indices: Sequence[int]) -> Iterator[Candidate]:
         """Yield the rows of cases, rendered on all cores; only a few are in memory at a time."""

@@ -59,11 +59,13 @@ def _data_set_cases(folder: Path, preparation: ImagePreparation) -> ReportCases:
     from training.datasets.images import decode_png
     from training.datasets.shards import Dataset
 
-    found = Dataset(folder)
-    held_out = [(index, row) for index, row in enumerate(found.rows) if row.split == _HELD_OUT and row.report]
+    dataset = Dataset(folder)
+    held_out = [
+        (index, row) for index, row in enumerate(dataset.rows) if row.split == _HELD_OUT and row.report
+    ]
     if not held_out:
         raise ConfigError(f"--data {folder}: there is no row of split '{_HELD_OUT}' with a report")
-    images = [preparation.resized(decode_png(found.image(index))) for index, _ in held_out]
+    images = [preparation.resized(decode_png(dataset.image(index))) for index, _ in held_out]
     return ReportCases(folder.name, images, [row.report for _, row in held_out])
 
 

@@ -67,10 +67,10 @@ class FeatureCache:
         pixels = torch.split(batch.patches(), patches_N)
         for at in range(0, len(rows), _MADE_AT_ONCE):
             part = rows[at : at + _MADE_AT_ONCE]
-            made = self._model.get_image_features(
+            outputs = self._model.get_image_features(
                 torch.cat([pixels[row] for row in part]).to(device), batch.grid_thw[part].to(device)
             ).pooler_output
-            for row, features_TD in zip(part, made, strict=True):
+            for row, features_TD in zip(part, outputs, strict=True):
                 self._keep(indices[row], features_TD.cpu().clone())
 
     def _keep(self, index: int, features_TD: Tensor) -> None:

@@ -20,10 +20,14 @@ def make_optimizers(
     """Return the optimisers, which together cover all trainable parameters of *learner*."""
     trained = {name: p for name, p in learner.named_parameters() if p.requires_grad}
     hidden = {name: p for name, p in trained.items() if recipe.muon and _is_layer_matrix(name, p)}
-    made: list[torch.optim.Optimizer] = [_adamw((p for n, p in trained.items() if n not in hidden), recipe)]
+    optimizers: list[torch.optim.Optimizer] = [
+        _adamw((p for n, p in trained.items() if n not in hidden), recipe)
+    ]
     if hidden:
-        made.append(Muon(hidden.values(), recipe.learning_rate, recipe.weight_decay, distributed.share_out))
-    return made
+        optimizers.append(
+            Muon(hidden.values(), recipe.learning_rate, recipe.weight_decay, distributed.share_out)
+        )
+    return optimizers
 
 
 def _is_layer_matrix(name: str, parameter: nn.Parameter) -> bool:

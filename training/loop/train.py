@@ -138,7 +138,7 @@ def _backward(context: TrainingContext, share: Share, counts: dict[str, float]) 
 def _average_copies(context: TrainingContext) -> None:
     """Average the gradients of copies over all processes; FSDP has averaged those of shards."""
     gradients = [p.grad for p in snapshot.trained(context.learner).values() if p.grad is not None]
-    context.distributed.average([each for each in gradients if not isinstance(each, DTensor)])
+    context.distributed.average([gradient for gradient in gradients if not isinstance(gradient, DTensor)])
 
 
 def _forward_precision(context: TrainingContext) -> Any:
@@ -162,8 +162,10 @@ def _summed_by_name(parts: Any) -> dict[str, float]:
 
 def _averages(distributed: Distributed, sums: dict[str, float], metrics: list[Metrics]) -> dict[str, float]:
     """Return the sums and the averaged metrics, both over all processes."""
-    sums_by_name = _summed_by_name({name: pair[0] for name, pair in each.items()} for each in metrics)
-    counts_by_name = _summed_by_name({f"/{name}": pair[1] for name, pair in each.items()} for each in metrics)
+    sums_by_name = _summed_by_name({name: pair[0] for name, pair in pairs.items()} for pairs in metrics)
+    counts_by_name = _summed_by_name(
+        {f"/{name}": pair[1] for name, pair in pairs.items()} for pairs in metrics
+    )
     added = distributed.all_reduce({**sums, **sums_by_name, **counts_by_name})
     return {name: added[name] for name in sums} | {
         name: added[name] / max(1.0, added[f"/{name}"]) for name in sums_by_name
@@ -174,8 +176,8 @@ def learning_rate(recipe: OptimiserRecipe, step: int) -> float:
     """Return the learning rate of an update: linear warm-up, then cosine decay."""
     if step < recipe.warmup_steps:
         return recipe.learning_rate * (step + 1) / recipe.warmup_steps
-    done = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)
-    cosine = (1 + math.cos(math.pi * done)) / 2
+    progress = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)
+    cosine = (1 + math.cos(math.pi * progress)) / 2
     return recipe.learning_rate * (recipe.final_fraction + (1 - recipe.final_fraction) * cosine)
 
 

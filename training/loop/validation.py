@@ -42,7 +42,7 @@ class HeldOut:
                 counts[name] = counts.get(name, 0.0) + count
                 sums[name] = sums.get(name, 0.0) + float(terms[name])
         sums, counts = self._distributed.all_reduce(sums), self._distributed.all_reduce(counts)
-        return float(total({name: torch.tensor(each) for name, each in sums.items()}, counts))
+        return float(total({name: torch.tensor(value) for name, value in sums.items()}, counts))
 
 
 @dataclass(slots=True)

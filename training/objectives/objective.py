@@ -73,5 +73,5 @@ class Learner(nn.Module):
 
 def total(sums: dict[str, Tensor], counts: dict[str, float]) -> Tensor:
     """Return the loss: all sums, each divided by its count (at least 1), added up."""
-    terms = [each / max(1.0, counts[name]) for name, each in sums.items()]
+    terms = [value / max(1.0, counts[name]) for name, value in sums.items()]
     return sum(terms[1:], start=terms[0])

@@ -123,21 +123,21 @@ def merge_targets(
     rollouts: Sequence[CachedRollout], eos_id: int, min_length: int, device: torch.device
 ) -> Targets:
     """Return the targets of a batch of cached rollouts; shorter responses are padded with EOS."""
-    lengths = [len(each["response_L"]) for each in rollouts]
-    longest = max(min_length, *lengths)
-    response_NR = torch.full((len(rollouts), longest), eos_id)
+    lengths = [len(rollout["response_L"]) for rollout in rollouts]
+    width = max(min_length, *lengths)
+    response_NR = torch.full((len(rollouts), width), eos_id)
     step_NR = torch.zeros_like(response_NR)
-    for n, each in enumerate(rollouts):
-        response_NR[n, : lengths[n]] = each["response_L"]
-        step_NR[n, : lengths[n]] = each["step_L"]
-    trained_NR = torch.arange(longest)[None] < torch.tensor(lengths)[:, None]
+    for n, rollout in enumerate(rollouts):
+        response_NR[n, : lengths[n]] = rollout["response_L"]
+        step_NR[n, : lengths[n]] = rollout["step_L"]
+    trained_NR = torch.arange(width)[None] < torch.tensor(lengths)[:, None]
     response_NR = response_NR.to(device)
     return Targets(
         prefix_NR=response_NR,
         response_NR=response_NR,
         step_NR=step_NR.to(device),
         trained_NR=trained_NR.to(device),
-        looped_N=torch.stack([each["looped"] for each in rollouts]).to(device),
-        log_prob_MK=torch.cat([each["log_prob_LK"] for each in rollouts]).to(device),
-        token_MK=torch.cat([each["token_LK"] for each in rollouts]).to(device),
+        looped_N=torch.stack([rollout["looped"] for rollout in rollouts]).to(device),
+        log_prob_MK=torch.cat([rollout["log_prob_LK"] for rollout in rollouts]).to(device),
+        token_MK=torch.cat([rollout["token_LK"] for rollout in rollouts]).to(device),
     )

@@ -47,7 +47,7 @@ class Rollout:
 
 def looped(decoded: Sequence[Decoded]) -> Tensor:
     """Return the mask (N,) of responses that ended in a loop of repeated tokens."""
-    return torch.tensor([each.ending == "loop" for each in decoded])
+    return torch.tensor([response.ending == "loop" for response in decoded])
 
 
 def teacher_decoder(teacher: EchoNetwork, threshold: float, max_new_tokens: int) -> Decoder:

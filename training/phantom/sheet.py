@@ -53,16 +53,16 @@ def cases(
         language: language of the reports.
     """
     posture = "PA" if view == "LATERAL" else view
-    found = 0
+    yielded = 0
     for index in range(_CASES_SEARCHED):
-        if found == count:
+        if yielded == count:
             return
         rng = case_generators(seed, index)
         findings = sample_findings(rng.findings)
         shown = labels(findings)
         if posture not in (None, findings.patient.view) or not all(shown[kind] for kind in kinds):
             continue
-        found += 1
+        yielded += 1
         chosen = view or findings.patient.view
         report = write_report(findings, rng.report, language)
         yield SheetCase(index, chosen, findings, report, render(findings, rng.image, size, chosen))

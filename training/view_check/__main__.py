@@ -71,8 +71,8 @@ def view_check(
     out.mkdir(parents=True, exist_ok=True)
     path = out / SHIPPED.name
     network.save(path, SURE, {"seed": str(seed), "updates": str(updates)})
-    each = {looks: part(count) for looks, count in _MEASURED.items()}
-    measured = measure(ViewCheck.load(path), held_out, each, _HELD_OUT_SEED)
+    examples_of_class = {looks: part(count) for looks, count in _MEASURED.items()}
+    measured = measure(ViewCheck.load(path), held_out, examples_of_class, _HELD_OUT_SEED)
     (out / "README.md").write_text(card(plan, measured, _HELD_OUT_SEED), encoding="utf-8")
     if pictures is not None:
         sheet(held_out, _HELD_OUT_SEED).save(pictures)

@@ -54,11 +54,11 @@ def render_pools(
     phantoms = PhantomDataset(frontal + lateral, seed, _SIZE)
 
     def pool(count: int, rendered: Callable[[int], NDArray[np.uint8]]) -> NDArray[np.uint8]:
-        made = np.empty((count, SIDE, SIDE), dtype=np.uint8)
+        images = np.empty((count, SIDE, SIDE), dtype=np.uint8)
         for place in range(count):
-            made[place] = shrunk(GreyImage(_SIZE, _SIZE, rendered(place).tobytes()))
+            images[place] = shrunk(GreyImage(_SIZE, _SIZE, rendered(place).tobytes()))
             note()
-        return made
+        return images
 
     return ImagePools(
         pool(frontal, lambda place: phantoms[place].image),

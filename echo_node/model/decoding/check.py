@@ -83,10 +83,10 @@ def _blocks_with(writer: BlockWriter, wanted_NC: Tensor) -> tuple[Tensor, Tensor
     blocks. The second result is the mask (N, K) of the blocks that do have a wanted column.
     """
     wanted_NK = wanted_NC.view(len(wanted_NC), -1, writer.canvas.block_length).any(-1)
-    most = int(wanted_NK.sum(1).max())
-    if not most:
+    count = int(wanted_NK.sum(1).max())
+    if not count:
         return None
-    wanted, block_NK = wanted_NK.int().topk(most, 1)
+    wanted, block_NK = wanted_NK.int().topk(count, 1)
     return block_NK, wanted.bool()
 
 

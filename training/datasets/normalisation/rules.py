@@ -46,7 +46,7 @@ def silent_regions(text: str) -> list[Region]:
 def region_of(sentence: str) -> Region | None:
     """Return the region that a sentence names first; None if it names none."""
     named = [(match.start(), region) for region in REGIONS if (match := region.words.search(sentence))]
-    return min(named, key=lambda each: each[0])[1] if named else None
+    return min(named, key=lambda pair: pair[0])[1] if named else None
 
 
 def _is_a_finding(sentence: str) -> bool:

@@ -49,11 +49,11 @@ def cider(drafts: Sequence[str], references: Sequence[str]) -> float:
 
 
 def _counts(text: str) -> NGrams:
-    said = words(text)
+    tokens = words(text)
     return Counter(
-        tuple(said[at : at + length])
+        tuple(tokens[at : at + length])
         for length in range(1, _LONGEST + 1)
-        for at in range(len(said) - length + 1)
+        for at in range(len(tokens) - length + 1)
     )
 
 

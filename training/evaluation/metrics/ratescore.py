@@ -85,11 +85,11 @@ class RaTEScore:
 
     def entities(self, text: str) -> Entities:
         """Return the entities of a text with their embeddings."""
-        found = self._recognise(_sentences(text))
-        if not found:
+        named = self._recognise(_sentences(text))
+        if not named:
             return Entities((), torch.zeros(0, 1))
         inputs = self._encoder_tokenizer(
-            [words for words, _ in found],
+            [words for words, _ in named],
             padding=True,
             truncation=True,
             max_length=_LONGEST_ENTITY,
@@ -97,11 +97,11 @@ class RaTEScore:
         )
         with torch.inference_mode():
             embeddings = self._encoder(**inputs).last_hidden_state[:, 0]
-        return Entities(tuple(kind for _, kind in found), torch.nn.functional.normalize(embeddings, dim=1))
+        return Entities(tuple(kind for _, kind in named), torch.nn.functional.normalize(embeddings, dim=1))
 
     def _recognise(self, sentences: Sequence[str]) -> list[tuple[str, str]]:
         names = self._recogniser.config.id2label
-        found = []
+        entities = []
         for at in range(0, len(sentences), _BATCH):
             inputs = self._recogniser_tokenizer(
                 list(sentences[at : at + _BATCH]),
@@ -116,11 +116,11 @@ class RaTEScore:
                 length = int(mask.sum())
                 tags = [names[int(label)] for label in chosen[1:length]]
                 inner = ids[1 : length - 1].tolist()
-                found += [
+                entities += [
                     (self._recogniser_tokenizer.decode(inner[start:end]).strip(), kind)
                     for start, end, kind in spans(tags[:-1], tags[-1])
                 ]
-        return found
+        return entities
 
 
 def spans(tags: Sequence[str], behind: str) -> list[tuple[int, int, str]]:
@@ -132,7 +132,7 @@ def spans(tags: Sequence[str], behind: str) -> list[tuple[int, int, str]]:
             continues into the separator if the tag right before the entity is not O. Comparable
             scores need the same rule.
     """
-    found = []
+    entities = []
     for start, tag in enumerate(tags):
         if tag.startswith("B-"):
             end = start + 1
@@ -140,8 +140,8 @@ def spans(tags: Sequence[str], behind: str) -> list[tuple[int, int, str]]:
                 end += 1
             continues = end == len(tags) and behind.startswith("I-")
             if not (continues and start > 0 and tags[start - 1] != "O"):
-                found.append((start, end, tag.removeprefix("B-")))
-    return found
+                entities.append((start, end, tag.removeprefix("B-")))
+    return entities
 
 
 def pair_score(drafted: Entities, stated: Entities, *, positive_only: bool) -> float:

@@ -71,12 +71,12 @@ def plain(name: str) -> str:
 
 
 def _frontier_points(results: Sequence[Result]) -> list[tuple[str, float, float]]:
-    found = []
+    points = []
     for result in results:
         speed, coherent = result.measured.tokens_per_forward, result.row["coherent_sentences"]
         if speed is not None and isinstance(coherent, float):
-            found.append((result.name, speed, coherent))
-    return found
+            points.append((result.name, speed, coherent))
+    return points
 
 
 def _frontier(points: Sequence[tuple[str, float, float]]) -> str:

@@ -52,7 +52,7 @@ def lungs(findings: Findings, anatomy: Anatomy, camera: Camera, rng: np.random.G
     """Return the lungs and pleural spaces, from which the mediastinum is not yet subtracted."""
     shares = {side: rng.uniform(0.0, 1.0, 2) for side in SIDES}
     free_HW, pleura_HW, cage_HW, above_HW = np.zeros((4, camera.size, camera.size), dtype=np.float32)
-    found = {}
+    paths = {}
     for side in SIDES:
         fluid, air = (findings.value(f"{name}_{side}") for name in ("effusion", "pneumothorax"))
         space = _Hemithorax(anatomy, camera, side)
@@ -64,8 +64,8 @@ def lungs(findings: Findings, anatomy: Anatomy, camera: Camera, rng: np.random.G
         if air != "none":
             free_HW += np.maximum(space.chord(layer_H) - lung_HW, 0.0)
             pleura_HW += np.maximum(lung_HW - space.chord(layer_H + gas_H + _PLEURA_CM), 0.0)
-        found[side] = lung_HW
-    return Lungs(found["right"], found["left"], free_HW, pleura_HW, above_HW / np.maximum(cage_HW, 0.1))
+        paths[side] = lung_HW
+    return Lungs(paths["right"], paths["left"], free_HW, pleura_HW, above_HW / np.maximum(cage_HW, 0.1))
 
 
 def angle_z(anatomy: Anatomy, side: str) -> float:

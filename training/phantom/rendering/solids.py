@@ -71,7 +71,7 @@ def chords(camera: Camera, solid: Ellipsoid, fade: float = 0.5) -> Patch:
     """
     frame = camera.to_detector(np.eye(3))
     matrix = frame.T @ solid.shape() @ frame
-    u0, z0, along = (float(each) for each in camera.to_detector(np.asarray(solid.centre)))
+    u0, z0, along = (float(value) for value in camera.to_detector(np.asarray(solid.centre)))
     inverse = np.linalg.inv(matrix[:2, :2])
     longest = 2.0 / np.sqrt(np.linalg.inv(matrix)[2, 2])
     u_W, z_H = camera.grid(along)
