@@ -59,11 +59,11 @@ class Load:
 
     @property
     def size_bytes(self) -> int:
-        """Size of an image's pixels, in bytes."""
+        """Size of the pixels of an image, in bytes."""
         return int(self.size_mb * 1e6)
 
     @property
-    def images_of_each(self) -> int:
+    def images_per_association(self) -> int:
         """Number of images that one association sends."""
         return max(1, self.images // self.associations)
 
@@ -145,10 +145,12 @@ def _measure(receiver: Receiver, load: Load, folder: Path) -> dict[str, float]:
     with _temporary_folder(folder) as place, running(receiver, place / "receiver") as (port, pid):
         send_side_by_side(port, AE_TITLE, load.size_bytes, 1, 2)  # warm-up
         memory = Memory(pid)
-        sent = send_side_by_side(port, AE_TITLE, load.size_bytes, load.associations, load.images_of_each)
+        sent = send_side_by_side(
+            port, AE_TITLE, load.size_bytes, load.associations, load.images_per_association
+        )
         peak_mb = memory.stop()
-    seconds = sorted(second for each in sent for second in each.seconds)
-    span = max(each.ended for each in sent) - min(each.begun for each in sent)
+    seconds = sorted(second for times in sent for second in times.seconds)
+    span = max(times.ended for times in sent) - min(times.begun for times in sent)
     return {
         "images_per_second": len(seconds) / span,
         "p50_ms": 1e3 * statistics.median(seconds),
@@ -163,7 +165,7 @@ def _measure_disk(load: Load, folder: Path) -> dict[str, float]:
         write = partial(_write, place, load.size_bytes)
         list(pool.map(write, [1] * writers))  # starts the processes
         started = time.monotonic()
-        count = sum(pool.map(write, [load.images_of_each] * writers))
+        count = sum(pool.map(write, [load.images_per_association] * writers))
         return {"images_per_second": count / (time.monotonic() - started)}
 
 
@@ -180,5 +182,5 @@ def _temporary_folder(folder: Path) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
         dir=folder, prefix="echo-node-bench-", ignore_cleanup_errors=True
-    ) as made:
-        yield Path(made)
+    ) as name:
+        yield Path(name)

@@ -85,7 +85,10 @@ class PhantomExamples:
 
 
 def _cached(dataset: PhantomDataset, advance: Callable[[int], None] | None, folder: Path) -> Images:
-    """Return the images of a set from a file that may have more; create it if there is none."""
+    """Return the images of a set from a file in the cache; render them if there is no such file.
+
+    The file may have more images than the set.
+    """
     count, name = len(dataset), f"phantoms-seed{dataset.seed}-{dataset.size}-{world_digest()}"
     file = next((file for file in folder.glob(f"{name}-*.npy") if _count_in(file) >= count), None)
     if file is None:
@@ -146,7 +149,7 @@ def _render(dataset: PhantomDataset, chunk: range) -> Images:
 
 
 def batch_indices(count: int, batch: int, step: int, seed: int) -> tuple[list[int], int]:
-    """Return the examples of update *step* and its epoch; they depend on the arguments only."""
+    """Return the example indices of update *step* and its epoch, which the arguments determine."""
     per_epoch = max(1, count // batch)
     epoch, place = divmod(step, per_epoch)
     order = np.random.default_rng([seed, epoch]).permutation(count)

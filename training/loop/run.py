@@ -76,8 +76,8 @@ def run_stage(
             console.print(f"{folder} already has the checkpoint of this recipe")
             return folder
         try:
-            precise = resolve_precision(plan, distributed.device)
-            _train(precise, folder, distributed, console, objective_maker)
+            resolved = resolve_precision(plan, distributed.device)
+            _train(resolved, folder, distributed, console, objective_maker)
         except OSError as error:
             if error.errno not in _FULL:
                 raise
@@ -115,10 +115,10 @@ def _is_finished(plan: Recipe, folder: Path) -> bool:
     if not is_written(folder) or StateFolder.left_in(folder):
         return False
     try:
-        made_by = Recipe.model_validate_json((folder / _RECIPE).read_bytes())
+        stored_recipe = Recipe.model_validate_json((folder / _RECIPE).read_bytes())
     except (OSError, ValueError):  # the recipe is from an earlier version, or the folder is not from a run
-        made_by = None
-    if made_by is None or _digest(made_by) != _digest(plan):
+        stored_recipe = None
+    if stored_recipe is None or _digest(stored_recipe) != _digest(plan):
         raise ConfigError(
             f"{folder} has a checkpoint of another recipe: choose another --out, or remove the folder to "
             "start from scratch"
@@ -192,13 +192,14 @@ def prepare(model: EchoForReportGeneration, plan: Recipe) -> None:
         adapt(model, plan.lora)
     model.model.visual.requires_grad_(plan.optimiser.train_vision)
     if hardware.gradient_checkpointing:
-        renamed: Any = getattr(model, "activation_checkpointing_enable", None)  # in transformers 5.24
+        # transformers 5.24 renamed the method.
+        renamed: Any = getattr(model, "activation_checkpointing_enable", None)
         enable = renamed or model.gradient_checkpointing_enable
         enable({"use_reentrant": False})
 
 
 def _gathered(plan: Recipe, trained: dict[str, Tensor]) -> Start:
-    """Return the whole network after sharded training."""
+    """Return the whole network after sharded training: the start, with the trained weights."""
     whole = start(plan)
     own = {name.removeprefix("model."): value for name, value in trained.items() if name.startswith("model.")}
     whole.model.load_state_dict(own, strict=False)

@@ -110,7 +110,7 @@ def _words(finding: Finding) -> str:
 
 
 def _fit(parts: Sequence[str], font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
-    """Arrange parts in lines of a width, several in one line if they fit."""
+    """Arrange parts in lines of at most *width* pixels, several in one line if they fit."""
     lines: list[str] = []
     for part in parts:
         joined = f"{lines[-1]}; {part}" if lines else part
