@@ -8,8 +8,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from echo_node.assignments import parse_assignment
 from echo_node.errors import ConfigError
+from echo_node.setting_assignments import parse_assignment
 
 SHIPPED = Path(__file__).resolve().parent / "recipes"
 

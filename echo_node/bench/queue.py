@@ -17,7 +17,7 @@ from echo_node.errors import PermanentError
 from echo_node.storage.database import migrate
 from echo_node.storage.database.engine import Database
 from echo_node.storage.database.tables import Job, Study
-from echo_node.storage.queues.jobs import JobQueue
+from echo_node.storage.queues.drafting_jobs import JobQueue
 from echo_node.storage.queues.work_queue import QueueContext
 from echo_node.wiring.storage import SystemClock
 

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from echo_node.actions.references import WorkReference, parse_reference
-from echo_node.assignments import parse_assignment
 from echo_node.config import LoadedSettings, Override, load
 from echo_node.config.keys import dotted
+from echo_node.setting_assignments import parse_assignment
 
 SETTINGS_PANEL = "Settings"
 

@@ -23,7 +23,7 @@ class DeliverStage:
         ledger: ledger of the deliveries and their documents.
         sender: sender of the documents.
         make: callable that first makes a form that could not be made with the others
-            (pipeline/form.py).
+            (pipeline/make_form.py).
     """
 
     def __init__(

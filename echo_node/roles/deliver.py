@@ -86,7 +86,7 @@ class _Outgoing:
         from echo_node.dicom.selection.headers import describe
         from echo_node.domain.work.kinds import SENDING
         from echo_node.pipeline.deliver import DeliverStage
-        from echo_node.pipeline.form import FormStage
+        from echo_node.pipeline.make_form import FormStage
         from echo_node.wiring.destinations import encoder, senders
 
         settings, storage = self.settings, self.storage
@@ -116,7 +116,7 @@ class _Outgoing:
         """Return the workers that tell modalities what the archive has committed to."""
         from echo_node.dicom.scu.storage_commitment import Answerer
         from echo_node.domain.work.kinds import ANSWERING
-        from echo_node.pipeline.answer import AnswerStage
+        from echo_node.pipeline.answer_commitment import AnswerStage
 
         answers = self.storage.answers
         stage = AnswerStage(answers, Answerer(self.settings.peers, self.settings.delivery.timeout_s))
@@ -139,7 +139,7 @@ class _Outgoing:
         self, kind: str, queue: QuestionQueue[QuestionRow], ae_titles: Mapping[str, str], step: Step
     ) -> RunningWorker:
         from echo_node.dicom.scu.storage_commitment import CommitmentUser
-        from echo_node.pipeline.commit import CommitStage
+        from echo_node.pipeline.request_commitment import CommitStage
 
         settings = self.settings
         user = CommitmentUser(settings.node.ae_title, settings.peers, settings.delivery.timeout_s)

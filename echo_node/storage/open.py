@@ -38,7 +38,7 @@ from echo_node.storage.queues.commitment_questions import Peers
 from echo_node.storage.queues.commitment_requests import AnswerQueue, CommitmentRequestQueue
 from echo_node.storage.queues.commitments import CommitmentQueue
 from echo_node.storage.queues.deliveries import DeliveryQueue
-from echo_node.storage.queues.jobs import JobQueue
+from echo_node.storage.queues.drafting_jobs import JobQueue
 from echo_node.storage.queues.pauses import Pauses
 from echo_node.storage.queues.withdrawals import WithdrawalQueue
 from echo_node.storage.queues.work_queue import QueueContext

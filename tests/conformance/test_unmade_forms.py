@@ -36,7 +36,7 @@ from echo_node.domain.work.withdrawal import WithdrawalReason
 from echo_node.errors import PermanentError, TransientError
 from echo_node.pipeline.deliver import DeliverStage
 from echo_node.pipeline.draft import DraftStage
-from echo_node.pipeline.form import FormStage
+from echo_node.pipeline.make_form import FormStage
 from echo_node.storage.database.engine import Database
 from echo_node.storage.ledgers import pending_drafts
 from echo_node.storage.ledgers.forms import Forms

@@ -15,7 +15,7 @@ from echo_node.domain.work.job import DraftJob, JobState, RetryPolicy
 from echo_node.domain.work.kinds import JOB
 from echo_node.errors import LeaseLost
 from echo_node.storage.database.tables import Document
-from echo_node.storage.queues.jobs import JobQueue
+from echo_node.storage.queues.drafting_jobs import JobQueue
 from echo_node.storage.queues.work_queue import QueueContext
 from echo_node.wiring.storage import SystemClock
 from faults.drafting import complete_now, receive, worker

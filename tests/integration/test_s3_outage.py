@@ -7,8 +7,8 @@ import pytest
 from support import s3
 from support.studies import put, received, store
 
-from echo_node.actions.examination.check import Grade
-from echo_node.actions.examination.storage import check_store
+from echo_node.actions.doctor.check import Grade
+from echo_node.actions.doctor.storage import check_store
 from echo_node.errors import InstanceRejected, TransientError
 from echo_node.pipeline.receive import PROCESSING_FAILURE, Intake
 from echo_node.settings import IntakeSettings, NodeSettings, Settings, StorageSettings

@@ -22,7 +22,7 @@ from echo_node.domain.work.kinds import DELIVERY
 from echo_node.errors import PermanentError
 from echo_node.pipeline.deliver import DeliverStage
 from echo_node.pipeline.draft import DraftStage
-from echo_node.pipeline.form import FormStage
+from echo_node.pipeline.make_form import FormStage
 from echo_node.pipeline.receive import Intake
 from echo_node.settings import DeliverySettings, DocumentKind, IntakeSettings, NodeSettings, Peer, Settings
 from echo_node.storage.open import Storage

@@ -32,7 +32,7 @@ from echo_node.storage.objects.outbox import Outbox
 from echo_node.storage.objects.ownership import Ownership
 from echo_node.storage.operations.queries import Queries
 from echo_node.storage.queues.deliveries import DeliveryQueue
-from echo_node.storage.queues.jobs import JobQueue
+from echo_node.storage.queues.drafting_jobs import JobQueue
 from echo_node.storage.queues.withdrawals import WithdrawalQueue
 from echo_node.storage.queues.work_queue import QueueContext
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from echo_node.domain.studies.study import GreyImage
 from echo_node.inference.view_check import SIDE, shrunk
 from training.phantom.dataset import PhantomDataset
-from training.view_check.others import KINDS
+from training.view_check.not_chest import KINDS
 
 _SIZE = 128
 """Side of the rendered images, in pixels: the minimum that the phantoms allow."""

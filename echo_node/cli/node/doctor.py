@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import typer
 
-from echo_node.actions.examination.check import Check, Grade
-from echo_node.actions.examination.examine import examine
+from echo_node.actions.doctor.check import Check, Grade
+from echo_node.actions.doctor.examine import examine
 from echo_node.cli import options
 from echo_node.cli.output import console, escape, print_json
 from echo_node.config import LoadedSettings

@@ -17,8 +17,8 @@ from enum import Enum, auto
 from echo_node import codes
 from echo_node.dicom.documents.fonts import MISSING, Family, Fonts, find_fonts
 from echo_node.domain.drafts.draft import Draft, SectionName, compose, printable
+from echo_node.domain.drafts.fixed_texts import Words, words_of
 from echo_node.domain.drafts.subject import Subject
-from echo_node.domain.drafts.words import Words, words_of
 from echo_node.errors import PermanentError
 
 _BREAK = re.compile("\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")

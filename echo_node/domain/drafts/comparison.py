@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from echo_node.domain.drafts.words import ENGLISH, Words
+from echo_node.domain.drafts.fixed_texts import ENGLISH, Words
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 It contains the sentences with the model's confidence in each, the notice that no one has verified
 them, and the images that were read and left unread. An encoder adds nothing and omits nothing. No
 setting removes the notice. The node's own words are in the report's language if
-domain/drafts/words.py has them in it, and in English otherwise.
+domain/drafts/fixed_texts.py has them in it, and in English otherwise.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from enum import StrEnum
 
 from echo_node import __version__
 from echo_node.domain.drafts.comparison import Comparison
+from echo_node.domain.drafts.fixed_texts import ENGLISH, Words, words_of
 from echo_node.domain.drafts.report import Band, EncodedDocument, ModelIdentity, Report, Sentence
 from echo_node.domain.drafts.subject import Subject
-from echo_node.domain.drafts.words import ENGLISH, Words, words_of
 from echo_node.domain.studies.attributes import StudyAttributes
 from echo_node.domain.studies.study import SelectedImage, Selection, UnreadImage
 

@@ -11,7 +11,7 @@ _UNSURE, _SURE = 0.5, 0.9
 
 
 class Band(StrEnum):
-    """The model's confidence in a sentence; domain/drafts/words.py has the words for it.
+    """The model's confidence in a sentence; domain/drafts/fixed_texts.py has the words for it.
 
     Low: such a sentence is more often wrong than correct. High: it is correct nine times in ten.
     """

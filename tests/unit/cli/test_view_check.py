@@ -11,7 +11,7 @@ from pydicom import dcmread
 from support.console import echo_node
 
 from training.phantom.dicom_study import BITS_STORED, write_study
-from training.view_check.others import hand
+from training.view_check.not_chest import hand
 
 READ = ("--set", "selection.view_check=read")
 _VIEW = ("ViewPosition", "PatientOrientation", "SeriesDescription", "ProtocolName")

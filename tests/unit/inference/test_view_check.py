@@ -28,7 +28,7 @@ from echo_node.errors import CheckpointError
 from echo_node.inference.view_check import KNOWN, SHIPPED, SIDE, ViewCheck, evened, shrunk
 from training.phantom.dataset import PhantomDataset
 from training.view_check.network import ViewNetwork
-from training.view_check.others import KINDS
+from training.view_check.not_chest import KINDS
 
 CHECK = ViewCheck.load()
 PHANTOMS = PhantomDataset(6, seed=4711, size=256)

@@ -6,8 +6,8 @@ import pytest
 from support.mllp import ReportingSystem
 from support.pacs import Pacs, unused_port
 
-from echo_node.actions.examination.check import Grade
-from echo_node.actions.examination.peers import check_delivery, check_forms, check_peer, check_priors
+from echo_node.actions.doctor.check import Grade
+from echo_node.actions.doctor.peers import check_delivery, check_forms, check_peer, check_priors
 from echo_node.settings import DeliverySettings, Peer, PriorsSettings, Settings
 
 

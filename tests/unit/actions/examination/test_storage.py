@@ -5,8 +5,8 @@ from pathlib import Path
 from support.stored_node import StoredNode, stored_node
 from support.studies import put, received
 
-from echo_node.actions.examination.check import Check, Grade
-from echo_node.actions.examination.storage import check_database, check_disks, check_owner
+from echo_node.actions.doctor.check import Check, Grade
+from echo_node.actions.doctor.storage import check_database, check_disks, check_owner
 from echo_node.settings import DatabaseSettings, IntakeSettings, NodeSettings, Settings
 
 

@@ -20,8 +20,8 @@ from echo_node.dicom.documents.encoders import dicom_encoder
 from echo_node.dicom.documents.sr import StructuredReportEncoder
 from echo_node.dicom.documents.sr_reader import read_report, read_sections
 from echo_node.domain.drafts.draft import BANNER, Draft, compose
+from echo_node.domain.drafts.fixed_texts import ENGLISH
 from echo_node.domain.drafts.report import EncodedDocument, Generation, Report, Sentence
-from echo_node.domain.drafts.words import ENGLISH
 from echo_node.domain.studies.study import StoredInstance
 from echo_node.settings import DocumentKind, Settings
 from echo_node.wiring.destinations import encoder

@@ -24,8 +24,8 @@ from echo_node.domain.drafts.draft import (
     DRAFT_NOTICE,
     Draft,
 )
+from echo_node.domain.drafts.fixed_texts import ENGLISH
 from echo_node.domain.drafts.report import EncodedDocument, Generation, ModelIdentity, Report, Sentence
-from echo_node.domain.drafts.words import ENGLISH
 from echo_node.domain.studies.study import SelectedImage, Selection, StoredInstance, UnreadImage
 
 Store = Callable[..., StoredInstance]

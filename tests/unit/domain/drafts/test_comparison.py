@@ -3,7 +3,7 @@
 import pytest
 
 from echo_node.domain.drafts.comparison import Comparison, PriorStudy, speaks_of_comparison
-from echo_node.domain.drafts.words import words_of
+from echo_node.domain.drafts.fixed_texts import words_of
 from training.phantom.dicom_study import study_truth
 
 PRIOR = PriorStudy("1.2.3", "20260304", ("PA",))

@@ -18,9 +18,9 @@ from echo_node.domain.drafts.draft import (
     compose,
     printable,
 )
+from echo_node.domain.drafts.fixed_texts import ENGLISH
 from echo_node.domain.drafts.report import Band, Generation, ModelIdentity, Report, Sentence
 from echo_node.domain.drafts.subject import Order, Subject
-from echo_node.domain.drafts.words import ENGLISH
 from echo_node.domain.studies.attributes import NOT_READ
 from echo_node.domain.studies.study import Selection, UnreadImage
 

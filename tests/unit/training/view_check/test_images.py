@@ -15,7 +15,7 @@ from echo_node.inference.view_check import KNOWN, SIDE, ViewCheck, evened
 from training.view_check.images import ImagePools, kind_of, render_pools
 from training.view_check.jitter import SHARES, jittered_examples, random_examples
 from training.view_check.measure import NAMED, measure
-from training.view_check.others import KINDS
+from training.view_check.not_chest import KINDS
 
 
 @pytest.fixture(scope="module")

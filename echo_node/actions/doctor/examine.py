@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from echo_node.actions.examination.check import Check
-from echo_node.actions.examination.model import check_device, check_model
-from echo_node.actions.examination.peers import check_delivery
-from echo_node.actions.examination.storage import check_database, check_disks, check_owner, check_store
+from echo_node.actions.doctor.check import Check
+from echo_node.actions.doctor.model import check_device, check_model
+from echo_node.actions.doctor.peers import check_delivery
+from echo_node.actions.doctor.storage import check_database, check_disks, check_owner, check_store
 from echo_node.settings import Settings
 
 

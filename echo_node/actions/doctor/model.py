@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from echo_node.actions.examination.check import Check, Grade
+from echo_node.actions.doctor.check import Check, Grade
 from echo_node.errors import EchoNodeError
 from echo_node.settings import ModelSettings
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from echo_node.assignments import Assignment, parse_assignment
 from echo_node.errors import ConfigError
+from echo_node.setting_assignments import Assignment, parse_assignment
 
 
 @pytest.mark.parametrize(

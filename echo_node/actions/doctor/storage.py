@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from echo_node.actions.examination.check import Check, Grade
+from echo_node.actions.doctor.check import Check, Grade
 from echo_node.actions.open_storage import is_absent
 from echo_node.actions.schema import schema_version
 from echo_node.errors import EchoNodeError

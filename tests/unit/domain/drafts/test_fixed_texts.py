@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from support.studies import SetClock, received, selection
 
 from echo_node.domain.drafts.draft import BANNER, Draft, SectionName, compose
+from echo_node.domain.drafts.fixed_texts import _BY_LANGUAGE, CHINESE, ENGLISH, Words, words_of
 from echo_node.domain.drafts.report import Generation, ModelIdentity, Report, Sentence
-from echo_node.domain.drafts.words import _BY_LANGUAGE, CHINESE, ENGLISH, Words, words_of
 from echo_node.domain.studies.study import Selection, UnreadImage
 
 MODEL = ModelIdentity("echo", "1", "5a" * 32, demonstration=True)

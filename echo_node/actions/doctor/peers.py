@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from echo_node.actions.examination.check import Check, Grade
+from echo_node.actions.doctor.check import Check, Grade
 from echo_node.errors import ConfigError, EchoNodeError
 from echo_node.settings import Peer, Settings
 
