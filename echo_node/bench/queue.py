@@ -11,8 +11,9 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select
 
-from echo_node.domain.work.job import JobState, RetryPolicy
+from echo_node.domain.work.job import JobState
 from echo_node.domain.work.lifecycle import StudyState
+from echo_node.domain.work.retry import RetryPolicy
 from echo_node.errors import PermanentError
 from echo_node.storage.database import migrate
 from echo_node.storage.database.engine import Database

@@ -1,6 +1,6 @@
 """Deliver → commit: storage commitment for a document is requested from its destination.
 
-The request to the archive for a modality's images works in the same way (see answer.py).
+The request to the archive for a modality's images works in the same way (see answer_commitment.py).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from typing import Generic, Self
 import structlog
 
 from echo_node.domain.ports import Clock, Work, WorkQueue
-from echo_node.domain.work.job import RetryPolicy
+from echo_node.domain.work.retry import RetryPolicy
 from echo_node.errors import LeaseLost, NotEligible, PermanentError, TransientError, Unavailable
 
 log = structlog.get_logger()

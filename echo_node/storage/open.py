@@ -11,8 +11,8 @@ from typing import Self
 
 from echo_node.domain.ports import Clock
 from echo_node.domain.work.commitment import CommitmentReport
-from echo_node.domain.work.job import RetryPolicy
 from echo_node.domain.work.kinds import WorkKind
+from echo_node.domain.work.retry import RetryPolicy
 from echo_node.settings import (
     DeliverySettings,
     IntakeSettings,

@@ -5,70 +5,21 @@ from __future__ import annotations
 import html
 import socket
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from echo_node.domain.work.kinds import DELIVERY, WITHDRAWAL, WorkKind
+from echo_node.domain.work.kinds import DELIVERY, WITHDRAWAL
 from echo_node.errors import ConfigError, TransientError
 from echo_node.settings import WebSettings
-
-
-class StateCounts(Protocol):
-    """Counts by state."""
-
-    @property
-    def studies(self) -> Mapping[str, int]:
-        """Studies by state."""
-        ...
-
-    @property
-    def work(self) -> Mapping[str, Mapping[str, int]]:
-        """Work items by state, for each kind by its plural."""
-        ...
-
-    @property
-    def instances(self) -> int:
-        """Instances received."""
-        ...
-
-    @property
-    def documents(self) -> int:
-        """Drafts made."""
-        ...
-
-    @property
-    def conflicts(self) -> int:
-        """Instances set aside."""
-        ...
-
-
-class StatusQueries(Protocol):
-    """Read models for the pages. The Queries of storage implement it."""
-
-    def ping(self) -> None:
-        """Send a trivial query to the database; TransientError if it does not answer."""
-        ...
-
-    def overview(self) -> StateCounts:
-        """Return all counts by state."""
-        ...
-
-    def recent_studies(self, limit: int = 50) -> list[dict[str, Any]]:
-        """Return the studies that changed most recently."""
-        ...
-
-    def list_work(self, kind: WorkKind, *, limit: int) -> list[dict[str, Any]]:
-        """Return the newest work items of a kind."""
-        ...
+from echo_node.web.metrics import StateMetrics
+from echo_node.web.status_queries import StateCounts, StatusQueries
 
 
 def serve(
@@ -111,7 +62,7 @@ def serve(
 def application(queries: StatusQueries) -> Starlette:
     """Return the pages as an ASGI application."""
     registry = CollectorRegistry()
-    registry.register(_Counts(queries))
+    registry.register(StateMetrics(queries))
 
     def health(_request: Request) -> Response:
         try:
@@ -137,34 +88,6 @@ def application(queries: StatusQueries) -> Starlette:
     return Starlette(
         routes=[Route("/health", health), Route("/metrics", metrics), Route("/", page)],
     )
-
-
-class _Counts(Collector):
-    """Reads the counts when Prometheus asks, so that every serving process has correct ones."""
-
-    def __init__(self, queries: StatusQueries) -> None:
-        self._queries = queries
-
-    def describe(self) -> Iterable[Metric]:
-        return []
-
-    def collect(self) -> Iterable[Metric]:
-        overview = self._queries.overview()
-        by_state = {"studies": overview.studies, **overview.work}
-        for name, counts in by_state.items():
-            family = GaugeMetricFamily(
-                f"echo_node_{name}", f"The number of {name} by state", labels=["state"]
-            )
-            for state, count in counts.items():
-                family.add_metric([state], count)
-            yield family
-        totals = {
-            "instances": overview.instances,
-            "documents": overview.documents,
-            "conflicts": overview.conflicts,
-        }
-        for name, count in totals.items():
-            yield GaugeMetricFamily(f"echo_node_{name}", f"The number of {name}", value=count)
 
 
 _WITHDRAWALS_SHOWN = 10

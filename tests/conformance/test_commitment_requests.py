@@ -24,9 +24,9 @@ from echo_node.domain.work.commitment import (
     FailureReason,
     ReferencedInstance,
 )
-from echo_node.domain.work.job import RetryPolicy
 from echo_node.domain.work.kinds import ANSWERING, ASKING_ARCHIVE, COMMITMENT_REQUEST
 from echo_node.domain.work.pausable import Pausable
+from echo_node.domain.work.retry import RetryPolicy
 from echo_node.errors import LeaseLost, PermanentError
 from echo_node.settings import RetentionSettings
 from echo_node.storage.database.engine import Database

@@ -11,8 +11,8 @@ from support.studies import received
 
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.work.commitment import CommitmentJob, CommitmentReport, ReferencedInstance
-from echo_node.domain.work.job import RetryPolicy
 from echo_node.domain.work.lifecycle import StudyState
+from echo_node.domain.work.retry import RetryPolicy
 from echo_node.errors import LeaseLost, PermanentError
 from echo_node.settings import RetentionSettings
 from echo_node.storage.database.engine import Database

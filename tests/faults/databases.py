@@ -11,8 +11,9 @@ from pathlib import Path
 from sqlalchemy import func, select
 from support import postgresql
 
-from echo_node.domain.work.job import DraftJob, JobState, RetryPolicy
+from echo_node.domain.work.job import DraftJob, JobState
 from echo_node.domain.work.kinds import JOB
+from echo_node.domain.work.retry import RetryPolicy
 from echo_node.errors import LeaseLost
 from echo_node.storage.database.tables import Document
 from echo_node.storage.queues.drafting_jobs import JobQueue

@@ -20,7 +20,8 @@ from echo_node.dicom.selection.selector import ChestImageSelector
 from echo_node.domain.drafts.report import Generation, ModelIdentity, Report, Sentence
 from echo_node.domain.studies.intake import StoreOutcome
 from echo_node.domain.studies.study import GreyImage, InstanceIdentity
-from echo_node.domain.work.job import DraftJob, RetryPolicy
+from echo_node.domain.work.job import DraftJob
+from echo_node.domain.work.retry import RetryPolicy
 from echo_node.pipeline.draft import DraftStage
 from echo_node.pipeline.receive import Intake
 from echo_node.pipeline.worker import Worker

@@ -78,7 +78,7 @@ def test_only_failures_set_the_exit_code(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_strings_of_report_texts_are_data() -> None:
     words = prose.word_list()
-    path = prose.ROOT / "echo_node" / "domain" / "drafts" / "words.py"
+    path = prose.ROOT / "echo_node" / "domain" / "drafts" / "fixed_texts.py"
     assert path.relative_to(prose.ROOT).as_posix() in words.data
     literals = [each for each in prose.passages(path, path.read_text(encoding="utf-8")) if each.literal]
     assert literals

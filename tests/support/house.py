@@ -19,8 +19,9 @@ from support.studies import (
 
 from echo_node.domain.studies.intake import StoreOutcome
 from echo_node.domain.work.drafting import NewDraft
-from echo_node.domain.work.job import DeliveryJob, DraftJob, RetryPolicy
+from echo_node.domain.work.job import DeliveryJob, DraftJob
 from echo_node.domain.work.lifecycle import StudyState
+from echo_node.domain.work.retry import RetryPolicy
 from echo_node.pipeline.withdraw import WithdrawStage
 from echo_node.storage.database.engine import Database
 from echo_node.storage.database.tables import Study

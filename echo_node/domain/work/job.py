@@ -1,11 +1,11 @@
-"""Work items: their states, claims, leases and retries."""
+"""Drafting jobs and deliveries: their states, and what a worker that claims one receives."""
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from enum import StrEnum
+
+from echo_node.domain.work.lease import Lease
 
 
 class JobState(StrEnum):
@@ -31,49 +31,6 @@ class DeliveryState(StrEnum):
     DELIVERED_WITH_WARNING = "delivered_with_warning"
     STOPPED = "stopped"
     DEAD = "dead"
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """Exponential backoff with equal jitter and a cap.
-
-    Attributes:
-        attempts: number of tries before a work item becomes a dead letter.
-        first_delay_s: longest delay after the first failure, in seconds; doubles with each failure.
-        longest_delay_s: cap of the delay, in seconds.
-    """
-
-    attempts: int
-    first_delay_s: float
-    longest_delay_s: float
-
-    def is_exhausted(self, attempt: int) -> bool:
-        """Return whether *attempt* (the first is 1) was the last."""
-        return attempt >= self.attempts
-
-    def delay(self, attempt: int, randomness: random.Random) -> timedelta:
-        """Return the delay after the failure of *attempt*: between half and all of the backoff."""
-        longest = min(self.longest_delay_s, self.first_delay_s * 2.0 ** min(attempt - 1, 60))
-        return timedelta(seconds=randomness.uniform(longest / 2, longest))
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """Claim of a worker on one row, until `expires_at`.
-
-    Attributes:
-        row_id: surrogate id of the job or delivery.
-        attempt: number of all claims on the row so far; it fences off earlier holders.
-        tries: number of claims since the row was created or last released by an operator.
-        holder: name of the worker.
-        expires_at: time at which other workers may claim the row, unless the lease is renewed.
-    """
-
-    row_id: int
-    attempt: int
-    tries: int
-    holder: str
-    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,12 @@ from datetime import datetime
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Executable, Table, func, select, update
+from sqlalchemy import Executable, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from echo_node.domain.work.job import JobState
 from echo_node.domain.work.lifecycle import StudyEvent, next_state
-from echo_node.storage.database.tables import Base, Job, Study
-
-URGENT, ROUTINE = 0, 1
+from echo_node.storage.database.tables import Base, Study
 
 
 def move(study: Study, event: StudyEvent, now: datetime, reason: str | None = None) -> None:
@@ -32,55 +29,9 @@ def move(study: Study, event: StudyEvent, now: datetime, reason: str | None = No
     study.changed_at = now
 
 
-def enqueue(session: Session, study: Study, now: datetime) -> None:
-    """Add the job that drafts the current revision of a complete study.
-
-    A turn is a virtual time, as in fair queueing. The new job gets the turn after its sender's last
-    waiting job, or the lowest turn of any waiting job, whichever is later. A sender of a hundred
-    studies therefore cannot hold up a sender of one.
-    """
-    waiting = select(func.min(Job.turn)).where(Job.state == JobState.READY)
-    own = select(func.max(Job.turn)).where(
-        Job.state == JobState.READY, Job.calling_ae_title == study.calling_ae_title
-    )
-    first, last = session.scalar(waiting), session.scalar(own)
-    if first is None:
-        first = (session.scalar(select(func.max(Job.turn))) or 0) + 1
-    session.add(
-        Job(
-            study_id=study.id,
-            revision=study.revision,
-            state=JobState.READY,
-            precedence=URGENT if study.urgent else ROUTINE,
-            turn=first if last is None else max(first, last + 1),
-            calling_ae_title=study.calling_ae_title,
-            available_at=now,
-            created_at=now,
-            changed_at=now,
-        )
-    )
-
-
-def prioritise(session: Session, study: Study) -> None:
-    """Draft a locked study, and its job if it still waits, before others."""
-    study.urgent = True
-    session.execute(
-        update(Job).where(Job.study_id == study.id, Job.state == JobState.READY).values(precedence=URGENT)
-    )
-
-
 def lock_study(session: Session, study_id: int) -> Study:
     """Return the study's row, locked until the transaction ends."""
     return session.scalars(select(Study).where(Study.id == study_id).with_for_update()).one()
-
-
-def supersede_jobs(session: Session, study_id: int, now: datetime) -> None:
-    """End the jobs of a study, even those that a worker has claimed."""
-    session.execute(
-        update(Job)
-        .where(Job.study_id == study_id, Job.state.in_((JobState.READY, JobState.RUNNING, JobState.DEAD)))
-        .values(state=JobState.SUPERSEDED, holder=None, lease_expires_at=None, changed_at=now)
-    )
 
 
 def insert_if_absent(session: Session, table: type[Base], **values: Any) -> bool:

@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 from echo_node.domain.studies.intake import StoreOutcome
 from echo_node.domain.studies.study import InstanceFile, InstanceIdentity, ReceivedInstance
 from echo_node.domain.work.lifecycle import StudyEvent, StudyState, next_state
-from echo_node.storage.database.rows import insert_if_absent, supersede_jobs
+from echo_node.storage.database.drafting_order import supersede_jobs
+from echo_node.storage.database.rows import insert_if_absent
 from echo_node.storage.database.tables import Instance, SetAsideInstance, Study
 from echo_node.storage.ledgers.withdrawn import WITHDRAWN
 

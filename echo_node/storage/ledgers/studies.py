@@ -15,10 +15,11 @@ from echo_node.domain.studies.study import InstanceFile, ReceivedInstance
 from echo_node.domain.work.kinds import DRAFTING
 from echo_node.domain.work.lifecycle import StudyEvent, StudyState
 from echo_node.errors import TransientError
+from echo_node.storage.database.drafting_order import enqueue
 from echo_node.storage.database.engine import Database
 from echo_node.storage.database.group_commit import GroupCommit
 from echo_node.storage.database.notifications import notify
-from echo_node.storage.database.rows import enqueue, move
+from echo_node.storage.database.rows import move
 from echo_node.storage.database.tables import Instance, SetAsideInstance, Study
 from echo_node.storage.ledgers.arrivals import Arrivals, Overtaken
 

@@ -17,8 +17,9 @@ from echo_node.domain.work.job import DeliveryState
 from echo_node.domain.work.kinds import MAKING_NOTES
 from echo_node.domain.work.lifecycle import StudyEvent, StudyState
 from echo_node.domain.work.withdrawal import NoteKind, WithdrawalReason, WithdrawalState
+from echo_node.storage.database.drafting_order import supersede_jobs
 from echo_node.storage.database.notifications import notify
-from echo_node.storage.database.rows import move, supersede_jobs
+from echo_node.storage.database.rows import move
 from echo_node.storage.database.tables import Commitment, Delivery, Document, Study, Withdrawal
 
 WITHDRAWN = (StudyState.WITHDRAWING, StudyState.WITHDRAWN)

@@ -13,7 +13,8 @@ from echo_node.domain.work.kinds import DRAFTING, JOB
 from echo_node.domain.work.lifecycle import StudyEvent
 from echo_node.errors import PermanentError
 from echo_node.storage.database.claims import lease_of
-from echo_node.storage.database.rows import lock_study, move, prioritise
+from echo_node.storage.database.drafting_order import prioritise
+from echo_node.storage.database.rows import lock_study, move
 from echo_node.storage.database.tables import Job, Study
 from echo_node.storage.queues.work_queue import Columns, QueueContext, SqlWorkQueue
 

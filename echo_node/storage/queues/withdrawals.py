@@ -27,8 +27,9 @@ from echo_node.domain.work.lifecycle import StudyEvent
 from echo_node.domain.work.withdrawal import WithdrawalJob, WithdrawalReason, WithdrawalState, WithdrawnDrafts
 from echo_node.errors import PermanentError
 from echo_node.storage.database.claims import lease_of
+from echo_node.storage.database.drafting_order import enqueue
 from echo_node.storage.database.notifications import notify
-from echo_node.storage.database.rows import enqueue, lock_study, move
+from echo_node.storage.database.rows import lock_study, move
 from echo_node.storage.database.tables import Delivery, Document, Study, Withdrawal
 from echo_node.storage.ledgers.documents import add_delivery, encoded_document
 from echo_node.storage.ledgers.withdrawn import (

@@ -7,7 +7,7 @@ import pytest
 
 from echo_node.domain.work.kinds import KINDS
 from echo_node.domain.work.lifecycle import TRANSITIONS, StudyState
-from echo_node.web.server import StateCounts
+from echo_node.web.status_queries import StateCounts
 
 SCRIPTS = (
     "commands_reference",

@@ -16,8 +16,9 @@ from echo_node.domain.drafts.report import Generation, Report, Sentence
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.work.commitment import CommitmentReport, CommitmentRequest, ReferencedInstance
 from echo_node.domain.work.drafting import NewDraft
-from echo_node.domain.work.job import JobState, RetryPolicy
+from echo_node.domain.work.job import JobState
 from echo_node.domain.work.lifecycle import StudyState
+from echo_node.domain.work.retry import RetryPolicy
 from echo_node.storage.database import migrate
 from echo_node.storage.database.engine import Database
 from echo_node.storage.queues.commitment_questions import Peers

@@ -3,7 +3,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echo_node.domain.work.job import RetryPolicy
+from echo_node.domain.work.retry import RetryPolicy
 
 
 @given(st.integers(1, 10_000), st.floats(0.1, 100), st.floats(0.1, 10_000), st.integers())
