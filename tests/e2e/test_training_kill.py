@@ -17,11 +17,11 @@ from training.loop.record import read_metrics
 @pytest.mark.parametrize(
     ("stage", "launcher"),
     [
-        pytest.param("rad", Launcher.FRESH, id="rad"),  # with other hash seeds each time
-        *(
-            pytest.param(stage, Launcher.ALONE, id=stage, marks=pytest.mark.long)
-            for stage in ("vision", "ar", "dcd")
-        ),
+        pytest.param("dcd", Launcher.ALONE, id="dcd"),
+        pytest.param("vision", Launcher.ALONE, id="vision", marks=pytest.mark.long),
+        pytest.param("ar", Launcher.ALONE, id="ar", marks=pytest.mark.long),
+        # Fresh interpreters have other hash seeds each time.
+        pytest.param("rad", Launcher.FRESH, id="rad", marks=pytest.mark.long),
     ],
 )
 def test_a_killed_run_goes_on_to_the_same_weights(stage: str, launcher: Launcher, tmp_path: Path) -> None:

@@ -138,6 +138,7 @@ def test_every_outcome_of_looking_for_priors_is_among_them(made: dict[tuple[str,
     assert "priors could not be looked up in P&C|~^S" in said["odd"]
 
 
+@pytest.mark.long
 def test_a_validator_that_judges_many_files_still_finds_what_is_wrong(
     made: dict[tuple[str, str, str], Made], tmp_path: Path
 ) -> None:

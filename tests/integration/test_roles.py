@@ -66,6 +66,7 @@ def test_children_end_with_their_parent_and_a_dead_child_is_replaced(tmp_path: P
         )
 
 
+@pytest.mark.long
 def test_several_receivers_share_a_port(tmp_path: Path) -> None:
     port = free_port()
     arguments = ("--role", "receive", "--set", "intake.processes=3")
