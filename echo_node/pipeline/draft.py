@@ -1,6 +1,7 @@
 """Queue → infer → report: one claimed study revision becomes one stored draft, in all its forms.
 
-A form that cannot be made is recorded, and can be made later in the same words (pipeline/make_form.py).
+A form that cannot be made is recorded. It can be made later, in the same words
+(pipeline/make_form.py).
 
 The job reads everything it needs in one transaction and stores its outcome in another. The model
 runs between the two, never inside one. If the claim is lost by then, the ledger refuses the

@@ -1,7 +1,7 @@
 """Order of drafting: a study's job gets its place in the queue when it is added.
 
-Urgent studies come first. Otherwise the senders take turns, as in fair queueing. The caller has locked
-the study.
+Urgent studies come first. Otherwise the senders take turns, as in fair queueing. The caller has
+locked the study.
 """
 
 from __future__ import annotations
