@@ -1,6 +1,7 @@
 """A commit wakes the workers that wait for its topic, on every database."""
 
 import errno
+import os
 import socket
 import threading
 import time
@@ -134,3 +135,15 @@ def test_what_fails_after_the_commit_is_not_raised(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(socket, "socket", fail)
     notifier.notify_after_commit({DRAFTING.topic})
     waiter.close()
+
+
+def test_a_folder_that_cannot_be_listed_after_the_commit_is_not_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notifier = SocketNotifier(tmp_path)
+
+    def fail(*_: str) -> None:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    monkeypatch.setattr(os, "scandir", fail)
+    notifier.notify_after_commit({DRAFTING.topic})

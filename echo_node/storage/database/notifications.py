@@ -87,7 +87,7 @@ class SocketNotifier:
     def notify_after_commit(self, topics: Collection[str]) -> None:
         """Send a byte to every waiter, and remove the sockets of processes that died."""
         for topic in topics:
-            for path in self._folder.glob(f"{topic}-*"):
+            for path in self._sockets(topic):
                 with suppress(OSError):  # a full socket has a notification already; a closed one needs none
                     _send(path)
 
@@ -103,6 +103,12 @@ class SocketNotifier:
             log.warning("listen_failed", kind=topic, error=type(error).__name__)
             return PollingWaiter()
         return _SocketWaiter(listening, path)
+
+    def _sockets(self, topic: str) -> list[Path]:
+        try:
+            return list(self._folder.glob(f"{topic}-*"))
+        except OSError:  # the process has too many open files: the waiters poll
+            return []
 
 
 def _send(path: Path) -> None:
