@@ -2,7 +2,8 @@
 
 The address of a request may contain patient data, as QIDO-RS requires it. Therefore no message
 here repeats an address, none is logged, and redirections are not followed. TLS uses the
-certificates of the system.
+certificates of the system. Proxies are those of http_proxy, https_proxy and no_proxy in the
+environment; a SOCKS proxy for other programs (all_proxy) is ignored.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -64,8 +67,10 @@ def exchange(
     """
     ends_at = None if within_s is None else time.monotonic() + within_s
     plain = {"Accept-Encoding": "identity", **headers}
+    encoded = [(name.encode(), value.strip().encode("latin-1")) for name, value in plain.items()]
     try:
-        with _client().stream(method, url, headers=plain, content=content, timeout=timeout_s) as answer:
+        client = _client(_proxy_for(url))
+        with client.stream(method, url, headers=encoded, content=content, timeout=timeout_s) as answer:
             body = _body(answer, who, ends_at)
             return HttpAnswer(answer.status_code, body, answer.headers.get("Retry-After", ""))
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
@@ -77,13 +82,35 @@ def may_pass(status: int) -> bool:
     return status >= _SERVER_ERROR or status in _MAY_PASS
 
 
+def _proxy_for(url: str) -> str | None:
+    """Return the URL of the proxy that the environment names for an address; None without one.
+
+    Raises:
+        httpx.ProxyError: it is not an HTTP proxy.
+    """
+    address = urlsplit(url)
+    proxy = getproxies().get(address.scheme)
+    if not proxy or proxy_bypass(address.netloc):
+        return None
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    if not proxy.lower().startswith(("http://", "https://")):
+        raise httpx.ProxyError("the proxy is not an HTTP proxy")
+    return proxy
+
+
 @cache
-def _client() -> httpx.Client:
-    """Return the client of this process: no redirections, one connection for each request."""
+def _client(proxy: str | None) -> httpx.Client:
+    """Return this process's client for a proxy; each request has its own connection."""
     for library in ("httpx", "httpcore"):
         logging.getLogger(library).setLevel(logging.CRITICAL)  # they log addresses
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-    return httpx.Client(verify=ssl.create_default_context(), follow_redirects=False, limits=limits)
+    return httpx.Client(
+        verify=ssl.create_default_context(),
+        proxy=proxy,
+        trust_env=False,
+        follow_redirects=False,
+        limits=limits,
+    )
 
 
 def _body(answer: httpx.Response, who: str, ends_at: float | None) -> bytes:

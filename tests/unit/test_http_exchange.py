@@ -82,3 +82,40 @@ def test_a_server_without_tls_is_not_spoken_to_in_the_clear() -> None:
         pytest.raises(TransientError, match="X cannot be reached: SSLError"),
     ):
         exchange("GET", url.replace("http://", "https://"), {}, who="X", timeout_s=10)
+
+
+@pytest.mark.parametrize(
+    ("environment", "reason"),
+    [
+        ({"all_proxy": "socks5://127.0.0.1:1", "https_proxy": "socks5://127.0.0.1:1"}, None),
+        ({"http_proxy": "http://127.0.0.1:1", "no_proxy": "127.0.0.1"}, None),
+        ({"http_proxy": "127.0.0.1:1"}, "ConnectionRefusedError"),
+        ({"http_proxy": "socks5://user:secret@127.0.0.1:1"}, "ProxyError"),
+    ],
+)
+def test_only_http_proxies_for_the_address_are_used(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], reason: str | None
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with serving(lambda request: request.send_error(404)) as url:
+        if reason is None:
+            assert exchange("GET", url, {}, who="X", timeout_s=10).status == 404
+            return
+        with pytest.raises(TransientError, match=f"^X cannot be reached: {reason}$"):
+            exchange("GET", url, {}, who="X", timeout_s=10)
+
+
+def test_a_token_with_blanks_around_it_or_a_letter_beyond_ascii_is_sent() -> None:
+    sent: list[str | None] = []
+
+    def note(request: BaseHTTPRequestHandler) -> None:
+        sent.append(request.headers["Authorization"])
+        request.send_error(401)
+
+    with serving(note) as url:
+        exchange("GET", url, {"Authorization": "Bearer f\xfcnf \n"}, who="X", timeout_s=10)
+    assert sent == ["Bearer f\xfcnf"]

@@ -26,7 +26,7 @@ _PROMPT = (
     "is normal, or that there are no devices. Answer with the sentences alone: no headings, no list, no "
     "comment."
 )
-_OK, _TOO_MANY, _SERVER_ERROR = 200, 429, 500
+_SUCCESS, _TOO_MANY, _SERVER_ERROR = range(200, 300), 429, 500
 _LONGEST_PAUSE_S = 60.0
 
 
@@ -93,7 +93,7 @@ class Endpoint:
             except TransientError as error:
                 reason, pause_s = str(error), _pause_s("", attempt)
             else:
-                if answer.status == _OK:
+                if answer.status in _SUCCESS:
                     return _completion(answer.body)
                 if answer.status != _TOO_MANY and answer.status < _SERVER_ERROR:
                     raise ConfigError(

@@ -180,6 +180,11 @@ class TestEndpoint:
             assert endpoint.rewrite(FINDINGS, IMPRESSION) == GOOD
         assert pauses == [7.0, 2.0]
 
+    def test_any_status_of_success_carries_an_answer(self, tmp_path: Path) -> None:
+        with serving(lambda _report, _count: (201, chat(GOOD)[1])) as server:
+            endpoint = Endpoint(server.url, "m", tmp_path / "answers")
+            assert endpoint.rewrite(FINDINGS, IMPRESSION) == GOOD
+
     def test_a_server_that_stays_broken_ends_the_run(self, tmp_path: Path) -> None:
         pauses: list[float] = []
         with serving(lambda _report, _count: (503, "")) as server:
