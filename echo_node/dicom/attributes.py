@@ -66,7 +66,8 @@ def requests(attributes: StudyAttributes, study_instance_uid: str) -> list[Datas
 
 
 def _known_requests(header: Dataset) -> list[Dataset]:
-    known = list(header.get("RequestAttributesSequence") or [])
+    found = header.get("RequestAttributesSequence")
+    known = list(found) if isinstance(found, Sequence) else []
     if not known and text(header, "AccessionNumber"):
         return [Dataset()]
     return known

@@ -19,18 +19,22 @@ from echo_node.errors import PermanentError
 
 
 class StudyHeaders:
-    """Reads the headers of a study, and keeps them for the second reader of the same instances."""
+    """Reads the headers of a study, and keeps them for the second reader in the same job.
+
+    Another job for the same instances has its own sequence of them, and reads the files again: a
+    file that was unreadable may have come back.
+    """
 
     def __init__(self) -> None:
-        self._kept: tuple[tuple[StoredInstance, ...], list[Dataset | PermanentError]] | None = None
+        self._kept: tuple[Sequence[StoredInstance], list[Dataset | PermanentError]] | None = None
 
     def read(self, instances: Sequence[StoredInstance]) -> list[Dataset | PermanentError]:
         """Return the header of each instance, or the error that says why it cannot be read."""
         kept, self._kept = self._kept, None
-        if kept is not None and kept[0] == tuple(instances):
+        if kept is not None and kept[0] is instances:
             return kept[1]
         headers = [_header_or_error(instance) for instance in instances]
-        self._kept = (tuple(instances), headers)
+        self._kept = (instances, headers)
         return headers
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from echo_node.dicom.instance_file import instance_from_file
@@ -98,6 +100,23 @@ def test_a_child_and_text_in_the_image_can_be_let_in(stored: Store) -> None:
     assert ChestImageSelector(SelectionSettings(minimum_age_years=0)).select([child]).images
     assert ChestImageSelector(SelectionSettings(burned_in_annotation="read")).select([written_on]).images
     assert ChestImageSelector(EVERY_CHEST).select([child, written_on]).images
+
+
+def test_a_file_that_came_back_is_read_by_the_next_job(stored: Store, tmp_path: Path) -> None:
+    image, select = stored(), ChestImageSelector().select
+    away = image.path.rename(tmp_path / "away")
+    with pytest.raises(NotEligible, match="the file cannot be read"):
+        select((image,))
+    away.rename(image.path)
+    assert select((image,)).images
+
+
+def test_numbers_in_place_of_the_requests_do_not_prevent_reading(stored: Store) -> None:
+    image = stored()
+    header = dcmread(image.path)
+    header.add(DataElement(0x00400275, "US", 7))
+    header.save_as(image.path)
+    assert len(SELECT([instance_from_file(image.path)]).primary.attributes.requests) == 1
 
 
 @pytest.mark.parametrize("side", ["U", "B", ""])
