@@ -1,12 +1,13 @@
-"""Order of the test files, tiers of tests, and DICOM peers that close lost connections.
-# A shell starts a background job so. Processes that tests start would inherit it, and ignore"""
+"""Order of the test files, tiers of tests, log configuration, and peers that close lost connections."""
 
+import logging
 import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from pynetdicom.transport import AssociationSocket
 from support import made_once, tiers
 
@@ -27,6 +28,16 @@ def _closing_sockets() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(AssociationSocket, "_shutdown_socket", _and_close)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _log_configuration() -> Iterator[None]:
+    """Restore the configuration of logging: commands that run in this process change it."""
+    before, handlers = structlog.get_config(), list(logging.getLogger().handlers)
+    yield
+    logging.captureWarnings(capture=False)
+    logging.getLogger().handlers[:] = handlers
+    structlog.configure(**before)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -2,21 +2,11 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Iterator
 
 import pytest
 import structlog
 
 from echo_node import logs
-
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    before, handlers = structlog.get_config(), list(logging.getLogger().handlers)
-    yield
-    logging.captureWarnings(capture=False)
-    logging.getLogger().handlers[:] = handlers
-    structlog.configure(**before)
 
 
 def _lines(stream: io.StringIO) -> list[dict[str, object]]:
