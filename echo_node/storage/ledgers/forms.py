@@ -47,6 +47,11 @@ class Forms:
         """Yield the form of the delivery's document that is still unmade; None if it is made."""
         with self._database.read() as session:
             row = session.get_one(Document, job.document_id)
+            session.expunge_all()
+        if row.kept_path is None or row.kept_sha256 is None:
+            yield None
+            return
+        with self._database.read() as session:
             uid = session.get_one(Study, row.study_id).study_instance_uid
             images = session.scalars(
                 select(Instance).where(
@@ -56,9 +61,6 @@ class Forms:
             ).all()
             earlier = latest_earlier(session, row)
             session.expunge_all()
-        if row.kept_path is None or row.kept_sha256 is None:
-            yield None
-            return
         content = self._outbox.read(row.kept_path, row.kept_sha256)
         predecessor = readable(self._outbox, earlier, uid) if earlier else None
         draft = _draft(content, uid, images, [Path(image.path) for image in images])
