@@ -1,4 +1,4 @@
-"""Order of the test files, tiers of tests, log configuration, and peers that close lost connections."""
+"""Order and tiers of the tests, their log configuration, and peers that close lost connections."""
 
 import logging
 import shutil

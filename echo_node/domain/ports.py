@@ -21,8 +21,7 @@ from echo_node.domain.studies.study import (
 )
 from echo_node.domain.work.commitment import AnswerJob, CommitmentJob, CommitmentReport, CommitmentRequest
 from echo_node.domain.work.drafting import DraftOutcome, StudySnapshot
-from echo_node.domain.work.job import DeliveryJob, DraftJob
-from echo_node.domain.work.lease import Lease
+from echo_node.domain.work.job import DeliveryJob, DraftJob, Lease
 from echo_node.domain.work.withdrawal import IdentityConflict, StandingDrafts, WithdrawalJob, WithdrawnDrafts
 
 

@@ -16,7 +16,7 @@ from support.sinks import Sink
 from echo_node.dicom.scp.provider import StorageProvider
 from echo_node.dicom.scu.storage_commitment import CommitmentUser
 from echo_node.domain.work.commitment import CommitmentJob, CommitmentReport, ReferencedInstance
-from echo_node.domain.work.lease import Lease
+from echo_node.domain.work.job import Lease
 from echo_node.errors import PermanentError, TransientError
 from echo_node.settings import IntakeSettings, NodeSettings, Peer
 from training.phantom.dicom_study import write_study

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-from echo_node.domain.work.lease import Lease
+from echo_node.domain.work.job import Lease
 
 
 class CommitmentState(StrEnum):

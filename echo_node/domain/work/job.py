@@ -1,11 +1,10 @@
-"""Drafting jobs and deliveries: their states, and what a worker that claims one receives."""
+"""Drafting jobs and deliveries: their states, leases, and claimed work items."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-
-from echo_node.domain.work.lease import Lease
 
 
 class JobState(StrEnum):
@@ -31,6 +30,25 @@ class DeliveryState(StrEnum):
     DELIVERED_WITH_WARNING = "delivered_with_warning"
     STOPPED = "stopped"
     DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Claim of a worker on one row, until `expires_at`.
+
+    Attributes:
+        row_id: surrogate id of the job or delivery.
+        attempt: number of all claims on the row so far; it fences off earlier holders.
+        tries: number of claims since the row was created or last released by an operator.
+        holder: name of the worker.
+        expires_at: time at which other workers may claim the row, unless the lease is renewed.
+    """
+
+    row_id: int
+    attempt: int
+    tries: int
+    holder: str
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

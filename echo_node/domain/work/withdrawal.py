@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from echo_node.domain.drafts.report import EncodedDocument
-from echo_node.domain.work.lease import Lease
+from echo_node.domain.work.job import Lease
 
 
 class WithdrawalReason(StrEnum):

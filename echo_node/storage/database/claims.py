@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Select, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from echo_node.domain.work.lease import Lease
+from echo_node.domain.work.job import Lease
 from echo_node.errors import LeaseLost
 from echo_node.storage.database.tables import Claimable
 

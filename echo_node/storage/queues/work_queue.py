@@ -21,8 +21,8 @@ from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
 from echo_node.domain.ports import Clock, Work
+from echo_node.domain.work.job import Lease
 from echo_node.domain.work.kinds import Step, WorkKind
-from echo_node.domain.work.lease import Lease
 from echo_node.domain.work.lifecycle import StudyEvent
 from echo_node.domain.work.retry import RetryPolicy
 from echo_node.errors import PermanentError

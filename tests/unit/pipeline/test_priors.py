@@ -16,8 +16,7 @@ from support.studies import SetClock
 from echo_node import logs
 from echo_node.domain.drafts.comparison import Comparison, PriorStudy
 from echo_node.domain.drafts.subject import Order, Subject
-from echo_node.domain.work.job import DraftJob
-from echo_node.domain.work.lease import Lease
+from echo_node.domain.work.job import DraftJob, Lease
 from echo_node.errors import PermanentError, TransientError
 from echo_node.pipeline.priors import PriorSearch
 

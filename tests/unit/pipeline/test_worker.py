@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from support.studies import SetClock
 
-from echo_node.domain.work.job import DraftJob
-from echo_node.domain.work.lease import Lease
+from echo_node.domain.work.job import DraftJob, Lease
 from echo_node.domain.work.retry import RetryPolicy
 from echo_node.errors import EchoNodeError, LeaseLost, NotEligible, PermanentError, TransientError
 from echo_node.pipeline.worker import Worker

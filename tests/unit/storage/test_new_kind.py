@@ -18,8 +18,8 @@ from support.studies import SetClock
 
 from echo_node.cli.node import status
 from echo_node.cli.studies import queue
+from echo_node.domain.work.job import Lease
 from echo_node.domain.work.kinds import KINDS, Name, Step, WorkKind
-from echo_node.domain.work.lease import Lease
 from echo_node.domain.work.pausable import Pausable
 from echo_node.domain.work.retry import RetryPolicy
 from echo_node.settings import NodeSettings, Settings

@@ -23,7 +23,7 @@ from echo_node.domain.work.commitment import (
     CommitmentRequest,
     ReferencedInstance,
 )
-from echo_node.domain.work.lease import Lease
+from echo_node.domain.work.job import Lease
 from echo_node.errors import PermanentError, TransientError
 from echo_node.settings import IntakeSettings, NodeSettings, Peer
 
