@@ -38,11 +38,19 @@ class ReceivedInstance:
 
 @dataclass(frozen=True, slots=True)
 class StoredInstance:
-    """An instance that is durable and has a row."""
+    """An instance that is durable and has a row.
+
+    Attributes:
+        identity: its UIDs.
+        path: its file.
+        data_set_sha256: SHA-256 of the encoded data set, byte for byte as received.
+        calling_ae_title: AE title of the sender; empty for a file that no peer sent.
+    """
 
     identity: InstanceIdentity
     path: Path
     data_set_sha256: str
+    calling_ae_title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

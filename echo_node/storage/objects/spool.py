@@ -131,4 +131,4 @@ def stored_instance(row: Instance, study_instance_uid: str, path: Path) -> Store
         row.sop_class_uid,
         row.transfer_syntax_uid,
     )
-    return StoredInstance(identity, path, row.data_set_sha256)
+    return StoredInstance(identity, path, row.data_set_sha256, row.calling_ae_title)
