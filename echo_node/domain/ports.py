@@ -22,7 +22,7 @@ from echo_node.domain.studies.study import (
 from echo_node.domain.work.commitment import AnswerJob, CommitmentJob, CommitmentReport, CommitmentRequest
 from echo_node.domain.work.drafting import DraftOutcome, StudySnapshot
 from echo_node.domain.work.job import DeliveryJob, DraftJob, Lease
-from echo_node.domain.work.withdrawal import IdentityConflict, StandingDrafts, WithdrawalJob, WithdrawnDrafts
+from echo_node.domain.work.withdrawal import IdentityConflict, WithdrawalJob, WithdrawnDrafts
 
 
 class Clock(Protocol):
@@ -255,10 +255,14 @@ class NoteEncoder(Protocol):
 
 
 class ConflictFinder(Protocol):
-    """Checks images against the patient that a draft names."""
+    """Checks that everything in a study is of one patient and of the draft's orders."""
 
-    def find(self, instances: Sequence[StoredInstance], standing: StandingDrafts) -> IdentityConflict | None:
-        """Return the contradiction among the images, or with a standing draft; None without one."""
+    def find(self, study: StudySnapshot) -> IdentityConflict | None:
+        """Return the contradiction that forbids a draft of the study; None without one.
+
+        It compares the images with each other, with the standing drafts, and with what was set
+        aside. A Key Object that rejects an image of a standing draft is a contradiction too.
+        """
         ...
 
 

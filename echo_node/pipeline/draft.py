@@ -105,7 +105,7 @@ class DraftStage:
         """Return the contradiction with a standing draft; None without one."""
         if self._identity_check is None or job.revision == 1 or not study.standing.documents:
             return None
-        return self._identity_check.find(study.instances, study.standing)
+        return self._identity_check.find(study)
 
     def _drafted(self, job: DraftJob, selection: Selection) -> Draft:
         """Return a draft of the image. The archive is queried while the model writes."""

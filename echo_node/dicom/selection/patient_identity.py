@@ -7,7 +7,7 @@ difference. Messages name the attribute that differs, never its value.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pydicom.dataset import Dataset
 
@@ -15,9 +15,10 @@ from echo_node.dicom.attributes import study_attributes
 from echo_node.dicom.header import read_header, text
 from echo_node.dicom.selection.headers import StudyHeaders
 from echo_node.domain.studies.attributes import text_of
+from echo_node.domain.studies.identity import OnConflict
 from echo_node.domain.studies.person_name import comparable_group
-from echo_node.domain.studies.study import StoredInstance
-from echo_node.domain.work.withdrawal import IdentityConflict, StandingDrafts, WithdrawalReason
+from echo_node.domain.work.drafting import StudySnapshot
+from echo_node.domain.work.withdrawal import IdentityConflict, WithdrawalReason
 
 _IDENTITY = {
     "PatientID": "the patient ID",
@@ -42,18 +43,30 @@ class IdentityWatch:
     Args:
         orders: whether an accession number that the draft does not contain is a conflict too.
         headers: reads the headers; shared with the selector.
+        on_conflict: function from a calling AE title to its peer's `on_conflict`.
+        is_listed: predicate on a calling AE title: whether it is the title of a configured peer.
     """
 
-    def __init__(self, *, orders: bool = True, headers: StudyHeaders | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        orders: bool = True,
+        headers: StudyHeaders | None = None,
+        on_conflict: Callable[[str], OnConflict] = lambda _: OnConflict.HOLD,
+        is_listed: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         self._orders = orders
+        self._on_conflict = on_conflict
+        self._is_listed = is_listed
         self._headers = headers or StudyHeaders()
 
-    def find(self, instances: Sequence[StoredInstance], standing: StandingDrafts) -> IdentityConflict | None:
+    def find(self, study: StudySnapshot) -> IdentityConflict | None:
         """Return the contradiction among the images, or with a standing draft; None without one.
 
         Unreadable images contradict nothing. Orders are compared for late images only: a study may
         have two orders from the beginning.
         """
+        instances, standing = study.instances, study.standing
         drafts = [
             read_header(io.BytesIO(document.content)) for document in standing.documents if document.is_dicom
         ]

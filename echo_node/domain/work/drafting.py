@@ -13,6 +13,19 @@ from echo_node.domain.work.withdrawal import IdentityConflict, StandingDrafts
 
 
 @dataclass(frozen=True, slots=True)
+class OtherContent:
+    """Other content under the SOP Instance UID of a stored instance, set aside and not resolved.
+
+    Attributes:
+        instance: the object that was set aside, with its own study and sender.
+        kept: SOP Instance UID of the instance of the study that it contends with.
+    """
+
+    instance: StoredInstance
+    kept: str
+
+
+@dataclass(frozen=True, slots=True)
 class StudySnapshot:
     """State of a study and its drafts when a drafting job begins.
 
@@ -22,12 +35,14 @@ class StudySnapshot:
         drafted_selection: digest of the images that the latest standing draft was made from; None
             without such a draft.
         predecessors: last readable document of an earlier revision, by kind.
+        set_aside: objects that contend with an instance of the study, in order of arrival.
     """
 
     instances: tuple[StoredInstance, ...]
     standing: StandingDrafts
     drafted_selection: str | None
     predecessors: Mapping[str, EncodedDocument] = field(repr=False)
+    set_aside: tuple[OtherContent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,15 +85,25 @@ class StandingDrafts:
     Attributes:
         documents: their readable documents.
         late: SOP Instance UIDs of the images that arrived after the latest of them was made.
+        read: SOP Instance UIDs of the images that they were made from.
     """
 
     documents: tuple[EncodedDocument, ...]
     late: frozenset[str]
+    read: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class IdentityConflict:
-    """Contradiction of a late image and a standing draft; `explanation` names no patient."""
+    """Contradiction in what belongs to a study: no draft may be made, and none may stand.
+
+    Attributes:
+        reason: reason stated in the notes, if a draft is withdrawn for it.
+        explanation: the contradiction for the operator; it names attributes, never their values.
+        attributes: DICOM keywords of the attributes that differ, in the order of
+            domain.studies.identity; empty if a Key Object rejected an image.
+    """
 
     reason: WithdrawalReason
     explanation: str
+    attributes: tuple[str, ...] = ()

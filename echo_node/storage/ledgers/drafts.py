@@ -84,7 +84,9 @@ class Drafts:
                     for row, path in zip(instances, paths, strict=True)
                 ),
                 StandingDrafts(
-                    tuple(each for row in standing if (each := contents[row.id]) is not None), late
+                    tuple(each for row in standing if (each := contents[row.id]) is not None),
+                    late,
+                    frozenset(uid for row in standing for uid in row.input_sop_instance_uids),
                 ),
                 documents[-1].selection_sha256 if documents else None,
                 {kind: each for kind, each in predecessors.items() if each is not None},

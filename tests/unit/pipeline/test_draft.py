@@ -14,6 +14,7 @@ from echo_node.domain.drafts.subject import Order, Subject
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.studies.attributes import Attribute, StudyAttributes
 from echo_node.domain.studies.study import GreyImage, SelectedImage, Selection, StoredInstance
+from echo_node.domain.work.drafting import StudySnapshot
 from echo_node.domain.work.kinds import DELIVERY
 from echo_node.domain.work.lifecycle import StudyState
 from echo_node.domain.work.withdrawal import IdentityConflict, StandingDrafts, WithdrawalReason
@@ -211,8 +212,8 @@ def test_a_draft_of_a_second_revision_takes_two_transactions(
 
 
 class NoConflict:
-    def find(self, instances: Sequence[StoredInstance], standing: StandingDrafts) -> None:
-        assert len(standing.documents) == 1
+    def find(self, study: StudySnapshot) -> None:
+        assert len(study.standing.documents) == 1
 
 
 def test_no_transaction_is_open_while_the_model_works(house: House) -> None:
@@ -333,8 +334,8 @@ class Watch:
     def __init__(self) -> None:
         self.seen: list[StandingDrafts] = []
 
-    def find(self, instances: Sequence[StoredInstance], standing: StandingDrafts) -> IdentityConflict | None:
-        self.seen.append(standing)
+    def find(self, study: StudySnapshot) -> IdentityConflict | None:
+        self.seen.append(study.standing)
         return IdentityConflict(WithdrawalReason.WORKLIST, "the patient ID differs")
 
 
@@ -346,7 +347,10 @@ def test_a_late_image_that_contradicts_the_draft_withdraws_it_instead_of_draftin
         house.complete()
         stage(house.claim())
     assert (house.state(), writer.drafts) == (StudyState.WITHDRAWN, 1), "it was not sent yet"
-    assert watch.seen == [StandingDrafts((document(1, 1, b"No effusion."),), frozenset({"1.2.3.99.2"}))]
+    expected = StandingDrafts(
+        (document(1, 1, b"No effusion."),), late=frozenset({"1.2.3.99.2"}), read=frozenset({"1.2.3.99.1"})
+    )
+    assert watch.seen == [expected]
     house.withdrawals.redraft(1)
     stage(house.claim())
     assert (house.state(), writer.drafts) == (StudyState.DRAFTED, 2), (

@@ -14,6 +14,7 @@ from echo_node.dicom.documents.encoders import dicom_encoder
 from echo_node.dicom.instance_file import instance_from_file
 from echo_node.dicom.selection.patient_identity import IdentityWatch
 from echo_node.domain.studies.study import StoredInstance
+from echo_node.domain.work.drafting import StudySnapshot
 from echo_node.domain.work.withdrawal import IdentityConflict, StandingDrafts, WithdrawalReason
 from echo_node.settings import DocumentKind
 
@@ -44,8 +45,11 @@ class Study:
         self, late: StoredInstance, *earlier: StoredInstance, orders: bool = True
     ) -> IdentityConflict | None:
         known = [instance_from_file(self.first), *earlier]
+        return IdentityWatch(orders=orders).find(self.snapshot(*known, late, late=late))
+
+    def snapshot(self, *instances: StoredInstance, late: StoredInstance) -> StudySnapshot:
         standing = StandingDrafts(self.documents, frozenset({late.identity.sop_instance_uid}))
-        return IdentityWatch(orders=orders).find([*known, late], standing)
+        return StudySnapshot(instances, standing, None, {})
 
 
 @pytest.fixture
@@ -78,8 +82,7 @@ def test_another_patient_is_a_matter_of_safety(study: Study, changes: dict[str, 
 
 def test_the_draft_itself_tells_where_its_image_is_gone(study: Study) -> None:
     late = study.another(PatientID="another")
-    standing = StandingDrafts(study.documents, frozenset({late.identity.sop_instance_uid}))
-    found = IdentityWatch().find([late], standing)
+    found = IdentityWatch().find(study.snapshot(late, late=late))
     assert found is not None
     assert found.reason is WithdrawalReason.PATIENT_SAFETY
 
