@@ -12,7 +12,7 @@ from echo_node.domain.drafts.comparison import Comparison
 from echo_node.domain.drafts.draft import Draft, UnmadeForm
 from echo_node.domain.drafts.report import EncodedDocument, ModelIdentity, Report
 from echo_node.domain.drafts.subject import Subject
-from echo_node.domain.studies.appearance import Appearance
+from echo_node.domain.studies.appearance import Sight
 from echo_node.domain.studies.study import (
     GreyImage,
     SelectedImage,
@@ -282,8 +282,8 @@ class ImageSelector(Protocol):
 class AppearanceCheck(Protocol):
     """Recognises the appearance of an image by its pixels."""
 
-    def look(self, image: GreyImage) -> Appearance:
-        """Return the appearance of the image, or UNSURE."""
+    def look(self, image: GreyImage) -> Sight:
+        """Return the appearance of the image and the zone of its frontal probability."""
         ...
 
 

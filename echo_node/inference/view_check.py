@@ -1,9 +1,9 @@
 """View check: a small network that recognises an upright frontal chest by its pixels.
 
 It has 112,000 weights, reads 64 x 64 grey values and runs in numpy, so that it needs no torch and
-takes a few milliseconds. It was trained on phantoms only (training/view_check). The node therefore
-uses it to recognise a view only if the header states none, and to reject an image only if it is
-very sure.
+takes a few milliseconds. It was trained on phantoms only (training/view_check). The probability of
+an upright frontal chest decides between three zones: read, read and marked, not read. The limits of
+the zones are stored with the weights.
 
 Shapes: C channels, H rows, W columns.
 """
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 
-from echo_node.domain.studies.appearance import Appearance
+from echo_node.domain.studies.appearance import Appearance, Sight, Zone
 from echo_node.domain.studies.study import GreyImage
 from echo_node.errors import CheckpointError
 
@@ -27,6 +27,11 @@ SIDE = 64
 
 KNOWN: tuple[Appearance, ...] = tuple(each for each in Appearance if each is not Appearance.UNSURE)
 """Classes of the network, in its order."""
+
+LIMITED = (Zone.READ, Zone.MARKED)
+"""Zones with a minimum frontal probability, the highest first."""
+
+_FRONTAL = (Appearance.FRONTAL, Appearance.MIRRORED)
 
 SHIPPED = Path(__file__).resolve().parent.parent / "models" / "view-check" / "view-check.safetensors"
 
@@ -41,12 +46,16 @@ class ViewCheck:
 
     Args:
         weights: weights of the network, by their names in training/view_check/network.py.
-        sure: minimum probability of each class; below it the result is UNSURE.
+        sure: minimum probability of each class; below it the appearance is UNSURE.
+        limits: minimum frontal probability of the zones READ and MARKED.
     """
 
-    def __init__(self, weights: Weights, sure: Mapping[Appearance, float]) -> None:
+    def __init__(
+        self, weights: Weights, sure: Mapping[Appearance, float], limits: Mapping[Zone, float]
+    ) -> None:
         self._weights = weights
         self._sure = sure
+        self._limits = limits
 
     @classmethod
     def load(cls, path: Path = SHIPPED) -> ViewCheck:
@@ -60,15 +69,22 @@ class ViewCheck:
                 weights = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
                 stated = file.metadata() or {}
             sure = {each: float(stated[each.name.lower()]) for each in KNOWN}
-            check = cls(weights, sure)
+            limits = {each: float(stated[f"zone_{each.name.lower()}"]) for each in LIMITED}
+            check = cls(weights, sure, limits)
             check.probabilities(np.zeros((SIDE, SIDE), np.uint8))
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise CheckpointError(f"{path} is not a usable view check: reinstall echo-node") from error
         return check
 
-    def look(self, image: GreyImage) -> Appearance:
-        """Return the class of the image, or UNSURE."""
-        return self.named(self.probabilities(shrunk(image)))
+    def look(self, image: GreyImage) -> Sight:
+        """Return the appearance of the image, its frontal probability and its zone."""
+        return self.sight(self.probabilities(shrunk(image)))
+
+    def sight(self, probabilities: NDArray[np.float32]) -> Sight:
+        """Return the result for probabilities in the order of KNOWN."""
+        frontal = float(sum(probabilities[KNOWN.index(each)] for each in _FRONTAL))
+        zone = next((each for each in LIMITED if frontal >= self._limits[each]), Zone.REFUSED)
+        return Sight(self.named(probabilities), frontal, zone)
 
     def named(self, probabilities: NDArray[np.float32]) -> Appearance:
         """Return the most probable class, or UNSURE if it is not probable enough.

@@ -16,7 +16,7 @@ from training.command_line import run_command
 from training.view_check.card import card, sheet
 from training.view_check.images import render_pools
 from training.view_check.measure import measure, table
-from training.view_check.train import SURE, ViewCheckRecipe, train
+from training.view_check.train import LIMITS, SURE, ViewCheckRecipe, train
 
 _PLAN = ViewCheckRecipe()
 _HELD_OUT_SEED = 77
@@ -70,7 +70,7 @@ def view_check(
         held_out = render_pools(_HELD_OUT_SEED, held_out_counts, lambda: progress.advance(bar))
     out.mkdir(parents=True, exist_ok=True)
     path = out / SHIPPED.name
-    network.save(path, SURE, {"seed": str(seed), "updates": str(updates)})
+    network.save(path, SURE, LIMITS, {"seed": str(seed), "updates": str(updates)})
     examples_of_class = {looks: part(count) for looks, count in _MEASURED.items()}
     measured = measure(ViewCheck.load(path), held_out, examples_of_class, _HELD_OUT_SEED)
     (out / "README.md").write_text(card(plan, measured, _HELD_OUT_SEED), encoding="utf-8")

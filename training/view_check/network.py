@@ -11,8 +11,8 @@ import torch
 from safetensors.numpy import save_file
 from torch import Tensor, nn
 
-from echo_node.domain.studies.appearance import Appearance
-from echo_node.inference.view_check import KNOWN, SIDE
+from echo_node.domain.studies.appearance import Appearance, Zone
+from echo_node.inference.view_check import KNOWN, LIMITED, SIDE
 
 _CHANNELS = (1, 16, 32, 48, 64)
 _HIDDEN = 64
@@ -38,8 +38,16 @@ class ViewNetwork(nn.Module):
         logits: Tensor = self.classes(hidden)
         return logits
 
-    def save(self, path: Path, sure: Mapping[Appearance, float], facts: Mapping[str, str]) -> None:
-        """Write the weights in 16 bits, with the threshold of each class and training facts."""
+    def save(
+        self,
+        path: Path,
+        sure: Mapping[Appearance, float],
+        limits: Mapping[Zone, float],
+        facts: Mapping[str, str],
+    ) -> None:
+        """Write the weights in 16 bits, with the limits of classes and zones and training facts."""
         state = self.state_dict()
         tensors = {name: each.numpy().astype(np.float16) for name, each in state.items()}
-        save_file(tensors, path, {**facts, **{each.name.lower(): str(sure[each]) for each in KNOWN}})
+        named = {each.name.lower(): str(sure[each]) for each in KNOWN}
+        zones = {f"zone_{each.name.lower()}": str(limits[each]) for each in LIMITED}
+        save_file(tensors, path, {**facts, **named, **zones})

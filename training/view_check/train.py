@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from echo_node.domain.studies.appearance import Appearance
+from echo_node.domain.studies.appearance import Appearance, Zone
 from training.view_check.images import ImagePools
 from training.view_check.jitter import random_examples
 from training.view_check.network import ViewNetwork
@@ -28,6 +28,10 @@ SURE = {
 For the classes that reject an image, it is high enough to lose no good image. For frontal, it is
 high enough that a mirrored image is hardly ever called frontal if no header states its orientation.
 """
+
+
+LIMITS = {Zone.READ: 0.9, Zone.MARKED: 0.25}
+"""Minimum frontal probability of each zone that is read."""
 
 
 @dataclass(frozen=True, slots=True)

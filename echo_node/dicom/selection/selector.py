@@ -25,7 +25,7 @@ from echo_node.dicom.selection.patient_identity import patient_difference
 from echo_node.dicom.selection.rules import FRONTAL, PA
 from echo_node.dicom.selection.view import frontal_view
 from echo_node.domain.ports import AppearanceCheck, PixelReader
-from echo_node.domain.studies.appearance import Appearance
+from echo_node.domain.studies.appearance import Appearance, Zone
 from echo_node.domain.studies.study import SelectedImage, Selection, StoredInstance, UnreadImage
 from echo_node.errors import NotEligible, PermanentError
 from echo_node.settings import SelectionSettings
@@ -149,20 +149,22 @@ class ChestImageSelector:
         if self._look is None:
             return image
         try:
-            looks = self._look(image)
+            sight = self._look(image)
         except PermanentError as error:
             if view is None:
                 raise NotEligible(str(error)) from error
             raise
+        looks = sight.appearance
         if view is None:
             if looks is not Appearance.FRONTAL:
                 taken_for = _TAKEN_FOR.get(looks)
                 found = f"takes the image for {taken_for}" if taken_for else "is not sure that it is one"
                 raise NotEligible(f"{_UNSTATED_VIEW}, and the view check {found}")
             return image
-        if looks in _TAKEN_FOR and looks is not Appearance.MIRRORED:
+        if sight.zone is Zone.REFUSED:
+            taken_for = _TAKEN_FOR.get(looks, "something else")
             raise NotEligible(
-                f"the header says a frontal chest, but the view check takes the image for {_TAKEN_FOR[looks]}"
+                f"the header says a frontal chest, but the view check takes the image for {taken_for}"
             )
         return replace(image, looks_mirrored=looks is Appearance.MIRRORED)
 

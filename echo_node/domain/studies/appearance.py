@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -19,3 +20,28 @@ class Appearance(StrEnum):
     LATERAL = "lateral"
     NO_CHEST = "no chest"
     UNSURE = "unsure"
+
+
+class Zone(StrEnum):
+    """Consequence of the frontal probability. The operating points are stored with the weights."""
+
+    READ = "read"
+    MARKED = "read and marked"
+    """Read if the header states a frontal view; the draft says that the pixels are doubtful."""
+    REFUSED = "not read"
+    """Not read, regardless of the header."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Result of the view check for one image.
+
+    Attributes:
+        appearance: most probable appearance, or `UNSURE` if none is probable enough.
+        frontal: probability that the image is an upright frontal chest, mirrored or not.
+        zone: consequence of this probability.
+    """
+
+    appearance: Appearance
+    frontal: float
+    zone: Zone

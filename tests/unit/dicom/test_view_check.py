@@ -9,7 +9,7 @@ import pytest
 
 from echo_node.dicom.image.pixels import DisplayedPixels, PixelCache
 from echo_node.dicom.selection.selector import ChestImageSelector
-from echo_node.domain.studies.appearance import Appearance
+from echo_node.domain.studies.appearance import Appearance, Sight, Zone
 from echo_node.domain.studies.study import GreyImage, SelectedImage, Selection, StoredInstance
 from echo_node.errors import NotEligible, PermanentError
 from echo_node.settings import SelectionSettings
@@ -26,15 +26,25 @@ STANDS_IN_THE_WAY = {
 }
 
 
+ZONES = {
+    Appearance.FRONTAL: Zone.READ,
+    Appearance.MIRRORED: Zone.READ,
+    Appearance.UNSURE: Zone.MARKED,
+}
+"""Zones of what may be read."""
+
+
 class Sees:
     """A check that names a picture by its first grey value, and remembers what it was asked."""
 
     def __init__(self) -> None:
         self.asked: list[int] = []
 
-    def look(self, image: GreyImage) -> Appearance:
+    def look(self, image: GreyImage) -> Sight:
         self.asked.append(image.pixels[0])
-        return list(Appearance)[image.pixels[0] // 16]
+        looks = list(Appearance)[image.pixels[0] // 16]
+        zone = ZONES.get(looks, Zone.REFUSED)
+        return Sight(looks, {Zone.READ: 0.99, Zone.MARKED: 0.5, Zone.REFUSED: 0.01}[zone], zone)
 
 
 def picture(looks: Appearance) -> np.ndarray:

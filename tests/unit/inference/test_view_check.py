@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydicom.data import get_testdata_file
 
 from echo_node.dicom.image.pixels import DisplayedPixels
-from echo_node.domain.studies.appearance import Appearance
+from echo_node.domain.studies.appearance import Appearance, Sight, Zone
 from echo_node.domain.studies.study import (
     GreyImage,
     Greyscale,
@@ -33,6 +33,7 @@ from training.view_check.not_chest import KINDS
 CHECK = ViewCheck.load()
 PHANTOMS = PhantomDataset(6, seed=4711, size=256)
 SURE = dict.fromkeys(KNOWN, 0.5)
+LIMITS = {Zone.READ: 0.9, Zone.MARKED: 0.25}
 
 small_pictures = arrays.arrays(np.uint8, (SIDE, SIDE))
 
@@ -60,7 +61,7 @@ class TestArithmetic:
     def test_numpy_says_what_torch_says(self, tmp_path: Path) -> None:
         torch.manual_seed(3)
         network = ViewNetwork().eval()
-        network.save(tmp_path / "weights", SURE, {})
+        network.save(tmp_path / "weights", SURE, LIMITS, {})
         network.load_state_dict({name: each.half().float() for name, each in network.state_dict().items()})
         check = ViewCheck.load(tmp_path / "weights")
         pictures = np.random.default_rng(1).integers(0, 256, (9, SIDE, SIDE), dtype=np.uint8)
@@ -97,11 +98,38 @@ class TestArithmetic:
         assert not small[:, 48:].any()
 
     def test_what_is_not_likely_enough_is_not_named(self) -> None:
-        check = ViewCheck({}, dict.fromkeys(KNOWN, 0.9) | {Appearance.LATERAL: 0.6})
+        check = ViewCheck({}, dict.fromkeys(KNOWN, 0.9) | {Appearance.LATERAL: 0.6}, LIMITS)
         likely = np.full(len(KNOWN), 0.05, np.float32)
         likely[KNOWN.index(Appearance.LATERAL)] = 0.7
         assert check.named(likely) is Appearance.LATERAL
         assert check.named(np.roll(likely, 1)) is Appearance.UNSURE
+
+    @pytest.mark.parametrize(
+        ("frontal", "mirrored", "zone"),
+        [
+            (0.95, 0.01, Zone.READ),
+            (0.5, 0.45, Zone.READ),
+            (0.02, 0.9, Zone.READ),
+            (0.5, 0.1, Zone.MARKED),
+            (0.15, 0.11, Zone.MARKED),
+            (0.1, 0.1, Zone.REFUSED),
+            (0.0, 0.0, Zone.REFUSED),
+        ],
+    )
+    def test_both_frontal_classes_together_decide_the_zone(
+        self, frontal: float, mirrored: float, zone: Zone
+    ) -> None:
+        likely = np.full(len(KNOWN), (1.0 - frontal - mirrored) / (len(KNOWN) - 2))
+        likely[KNOWN.index(Appearance.FRONTAL)] = frontal
+        likely[KNOWN.index(Appearance.MIRRORED)] = mirrored
+        sight = ViewCheck({}, SURE, LIMITS).sight(likely.astype(np.float32))
+        assert sight.zone is zone
+        assert sight.frontal == pytest.approx(frontal + mirrored, abs=1e-6)
+
+    def test_the_zone_is_that_of_the_picture(self, phantom: NDArray[np.uint8]) -> None:
+        sight = CHECK.look(grey(phantom))
+        assert sight == Sight(sight.appearance, sight.frontal, Zone.READ)
+        assert CHECK.look(grey(np.ascontiguousarray(np.rot90(phantom)))).zone is Zone.REFUSED
 
 
 class TestTheShippedWeights:
@@ -114,7 +142,7 @@ class TestTheShippedWeights:
         subprocess.run([sys.executable, "-c", code], check=True)
 
     def test_a_frontal_phantom_is_frontal(self, phantom: NDArray[np.uint8]) -> None:
-        assert CHECK.look(grey(phantom)) is Appearance.FRONTAL
+        assert CHECK.look(grey(phantom)).appearance is Appearance.FRONTAL
 
     @pytest.mark.parametrize(
         ("looks", "lay"),
@@ -131,27 +159,27 @@ class TestTheShippedWeights:
         self, phantom: NDArray[np.uint8], looks: Appearance, lay: object
     ) -> None:
         assert callable(lay)
-        assert CHECK.look(grey(lay(phantom))) in (looks, Appearance.UNSURE)
+        assert CHECK.look(grey(lay(phantom))).appearance in (looks, Appearance.UNSURE)
 
     @pytest.mark.parametrize("place", range(6))
     def test_a_lateral_one_is_lateral(self, place: int) -> None:
-        assert CHECK.look(grey(PHANTOMS.view(place, "LATERAL"))) is Appearance.LATERAL
+        assert CHECK.look(grey(PHANTOMS.view(place, "LATERAL"))).appearance is Appearance.LATERAL
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_what_is_no_chest_is_never_frontal(self, kind: str) -> None:
         for seed in range(8):
             picture = KINDS[kind](np.random.default_rng([4711, seed]), 160)
-            assert CHECK.look(grey(picture)) in (Appearance.NO_CHEST, Appearance.UNSURE)
+            assert CHECK.look(grey(picture)).appearance in (Appearance.NO_CHEST, Appearance.UNSURE)
 
     def test_the_one_real_chest_is_not_refused_and_its_mirror_image_not_called_frontal(self) -> None:
         chest = real("RG1_UNCR")
-        assert CHECK.look(grey(chest)) in (Appearance.FRONTAL, Appearance.UNSURE)
+        assert CHECK.look(grey(chest)).appearance in (Appearance.FRONTAL, Appearance.UNSURE)
         for changed in (np.fliplr(chest), np.flipud(chest), np.rot90(chest), 255 - chest):
-            assert CHECK.look(grey(changed)) is not Appearance.FRONTAL
+            assert CHECK.look(grey(changed)).appearance is not Appearance.FRONTAL
 
     @pytest.mark.parametrize("name", ["RG3_UNCR", "MR2_UNCR", "693_UNCR", "CT_small"])
     def test_real_images_of_something_else_are_never_frontal(self, name: str) -> None:
-        assert CHECK.look(grey(real(name))) not in (Appearance.FRONTAL, Appearance.MIRRORED)
+        assert CHECK.look(grey(real(name))).appearance not in (Appearance.FRONTAL, Appearance.MIRRORED)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\x10\0\0\0\0\0\0\0broken"])

@@ -16,6 +16,7 @@ from training.view_check.images import ImagePools, kind_of, render_pools
 from training.view_check.jitter import SHARES, jittered_examples, random_examples
 from training.view_check.measure import NAMED, measure
 from training.view_check.not_chest import KINDS
+from training.view_check.train import LIMITS
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +89,7 @@ def test_every_example_is_counted_once_and_errors_by_their_kind(pools: ImagePool
             return certain
 
     each = {looks: 11 + n for n, looks in enumerate(KNOWN)}
-    measured = measure(Frontal({}, dict.fromkeys(KNOWN, 0.5)), pools, each, seed=1)
+    measured = measure(Frontal({}, dict.fromkeys(KNOWN, 0.5), LIMITS), pools, each, seed=1)
     assert measured.confusion.sum(axis=1).tolist() == [each[looks] for looks in KNOWN]
     assert measured.confusion[:, NAMED.index(Appearance.FRONTAL)].sum() == sum(each.values())
     assert (measured.frontal, measured.refused) == (11, 0)
