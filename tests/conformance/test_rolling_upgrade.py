@@ -1,11 +1,15 @@
 """A node is upgraded machine by machine: the program before works with the schema of this one."""
 
+import math
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Inspector, inspect, text
+from sqlalchemy import Inspector, String, inspect, text
 from support.house import House
 
 from echo_node.domain.ports import DeliveryOutcome
@@ -40,7 +44,49 @@ def test_a_version_adds_what_the_one_before_can_do_without(before: str, after: s
         if table in tables and (table, name) not in old:
             assert column["nullable"] or column["default"] is not None, f"{table}.{name} has no default"
     for key, column in old.items():
-        assert str(new[key]["type"]) == str(column["type"])
+        assert _holds(new[key]["type"], column["type"])
+
+
+def _holds(after: object, before: object) -> bool:
+    """Return whether a column takes every value that it took before: a text may be longer."""
+    if isinstance(after, String) and isinstance(before, String):
+        return (after.length or math.inf) >= (before.length or math.inf)
+    return str(after) == str(before)
+
+
+def test_longer_uids_fit_from_0010_on_and_no_row_is_touched(new_database: Callable[[], Database]) -> None:
+    database = new_database()
+    long = "1.2.3." + "7" * 122
+    house_row = (
+        "INSERT INTO studies (study_instance_uid, state, revision, calling_ae_title, due_at, force_at,"
+        " received_at, changed_at, urgent) VALUES (:uid, 'receiving', 1, 'XR', :now, :now, :now, :now, false)"
+    )
+    now = {"now": datetime(2026, 1, 1)}  # noqa: DTZ001 - as SQLite stores it
+    _migrate(database, command.downgrade, "0009")
+    with database.write() as session:
+        session.execute(text(house_row), {"uid": "1.2.3"} | now)
+    _migrate(database, command.upgrade, "0010")
+    with database.write() as session:
+        session.execute(text(house_row), {"uid": long} | now)
+    with database.read() as session:
+        uids = session.scalars(text("SELECT study_instance_uid FROM studies ORDER BY id")).all()
+        if database.dialect == "sqlite":
+            assert session.scalar(text("PRAGMA integrity_check")) == "ok"
+            assert session.scalar(text("PRAGMA writable_schema")) == 0
+    assert uids == ["1.2.3", long]
+    widths = {
+        (table, column["name"]): column["type"].length
+        for table in inspect(database.engine).get_table_names()
+        for column in inspect(database.engine).get_columns(table)
+        if column["name"].endswith("_uid")
+    }
+    assert len(widths) == 14
+    assert set(widths.values()) == {128}
+
+
+def _migrate(database: Database, run: Callable[[Config, str], None], version: str) -> None:
+    with database.engine.execution_options(echo_node_writes=True).begin() as connection:
+        run(migrate._config(connection), version)
 
 
 def test_the_program_of_the_version_before_is_let_in(new_database: Callable[[], Database]) -> None:

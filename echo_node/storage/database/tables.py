@@ -35,7 +35,7 @@ from echo_node.domain.work.kinds import WorkKind
 from echo_node.domain.work.lifecycle import StudyState
 from echo_node.domain.work.withdrawal import WithdrawalReason, WithdrawalState
 
-_UID = String(64)
+_UID = String(128)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
