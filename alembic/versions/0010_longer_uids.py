@@ -23,7 +23,7 @@ _UID_COLUMNS = {
     "promises": ["transaction_uid", "request_uid"],
     "promised_instances": ["sop_class_uid", "sop_instance_uid"],
 }
-_SCHEMA = sa.table("sqlite_schema", sa.column("type"), sa.column("name"), sa.column("sql"))
+_SCHEMA = sa.table("sqlite_master", sa.column("type"), sa.column("name"), sa.column("sql"))
 
 
 def upgrade() -> None:
