@@ -322,6 +322,10 @@ class Peer(SettingsSection):
     """DICOM port of the peer."""
     study_idle_s: float | None = Field(default=None, gt=0)
     """Value that replaces `intake.study_idle_s` for studies from this peer."""
+    uid_check: Literal["strict", "lenient"] = "lenient"
+    """Treatment of UIDs of study, series and instance that break the Standard. `strict`: refuse the
+    image. `lenient`, as for senders that are not listed: take leading zeros, empty components and
+    up to 128 characters, and refer to the UID as it is."""
     urgent: bool = False
     """Whether studies from this peer are drafted before those of others."""
     stow_url: HttpUrl = ""

@@ -11,11 +11,12 @@ import struct
 from typing import BinaryIO, cast
 
 from pydicom.datadict import tag_for_keyword
+from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
-from echo_node.dicom.header import PARSE_ERRORS
+from echo_node.dicom.header import PARSE_ERRORS, values
 from echo_node.domain.identifiers import checked_uid
 from echo_node.domain.studies.study import InstanceIdentity
 
@@ -27,7 +28,7 @@ _IDENTITY = ["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanc
 _IDENTITY_TAGS = [tag for tag in map(tag_for_keyword, _IDENTITY) if tag is not None]
 
 
-def identity_of(data_set: BinaryIO, transfer_syntax_uid: str) -> InstanceIdentity:
+def identity_of(data_set: BinaryIO, transfer_syntax_uid: str, *, strict_uids: bool) -> InstanceIdentity:
     """Return the checked UIDs of the instance that *data_set* encodes.
 
     It follows the elements to the end of the pixel data, without reading those, so that a truncated
@@ -36,6 +37,8 @@ def identity_of(data_set: BinaryIO, transfer_syntax_uid: str) -> InstanceIdentit
     Args:
         data_set: data set from the position of the stream to its end.
         transfer_syntax_uid: transfer syntax of the data set, not a deflated one.
+        strict_uids: whether the UIDs of study, series and instance must obey the Standard. That of
+            the SOP class always must.
 
     Raises:
         ValueError: the data set is malformed or truncated, or a UID is absent or malformed.
@@ -62,18 +65,26 @@ def identity_of(data_set: BinaryIO, transfer_syntax_uid: str) -> InstanceIdentit
             stop_when=is_pixel_data,
             specific_tags=_IDENTITY_TAGS,
         )
-        class_uid, instance_uid, study_uid, series_uid = (str(header.get(each) or "") for each in _IDENTITY)
+        class_uid, instance_uid, study_uid, series_uid = (_uid(header, each) for each in _IDENTITY)
     except UnusableDataSet:
         raise
     except PARSE_ERRORS as error:
         raise ValueError(f"the data set cannot be parsed ({type(error).__name__})") from error
     return InstanceIdentity(
-        study_instance_uid=checked_uid(study_uid, "StudyInstanceUID"),
-        series_instance_uid=checked_uid(series_uid, "SeriesInstanceUID"),
-        sop_instance_uid=checked_uid(instance_uid, "SOPInstanceUID"),
-        sop_class_uid=checked_uid(class_uid, "SOPClassUID"),
+        study_instance_uid=checked_uid(study_uid, "StudyInstanceUID", strict=strict_uids),
+        series_instance_uid=checked_uid(series_uid, "SeriesInstanceUID", strict=strict_uids),
+        sop_instance_uid=checked_uid(instance_uid, "SOPInstanceUID", strict=strict_uids),
+        sop_class_uid=checked_uid(class_uid, "SOPClassUID", strict=True),
         transfer_syntax_uid=transfer_syntax_uid,
     )
+
+
+def _uid(header: Dataset, keyword: str) -> str:
+    """Return a UID as it was sent, without its padding; empty if it is absent."""
+    many = values(header, keyword)
+    if len(many) > 1:
+        raise UnusableDataSet(f"{keyword} has several values")
+    return many[0] if many else ""
 
 
 class UnusableDataSet(ValueError):

@@ -29,14 +29,14 @@ def instance_from_file(path: Path) -> StoredInstance:
         raise PermanentError(f"the file cannot be read ({error.strerror or type(error).__name__})") from error
     meta, data_set = split(part10)
     try:
-        syntax = checked_uid(text(meta, "TransferSyntaxUID"), "TransferSyntaxUID")
+        syntax = checked_uid(text(meta, "TransferSyntaxUID"), "TransferSyntaxUID", strict=True)
         if syntax == DeflatedExplicitVRLittleEndian:
             identity = replace(
-                identity_of(io.BytesIO(inflated(data_set)), ExplicitVRLittleEndian),
+                identity_of(io.BytesIO(inflated(data_set)), ExplicitVRLittleEndian, strict_uids=False),
                 transfer_syntax_uid=syntax,
             )
         else:
-            identity = identity_of(io.BytesIO(data_set), syntax)
+            identity = identity_of(io.BytesIO(data_set), syntax, strict_uids=False)
     except PARSE_ERRORS as error:
         reason = f": {error}" if type(error) in {ValueError, UnusableDataSet} else ""
         raise PermanentError(f"not a whole DICOM file{reason}") from error

@@ -31,7 +31,7 @@ from echo_node.dicom.selection.view import frontal_view
 from echo_node.domain.drafts.comparison import Comparison, PriorStudy
 from echo_node.domain.drafts.prior import ArchivedStudy, dates_to_search, is_earlier, why_another_patient
 from echo_node.domain.drafts.subject import Subject
-from echo_node.domain.identifiers import is_valid_uid
+from echo_node.domain.identifiers import is_usable_uid
 from echo_node.errors import EchoNodeError, NotEligible
 from echo_node.settings import Peer, PriorsSettings
 
@@ -111,7 +111,7 @@ class ArchivePriors:
             for answer in ask(question):
                 study = _described(answer)
                 if (
-                    is_valid_uid(study.study_instance_uid)
+                    is_usable_uid(study.study_instance_uid)
                     and study.study_instance_uid != study_instance_uid
                     and study.patient_id == subject.patient_id
                     and is_earlier(study, subject, self.within_years)
@@ -166,7 +166,7 @@ def _views(ask: Ask, series: Iterable[Dataset]) -> tuple[str, ...]:
 def _images(ask: Ask, series: Dataset) -> list[Dataset]:
     """Return the attributes of each image of a series, or of the series if it has none."""
     uids = {each: text(series, each) for each in ("StudyInstanceUID", "SeriesInstanceUID")}
-    if not all(map(is_valid_uid, uids.values())):
+    if not all(map(is_usable_uid, uids.values())):
         return [series]
     try:
         answers = ask(identifier(IMAGE, **uids, SOPInstanceUID="", ViewPosition=""))

@@ -17,6 +17,7 @@ from echo_node.bench.sending import association_request, store_request
 from echo_node.dicom.library_settings import configure_libraries
 from echo_node.dicom.scp.c_store import StoreContext, StoreOperation
 from echo_node.dicom.scp.command import Command, read_command
+from echo_node.dicom.scp.uid_policy import UidPolicy
 from echo_node.dicom.statuses import Status
 from faults.receiving import receiver
 from faults.world import Modalities, Tally, audit, check, chest, encoded
@@ -38,7 +39,7 @@ def data_sets(folder: Path, randomness: random.Random, trials: int) -> Tally:
         if randomness.random() < 0.1:
             syntax = randomness.choice(_SYNTAXES)
         context = StoreContext(str(image.SOPClassUID), syntax, "FUZZ")
-        operation = StoreOperation(command, context, sink)
+        operation = StoreOperation(command, context, sink, UidPolicy())
         operation.write(spoilt(content, randomness))
         status, reason = operation.finish()
         check(status in _ANSWERS, f"a data set was answered 0x{status:04X} ({reason})")

@@ -12,7 +12,7 @@ from echo_node.actions.open_storage import existing_storage
 from echo_node.cli import options
 from echo_node.cli.models.dataset import print_facts
 from echo_node.cli.output import complain, console
-from echo_node.domain.identifiers import is_valid_uid
+from echo_node.domain.identifiers import is_usable_uid
 from echo_node.errors import ConfigError
 
 _DAYS = ["%Y-%m-%d"]
@@ -116,7 +116,7 @@ def _listed(path: Path) -> frozenset[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"--studies {path} cannot be read ({type(error).__name__})") from error
     for number, line in enumerate(lines, 1):
-        if not is_valid_uid(line):
+        if not is_usable_uid(line):
             raise ConfigError(f"--studies {path}: entry {number} is not a Study Instance UID")
     return frozenset(lines)
 

@@ -17,8 +17,9 @@ from echo_node.dicom.contexts import contexts
 from echo_node.dicom.data_set_check import identity_of
 from echo_node.dicom.scp.command import Command
 from echo_node.dicom.scp.file_meta import file_meta
+from echo_node.dicom.scp.uid_policy import UidPolicy
 from echo_node.dicom.statuses import Status
-from echo_node.domain.identifiers import is_valid_uid
+from echo_node.domain.identifiers import checked_uid
 from echo_node.domain.studies.intake import InstanceArrival, InstanceSink, Piece
 from echo_node.domain.studies.study import InstanceIdentity, ReceivedInstance
 from echo_node.errors import InstanceRejected, TransientError
@@ -50,14 +51,16 @@ class StoreService:
     Attributes:
         sink: destination of the instances.
         in_progress: context that is entered while an instance is stored and its response is sent.
+        uids: policy about UIDs that break the Standard.
     """
 
     sink: InstanceSink
     in_progress: AbstractContextManager[None]
+    uids: UidPolicy
 
     def begin(self, command: Command, context: StoreContext) -> StoreOperation:
         """Begin the operation of a C-STORE request."""
-        return StoreOperation(command, context, self.sink)
+        return StoreOperation(command, context, self.sink, self.uids)
 
 
 class StoreOperation:
@@ -67,12 +70,15 @@ class StoreOperation:
         command: command set of the request.
         context: negotiated context of the request.
         sink: destination of the instance.
+        uids: policy about UIDs that break the Standard.
     """
 
-    def __init__(self, command: Command, context: StoreContext, sink: InstanceSink) -> None:
+    def __init__(self, command: Command, context: StoreContext, sink: InstanceSink, uids: UidPolicy) -> None:
         self._command = command
         self._context = context
         self._sink = sink
+        self._uids = uids
+        self._is_strict = uids.is_strict(context.calling_ae_title)
         self._arrival: InstanceArrival
         self._begun = ExitStack()
         self._answer: tuple[int, str] | None = None
@@ -105,10 +111,10 @@ class StoreOperation:
             raise InstanceRejected(
                 Status.SOP_CLASS_NOT_SUPPORTED, "the SOP class is not that of the presentation context"
             )
-        if not is_valid_uid(command.sop_instance_uid):
-            raise InstanceRejected(
-                Status.CANNOT_UNDERSTAND, "Affected SOP Instance UID is not a valid DICOM UID"
-            )
+        try:
+            checked_uid(command.sop_instance_uid, "Affected SOP Instance UID", strict=self._is_strict)
+        except ValueError as error:
+            raise InstanceRejected(Status.CANNOT_UNDERSTAND, str(error)) from error
         if not command.has_data_set:
             raise InstanceRejected(Status.CANNOT_UNDERSTAND, "the request has no data set")
         meta = file_meta(
@@ -120,10 +126,13 @@ class StoreOperation:
         identity = self._identity()
         received = ReceivedInstance(identity, self._context.calling_ae_title, urgent=self._command.is_urgent)
         self._arrival.store(received)
+        self._uids.note(identity, self._context.calling_ae_title)
 
     def _identity(self) -> InstanceIdentity:
         try:
-            identity = identity_of(self._arrival.data_set(), self._context.transfer_syntax)
+            identity = identity_of(
+                self._arrival.data_set(), self._context.transfer_syntax, strict_uids=self._is_strict
+            )
         except ValueError as error:
             raise InstanceRejected(Status.CANNOT_UNDERSTAND, str(error)) from error
         if identity.sop_class_uid != self._command.sop_class_uid:

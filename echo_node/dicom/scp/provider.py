@@ -20,6 +20,7 @@ from echo_node.dicom.contexts import contexts
 from echo_node.dicom.scp.c_store import StoreService
 from echo_node.dicom.scp.listener import AssociationListener
 from echo_node.dicom.scp.storage_commitment import CommitmentProvider
+from echo_node.dicom.scp.uid_policy import UidPolicy
 from echo_node.dicom.scu.storage_commitment import report_of
 from echo_node.dicom.statuses import Status
 from echo_node.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -62,8 +63,11 @@ class StorageProvider:
         self._peers = peers
         self._sink = sink
         self._on_report = on_report
+        self._uids = UidPolicy(peers.values())
         self._commitment = (
-            CommitmentProvider(peers, commitment_requests) if commitment_requests is not None else None
+            CommitmentProvider(peers, self._uids, commitment_requests)
+            if commitment_requests is not None
+            else None
         )
         self._in_progress = _Busy()
         self._listener: AssociationListener | None = None
@@ -91,7 +95,7 @@ class StorageProvider:
                 silence_s=self._intake.network_timeout_s,
                 maximum_waiting=max(64, 4 * self._intake.maximum_associations),
                 shares_port=self._intake.processes > 1,
-                service=StoreService(self._sink, self._in_progress),
+                service=StoreService(self._sink, self._in_progress, self._uids),
             )
         except OSError as error:
             raise ConfigError(

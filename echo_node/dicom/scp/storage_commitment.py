@@ -7,16 +7,17 @@ that sends requests must be a peer with host and port.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydicom.dataset import Dataset
 from pynetdicom import evt
 
 from echo_node.dicom.contexts import contexts
+from echo_node.dicom.scp.uid_policy import UidPolicy
 from echo_node.dicom.scu.storage_commitment import PUSH_MODEL_INSTANCE, REQUEST, answerable
 from echo_node.dicom.statuses import Status
-from echo_node.domain.identifiers import is_valid_uid
+from echo_node.domain.identifiers import is_usable_uid, is_valid_uid
 from echo_node.domain.ports import CommitmentRequestIntake
 from echo_node.domain.work.commitment import CommitmentRequest, ReferencedInstance
 from echo_node.errors import InstanceRejected
@@ -31,11 +32,13 @@ class CommitmentProvider:
 
     Args:
         peers: peers that may send requests, by configured name.
+        uids: policy about UIDs that break the Standard.
         intake: destination of requests.
     """
 
-    def __init__(self, peers: Mapping[str, Peer], intake: CommitmentRequestIntake) -> None:
+    def __init__(self, peers: Mapping[str, Peer], uids: UidPolicy, intake: CommitmentRequestIntake) -> None:
         self._peers = peers
+        self._uids = uids
         self._intake = intake
 
     def take(self, event: evt.Event) -> None:
@@ -45,7 +48,7 @@ class CommitmentProvider:
             InstanceRejected: the request is refused, with this status.
             TransientError: it cannot be recorded now.
         """
-        request = request_of(event)
+        request = request_of(event, self._uids)
         if answerable(self._peers, request.calling_ae_title) is None:
             raise InstanceRejected(
                 Status.NOT_AUTHORISED,
@@ -59,8 +62,10 @@ class CommitmentProvider:
             )
 
 
-def request_of(event: evt.Event) -> CommitmentRequest:
+def request_of(event: evt.Event, uids: UidPolicy) -> CommitmentRequest:
     """Return the request of an N-ACTION.
+
+    UIDs that break the Standard are those of images that the node has taken.
 
     Raises:
         InstanceRejected: it is not a request for storage commitment, or is unusable (PS3.7 10.1.4).
@@ -77,7 +82,10 @@ def request_of(event: evt.Event) -> CommitmentRequest:
     information = event.action_information
     transaction_uid = str(information.get("TransactionUID", ""))
     items = information.get("ReferencedSOPSequence") or ()
-    if not is_valid_uid(transaction_uid):
+    association: Any = event.assoc
+    calling = str(association.requestor.ae_title).strip()
+    is_uid = is_valid_uid if uids.is_strict(calling) else is_usable_uid
+    if not is_uid(transaction_uid):
         raise InstanceRejected(Status.INVALID_ARGUMENT_VALUE, "the request has no valid Transaction UID")
     if not items:
         raise InstanceRejected(Status.INVALID_ARGUMENT_VALUE, "the Referenced SOP Sequence is empty")
@@ -85,20 +93,20 @@ def request_of(event: evt.Event) -> CommitmentRequest:
         raise InstanceRejected(
             Status.RESOURCE_LIMITATION, f"more than {MOST_INSTANCES} instances in one request for commitment"
         )
-    instances = frozenset(map(_referenced, items))
-    association: Any = event.assoc
+    instances = frozenset(_referenced(item, is_uid) for item in items)
     return CommitmentRequest(
-        str(association.requestor.ae_title).strip(),
+        calling,
         str(association.requestor.primitive.called_ae_title).strip(),
         transaction_uid,
         instances,
     )
 
 
-def _referenced(item: Dataset) -> ReferencedInstance:
-    uids = str(item.get("ReferencedSOPClassUID", "")), str(item.get("ReferencedSOPInstanceUID", ""))
-    if not all(map(is_valid_uid, uids)):
+def _referenced(item: Dataset, is_uid: Callable[[str], bool]) -> ReferencedInstance:
+    class_uid = str(item.get("ReferencedSOPClassUID", ""))
+    instance_uid = str(item.get("ReferencedSOPInstanceUID", ""))
+    if not (is_valid_uid(class_uid) and is_uid(instance_uid)):
         raise InstanceRejected(
             Status.INVALID_ARGUMENT_VALUE, "an item lacks a valid SOP Class or Instance UID"
         )
-    return ReferencedInstance(*uids)
+    return ReferencedInstance(class_uid, instance_uid)

@@ -187,7 +187,7 @@ def _target(question: Dataset) -> str:
     level = text(question, "QueryRetrieveLevel")
     above = {SERIES: ["StudyInstanceUID"], IMAGE: ["StudyInstanceUID", "SeriesInstanceUID"]}.get(level, [])
     path = "".join(
-        f"/{resource}/{checked_uid(text(question, keyword), keyword)}"
+        f"/{resource}/{checked_uid(text(question, keyword), keyword, strict=False)}"
         for resource, keyword in zip(("studies", "series"), above, strict=False)
     )
     path += {STUDY: "/studies", SERIES: "/series", IMAGE: "/instances"}[level]

@@ -58,7 +58,7 @@ class Outbox:
         return self._put(sop_instance_uid, ".json", content)
 
     def _put(self, sop_instance_uid: str, suffix: str, content: bytes) -> Path:
-        name = checked_uid(sop_instance_uid, "SOPInstanceUID")
+        name = checked_uid(sop_instance_uid, "SOPInstanceUID", strict=True)
         path = Path(OUTBOX, f"{name}-{secrets.token_hex(4)}{suffix}")
         try:
             self._objects.put(path.as_posix(), (content,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from echo_node.dicom.data_set_check import identity_of
+from echo_node.dicom import data_set_check
 from echo_node.dicom.header import split
 from echo_node.dicom.instance_file import instance_from_file
 
@@ -23,6 +24,9 @@ JPEG_2000 = "1.2.840.10008.1.2.4.90"
 
 Sample = Callable[[str], Path]
 MakeChest = Callable[..., Dataset]
+
+
+identity_of = partial(data_set_check.identity_of, strict_uids=True)
 
 
 def encoded(image: Dataset, *, implicit: bool = False, little_endian: bool = True) -> bytes:
@@ -129,3 +133,56 @@ def test_elements_of_file_meta_information_do_not_belong_in_a_data_set(make_ches
 def test_any_bytes_give_an_identity_or_a_value_error(data_set: bytes, syntax: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         identity_of(io.BytesIO(data_set), syntax)
+
+
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
+@pytest.mark.parametrize(
+    ("uid", "fault"),
+    [
+        ("1.2.276.0.7230010.3.1.2.0815", "has a leading zero"),
+        ("1.2.840.113845." + "9" * 60, "is longer than 64 characters"),
+        ("1.2.3." + "4" * 122, "is longer than 64 characters"),
+        ("1.2.840.113619.2.55.", "has an empty component"),
+        ("1.2..3", "has an empty component"),
+        ("20260101", "has one component only"),
+    ],
+)
+def test_a_uid_that_breaks_the_standard_is_taken_as_it_is_or_refused(
+    make_chest: MakeChest, keyword: str, uid: str, fault: str
+) -> None:
+    data_set = encoded(make_chest(**{keyword: uid}))
+    identity = data_set_check.identity_of(io.BytesIO(data_set), EXPLICIT, strict_uids=False)
+    assert uid in {identity.study_instance_uid, identity.series_instance_uid, identity.sop_instance_uid}
+    with pytest.raises(ValueError, match=f"^{keyword} {fault}$"):
+        identity_of(io.BytesIO(data_set), EXPLICIT)
+
+
+@pytest.mark.parametrize("padding", [b"  ", b"\0\0", b"\0 ", b" \0"])
+def test_padding_of_a_uid_is_not_part_of_it(make_chest: MakeChest, padding: bytes) -> None:
+    data_set = encoded(make_chest(StudyInstanceUID="1.2.34567890"))
+    padded = data_set.replace(b"1.2.34567890", b"1.2.345678" + padding)
+    assert identity_of(io.BytesIO(padded), EXPLICIT).study_instance_uid == "1.2.345678"
+
+
+@pytest.mark.parametrize(
+    ("uid", "fault"),
+    [
+        ("1.2.840.A", "has characters besides digits and dots"),
+        ("1.2.840 .1", "has characters besides digits and dots"),
+        ("../../etc", "begins with a dot"),
+        (".1.2", "begins with a dot"),
+        ("1.2\\1.3", "has several values"),
+        ("1.2." + "5" * 125, "is longer than 128 characters"),
+        ("", "is absent"),
+    ],
+)
+def test_what_is_no_uid_is_refused_by_the_lenient_too(make_chest: MakeChest, uid: str, fault: str) -> None:
+    data_set = encoded(make_chest(SeriesInstanceUID=uid))
+    with pytest.raises(ValueError, match=f"^SeriesInstanceUID {fault}$"):
+        data_set_check.identity_of(io.BytesIO(data_set), EXPLICIT, strict_uids=False)
+
+
+def test_the_sop_class_is_always_exact(make_chest: MakeChest) -> None:
+    data_set = encoded(make_chest(SOPClassUID="1.2.840.10008.5.1.4.1.1.01"))
+    with pytest.raises(ValueError, match=r"^SOPClassUID has a leading zero$"):
+        data_set_check.identity_of(io.BytesIO(data_set), EXPLICIT, strict_uids=False)

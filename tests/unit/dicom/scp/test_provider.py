@@ -197,6 +197,39 @@ def test_bad_identities_are_refused_and_the_association_goes_on(
     assert ".." not in str(refusal)
 
 
+def test_unusual_uids_are_taken_and_logged_once_for_each_sender(
+    port: int, sink: Sink, make_chest: MakeChest
+) -> None:
+    odd = {"StudyInstanceUID": "1.2.03", "SeriesInstanceUID": "1.2." + "3" * 90}
+    with capture_logs() as logs:
+        for calling in ("ROOM_1", "ROOM_2", "ROOM_1"):
+            with association(port, calling=calling) as peer:
+                assert peer.send_c_store(make_chest()).Status == 0x0000
+                assert peer.send_c_store(make_chest(SOPInstanceUID="1.2.3.01", **odd)).Status == 0x0000
+    identity = sink.received[-1].identity
+    assert identity.study_instance_uid == odd["StudyInstanceUID"]
+    assert identity.series_instance_uid == odd["SeriesInstanceUID"]
+    assert identity.sop_instance_uid == "1.2.3.01"
+    assert [log["peer"] for log in logs if log["event"] == "unusual_uids_taken"] == ["ROOM_1", "ROOM_2"]
+    reason = logs[0]["reason"]
+    assert reason == (
+        "StudyInstanceUID has a leading zero; SeriesInstanceUID is longer than 64 characters;"
+        " SOPInstanceUID has a leading zero"
+    )
+
+
+def test_a_strict_peer_gets_a_status_for_unusual_uids(sink: Sink, make_chest: MakeChest) -> None:
+    peers = {"room 1": Peer(ae_title="MODALITY", uid_check="strict")}
+    with provider(sink, peers) as port, association(port) as peer:
+        for keyword in ("StudyInstanceUID", "SeriesInstanceUID"):
+            answer = peer.send_c_store(make_chest(**{keyword: "1.2.03"}))
+            assert (answer.Status, answer.ErrorComment) == (0xC000, f"{keyword} has a leading zero")
+        answer = peer.send_c_store(make_chest(SOPInstanceUID="1.2.3.01"))
+        assert answer.ErrorComment == "Affected SOP Instance UID has a leading zero"
+        assert peer.send_c_store(make_chest()).Status == 0x0000
+    assert len(sink.received) == 1
+
+
 @pytest.mark.parametrize(
     ("failure", "status"),
     [

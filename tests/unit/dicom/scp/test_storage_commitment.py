@@ -111,7 +111,7 @@ def test_the_name_that_the_modality_called_is_the_one_that_answers(
     ("asked", "status"),
     [
         ({"transaction_uid": "", "images": [ONE]}, 0x0115),
-        ({"transaction_uid": "1.7.01", "images": [ONE]}, 0x0115),
+        ({"transaction_uid": "1.7.x", "images": [ONE]}, 0x0115),
         ({"transaction_uid": "../../x", "images": [ONE]}, 0x0115),
         ({"transaction_uid": "1.7.1", "images": []}, 0x0115),
         ({"transaction_uid": "1.7.1", "images": [ONE, ReferencedInstance(CR, "../x")]}, 0x0115),
@@ -131,6 +131,32 @@ def test_what_cannot_be_used_is_refused_with_its_status(
     assert (refusal["peer"], refusal["status"]) == ("MODALITY", f"0x{status:04X}")
     assert ".." not in str(refusal)
     assert modality.ask(port, "1.7.1", [ONE]) == 0x0000  # the next one is taken
+
+
+LEADING_ZERO = ReferencedInstance(CR, "1.2.3.007")
+LONG = ReferencedInstance(CR, "1.2.3." + "8" * 100)
+
+
+def test_uids_that_break_the_standard_are_asked_about_and_answered_as_they_are(
+    port: int, modality: Modality, promises: Promises
+) -> None:
+    assert modality.ask(port, "1.7.01", [LEADING_ZERO, LONG]) == 0x0000
+    (request,) = promises.requests
+    assert request.transaction_uid == "1.7.01"
+    assert request.instances == frozenset({LEADING_ZERO, LONG})
+    Answerer({"room 1": modality.peer}, 10).answer(answer({LEADING_ZERO: COMMITTED, LONG: 0x0112}))
+    answered = modality.answers.get(timeout=10)
+    assert answered.committed == {(CR, LEADING_ZERO.sop_instance_uid)}
+    assert answered.failed == {(CR, LONG.sop_instance_uid): 0x0112}
+
+
+@pytest.mark.parametrize(("transaction_uid", "image"), [("1.7.01", ONE), ("1.7.1", LONG)])
+def test_a_strict_peer_may_not_ask_with_such_uids(
+    modality: Modality, promises: Promises, transaction_uid: str, image: ReferencedInstance
+) -> None:
+    with provider(modality.peer.model_copy(update={"uid_check": "strict"}), promises) as port:
+        assert modality.ask(port, transaction_uid, [image]) == 0x0115
+    assert promises.requests == []
 
 
 def test_an_empty_request_is_refused(port: int, modality: Modality, promises: Promises) -> None:
