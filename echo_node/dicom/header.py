@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +20,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.filebase import DicomIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_file_meta_info
+from pydicom.sequence import Sequence as Items
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from echo_node.errors import PermanentError
@@ -53,11 +55,12 @@ HEADER_KEYWORDS = (
     # patient
     "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex",
     "PatientAge", "PatientSize", "PatientWeight", "OtherPatientIDsSequence",
+    "IssuerOfPatientIDQualifiersSequence", "OtherPatientIDs", "OtherPatientNames", "PatientBirthName",
     # order
     "AccessionNumber", "IssuerOfAccessionNumberSequence", "ReferringPhysicianName", "StudyDescription",
     "RequestAttributesSequence", "RequestedProcedureDescription", "RequestedProcedureCodeSequence",
     "PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest",
-    "ReferencedStudySequence", "InstitutionName",
+    "ReferencedRequestSequence", "ReferencedStudySequence", "InstitutionName",
     # what the image shows
     "Modality", "ImageType", "BodyPartExamined", "AnatomicRegionSequence", "ViewPosition", "ViewCodeSequence",
     "ProtocolName", "SeriesDescription", "PerformedProcedureStepDescription",
@@ -69,18 +72,16 @@ HEADER_KEYWORDS = (
 """Attributes of a stored instance that selection and documents need."""
 
 
-_HEADER_TAGS = [int(tag) for tag in map(tag_for_keyword, HEADER_KEYWORDS) if tag is not None]
-
-
-def read_header(path: Path | io.BytesIO) -> Dataset:
-    """Return the attributes of HEADER_KEYWORDS of the DICOM file at *path*, or in memory.
+def read_header(path: Path | io.BytesIO, keywords: Iterable[str] = HEADER_KEYWORDS) -> Dataset:
+    """Return attributes of the DICOM file at *path*, or in memory.
 
     Raises:
         PermanentError: it cannot be read, or is not a DICOM file.
     """
+    tags = [int(tag) for tag in map(tag_for_keyword, keywords) if tag is not None]
     try:
         with _opened(path) as file:
-            header = dcmread(_bounded(file), stop_before_pixels=True, specific_tags=_HEADER_TAGS)
+            header = dcmread(_bounded(file), stop_before_pixels=True, specific_tags=tags)
             # pydicom decodes elements on first access: access them now, to find malformed ones
             # here.
             for _ in header.iterall():
@@ -193,6 +194,12 @@ def split(part10: bytes) -> tuple[Dataset, bytes]:
 def text(header: Dataset, keyword: str) -> str:
     """Return an attribute as one string, its values joined by backslashes; empty if absent."""
     return "\\".join(values(header, keyword))
+
+
+def items(header: Dataset, keyword: str) -> list[Dataset]:
+    """Return the items of a sequence; none if it is absent, or is not a sequence."""
+    found = header.get(keyword)
+    return list(found) if isinstance(found, Items) else []
 
 
 def values(header: Dataset, keyword: str) -> list[str]:

@@ -1,47 +1,108 @@
-"""Identity check: are the images of a study of one patient, and of the draft's patient and order?
+"""Identity check: is everything in a study of one patient, and of the draft's patient and orders?
 
-Systems write the same patient in different ways. Only values that cannot be the same count as a
-difference. Messages name the attribute that differs, never its value.
+It compares the images with each other, with the standing drafts, and with the objects that were set
+aside because their SOP Instance UIDs were known. Messages name the attributes that differ, never
+their values.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
+from dataclasses import dataclass
+from itertools import chain, combinations
 
 from pydicom.dataset import Dataset
 
-from echo_node.dicom.attributes import study_attributes
-from echo_node.dicom.header import read_header, text
-from echo_node.dicom.selection.headers import StudyHeaders
-from echo_node.domain.studies.attributes import text_of
-from echo_node.domain.studies.identity import OnConflict
-from echo_node.domain.studies.person_name import comparable_group
-from echo_node.domain.work.drafting import StudySnapshot
+from echo_node.codes import code
+from echo_node.dicom.header import items, read_header, text, values
+from echo_node.dicom.selection.headers import StudyHeaders, header_of
+from echo_node.dicom.selection.key_objects import is_key_object, rejections
+from echo_node.dicom.selection.other_content import differing_content
+from echo_node.domain.studies.identity import (
+    KEYWORDS,
+    Identifier,
+    OnConflict,
+    OrderIdentity,
+    PatientIdentity,
+    in_order,
+    order_difference,
+    patient_difference,
+)
+from echo_node.domain.work.drafting import OtherContent, StudySnapshot
 from echo_node.domain.work.withdrawal import IdentityConflict, WithdrawalReason
+from echo_node.errors import PermanentError
 
-_IDENTITY = {
+_IN_WORDS = {
     "PatientID": "the patient ID",
     "IssuerOfPatientID": "the issuer of the patient ID",
     "PatientName": "the patient's name",
     "PatientBirthDate": "the patient's birth date",
     "PatientSex": "the patient's sex",
+    "AccessionNumber": "the accession number",
+    "IssuerOfAccessionNumberSequence": "the issuer of the accession number",
+    "PlacerOrderNumberImagingServiceRequest": "the placer's order number",
+    "FillerOrderNumberImagingServiceRequest": "the filler's order number",
+    "RequestedProcedureID": "the requested procedure",
+    "StudyInstanceUID": "the study",
 }
+_IMAGES = "{} between the study's images, or from the draft's: it may mix two patients"
+_LATE_IMAGE = "{} between a later image and the draft: the order was corrected"
+_SET_ASIDE = "an object with the SOP Instance UID of an image was set aside: {}"
+_OF_PATIENT = frozenset(
+    {"PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyInstanceUID"}
+)
+_OF_REQUESTS = ("RequestAttributesSequence", "ReferencedRequestSequence")
 
 
-def patient_difference(headers: Sequence[Dataset]) -> str | None:
-    """Return the name of the first identifying attribute that differs between headers, if any."""
-    for keyword, name in _IDENTITY.items():
-        if len({value for value in (_comparable(header, keyword) for header in headers) if value}) > 1:
-            return name
-    return None
+def patient_difference_in_words(headers: Iterable[Dataset]) -> str | None:
+    """Return the name of the first attribute that contradicts one patient, if any."""
+    found = in_order(_among(map(patient_identity, headers)))
+    return _in_words(found[:1]) if found else None
+
+
+def patient_identity(header: Dataset) -> PatientIdentity:
+    """Return the patient that a header names."""
+    other_ids = {
+        _identifier(item, "PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence")
+        for item in items(header, "OtherPatientIDsSequence")
+    }
+    other_ids |= {Identifier(value) for value in values(header, "OtherPatientIDs")}
+    names = [
+        text(header, "PatientName"),
+        *values(header, "OtherPatientNames"),
+        text(header, "PatientBirthName"),
+    ]
+    return PatientIdentity(
+        _identifier(header, "PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence"),
+        frozenset(other_ids),
+        tuple(filter(None, names)) if names[0] else (),
+        text(header, "PatientBirthDate"),
+        text(header, "PatientSex"),
+    )
+
+
+def order_identity(header: Dataset) -> OrderIdentity:
+    """Return the orders that the header of an image or of a draft names."""
+    requests = list(chain.from_iterable(items(header, each) for each in _OF_REQUESTS))
+
+    def stated(keyword: str) -> frozenset[str]:
+        return frozenset(filter(None, (text(each, keyword) for each in (header, *requests))))
+
+    return OrderIdentity(
+        _accession_number(header),
+        frozenset(map(_accession_number, requests)),
+        stated("PlacerOrderNumberImagingServiceRequest"),
+        stated("FillerOrderNumberImagingServiceRequest"),
+        stated("RequestedProcedureID"),
+    )
 
 
 class IdentityWatch:
     """Implements the ConflictFinder port.
 
     Args:
-        orders: whether an accession number that the draft does not contain is a conflict too.
+        orders: whether another order than the draft's in a late image is a contradiction too.
         headers: reads the headers; shared with the selector.
         on_conflict: function from a calling AE title to its peer's `on_conflict`.
         is_listed: predicate on a calling AE title: whether it is the title of a configured peer.
@@ -56,59 +117,117 @@ class IdentityWatch:
         is_listed: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._orders = orders
+        self._headers = headers or StudyHeaders()
         self._on_conflict = on_conflict
         self._is_listed = is_listed
-        self._headers = headers or StudyHeaders()
 
     def find(self, study: StudySnapshot) -> IdentityConflict | None:
-        """Return the contradiction among the images, or with a standing draft; None without one.
+        """Return the contradiction that forbids a draft of the study; None without one.
 
-        Unreadable images contradict nothing. Orders are compared for late images only: a study may
-        have two orders from the beginning.
+        Unreadable objects contradict nothing, nor do Key Objects in what they say of the patient.
         """
-        instances, standing = study.instances, study.standing
-        drafts = [
-            read_header(io.BytesIO(document.content)) for document in standing.documents if document.is_dicom
-        ]
         images = [
-            (instance.identity.sop_instance_uid, header)
-            for instance, header in zip(instances, self._headers.read(instances), strict=True)
-            if isinstance(header, Dataset)
+            _Image(instance.identity.sop_instance_uid, patient_identity(header), order_identity(header))
+            for instance, header in zip(study.instances, self._headers.read(study.instances), strict=True)
+            if isinstance(header, Dataset) and not is_key_object(instance)
         ]
-        if name := patient_difference([*drafts, *(header for _, header in images)]):
-            return IdentityConflict(
-                WithdrawalReason.PATIENT_SAFETY,
-                f"{name} differs between the study's images, or from the draft's: it may mix two patients",
-            )
-        if not self._orders:
+        drafts = [
+            read_header(io.BytesIO(document.content))
+            for document in study.standing.documents
+            if document.is_dicom
+        ]
+        patients = {*map(patient_identity, drafts), *(image.patient for image in images)}
+        late = [image.order for image in images if image.uid in study.standing.late]
+        earlier = [image.order for image in images if image.uid not in study.standing.late]
+        known = OrderIdentity.union([*map(order_identity, drafts), *earlier])
+        differing = _among(patients)
+        if self._orders:
+            differing |= frozenset().union(*(order_difference(known, order) for order in late))
+        if differing:
+            return _conflict(in_order(differing), _IMAGES if differing & _OF_PATIENT else _LATE_IMAGE)
+        for other in study.set_aside:
+            order = next((image.order for image in images if image.uid == other.kept), known)
+            if conflict := self._set_aside(study, other, patients, order):
+                return conflict
+        return self._rejected(study)
+
+    def _set_aside(
+        self, study: StudySnapshot, other: OtherContent, patients: Set[PatientIdentity], order: OrderIdentity
+    ) -> IdentityConflict | None:
+        """Return the contradiction between an object that was set aside and the one that is kept."""
+        policy = self._on_conflict(other.instance.calling_ae_title)
+        kept = [each for each in study.instances if each.identity.sop_instance_uid == other.kept]
+        if policy is OnConflict.REPLACE or any(map(is_key_object, kept)):
             return None
-        is_late = {uid: uid in standing.late for uid, _ in images}
-        known = set(map(_accession_number, drafts))
-        known |= {
-            number for uid, header in images if not is_late[uid] for number in _accession_numbers(header)
-        }
-        late = {_accession_number(header) for uid, header in images if is_late[uid]}
-        if known - {""} and late - known - {""}:
-            return IdentityConflict(
-                WithdrawalReason.WORKLIST,
-                "a later image names another accession number than the draft: its order was corrected",
+        try:
+            header = header_of(other.instance)
+            differing = order_difference(order, order_identity(header))
+            differing |= frozenset().union(
+                *(patient_difference(patient_identity(header), patient) for patient in patients)
             )
-        return None
+            study_uid = other.instance.identity.study_instance_uid
+            if any(each.identity.study_instance_uid != study_uid for each in study.instances):
+                differing |= {"StudyInstanceUID"}
+            keywords = in_order(differing)
+            if not keywords and policy is OnConflict.HOLD and kept:
+                keywords = differing_content(kept[0], other.instance)
+        except PermanentError:
+            return None
+        return _conflict(keywords, _SET_ASIDE) if keywords else None
+
+    def _rejected(self, study: StudySnapshot) -> IdentityConflict | None:
+        """Return the rejection, by a Key Object, of an image that a standing draft was made from."""
+        rejected = rejections(study.instances, self._is_listed) if study.standing.read else {}
+        reasons = {rejected[uid] for uid in study.standing.read if uid in rejected}
+        if not reasons:
+            return None
+        reason = next(each for each in WithdrawalReason if each in reasons)
+        title = code("rejection", reason).meaning
+        return IdentityConflict(
+            reason, f"a Key Object rejects an image that the draft was made from: {title}"
+        )
 
 
-def _comparable(header: Dataset, keyword: str) -> str:
-    """Return a value without the variations of systems for the same patient."""
-    value = text(header, keyword)
-    if keyword == "PatientName":
-        return comparable_group(value.partition("=")[0])
-    return value.casefold()
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """An image of the study, with the patient and the orders that it names."""
+
+    uid: str
+    patient: PatientIdentity
+    order: OrderIdentity
 
 
-def _accession_number(header: Dataset) -> str:
-    return text(header, "AccessionNumber").casefold()
+def _among(patients: Iterable[PatientIdentity]) -> frozenset[str]:
+    """Return the keywords of the attributes in which any two of the patients differ."""
+    return frozenset().union(*(patient_difference(*pair) for pair in combinations(frozenset(patients), 2)))
 
 
-def _accession_numbers(header: Dataset) -> set[str]:
-    """Return the accession numbers of an image: its own, and those of its requests."""
-    ordered = study_attributes(header).requests
-    return {_accession_number(header), *(text_of(each, "AccessionNumber").casefold() for each in ordered)}
+def _conflict(attributes: tuple[str, ...], explanation: str) -> IdentityConflict:
+    if _OF_PATIENT.intersection(attributes):
+        reason = WithdrawalReason.PATIENT_SAFETY
+    elif set(KEYWORDS).intersection(attributes):
+        reason = WithdrawalReason.WORKLIST
+    else:
+        reason = WithdrawalReason.QUALITY
+    verb = "differs" if len(attributes) == 1 else "differ"
+    return IdentityConflict(reason, explanation.format(f"{_in_words(attributes)} {verb}"), attributes)
+
+
+def _in_words(keywords: Sequence[str]) -> str:
+    names = [_IN_WORDS.get(each, each) for each in keywords]
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _accession_number(item: Dataset) -> Identifier:
+    return _identifier(item, "AccessionNumber", "", "IssuerOfAccessionNumberSequence")
+
+
+def _identifier(item: Dataset, value: str, issuer: str, qualifiers: str) -> Identifier:
+    """Return an identifier with its issuer, whose qualifiers are items of PS3.3 table 10-17."""
+    qualified = items(item, qualifiers)
+    local = [
+        text(item, issuer) if issuer else "",
+        *(text(each, "LocalNamespaceEntityID") for each in qualified),
+    ]
+    universal = [text(each, "UniversalEntityID") for each in qualified]
+    return Identifier(text(item, value), *(next(filter(None, each), "") for each in (local, universal)))

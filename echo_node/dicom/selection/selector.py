@@ -21,7 +21,7 @@ from echo_node.dicom.image.orientation import is_turned, patient_orientation
 from echo_node.dicom.selection.age import age_in_years
 from echo_node.dicom.selection.body_part import why_not_chest
 from echo_node.dicom.selection.headers import StudyHeaders, described
-from echo_node.dicom.selection.patient_identity import patient_difference
+from echo_node.dicom.selection.patient_identity import patient_difference_in_words
 from echo_node.dicom.selection.rules import FRONTAL, PA
 from echo_node.dicom.selection.view import frontal_view
 from echo_node.domain.ports import AppearanceCheck, PixelReader
@@ -219,7 +219,7 @@ def _check_sides(header: Dataset) -> None:
 
 
 def _check_one_patient(headers: Sequence[Dataset]) -> None:
-    if name := patient_difference(headers):
+    if name := patient_difference_in_words(headers):
         raise NotEligible(f"{name} differs between the images of the study: it may mix two patients")
 
 
