@@ -5,6 +5,7 @@ Part of the composition root, apart from roles/ because commands need it too.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from echo_node.dicom.selection.headers import StudyHeaders
@@ -21,11 +22,13 @@ class ChestImages:
         selector: chooses the image.
         shown: reads the image as a viewer shows it, and decodes it once for view check and model.
         headers: reads each header once for identity check and selector.
+        listed: AE titles of the configured peers, whose Key Objects can reject images.
     """
 
     selector: ImageSelector
     shown: PixelReader
     headers: StudyHeaders
+    listed: Collection[str] = ()
 
     def reader(self, greyscale: Greyscale) -> PixelReader:
         """Return a reader that makes grey values as a model needs them."""
@@ -41,11 +44,15 @@ class ChestImages:
         """
         from echo_node.dicom.selection.patient_identity import IdentityWatch
 
-        return IdentityWatch(orders=orders, headers=self.headers)
+        return IdentityWatch(orders=orders, headers=self.headers, listed=self.listed)
 
 
-def chest_images(settings: SelectionSettings) -> ChestImages:
+def chest_images(settings: SelectionSettings, listed: Collection[str] = ()) -> ChestImages:
     """Return the composition for these settings.
+
+    Args:
+        settings: restrictions on the image to read.
+        listed: AE titles of the configured peers, whose Key Objects can reject images.
 
     Raises:
         CheckpointError: the view check's weights are absent or broken.
@@ -55,8 +62,10 @@ def chest_images(settings: SelectionSettings) -> ChestImages:
 
     headers, shown = StudyHeaders(), PixelCache(DisplayedPixels())
     if settings.view_check == "off":
-        return ChestImages(ChestImageSelector(settings, headers=headers), shown, headers)
+        return ChestImages(
+            ChestImageSelector(settings, headers=headers, listed=listed), shown, headers, listed
+        )
     from echo_node.inference.view_check import ViewCheck
 
-    selector = ChestImageSelector(settings, shown, ViewCheck.load(), headers)
-    return ChestImages(selector, shown, headers)
+    selector = ChestImageSelector(settings, shown, ViewCheck.load(), headers, listed)
+    return ChestImages(selector, shown, headers, listed)

@@ -1,4 +1,4 @@
-"""Key Objects that reject images (IHE IOCM): which images of a study a listed peer took back.
+"""Key Objects that reject images (IHE IOCM): which images of a study a listed peer has rejected.
 
 A Key Object Selection with another title, or from a sender that is not a configured peer, changes
 nothing. Source: PS3.3 C.17.6; PS3.16 TID 2010, CID 7010.
@@ -6,7 +6,7 @@ nothing. Source: PS3.3 C.17.6; PS3.16 TID 2010, CID 7010.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import structlog
 from pydicom.dataset import Dataset
@@ -24,6 +24,12 @@ _KEYWORDS = (
     "SOPClassUID", "SOPInstanceUID", "ConceptNameCodeSequence", "ContentSequence",
     "CurrentRequestedProcedureEvidenceSequence",
 )  # fmt: skip
+_GRAVEST_FIRST = (
+    WithdrawalReason.PATIENT_SAFETY,
+    WithdrawalReason.WORKLIST,
+    WithdrawalReason.QUALITY,
+    WithdrawalReason.RETENTION,
+)
 _TITLE_SCHEMES = {"DCM", "1.2.840.10008.2.16.4"}
 """Coding scheme of CID 7010, by designator and by UID, in any version."""
 
@@ -34,21 +40,36 @@ def is_key_object(instance: StoredInstance) -> bool:
 
 
 def rejections(
-    instances: Sequence[StoredInstance], is_listed: Callable[[str], bool]
+    instances: Sequence[StoredInstance], listed: Collection[str]
 ) -> Mapping[str, WithdrawalReason]:
-    """Return the SOP Instance UIDs that the Key Objects of listed peers reject, with the reason.
+    """Return the SOP Instance UIDs that Key Objects of listed peers reject, with the reason.
 
     A Key Object that cannot be read rejects nothing, and is logged.
+
+    Args:
+        instances: the instances of a study.
+        listed: AE titles of the configured peers.
     """
     rejected: dict[str, WithdrawalReason] = {}
     for instance in instances:
-        if not is_key_object(instance) or not is_listed(instance.calling_ae_title):
+        if not is_key_object(instance) or instance.calling_ae_title not in listed:
             continue
         try:
-            rejected |= _rejected_by(read_header(instance.path, _KEYWORDS))
+            for uid, reason in _rejected_by(read_header(instance.path, _KEYWORDS)).items():
+                rejected[uid] = gravest({reason, rejected.get(uid, reason)})
         except PermanentError as error:
             log.warning("key_object_unreadable", peer=instance.calling_ae_title, reason=str(error))
     return rejected
+
+
+def gravest(reasons: Iterable[WithdrawalReason]) -> WithdrawalReason:
+    """Return the reason to state of several."""
+    return min(reasons, key=_GRAVEST_FIRST.index)
+
+
+def title_of(reason: WithdrawalReason) -> str:
+    """Return the document title that states a reason."""
+    return code("rejection", reason).meaning
 
 
 def _rejected_by(note: Dataset) -> dict[str, WithdrawalReason]:

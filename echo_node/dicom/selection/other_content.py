@@ -51,7 +51,7 @@ _DISPLAY = (
     "VOILUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction", "PresentationLUTShape",
     *(prefix + each for prefix in ("Collimator", "Shutter") for each in _SHAPE),
     *(f"{each}{prefix}" for prefix in ("Collimator", "Shutter")
-      for each in ("CenterOfCircular", "RadiusOfCircular", "VerticesOfPolygonal")),
+      for each in ("CenterOfCircular", "RadiusOfCircular", "VerticesOfThePolygonal")),
     "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio",
 )  # fmt: skip
 """Attributes that decide how an image is displayed (dicom/image/)."""

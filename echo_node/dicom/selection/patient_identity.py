@@ -8,23 +8,22 @@ their values.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain, combinations
 
 from pydicom.dataset import Dataset
 
-from echo_node.codes import code
 from echo_node.dicom.header import items, read_header, text, values
 from echo_node.dicom.selection.headers import StudyHeaders, header_of
-from echo_node.dicom.selection.key_objects import is_key_object, rejections
+from echo_node.dicom.selection.key_objects import gravest, is_key_object, rejections, title_of
 from echo_node.dicom.selection.other_content import differing_content
 from echo_node.domain.studies.identity import (
     KEYWORDS,
     Identifier,
     OnConflict,
-    OrderIdentity,
-    PatientIdentity,
+    StatedOrder,
+    StatedPatient,
     in_order,
     order_difference,
     patient_difference,
@@ -57,11 +56,11 @@ _OF_REQUESTS = ("RequestAttributesSequence", "ReferencedRequestSequence")
 
 def patient_difference_in_words(headers: Iterable[Dataset]) -> str | None:
     """Return the name of the first attribute that contradicts one patient, if any."""
-    found = in_order(_among(map(patient_identity, headers)))
+    found = in_order(_among(map(stated_patient, headers)))
     return _in_words(found[:1]) if found else None
 
 
-def patient_identity(header: Dataset) -> PatientIdentity:
+def stated_patient(header: Dataset) -> StatedPatient:
     """Return the patient that a header names."""
     other_ids = {
         _identifier(item, "PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence")
@@ -73,7 +72,7 @@ def patient_identity(header: Dataset) -> PatientIdentity:
         *values(header, "OtherPatientNames"),
         text(header, "PatientBirthName"),
     ]
-    return PatientIdentity(
+    return StatedPatient(
         _identifier(header, "PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence"),
         frozenset(other_ids),
         tuple(filter(None, names)) if names[0] else (),
@@ -82,14 +81,14 @@ def patient_identity(header: Dataset) -> PatientIdentity:
     )
 
 
-def order_identity(header: Dataset) -> OrderIdentity:
+def stated_order(header: Dataset) -> StatedOrder:
     """Return the orders that the header of an image or of a draft names."""
     requests = list(chain.from_iterable(items(header, each) for each in _OF_REQUESTS))
 
     def stated(keyword: str) -> frozenset[str]:
         return frozenset(filter(None, (text(each, keyword) for each in (header, *requests))))
 
-    return OrderIdentity(
+    return StatedOrder(
         _accession_number(header),
         frozenset(map(_accession_number, requests)),
         stated("PlacerOrderNumberImagingServiceRequest"),
@@ -105,7 +104,7 @@ class IdentityWatch:
         orders: whether another order than the draft's in a late image is a contradiction too.
         headers: reads the headers; shared with the selector.
         on_conflict: function from a calling AE title to its peer's `on_conflict`.
-        is_listed: predicate on a calling AE title: whether it is the title of a configured peer.
+        listed: AE titles of the configured peers, whose Key Objects can reject images.
     """
 
     def __init__(
@@ -114,32 +113,36 @@ class IdentityWatch:
         orders: bool = True,
         headers: StudyHeaders | None = None,
         on_conflict: Callable[[str], OnConflict] = lambda _: OnConflict.HOLD,
-        is_listed: Callable[[str], bool] = lambda _: False,
+        listed: Collection[str] = (),
     ) -> None:
         self._orders = orders
         self._headers = headers or StudyHeaders()
         self._on_conflict = on_conflict
-        self._is_listed = is_listed
+        self._listed = listed
 
     def find(self, study: StudySnapshot) -> IdentityConflict | None:
         """Return the contradiction that forbids a draft of the study; None without one.
 
-        Unreadable objects contradict nothing, nor do Key Objects in what they say of the patient.
+        Unreadable objects contradict nothing, nor does what Key Objects say about the patient, nor
+        an image that one of them rejects.
         """
+        rejected = rejections(study.instances, self._listed)
         images = [
-            _Image(instance.identity.sop_instance_uid, patient_identity(header), order_identity(header))
+            _Image(instance.identity.sop_instance_uid, stated_patient(header), stated_order(header))
             for instance, header in zip(study.instances, self._headers.read(study.instances), strict=True)
-            if isinstance(header, Dataset) and not is_key_object(instance)
+            if isinstance(header, Dataset)
+            and not is_key_object(instance)
+            and instance.identity.sop_instance_uid not in rejected
         ]
         drafts = [
             read_header(io.BytesIO(document.content))
             for document in study.standing.documents
             if document.is_dicom
         ]
-        patients = {*map(patient_identity, drafts), *(image.patient for image in images)}
+        patients = {*map(stated_patient, drafts), *(image.patient for image in images)}
         late = [image.order for image in images if image.uid in study.standing.late]
         earlier = [image.order for image in images if image.uid not in study.standing.late]
-        known = OrderIdentity.union([*map(order_identity, drafts), *earlier])
+        known = StatedOrder.union([*map(stated_order, drafts), *earlier])
         differing = _among(patients)
         if self._orders:
             differing |= frozenset().union(*(order_difference(known, order) for order in late))
@@ -149,21 +152,21 @@ class IdentityWatch:
             order = next((image.order for image in images if image.uid == other.kept), known)
             if conflict := self._set_aside(study, other, patients, order):
                 return conflict
-        return self._rejected(study)
+        return _rejection({rejected[uid] for uid in study.standing.read if uid in rejected})
 
     def _set_aside(
-        self, study: StudySnapshot, other: OtherContent, patients: Set[PatientIdentity], order: OrderIdentity
+        self, study: StudySnapshot, other: OtherContent, patients: Set[StatedPatient], order: StatedOrder
     ) -> IdentityConflict | None:
-        """Return the contradiction between an object that was set aside and the one that is kept."""
+        """Return the contradiction between an object set aside and the one that is kept."""
         policy = self._on_conflict(other.instance.calling_ae_title)
         kept = [each for each in study.instances if each.identity.sop_instance_uid == other.kept]
         if policy is OnConflict.REPLACE or any(map(is_key_object, kept)):
             return None
         try:
             header = header_of(other.instance)
-            differing = order_difference(order, order_identity(header))
+            differing = order_difference(order, stated_order(header))
             differing |= frozenset().union(
-                *(patient_difference(patient_identity(header), patient) for patient in patients)
+                *(patient_difference(stated_patient(header), patient) for patient in patients)
             )
             study_uid = other.instance.identity.study_instance_uid
             if any(each.identity.study_instance_uid != study_uid for each in study.instances):
@@ -175,29 +178,17 @@ class IdentityWatch:
             return None
         return _conflict(keywords, _SET_ASIDE) if keywords else None
 
-    def _rejected(self, study: StudySnapshot) -> IdentityConflict | None:
-        """Return the rejection, by a Key Object, of an image that a standing draft was made from."""
-        rejected = rejections(study.instances, self._is_listed) if study.standing.read else {}
-        reasons = {rejected[uid] for uid in study.standing.read if uid in rejected}
-        if not reasons:
-            return None
-        reason = next(each for each in WithdrawalReason if each in reasons)
-        title = code("rejection", reason).meaning
-        return IdentityConflict(
-            reason, f"a Key Object rejects an image that the draft was made from: {title}"
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class _Image:
     """An image of the study, with the patient and the orders that it names."""
 
     uid: str
-    patient: PatientIdentity
-    order: OrderIdentity
+    patient: StatedPatient
+    order: StatedOrder
 
 
-def _among(patients: Iterable[PatientIdentity]) -> frozenset[str]:
+def _among(patients: Iterable[StatedPatient]) -> frozenset[str]:
     """Return the keywords of the attributes in which any two of the patients differ."""
     return frozenset().union(*(patient_difference(*pair) for pair in combinations(frozenset(patients), 2)))
 
@@ -211,6 +202,15 @@ def _conflict(attributes: tuple[str, ...], explanation: str) -> IdentityConflict
         reason = WithdrawalReason.QUALITY
     verb = "differs" if len(attributes) == 1 else "differ"
     return IdentityConflict(reason, explanation.format(f"{_in_words(attributes)} {verb}"), attributes)
+
+
+def _rejection(reasons: Set[WithdrawalReason]) -> IdentityConflict | None:
+    """Return the withdrawal for reasons of Key Objects that reject images of the draft."""
+    if not reasons:
+        return None
+    reason = gravest(reasons)
+    explanation = f"a Key Object rejects an image that the draft was made from: {title_of(reason)}"
+    return IdentityConflict(reason, explanation)
 
 
 def _in_words(keywords: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from pydicom.dataset import Dataset
@@ -21,6 +21,7 @@ from echo_node.dicom.image.orientation import is_turned, patient_orientation
 from echo_node.dicom.selection.age import age_in_years
 from echo_node.dicom.selection.body_part import why_not_chest
 from echo_node.dicom.selection.headers import StudyHeaders, described
+from echo_node.dicom.selection.key_objects import is_key_object, rejections, title_of
 from echo_node.dicom.selection.patient_identity import patient_difference_in_words
 from echo_node.dicom.selection.rules import FRONTAL, PA
 from echo_node.dicom.selection.view import frontal_view
@@ -85,6 +86,7 @@ class ChestImageSelector:
         reader: reads the pixels for *check*.
         check: recognises the appearance of an image; without it, headers alone decide.
         headers: reads the headers; shared with the identity check.
+        listed: AE titles of the configured peers, whose Key Objects can reject images.
     """
 
     def __init__(
@@ -93,7 +95,9 @@ class ChestImageSelector:
         reader: PixelReader | None = None,
         check: AppearanceCheck | None = None,
         headers: StudyHeaders | None = None,
+        listed: Collection[str] = (),
     ) -> None:
+        self._listed = listed
         self._settings = settings
         self._headers = headers or StudyHeaders()
         self._look = None
@@ -109,8 +113,13 @@ class ChestImageSelector:
         """
         unread: list[UnreadImage] = []
         headers: list[tuple[StoredInstance, Dataset]] = []
+        rejected = rejections(instances, self._listed)
         for instance, header in zip(instances, self._headers.read(instances), strict=True):
-            if isinstance(header, PermanentError):
+            if is_key_object(instance):
+                continue
+            if reason := rejected.get(instance.identity.sop_instance_uid):
+                unread.append(UnreadImage(instance.identity, f"rejected by a Key Object: {title_of(reason)}"))
+            elif isinstance(header, PermanentError):
                 unread.append(UnreadImage(instance.identity, str(header)))
             else:
                 headers.append((instance, header))
@@ -119,8 +128,8 @@ class ChestImageSelector:
         for instance, header in headers:
             try:
                 candidates.append(_Candidate(instance, header, self._readable_view(instance, header)))
-            except NotEligible as reason:
-                unread.append(UnreadImage(instance.identity, str(reason)))
+            except NotEligible as why:
+                unread.append(UnreadImage(instance.identity, str(why)))
             except PARSE_ERRORS:
                 unread.append(UnreadImage(instance.identity, "the header cannot be parsed"))
         others = sorted(candidates, key=lambda each: each.rank)

@@ -70,7 +70,7 @@ class Identifier:
 
 
 @dataclass(frozen=True, slots=True)
-class PatientIdentity:
+class StatedPatient:
     """A patient as an object states it: patient data. Fields not stated are empty.
 
     Attributes:
@@ -89,7 +89,7 @@ class PatientIdentity:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderIdentity:
+class StatedOrder:
     """The orders that an object states: identifiers of requests. Fields not stated are empty.
 
     Attributes:
@@ -117,7 +117,7 @@ class OrderIdentity:
         return _stated({self.accession_number}) or _stated(self.request_accession_numbers)
 
     @classmethod
-    def union(cls, orders: Iterable[OrderIdentity]) -> OrderIdentity:
+    def union(cls, orders: Iterable[StatedOrder]) -> StatedOrder:
         """Return the orders of several objects as those of one."""
         orders = tuple(orders)
         return cls(
@@ -129,7 +129,7 @@ class OrderIdentity:
         )
 
 
-def patient_difference(one: PatientIdentity, other: PatientIdentity) -> frozenset[str]:
+def patient_difference(one: StatedPatient, other: StatedPatient) -> frozenset[str]:
     """Return the keywords of the attributes that cannot be of the same patient."""
     differing = set()
     if not _same_patient_by_other_ids(one, other):
@@ -146,7 +146,7 @@ def patient_difference(one: PatientIdentity, other: PatientIdentity) -> frozense
     return frozenset(differing)
 
 
-def order_difference(one: OrderIdentity, other: OrderIdentity) -> frozenset[str]:
+def order_difference(one: StatedOrder, other: StatedOrder) -> frozenset[str]:
     """Return the keywords of the attributes that cannot be of the same order.
 
     Objects with several orders agree if they have one in common. Order numbers of placer and filler
@@ -176,8 +176,8 @@ def in_order(keywords: Iterable[str]) -> tuple[str, ...]:
     return tuple(each for each in KEYWORDS if each in found)
 
 
-def _same_patient_by_other_ids(one: PatientIdentity, other: PatientIdentity) -> bool:
-    """Return whether one of them lists the Patient ID of the other among its further identifiers."""
+def _same_patient_by_other_ids(one: StatedPatient, other: StatedPatient) -> bool:
+    """Return whether one of them lists the Patient ID of the other as another one of its own."""
     return any(
         named.patient_id.value and each.value and each.agrees_with(named.patient_id)
         for listing, named in ((one, other), (other, one))
