@@ -36,7 +36,9 @@ _NOT_COMPARED = {
     # encoding of the others
     "SpecificCharacterSet",
 }  # fmt: skip
-_OF_REQUESTS = ("RequestedProcedureDescription", "RequestedProcedureCodeSequence")
+_OF_REQUESTS = (
+    "RequestedProcedureID", "RequestedProcedureDescription", "RequestedProcedureCodeSequence",
+)  # fmt: skip
 _CHANGED_BY_COMPRESSION = (
     "LossyImageCompression", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit",
     "PixelRepresentation",

@@ -8,6 +8,7 @@ their values.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain, combinations
@@ -223,11 +224,12 @@ def _accession_number(item: Dataset) -> Identifier:
 
 
 def _identifier(item: Dataset, value: str, issuer: str, qualifiers: str) -> Identifier:
-    """Return an identifier with its issuer, whose qualifiers are items of PS3.3 table 10-17."""
+    """Return an identifier with its issuer, whose qualifiers are items of PS3.3 table 10-17.
+
+    An issuer in the form of HL7 (name, universal ID and type, with & or ^) states both.
+    """
     qualified = items(item, qualifiers)
-    local = [
-        text(item, issuer) if issuer else "",
-        *(text(each, "LocalNamespaceEntityID") for each in qualified),
-    ]
-    universal = [text(each, "UniversalEntityID") for each in qualified]
+    name, universal_id = [*re.split(r"[&^]", text(item, issuer) if issuer else ""), ""][:2]
+    local = [name, *(text(each, "LocalNamespaceEntityID") for each in qualified)]
+    universal = [*(text(each, "UniversalEntityID") for each in qualified), universal_id]
     return Identifier(text(item, value), *(next(filter(None, each), "") for each in (local, universal)))

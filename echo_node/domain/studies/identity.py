@@ -1,8 +1,7 @@
 """Identity of patient and order, and the attributes in which two of them contradict each other.
 
 Systems write the same patient in different ways. Only values that cannot be the same count as a
-difference, and an absent value contradicts nothing. Identifiers are compared whole: neither cut nor
-split, and leading zeros count.
+difference, and an absent value contradicts nothing. Identifiers are compared whole.
 """
 
 from __future__ import annotations
@@ -63,6 +62,14 @@ class Identifier:
         if self.universal_issuer and other.universal_issuer:
             return _differ(self.universal_issuer, other.universal_issuer)
         return _differ(self.issuer, other.issuer)
+
+    def is_same(self, other: Identifier) -> bool:
+        """Return whether both state the same value, and no other issuer."""
+        return bool(self.value) and bool(other.value) and self.agrees_with(other)
+
+    def is_written_like(self, other: Identifier) -> bool:
+        """Return whether both values are the same without separators and leading zeros."""
+        return _bare(self.value) == _bare(other.value)
 
     def agrees_with(self, other: Identifier) -> bool:
         """Return whether both can identify the same thing."""
@@ -130,42 +137,55 @@ class StatedOrder:
 
 
 def patient_difference(one: StatedPatient, other: StatedPatient) -> frozenset[str]:
-    """Return the keywords of the attributes that cannot be of the same patient."""
+    """Return the keywords of the attributes that cannot be of the same patient.
+
+    The more agrees, the more the rest may be written differently: a name with a typing error under
+    the same ID, an ID with other separators or leading zeros under the same name.
+    """
     differing = set()
-    if not _same_patient_by_other_ids(one, other):
-        if one.patient_id.has_other_value(other.patient_id):
-            differing.add("PatientID")
-        if one.patient_id.has_other_issuer(other.patient_id):
-            differing.add("IssuerOfPatientID")
-    if not _names_agree(one.names, other.names):
-        differing.add("PatientName")
     if not _dates_agree(one.birth_date, other.birth_date):
         differing.add("PatientBirthDate")
     if _differ(*(_SEXES.get(each.sex.strip().upper(), "") for each in (one, other))):
         differing.add("PatientSex")
+    is_same_birth = not differing and bool(_dates(one.birth_date)) and bool(_dates(other.birth_date))
+    is_same_id = one.patient_id.is_same(other.patient_id)
+    if not _names_agree(one.names, other.names, is_same_person=is_same_birth and is_same_id):
+        differing.add("PatientName")
+    if not _same_patient_by_other_ids(one, other):
+        is_same_person = is_same_birth and one.names and other.names and "PatientName" not in differing
+        is_written_alike = is_same_person and one.patient_id.is_written_like(other.patient_id)
+        if one.patient_id.has_other_value(other.patient_id) and not is_written_alike:
+            differing.add("PatientID")
+        if one.patient_id.has_other_issuer(other.patient_id):
+            differing.add("IssuerOfPatientID")
     return frozenset(differing)
 
 
 def order_difference(one: StatedOrder, other: StatedOrder) -> frozenset[str]:
     """Return the keywords of the attributes that cannot be of the same order.
 
-    Objects with several orders agree if they have one in common. Order numbers of placer and filler
-    are compared only if not both objects state an accession number.
+    Objects with several orders agree if they have one in common. A study may satisfy several
+    requested procedures of one order. They are therefore compared only if not both objects state an
+    accession number.
     """
     differing = set()
-    if one.known_numbers and other.known_numbers:
-        for mine, theirs in ((one.own_numbers, other.known_numbers), (other.own_numbers, one.known_numbers)):
-            pairs = list(product(mine, theirs))
-            if all(each.has_other_value(another) for each, another in pairs):
-                differing.add("AccessionNumber")
-            elif not any(each.agrees_with(another) for each, another in pairs):
-                differing.add("IssuerOfAccessionNumberSequence")
-    else:
-        if _are_disjoint(one.placer_numbers, other.placer_numbers):
-            differing.add("PlacerOrderNumberImagingServiceRequest")
-        if _are_disjoint(one.filler_numbers, other.filler_numbers):
-            differing.add("FillerOrderNumberImagingServiceRequest")
-    if _are_disjoint(one.procedure_ids, other.procedure_ids):
+    compared = (
+        (one.own_numbers, other.known_numbers),
+        (one.known_numbers, other.own_numbers),
+        (_stated(one.request_accession_numbers), _stated(other.request_accession_numbers)),
+    )
+    for mine, theirs in compared:
+        pairs = list(product(mine, theirs))
+        if pairs and not any(each.is_written_like(another) for each, another in pairs):
+            differing.add("AccessionNumber")
+        elif pairs and all(each.has_other_issuer(another) for each, another in pairs):
+            differing.add("IssuerOfAccessionNumberSequence")
+    if _are_disjoint(one.placer_numbers, other.placer_numbers):
+        differing.add("PlacerOrderNumberImagingServiceRequest")
+    if _are_disjoint(one.filler_numbers, other.filler_numbers):
+        differing.add("FillerOrderNumberImagingServiceRequest")
+    has_numbers = one.known_numbers and other.known_numbers
+    if not has_numbers and _are_disjoint(one.procedure_ids, other.procedure_ids):
         differing.add("RequestedProcedureID")
     return frozenset(differing)
 
@@ -185,12 +205,12 @@ def _same_patient_by_other_ids(one: StatedPatient, other: StatedPatient) -> bool
     )
 
 
-def _names_agree(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+def _names_agree(one: tuple[str, ...], other: tuple[str, ...], *, is_same_person: bool) -> bool:
     """Return whether the first name of one is among the names of the other."""
     if not one or not other:
         return True
     pairs = (*((one[0], each) for each in other), *((other[0], each) for each in one))
-    return any(names_agree(*pair) for pair in pairs)
+    return any(names_agree(*pair, is_same_person=is_same_person) for pair in pairs)
 
 
 def _dates_agree(one: str, other: str) -> bool:
@@ -231,6 +251,12 @@ def _differ(one: str, other: str) -> bool:
     """Return whether both values are stated, and differ by more than case and width of letters."""
     mine, theirs = (unicodedata.normalize("NFKC", each).casefold().strip(" \0") for each in (one, other))
     return bool(mine) and bool(theirs) and mine != theirs
+
+
+def _bare(value: str) -> str:
+    """Return an identifier without case, separators and leading zeros."""
+    folded = unicodedata.normalize("NFKC", value).casefold()
+    return "".join(each for each in folded if each.isalnum()).lstrip("0")
 
 
 def _are_disjoint(one: frozenset[str], other: frozenset[str]) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain, product
 from typing import TypeAlias
@@ -65,6 +65,11 @@ _UNKNOWN = "?"
 
 _LEAST_CUT_NAME, _LEAST_CUT_COMPONENT = 10, 8
 """Fewest letters of a name, and of a component, that an old modality may have cut off."""
+_LEAST_MISTYPED, _LEAST_MISTYPED_TWICE = 6, 8
+"""Fewest letters of a word with one typing error, and with two."""
+_LEAST_CONSONANTS = 3
+"""Fewest consonants by which a word is recognised in spite of other vowels."""
+_SOUNDS = ((re.compile(r"[ae][iy]"), "ai"), (re.compile(r"ph"), "f"), (re.compile(r"ck?(?![ehiy])"), "k"))
 _MOST_WORDS = 12
 
 
@@ -108,26 +113,35 @@ class _Name:
         return self.family + self.given
 
 
-def names_agree(one: str, other: str) -> bool:
+def names_agree(one: str, other: str, *, is_same_person: bool = False) -> bool:
     """Return whether two values of VR PN can be the same name.
 
     An empty name, an absent component or component group, and words in another script agree with
     everything.
+
+    Args:
+        one: a name.
+        other: another name.
+        is_same_person: whether everything else says that it is one person. Then typing errors,
+            other romanisations, and other ideographs of the same sound make no other name.
     """
     mine, theirs = _by_script(one), _by_script(other)
-    return all(
-        any(_agree(each, another) for each, another in product(mine[script], theirs[script]))
-        for script in mine.keys() & theirs.keys()
+    scripts = mine.keys() & theirs.keys()
+    agreeing = (
+        any(_agree(*pair, with_errors=is_same_person) for pair in product(mine[script], theirs[script]))
+        for script in scripts
     )
+    return not scripts or (any(agreeing) if is_same_person else all(agreeing))
 
 
-def _agree(one: _Name, other: _Name) -> bool:
+def _agree(one: _Name, other: _Name, *, with_errors: bool) -> bool:
     if one.generations and other.generations and not one.generations & other.generations:
         return False
-    if _Matching(one.is_alphabetic, _LEAST_CUT_NAME).either_way(one.words, other.words):
+    rules = _Matching(one.is_alphabetic, _LEAST_CUT_NAME, has_errors=with_errors)
+    if rules.either_way(one.words, other.words):
         return True
-    in_family = _Matching(one.is_alphabetic, _LEAST_CUT_COMPONENT, has_initials=False)
-    in_given = _Matching(one.is_alphabetic, _LEAST_CUT_COMPONENT, needs_a_word=False)
+    in_family = replace(rules, least_cut=_LEAST_CUT_COMPONENT, has_initials=False)
+    in_given = replace(rules, least_cut=_LEAST_CUT_COMPONENT, needs_a_word=False)
     return in_family.either_way(one.family, other.family) and in_given.either_way(one.given, other.given)
 
 
@@ -140,12 +154,14 @@ class _Matching:
         least_cut: fewest letters of the words together if the last one may be cut off.
         has_initials: whether one letter stands for a word.
         needs_a_word: whether more than initials must be found.
+        has_errors: whether a word may be mistyped, or written as it sounds.
     """
 
     is_alphabetic: bool
     least_cut: int
     has_initials: bool = True
     needs_a_word: bool = True
+    has_errors: bool = False
 
     def either_way(self, one: Words, other: Words) -> bool:
         """Return whether all words of one are found in the other; true if one has no words."""
@@ -172,7 +188,11 @@ class _Matching:
                 for end in range(index + 1, len(words) + 1 if length == 1 else index + 2):
                     word = "".join(words[index:end])
                     is_cut = may_be_cut and end == len(words) and run.startswith(word)
-                    if (_is_same_word(word, run) or is_cut) and rest_found(end, used | places, True):
+                    is_single = length == 1 and end == index + 1
+                    is_word = _is_same_word(word, run) or (
+                        self.has_errors and self.is_alphabetic and is_single and _is_similar(word, run)
+                    )
+                    if (is_word or is_cut) and rest_found(end, used | places, True):
                         return True
                 if (
                     length == 1
@@ -197,6 +217,44 @@ def _is_same_word(one: str, other: str) -> bool:
         _UNKNOWN in pattern and re.fullmatch(re.escape(pattern).replace(re.escape(_UNKNOWN), ".{0,2}"), word)
         for pattern, word in ((one, other), (other, one))
     )
+
+
+def _is_similar(one: str, other: str) -> bool:
+    """Return whether two words sound alike, or differ by a typing error."""
+    first, second = (_as_it_sounds(each) for each in (one, other))
+    shorter = min(len(first), len(second))
+    if first == second or not (first + second).isalpha():
+        return first == second
+    consonants = _consonants(first)
+    if len(consonants) >= _LEAST_CONSONANTS and consonants == _consonants(second):
+        return first[0] == second[0]
+    possible = (shorter >= _LEAST_MISTYPED) + (shorter >= _LEAST_MISTYPED_TWICE)
+    return _typing_errors(first, second) <= possible
+
+
+def _as_it_sounds(word: str) -> str:
+    for letters, sound in _SOUNDS:
+        word = letters.sub(sound, word)
+    return word
+
+
+def _consonants(word: str) -> str:
+    return re.sub(r"[aeiouy]|(.)(?=\1)", "", word)
+
+
+def _typing_errors(one: str, other: str) -> int:
+    """Return the number of letters that are missing, additional, wrong, or exchanged in pairs."""
+    before_last: list[int] = []
+    last = list(range(len(other) + 1))
+    for row, letter in enumerate(one, 1):
+        current = [row]
+        for column, another in enumerate(other, 1):
+            errors = min(last[column] + 1, current[-1] + 1, last[column - 1] + (letter != another))
+            if row > 1 and column > 1 and one[row - 2] == another and letter == other[column - 2]:
+                errors = min(errors, before_last[column - 2] + 1)
+            current.append(errors)
+        before_last, last = last, current
+    return last[-1]
 
 
 def _by_script(value: str) -> dict[str, list[_Name]]:

@@ -16,7 +16,7 @@ from support.radiographs import PLAIN, radiograph, ramp, write
 from echo_node.dicom.documents.encoders import dicom_encoder
 from echo_node.dicom.header import read_header
 from echo_node.dicom.instance_file import instance_from_file
-from echo_node.dicom.selection.patient_identity import IdentityWatch
+from echo_node.dicom.selection.patient_identity import IdentityWatch, patient_difference_in_words
 from echo_node.domain.studies.identity import OnConflict
 from echo_node.domain.studies.study import StoredInstance
 from echo_node.domain.work.drafting import OtherContent, StudySnapshot
@@ -167,13 +167,21 @@ def test_two_patients_are_found_before_any_draft(study: Study) -> None:
 def test_requests_of_a_late_image_are_compared_too(study: Study) -> None:
     request = Dataset()
     request.AccessionNumber, request.RequestedProcedureID = "", "RP8"
-    found = study.conflict(study.another(RequestAttributesSequence=[request]))
-    assert found is not None
-    assert (found.reason, found.attributes) == (WithdrawalReason.WORKLIST, ("RequestedProcedureID",))
+    late = study.another(RequestAttributesSequence=[request])
+    assert study.conflict(late) is None, "an order may have several procedures"
     request.AccessionNumber = "B88"
-    found = study.conflict(study.another(AccessionNumber="", RequestAttributesSequence=[request]))
-    assert found is not None
-    assert found.attributes == ("AccessionNumber", "RequestedProcedureID")
+    for own in ("", "A77"):
+        found = study.conflict(study.another(AccessionNumber=own, RequestAttributesSequence=[request]))
+        assert found is not None
+        assert (found.reason, found.attributes) == (WithdrawalReason.WORKLIST, ("AccessionNumber",))
+
+
+@pytest.mark.parametrize("issuer", ["WARD", "WARD&1.2.3&ISO", "WARD^1.2.3^ISO", ""])
+def test_an_issuer_is_the_same_in_the_form_of_hl7(issuer: str) -> None:
+    header, other = Dataset(), Dataset()
+    header.PatientID, header.IssuerOfPatientID = "1", "WARD"
+    other.PatientID, other.IssuerOfPatientID = "1", issuer
+    assert patient_difference_in_words([header, other]) is None
 
 
 _OF_STUDY = {

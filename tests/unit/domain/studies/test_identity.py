@@ -26,10 +26,14 @@ ORDER = StatedOrder(Identifier("A1", "RIS"), frozenset(), frozenset({"PL1"}), fr
     ("other", "keywords"),
     [
         (replace(PATIENT, patient_id=Identifier("P-18", "WARD")), ("PatientID",)),
-        (replace(PATIENT, patient_id=Identifier("0P-17", "WARD")), ("PatientID",)),
+        (replace(PATIENT, patient_id=Identifier("00P 17", "WARD")), ()),
+        (replace(PATIENT, patient_id=Identifier("00P17"), names=()), ("PatientID",)),
+        (replace(PATIENT, patient_id=Identifier("00P17"), birth_date=""), ("PatientID",)),
+        (replace(PATIENT, patient_id=Identifier("P-170")), ("PatientID",)),
         (replace(PATIENT, patient_id=Identifier("P-17", "CLINIC")), ("IssuerOfPatientID",)),
         (replace(PATIENT, patient_id=Identifier("P-18", "CLINIC")), ("PatientID", "IssuerOfPatientID")),
         (replace(PATIENT, names=("Groß^Jörg",)), ("PatientName",)),
+        (replace(PATIENT, names=("Bergmann^Jörn",)), ("PatientName",)),
         (replace(PATIENT, birth_date="19610408"), ("PatientBirthDate",)),
         (replace(PATIENT, birth_date="1962"), ("PatientBirthDate",)),
         (replace(PATIENT, sex="F"), ("PatientSex",)),
@@ -58,6 +62,22 @@ def test_patients(other: StatedPatient, keywords: tuple[str, ...]) -> None:
     assert in_order(patient_difference(other, PATIENT)) == keywords
 
 
+def test_a_name_may_be_mistyped_only_if_everything_else_agrees() -> None:
+    known = replace(PATIENT, names=("Lindemann^Jörn",))
+    mistyped = replace(PATIENT, names=("Lidnemann^Jörn",))
+    assert not patient_difference(known, mistyped)
+    for missing in ({"birth_date": ""}, {"patient_id": Identifier()}):
+        less = replace(mistyped, **missing)
+        assert patient_difference(known, less) == {"PatientName"}
+
+
+def test_requests_are_compared_with_requests() -> None:
+    one, other = (
+        replace(ORDER, request_accession_numbers=frozenset({Identifier(number)})) for number in ("A1", "A2")
+    )
+    assert order_difference(one, other) == {"AccessionNumber"}
+
+
 def test_further_identifiers_and_names_explain_another_one() -> None:
     merged = replace(
         PATIENT,
@@ -82,12 +102,18 @@ def test_a_universal_issuer_counts_more_than_its_local_name() -> None:
     [
         (replace(ORDER, accession_number=Identifier("A2", "RIS")), ("AccessionNumber",)),
         (replace(ORDER, accession_number=Identifier("A1", "LAB")), ("IssuerOfAccessionNumberSequence",)),
-        (replace(ORDER, procedure_ids=frozenset({"RP2"})), ("RequestedProcedureID",)),
+        (replace(ORDER, procedure_ids=frozenset({"RP2"})), ()),
+        (
+            replace(ORDER, accession_number=Identifier(), procedure_ids=frozenset({"RP2"})),
+            ("RequestedProcedureID",),
+        ),
+        (replace(ORDER, accession_number=Identifier("0A-1")), ()),
         (
             replace(ORDER, accession_number=Identifier(), placer_numbers=frozenset({"PL2"})),
             ("PlacerOrderNumberImagingServiceRequest",),
         ),
-        (replace(ORDER, placer_numbers=frozenset({"PL2"})), ()),
+        (replace(ORDER, placer_numbers=frozenset({"PL2"})), ("PlacerOrderNumberImagingServiceRequest",)),
+        (replace(ORDER, placer_numbers=frozenset()), ()),
         (replace(ORDER, accession_number=Identifier("a1")), ()),
         (replace(ORDER, accession_number=Identifier()), ()),
         (replace(ORDER, procedure_ids=frozenset({"RP2", "RP1"})), ()),

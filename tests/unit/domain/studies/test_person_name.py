@@ -81,6 +81,38 @@ def test_other_names_do_not(one: str, other: str) -> None:
     assert not names_agree(other, one)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Robertson^Marc", "ROBERSTON^MARK"),
+        ("Stephens^Anna", "STEVENS^ANNA"),
+        ("Maier^Franz", "MEYER^FRANZ"),
+        ("Al Khatib^Mohamed", "AL-KHATEEB^MUHAMMAD"),
+        ("Zhao^Min=赵^敏", "ZHAO^MIN=赵^民"),
+    ],
+)
+def test_names_of_one_person_may_be_mistyped(one: str, other: str) -> None:
+    for pair in ((one, other), (other, one)):
+        assert names_agree(*pair, is_same_person=True)
+        assert not names_agree(*pair)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Smith^John", "Jones^John"),
+        ("Schuster^Anna", "Schuster^Anja"),
+        ("Keller^Lena", "Keller^Lina"),
+        ("Keller^Girl 1", "Keller^Girl 2"),
+        ("Keller^Boy A", "Keller^Boy B"),
+        ("赵^敏", "赵^民"),
+    ],
+)
+def test_other_names_are_no_typing_errors(one: str, other: str) -> None:
+    assert not names_agree(one, other, is_same_person=True)
+    assert not names_agree(other, one, is_same_person=True)
+
+
 _LETTERS = "abehimnorstuyzäöüßåøæéèñçłđğışńžő" + "иетлрёй" + "山田太郎一" + "やまだガ"
 _WORD = st.text(_LETTERS, min_size=1, max_size=8)
 _WORDS = st.lists(_WORD, max_size=2).map(" ".join)
@@ -92,6 +124,9 @@ _ANYTHING = st.text(max_size=30)
 @given(_NAME | _ANYTHING, _NAME | _ANYTHING)
 def test_agreement_is_mutual(one: str, other: str) -> None:
     assert names_agree(one, other) == names_agree(other, one)
+    of_one_person = names_agree(one, other, is_same_person=True)
+    assert of_one_person == names_agree(other, one, is_same_person=True)
+    assert of_one_person or not names_agree(one, other)
 
 
 @given(_NAME | _ANYTHING)
