@@ -23,6 +23,7 @@ ALLOWED_KEYS = frozenset(
         "study_id", "instance_id", "job_id", "document_id", "delivery_id", "commitment_id",
         "commitment_request_id", "conflict_id", "association_id", "revision", "state", "kind", "outcome",
         "status", "role", "peer", "destination", "node", "model", "device", "decoder", "holder", "setting",
+        "called", "sop_class", "transfer_syntax",
         # outcome
         "attempt", "tries", "reason", "error", "where", "count", "seconds", "delay_s", "bytes",
         "tokens", "forwards", "tokens_per_forward", "epoch", "step", "loss", "signal", "exit_code",

@@ -123,6 +123,8 @@ class IntakeSettings(SettingsSection):
     allowed_calling_ae_titles: tuple[AETitle, ...] = ()
     """AE titles that may send; empty allows all. A peer with a `host` must also send from that
     address."""
+    accept_blank_calling_ae_title: bool = False
+    """Whether to accept associations whose calling AE title is blank, as some devices send it."""
     study_idle_s: float = Field(default=60.0, gt=0)
     """Time without a new instance after which a study is complete, in seconds."""
     study_forced_s: float = Field(default=900.0, gt=0)

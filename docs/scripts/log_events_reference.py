@@ -46,14 +46,37 @@ def events() -> dict[str, Event]:
 
 
 def _calls(path: Path) -> Iterator[tuple[str, str, list[str]]]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    module = ast.parse(path.read_text(encoding="utf-8"))
+    shared = _shared_keys(module)
+    for node in ast.walk(module):
         match node:
             case ast.Call(
                 func=ast.Attribute(value=ast.Name(id="log" | "_log"), attr=method),
                 args=[ast.Constant(value=str(name))],
                 keywords=keywords,
             ) if method in _LEVELS:
-                yield _LEVELS[method], name, [each.arg for each in keywords if each.arg]
+                yield _LEVELS[method], name, [key for each in keywords for key in _keys(each, shared)]
+
+
+def _keys(keyword: ast.keyword, shared: dict[str, list[str]]) -> list[str]:
+    """Return the key of an argument, or the keys of `**function(…)`."""
+    match keyword:
+        case ast.keyword(arg=str(key)):
+            return [key]
+        case ast.keyword(value=ast.Call(func=ast.Name(id=function))):
+            return shared.get(function, [])
+    return []
+
+
+def _shared_keys(module: ast.Module) -> dict[str, list[str]]:
+    """Return the keys of each function of a module that returns a dictionary with constant keys."""
+    return {
+        function.name: [str(key.value) for key in returned.value.keys if isinstance(key, ast.Constant)]
+        for function in module.body
+        if isinstance(function, ast.FunctionDef)
+        for returned in function.body
+        if isinstance(returned, ast.Return) and isinstance(returned.value, ast.Dict)
+    }
 
 
 def render(page: str) -> str:

@@ -21,6 +21,7 @@ from echo_node.domain.identifiers import checked_uid
 from echo_node.domain.studies.study import InstanceIdentity
 
 _MOST_READ_BYTES = 4 * 1024 * 1024
+_ELEMENT_HEADER_BYTES = 8
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _PIXEL_DATA = {0x7FE00008, 0x7FE00009, 0x7FE00010}
 _FIRST_TAG_OF_A_DATA_SET = 0x00080000
@@ -44,7 +45,7 @@ def identity_of(data_set: BinaryIO, transfer_syntax_uid: str, *, strict_uids: bo
         ValueError: the data set is malformed or truncated, or a UID is absent or malformed.
     """
     syntax = UID(transfer_syntax_uid)
-    end = _end_of(data_set)
+    end, stream = _end_of(data_set), _Frugal(data_set)
 
     def is_pixel_data(tag: BaseTag, _vr: str | None, length: int) -> bool:
         if tag < _FIRST_TAG_OF_A_DATA_SET:
@@ -59,7 +60,7 @@ def identity_of(data_set: BinaryIO, transfer_syntax_uid: str, *, strict_uids: bo
 
     try:
         header = read_dataset(
-            cast("BinaryIO", _Frugal(data_set)),
+            cast("BinaryIO", stream),
             is_implicit_VR=syntax.is_implicit_VR,
             is_little_endian=syntax.is_little_endian,
             stop_when=is_pixel_data,
@@ -69,7 +70,13 @@ def identity_of(data_set: BinaryIO, transfer_syntax_uid: str, *, strict_uids: bo
     except UnusableDataSet:
         raise
     except PARSE_ERRORS as error:
-        raise ValueError(f"the data set cannot be parsed ({type(error).__name__})") from error
+        raise _unparsable(error) from error
+    except OSError as error:
+        if error.errno is not None:  # pydicom raises some without a number, for malformed sequences
+            raise
+        raise _unparsable(error) from error
+    if stream.is_cut:
+        raise UnusableDataSet("the data set ends in the middle of an element")
     return InstanceIdentity(
         study_instance_uid=checked_uid(study_uid, "StudyInstanceUID", strict=strict_uids),
         series_instance_uid=checked_uid(series_uid, "SeriesInstanceUID", strict=strict_uids),
@@ -77,6 +84,10 @@ def identity_of(data_set: BinaryIO, transfer_syntax_uid: str, *, strict_uids: bo
         sop_class_uid=checked_uid(class_uid, "SOPClassUID", strict=True),
         transfer_syntax_uid=transfer_syntax_uid,
     )
+
+
+def _unparsable(error: Exception) -> ValueError:
+    return ValueError(f"the data set cannot be parsed ({type(error).__name__})")
 
 
 def _uid(header: Dataset, keyword: str) -> str:
@@ -96,9 +107,13 @@ class _Frugal:
 
     Elements of undefined length before the pixel data, such as a sequence of a million empty items,
     would need many times their size in memory.
+
+    Attributes:
+        is_cut: whether the stream ended in the middle of an element's tag, length or item.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
+        self.is_cut = False
         self._stream = stream
         self._left = _MOST_READ_BYTES
         self.seek, self.tell = stream.seek, stream.tell
@@ -108,6 +123,8 @@ class _Frugal:
         self._left -= len(content)
         if self._left < 0:
             raise UnusableDataSet(f"more than {_MOST_READ_BYTES // 2**20} MB precede the pixel data")
+        if len(content) < count <= _ELEMENT_HEADER_BYTES and content.strip(b"\0"):
+            self.is_cut = True
         return content
 
 

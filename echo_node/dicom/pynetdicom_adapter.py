@@ -11,8 +11,8 @@ operation.
   sometimes loses an answer (its issue 875). Here the barrier itself knows whether a thread waits.
 - A rejection is recorded when it arrives. pynetdicom loses it if the connection closes before the
   requesting thread looks.
-- An acceptor's association runs functions of ours in place of its two threads (see
-AssociationInternals).
+- An acceptor's association is negotiated and served by functions of ours in place of its two
+  threads (see AssociationInternals).
 """
 
 # ruff: noqa: SLF001 - the one place for them
@@ -22,7 +22,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from pynetdicom import evt
@@ -30,8 +30,15 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu import A_ASSOCIATE_RJ
+from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AssociationSocket, RequestHandler
+
+_ESTABLISHED = "Sta6"
+"""State of an association that is open for data (PS3.8 table 9-3)."""
+
+_SHORTEST_PDU = 8
+"""Shortest PDU that pynetdicom can send; shorter ones could contain nothing."""
 
 PRIVATE_NAMES: dict[str, tuple[str, ...]] = {
     "association": ("_accepted_cx", "_kill", "_reactor_checkpoint", "_sent_abort"),
@@ -40,11 +47,8 @@ PRIVATE_NAMES: dict[str, tuple[str, ...]] = {
 """Undocumented attributes of an association and of its network provider (`dul`)."""
 
 REPLACED_OR_CALLED: tuple[tuple[type, str], ...] = (
-    (Association, "_run_reactor"),
     (Association, "_abort_blocking"),
     (Association, "_serve_request"),
-    (DULServiceProvider, "run"),
-    (DULServiceProvider, "_is_transport_event"),
     (DULServiceProvider, "_decode_pdu"),
     (DULServiceProvider, "_process_recv_primitive"),
     (AssociationSocket, "_shutdown_socket"),
@@ -148,40 +152,38 @@ class AssociationInternals:
     def __init__(self, association: Association) -> None:
         self._association = cast("Any", association)
         self._network = cast("Any", association.dul)
-        self._negotiate = self._network.run
-        self._look_for_data = self._network._is_transport_event
-        self._run = self._association._run_reactor
-        self._abort = self._association._abort_blocking
+        self._network.event_queue.queue.clear()  # a socket announces its connection
 
-    def replace(
-        self,
-        *,
-        run_network: Callable[[], None],
-        is_transport_event: Callable[[], bool],
-        run: Callable[[], None],
-        abort: Callable[[bool], None],
-    ) -> None:
-        """Replace the functions of both threads, and the abort."""
-        self._network.run = run_network
-        self._network._is_transport_event = is_transport_event
-        self._association._run_reactor = run
+    def replace(self, *, run: Callable[[], None], abort: Callable[[bool], None]) -> None:
+        """Replace the function of the association's thread, and the abort."""
+        self._association.run = run
         self._association._abort_blocking = abort
 
-    def negotiate(self) -> None:
-        """Run the network thread as pynetdicom does, which negotiates the association."""
-        self._negotiate()
+    def establish(
+        self,
+        calling_ae_title: str,
+        called_ae_title: str,
+        maximum_length: int,
+        accepted: Mapping[int, PresentationContext],
+    ) -> None:
+        """Make the association an established one, which was negotiated elsewhere.
 
-    def look_for_data(self) -> bool:
-        """Return whether the network thread found something to do, as pynetdicom does."""
-        return bool(self._look_for_data())
-
-    def run(self) -> None:
-        """Run the association's thread as pynetdicom does."""
-        self._run()
-
-    def abort(self, block: bool) -> None:
-        """Abort as pynetdicom does."""
-        self._abort(block)
+        Args:
+            calling_ae_title: AE title of the peer; may be blank.
+            called_ae_title: AE title that it calls; may be blank.
+            maximum_length: maximum length of a PDU that it accepts; 0 for any length.
+            accepted: accepted presentation contexts by id.
+        """
+        requestor = self._association.requestor
+        primitive = A_ASSOCIATE()
+        primitive.called_ae_title = called_ae_title or self._association.acceptor.ae_title
+        primitive.maximum_length_received = max(maximum_length, _SHORTEST_PDU) if maximum_length else 0
+        if calling_ae_title:
+            requestor.ae_title = calling_ae_title
+        requestor.primitive = primitive
+        self._association._accepted_cx = dict(accepted)
+        self._network.state_machine.current_state = _ESTABLISHED
+        self._association.is_established = True
 
     @property
     def is_killed(self) -> bool:

@@ -3,7 +3,7 @@
 import io
 import random
 import socket
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from pydicom.dataset import Dataset
@@ -15,8 +15,9 @@ from support.sinks import Sink
 
 from echo_node.bench.sending import association_request, store_request
 from echo_node.dicom.library_settings import configure_libraries
-from echo_node.dicom.scp.c_store import StoreContext, StoreOperation
+from echo_node.dicom.scp.c_store import StoreContext, StoreService
 from echo_node.dicom.scp.command import Command, read_command
+from echo_node.dicom.scp.log_limit import LogLimit
 from echo_node.dicom.scp.uid_policy import UidPolicy
 from echo_node.dicom.statuses import Status
 from faults.receiving import receiver
@@ -33,13 +34,14 @@ def data_sets(folder: Path, randomness: random.Random, trials: int) -> Tally:
     implicit = encode(image, is_implicit_vr=True, is_little_endian=True)
     assert implicit is not None
     sources = [(encoded(image), _SYNTAXES[1]), (implicit, str(ImplicitVRLittleEndian))]
-    command, sink, taken = _command(image), Sink(), 0
+    command, taken = _command(image), 0
+    service = StoreService(Sink(), nullcontext(), UidPolicy(), LogLimit())
     for _ in range(trials):
         content, syntax = randomness.choice(sources)
         if randomness.random() < 0.1:
             syntax = randomness.choice(_SYNTAXES)
-        context = StoreContext(str(image.SOPClassUID), syntax, "FUZZ")
-        operation = StoreOperation(command, context, sink, UidPolicy())
+        context = StoreContext(str(image.SOPClassUID), syntax, "FUZZ", "127.0.0.1")
+        operation = service.begin(command, context)
         operation.write(spoilt(content, randomness))
         status, reason = operation.finish()
         check(status in _ANSWERS, f"a data set was answered 0x{status:04X} ({reason})")

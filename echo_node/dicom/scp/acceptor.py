@@ -1,10 +1,10 @@
-"""An association that a peer opened, served by one thread that waits for its messages.
+"""An association that a peer opened: negotiated and served by one thread, which waits for the peer.
 
-pynetdicom negotiates it, runs its state machine (PS3.8 9.2), and handles all messages except
-C-STORE. Two parts of pynetdicom are replaced: its two threads for each association, which poll
-every millisecond, and its handling of data sets, which copies each several times and holds it in
-memory. Once the association is established, its network thread ends, and its other thread reads the
-connection.
+The request and its answer are read and written here (association_request.py, admission.py,
+association_answer.py), because pynetdicom aborts what it does not know. Once the association is
+established, pynetdicom's state machine (PS3.8 9.2) runs it, and pynetdicom handles all messages
+except C-STORE. Its two threads for each association, which poll every millisecond, are not used.
+Neither is its handling of data sets, which copies each several times and holds it in memory.
 """
 
 from __future__ import annotations
@@ -12,35 +12,64 @@ from __future__ import annotations
 import queue
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
 from typing import Any, cast
 
-import structlog
 from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.fsm import InvalidEventError
 from pynetdicom.pdu_primitives import P_DATA
+from pynetdicom.presentation import PresentationContext
 
 from echo_node.dicom.header import PARSE_ERRORS
 from echo_node.dicom.pynetdicom_adapter import AssociationInternals, ClosingSocket
+from echo_node.dicom.scp.admission import Admission, plain_address
+from echo_node.dicom.scp.association_answer import (
+    INVALID_PARAMETER,
+    abort_by_provider,
+    abort_reason,
+    acceptance,
+    negotiate,
+    rejection,
+)
+from echo_node.dicom.scp.association_log import AssociationLog, Parties
+from echo_node.dicom.scp.association_request import AssociationRequest, read_association_request
 from echo_node.dicom.scp.c_store import StoreContext, StoreOperation, StoreService
 from echo_node.dicom.scp.command import C_STORE_RQ, Command, store_response
 from echo_node.dicom.scp.messages import Message, Messages
 from echo_node.dicom.scp.pdu_stream import COMMAND, LAST, P_DATA_TF, SLACK_BYTES, InvalidPdu, PduStream
 from echo_node.domain.studies.intake import Piece
 
-_log = structlog.get_logger()
-
-_ESTABLISHED, _CLOSED = "Sta6", "Sta1"
+_CLOSED = "Sta1"
 _CONNECTION_CLOSED, _INVALID_PDU = "Evt17", "Evt19"
+_RELEASE_RQ, _ABORT = 0x05, 0x07
 _UNLIMITED = 2**32 - 1
 _LONGEST_WITHOUT_DATA = 64 * 1024
 _LONGEST_OTHER_BYTES = 16 * 1024 * 1024
 """Longest data set of a message other than C-STORE. A request about 10,000 instances has 2 MB."""
-_LOOK_EVERY_S = 0.05
 _PARTING_S = 1.0
 """Time for the peer to close the connection after the last message, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptorServices:
+    """Parts of the node that all its associations share.
+
+    Attributes:
+        admission: policy about associations.
+        supported: presentation contexts that the node accepts.
+        maximum_length: maximum length of a PDU that it accepts; 0 for any length.
+        store: C-STORE service.
+        log: log of associations.
+    """
+
+    admission: Admission
+    supported: Sequence[PresentationContext]
+    maximum_length: int
+    store: StoreService
+    log: AssociationLog
 
 
 class Acceptor:
@@ -49,72 +78,92 @@ class Acceptor:
     Args:
         association: association of pynetdicom, not started.
         connection: its socket, whose time-out limits the peer's silence.
-        service: C-STORE service.
+        request: the whole A-ASSOCIATE-RQ.
+        services: parts of the node.
     """
 
-    def __init__(self, association: Association, connection: ClosingSocket, service: StoreService) -> None:
+    def __init__(
+        self,
+        association: Association,
+        connection: ClosingSocket,
+        request: bytes,
+        services: AcceptorServices,
+    ) -> None:
         self._association = cast("Any", association)
         self._network = cast("Any", association.dul)
         self._connection = connection
-        self._service = service
+        self._request = request
+        self._services = services
         self._messages = Messages(self._begin)
         self._acting = threading.RLock()
-        self._serves = False
+        self._who = Parties(plain_address(association.requestor.address))
+        self._under: PresentationContext | None = None
         self._internals = AssociationInternals(association)
-        self._internals.replace(
-            run_network=self._run_network,
-            is_transport_event=self._is_transport_event,
-            run=self._serve,
-            abort=self._abort,
-        )
+        self._internals.replace(run=self._run, abort=self._abort)
 
-    def _run_network(self) -> None:
-        """Run in the network thread, which negotiates.
-
-        If it ends before the request was understood, the association ends at once. pynetdicom would
-        wait for the request until its time-out, so that a few senders of malformed requests could
-        lock out all others.
-        """
+    def _run(self) -> None:
+        """Run in the association's thread: negotiate, then serve the peer."""
         try:
-            self._internals.negotiate()
-        except InvalidEventError:
-            _log.info("association_broken", reason="an event does not fit the state of the association")
-            self._connection.close()
+            self._negotiate()
         finally:
-            if self._association.requestor.primitive is None:
-                self._network.to_user_queue.put(None)
+            self._association.kill()
+            if self._connection.socket is not None:
+                self._connection.close()
 
-    def _is_transport_event(self) -> bool:
-        """End the network thread once the association is established; `_serve` reads then."""
-        if self._network.state_machine.current_state == _ESTABLISHED:
-            self._serves = True
-            self._network.kill_dul()
-            return False
-        return self._internals.look_for_data()
-
-    def _serve(self) -> None:
-        """Run in the association's thread: serve the peer until either side ends it."""
-        while self._network.is_alive() and self._network.state_machine.current_state != _CLOSED:
-            self._network.join(_LOOK_EVERY_S)
-        if not self._serves:
-            self._internals.run()
-            return
-        association = self._association
-        self._network.send_pdu = self._send
-        with self._acting:
-            self._settle()  # send what is pending, such as an abort
-        longest = association.acceptor.maximum_length
-        connection: Any = self._connection.socket
-        stream = PduStream(connection, longest + SLACK_BYTES if longest else _UNLIMITED)
+    def _negotiate(self) -> None:
+        admission, log = self._services.admission, self._services.log
         try:
-            while association.is_established and not self._internals.is_killed:
+            request = read_association_request(self._request)
+        except InvalidPdu as error:
+            log.broken(self._who, f"aborted by the node: {error}")
+            self._say_farewell(abort_by_provider(INVALID_PARAMETER))
+            return
+        self._who = Parties(self._who.address, request.calling_ae_title, request.called_ae_title)
+        refusal = admission.refusal(request, self._who.address) or admission.enter()
+        if refusal is not None:
+            log.rejected(self._who, refusal.reason)
+            self._say_farewell(rejection(refusal.result, refusal.source, refusal.diagnostic))
+            return
+        try:
+            self._accept(request)
+        finally:
+            admission.leave()
+
+    def _accept(self, request: AssociationRequest) -> None:
+        services = self._services
+        negotiated = negotiate(request, services.supported)
+        services.log.contexts_refused(self._who, negotiated.refused)
+        self._internals.establish(
+            request.calling_ae_title, request.called_ae_title, request.maximum_length, negotiated.accepted
+        )
+        self._network.send_pdu = self._send
+        connection: Any = self._connection.socket
+        try:
+            connection.sendall(acceptance(request, negotiated, services.maximum_length))
+        except OSError:
+            services.log.lost(self._who, None)
+            return
+        longest = services.maximum_length
+        self._serve(PduStream(connection, longest + SLACK_BYTES if longest else _UNLIMITED))
+
+    def _say_farewell(self, pdu: bytes) -> None:
+        """Send the last PDU to a peer that the node does not accept, and close the connection."""
+        connection: Any = self._connection.socket
+        with suppress(OSError):
+            connection.sendall(pdu)
+            connection.shutdown(socket.SHUT_WR)
+            PduStream(connection, _UNLIMITED).drain(_PARTING_S)
+
+    def _serve(self, stream: PduStream) -> None:
+        """Serve the peer until either side ends the association."""
+        try:
+            while self._association.is_established and not self._internals.is_killed:
                 self._take_pdu(stream)
         finally:
             try:
                 self._messages.abandon()
             finally:
                 self._part(stream)
-                association.kill()
 
     def _take_pdu(self, stream: PduStream) -> None:
         try:
@@ -127,16 +176,20 @@ class Acceptor:
             else:
                 self._take_without_data(kind, length, stream)
         except TimeoutError:
-            _log.info("association_silent", peer=self._peer)
+            self._services.log.silent(self._who, self._under)
             self._association.abort()
         except OSError:
+            if not self._internals.is_killed:
+                self._services.log.lost(self._who, self._under)
             self._act(_CONNECTION_CLOSED)
         except InvalidPdu as error:
-            _log.info("association_broken", peer=self._peer, reason=str(error))
+            self._services.log.broken(self._who, f"aborted by the node: {error}", self._under)
             self._act(_INVALID_PDU)
 
     def _take_without_data(self, kind: int, length: int, stream: PduStream) -> None:
-        """Let pynetdicom act on a PDU other than P-DATA-TF: a release, an abort, or an error."""
+        """Let pynetdicom act on a PDU other than P-DATA-TF: a release or an abort."""
+        if kind not in {_RELEASE_RQ, _ABORT}:
+            raise InvalidPdu(f"a PDU of type {kind} came, which has no place in an association")
         if length > _LONGEST_WITHOUT_DATA:
             raise InvalidPdu("a PDU without data is too long")
         pdu = bytes([kind, 0]) + length.to_bytes(4, "big") + stream.read(length)
@@ -144,24 +197,33 @@ class Acceptor:
             event = self._internals.receive(pdu)
         except (*PARSE_ERRORS, AssertionError) as error:
             raise InvalidPdu("a PDU cannot be understood") from error
+        if kind == _ABORT:
+            self._services.log.aborted(self._who, abort_reason(pdu), self._under)
         self._act(event)
 
     def _begin(self, context_id: int, command: Command, encoded: bytes) -> Message:
         context = self._internals.accepted_context(context_id)
         if context is None:
             raise InvalidPdu("a message came under a presentation context that was not accepted")
+        self._under = context
         if command.field != C_STORE_RQ:
             return _OtherMessage(lambda data_set: self._pass_on(context_id, encoded, data_set))
         if not command.has_message_id:
             raise InvalidPdu("a request without a Message ID cannot be answered")
         longest = self._association.requestor.maximum_length or 0
-        under = StoreContext(str(context.abstract_syntax), str(context.transfer_syntax[0]), self._peer)
+        under = StoreContext(
+            str(context.abstract_syntax),
+            str(context.transfer_syntax[0]),
+            self._who.calling,
+            self._who.address,
+        )
+        store = self._services.store
         return _StoreMessage(
-            self._service.begin(command, under),
+            store.begin(command, under),
             lambda status, comment: self._respond(
                 store_response(command, status, comment, context_id, longest)
             ),
-            self._service.in_progress,
+            store.in_progress,
         )
 
     def _pass_on(self, context_id: int, command: bytes, data_set: bytes | None) -> None:
@@ -181,6 +243,10 @@ class Acceptor:
         _, request = dimse.get_msg(block=False)
         if request is not None and self._association.is_established:
             self._internals.serve(request, context_id)
+            if self._internals.is_abort_sent:
+                self._services.log.aborted(
+                    self._who, "aborted by the node: it has no service for the message", self._under
+                )
 
     def _act(self, event: str) -> None:
         """Let the state machine act on an event."""
@@ -228,18 +294,18 @@ class Acceptor:
             self._association.is_established = False
 
     def _abort(self, block: bool = True) -> None:
-        """Abort the association, from any thread."""
+        """Abort the association, from any thread; from another one because the node stops."""
         association = self._association
-        if not self._serves:
-            self._internals.abort(block)
-            return
         if self._internals.is_abort_sent or association.is_released:
             return
         self._internals.mark_aborted()
+        if association.is_established and threading.current_thread() is not association:
+            self._services.log.aborted(self._who, "aborted by the node: it is stopping", self._under)
         is_heard = self._acting.acquire(timeout=_PARTING_S)  # else the peer does not read
         if is_heard:
             try:
-                association.acse.send_abort(0x00)
+                if association.is_established:
+                    association.acse.send_abort(0x00)
             finally:
                 self._acting.release()
         association.is_aborted, association.is_established = True, False
@@ -261,10 +327,6 @@ class Acceptor:
             connection.shutdown(socket.SHUT_WR)
             stream.drain(_PARTING_S)
         self._act(_CONNECTION_CLOSED)
-
-    @property
-    def _peer(self) -> str:
-        return str(self._association.requestor.ae_title).strip()
 
 
 class _StoreMessage:

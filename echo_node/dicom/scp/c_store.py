@@ -17,6 +17,7 @@ from echo_node.dicom.contexts import contexts
 from echo_node.dicom.data_set_check import identity_of
 from echo_node.dicom.scp.command import Command
 from echo_node.dicom.scp.file_meta import file_meta
+from echo_node.dicom.scp.log_limit import LogLimit
 from echo_node.dicom.scp.uid_policy import UidPolicy
 from echo_node.dicom.statuses import Status
 from echo_node.domain.identifiers import checked_uid
@@ -36,12 +37,14 @@ class StoreContext:
     Attributes:
         abstract_syntax: SOP Class UID of the presentation context.
         transfer_syntax: transfer syntax of its data sets.
-        calling_ae_title: AE title of the sender.
+        calling_ae_title: AE title of the sender; empty if it is blank.
+        address: its IP address.
     """
 
     abstract_syntax: str
     transfer_syntax: str
     calling_ae_title: str
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +55,17 @@ class StoreService:
         sink: destination of the instances.
         in_progress: context that is entered while an instance is stored and its response is sent.
         uids: policy about UIDs that break the Standard.
+        limit: limit of equal log lines.
     """
 
     sink: InstanceSink
     in_progress: AbstractContextManager[None]
     uids: UidPolicy
+    limit: LogLimit
 
     def begin(self, command: Command, context: StoreContext) -> StoreOperation:
         """Begin the operation of a C-STORE request."""
-        return StoreOperation(command, context, self.sink, self.uids)
+        return StoreOperation(command, context, self)
 
 
 class StoreOperation:
@@ -69,16 +74,14 @@ class StoreOperation:
     Args:
         command: command set of the request.
         context: negotiated context of the request.
-        sink: destination of the instance.
-        uids: policy about UIDs that break the Standard.
+        service: C-STORE service of the node.
     """
 
-    def __init__(self, command: Command, context: StoreContext, sink: InstanceSink, uids: UidPolicy) -> None:
+    def __init__(self, command: Command, context: StoreContext, service: StoreService) -> None:
         self._command = command
         self._context = context
-        self._sink = sink
-        self._uids = uids
-        self._is_strict = uids.is_strict(context.calling_ae_title)
+        self._service = service
+        self._is_strict = service.uids.is_strict(context.calling_ae_title)
         self._arrival: InstanceArrival
         self._begun = ExitStack()
         self._answer: tuple[int, str] | None = None
@@ -120,13 +123,13 @@ class StoreOperation:
         meta = file_meta(
             command.sop_class_uid, command.sop_instance_uid, context.transfer_syntax, context.calling_ae_title
         )
-        self._arrival = self._begun.enter_context(self._sink.begin(meta))
+        self._arrival = self._begun.enter_context(self._service.sink.begin(meta))
 
     def _store(self) -> None:
         identity = self._identity()
         received = ReceivedInstance(identity, self._context.calling_ae_title, urgent=self._command.is_urgent)
         self._arrival.store(received)
-        self._uids.note(identity, self._context.calling_ae_title)
+        self._service.uids.note(identity, self._context.calling_ae_title)
 
     def _identity(self) -> InstanceIdentity:
         try:
@@ -135,6 +138,11 @@ class StoreOperation:
             )
         except ValueError as error:
             raise InstanceRejected(Status.CANNOT_UNDERSTAND, str(error)) from error
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:
+            reason = f"the data set cannot be parsed ({type(error).__name__})"
+            raise InstanceRejected(Status.CANNOT_UNDERSTAND, reason) from error
         if identity.sop_class_uid != self._command.sop_class_uid:
             raise InstanceRejected(
                 Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, "SOP Class UID differs between data set and request"
@@ -167,8 +175,19 @@ class StoreOperation:
             self._fail("internal error")
 
     def _refuse(self, status: int, reason: str) -> None:
-        _log.warning(
-            "instance_refused", peer=self._context.calling_ae_title, status=f"0x{status:04X}", reason=reason
+        context, shown = self._context, f"0x{status:04X}"
+        self._service.limit.write(
+            ("instance_refused", context.address, context.calling_ae_title, shown, reason),
+            lambda count: _log.warning(
+                "instance_refused",
+                peer=context.calling_ae_title,
+                address=context.address,
+                sop_class=context.abstract_syntax,
+                transfer_syntax=context.transfer_syntax,
+                status=shown,
+                reason=reason,
+                count=count,
+            ),
         )
         self._answer = status, reason
         self.abandon()

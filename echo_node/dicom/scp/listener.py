@@ -22,61 +22,52 @@ from pynetdicom.association import Association
 from pynetdicom.transport import AssociationServer
 
 from echo_node.dicom.pynetdicom_adapter import AssociationHandler, ClosingSocket
-from echo_node.dicom.scp.acceptor import Acceptor
-from echo_node.dicom.scp.c_store import StoreService
-from echo_node.dicom.scp.pdu_stream import HEADER_BYTES, SLACK_BYTES
+from echo_node.dicom.scp.acceptor import Acceptor, AcceptorServices
+from echo_node.dicom.scp.admission import plain_address
+from echo_node.dicom.scp.log_limit import LogLimit
+from echo_node.dicom.scp.pdu_stream import HEADER_BYTES
 
 _log = structlog.get_logger()
 
 _ASSOCIATE_RQ = 0x01
 _LONGEST_ASSOCIATE_RQ_BYTES = 256 * 1024
+_TLS_HANDSHAKE = 0x16
+_HTTP_METHODS = (b"GET ", b"HEAD", b"POST", b"PUT ", b"OPTI")
 _TICK_S = 0.5
 
 
 @dataclass(slots=True)
 class _Waiting:
+    """A connection whose A-ASSOCIATE-RQ has not arrived as a whole.
+
+    Attributes:
+        address: its address, as the socket states it.
+        deadline: time at which it is closed.
+        request: the part that has arrived.
+    """
+
     address: Any
     deadline: float
+    request: bytearray
+
+    @property
+    def missing(self) -> int:
+        """Number of bytes to read next: the rest of the header, or of the request."""
+        if len(self.request) < HEADER_BYTES:
+            return HEADER_BYTES - len(self.request)
+        length = int.from_bytes(self.request[2:HEADER_BYTES], "big")
+        return HEADER_BYTES + length - len(self.request)
 
 
-class _BoundedSocket(ClosingSocket):
-    """Reads a PDU in few large pieces, and rejects one longer than negotiated."""
-
-    def recv(self, nr_bytes: int) -> bytearray:
-        """Return *nr_bytes*, or fewer if the connection ends.
-
-        Raises:
-            OSError: the peer announces a PDU that is too long, or is silent for too long.
-        """
-        longest = self.assoc.acceptor.maximum_length
-        if longest and nr_bytes > max(longest, _LONGEST_ASSOCIATE_RQ_BYTES) + SLACK_BYTES:
-            raise OSError("the peer announces a longer PDU than was negotiated")
-        connection = self.socket
-        if connection is None:
-            return bytearray()
-        content = bytearray(nr_bytes)
-        view, done = memoryview(content), 0
-        while done < nr_bytes:
-            read = connection.recv_into(view[done:])
-            if read == 0:
-                break
-            done += read
-        view.release()
-        del content[done:]
-        return content
-
-
-class _BoundedHandler(AssociationHandler):
-    """Starts an association on a bounded socket, to be served by our own thread."""
+class _AcceptingHandler(AssociationHandler):
+    """Starts an association that our own thread negotiates and serves."""
 
     def prepare(self, association: Association) -> None:
-        """Give the association a bounded socket, and an acceptor that serves it."""
-        bounded = _BoundedSocket(association, client_socket=self.request)
-        # Each socket announces the connection; the state machine must see it once (PS3.8 table
-        # 9-10).
-        association.dul.event_queue.get_nowait()
-        association.dul.socket = bounded
-        Acceptor(association, bounded, cast("AssociationListener", self.server).service)
+        """Give the association its socket, and an acceptor that serves it."""
+        listener = cast("AssociationListener", self.server)
+        connection = ClosingSocket(association, client_socket=self.request)
+        association.dul.socket = connection
+        Acceptor(association, connection, listener.request, listener.services)
 
 
 class AssociationListener(AssociationServer):
@@ -88,7 +79,8 @@ class AssociationListener(AssociationServer):
         maximum_waiting: maximum number of waiting connections; another one displaces the oldest.
         shares_port: whether other processes listen on the same port, and the kernel distributes
             connections among them.
-        service: C-STORE service.
+        services: parts of the node that its associations share.
+        limit: limit of log lines, which is asked regularly for those that are due.
     """
 
     request_queue_size = 128
@@ -100,12 +92,15 @@ class AssociationListener(AssociationServer):
         silence_s: float,
         maximum_waiting: int,
         shares_port: bool = False,
-        service: StoreService,
+        services: AcceptorServices,
+        limit: LogLimit,
         **keywords: Any,
     ) -> None:
-        self.service = service
+        self.services = services
+        self.request = b""
+        self._limit = limit
         self._shares_port = shares_port
-        keywords["request_handler"] = _BoundedHandler
+        keywords["request_handler"] = _AcceptingHandler
         super().__init__(*args, **keywords)
         self._patience_s = patience_s
         self._silence_s = silence_s
@@ -139,6 +134,7 @@ class AssociationListener(AssociationServer):
                 elif key.fileobj is not self._wake_receiver:
                     self._look_at(cast("socket.socket", key.fileobj))
             self._dismiss_overdue()
+            self._limit.flush_due()
             self.service_actions()
         for connection in [*self._waiting]:
             self._dismiss(connection)
@@ -162,47 +158,41 @@ class AssociationListener(AssociationServer):
             return
         if len(self._waiting) >= self._maximum_waiting:
             oldest = next(iter(self._waiting))
-            _log.warning("connection_displaced", count=len(self._waiting))
+            self.services.log.displaced(_shown(self._waiting[oldest].address))
             self._dismiss(oldest)
         connection.setblocking(False)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, HEADER_BYTES)
-        self._waiting[connection] = _Waiting(address, time.monotonic() + self._patience_s)
+        self._waiting[connection] = _Waiting(address, time.monotonic() + self._patience_s, bytearray())
         self._selector.register(connection, selectors.EVENT_READ)
 
     def _look_at(self, connection: socket.socket) -> None:
-        """Forward the connection if its A-ASSOCIATE-RQ has arrived as a whole."""
+        """Read from a connection, and forward it when its A-ASSOCIATE-RQ has arrived as a whole."""
+        waiting = self._waiting[connection]
         try:
-            header = connection.recv(HEADER_BYTES, socket.MSG_PEEK)
-            if len(header) < HEADER_BYTES:
-                self._dismiss(connection)
-                return
-            kind, length = struct.unpack(">BxL", header)
-            if kind != _ASSOCIATE_RQ or length > _LONGEST_ASSOCIATE_RQ_BYTES:
-                _log.info("connection_is_not_dicom")
-                self._dismiss(connection)
-                return
-            whole = HEADER_BYTES + length
-            if len(connection.recv(whole, socket.MSG_PEEK)) < whole:
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, whole)
-                return
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+            read = connection.recv(waiting.missing)
         except BlockingIOError:
             return
         except OSError:
+            read = b""
+        waiting.request += read
+        if not read:
             self._dismiss(connection)
-            return
-        self._pass_on(connection)
+        elif len(waiting.request) == HEADER_BYTES and (fault := _fault_of(bytes(waiting.request))):
+            self.services.log.not_dicom(_shown(waiting.address), fault)
+            self._dismiss(connection)
+        elif len(waiting.request) >= HEADER_BYTES and not waiting.missing:
+            self._pass_on(connection)
 
     def _pass_on(self, connection: socket.socket) -> None:
         self._selector.unregister(connection)
-        address = self._waiting.pop(connection).address
+        waiting = self._waiting.pop(connection)
+        self.request = bytes(waiting.request)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.settimeout(self._silence_s)
         try:
-            self.finish_request(connection, address)
+            self.finish_request(connection, waiting.address)
         except RuntimeError as error:  # no more threads
-            _log.error("association_not_started", error=type(error).__name__)
+            _log.error("association_not_started", address=_shown(waiting.address), error=type(error).__name__)
             self.shutdown_request(connection)
 
     def _dismiss_overdue(self) -> None:
@@ -212,10 +202,27 @@ class AssociationListener(AssociationServer):
             connection, waiting = next(iter(self._waiting.items()))
             if waiting.deadline > now:
                 return
-            _log.info("connection_timed_out", seconds=self._patience_s)
+            self.services.log.timed_out(_shown(waiting.address), self._patience_s)
             self._dismiss(connection)
 
     def _dismiss(self, connection: socket.socket) -> None:
         self._selector.unregister(connection)
         del self._waiting[connection]
         connection.close()
+
+
+def _fault_of(header: bytes) -> str:
+    """Return the fault of a connection's first bytes as A-ASSOCIATE-RQ; empty if there is none."""
+    kind, length = struct.unpack(">BxL", header)
+    if kind == _ASSOCIATE_RQ:
+        is_short = length <= _LONGEST_ASSOCIATE_RQ_BYTES
+        return "" if is_short else f"the A-ASSOCIATE-RQ is longer than {_LONGEST_ASSOCIATE_RQ_BYTES} bytes"
+    if kind == _TLS_HANDSHAKE:
+        return "the peer offers TLS, which this port does not speak"
+    if header.startswith(_HTTP_METHODS):
+        return "the peer sent an HTTP request"
+    return "the first bytes are not those of an A-ASSOCIATE-RQ"
+
+
+def _shown(address: Any) -> str:
+    return plain_address(str(address[0]))

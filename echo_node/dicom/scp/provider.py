@@ -5,8 +5,6 @@ C-STORE is in c_store.py. After any error inside, the peer still receives a stat
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,8 +15,12 @@ from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 
 from echo_node.dicom.contexts import contexts
+from echo_node.dicom.scp.acceptor import AcceptorServices
+from echo_node.dicom.scp.admission import Admission
+from echo_node.dicom.scp.association_log import AssociationLog
 from echo_node.dicom.scp.c_store import StoreService
 from echo_node.dicom.scp.listener import AssociationListener
+from echo_node.dicom.scp.log_limit import LogLimit
 from echo_node.dicom.scp.storage_commitment import CommitmentProvider
 from echo_node.dicom.scp.uid_policy import UidPolicy
 from echo_node.dicom.scu.storage_commitment import report_of
@@ -32,7 +34,6 @@ from echo_node.settings import IntakeSettings, NodeSettings, Peer
 
 _log = structlog.get_logger()
 
-_REJECTED_PERMANENT, _BY_SERVICE_USER, _CALLING_AE_TITLE_NOT_RECOGNISED = 0x01, 0x01, 0x03
 _GRACE_S = 5.0
 
 
@@ -70,6 +71,7 @@ class StorageProvider:
             else None
         )
         self._in_progress = _Busy()
+        self._limit = LogLimit()
         self._listener: AssociationListener | None = None
         self._thread: threading.Thread | None = None
         self._entity = self._application_entity()
@@ -85,8 +87,6 @@ class StorageProvider:
             listener: Any = self._entity.make_server(
                 address,
                 evt_handlers=[
-                    (evt.EVT_REQUESTED, self._on_requested),
-                    (evt.EVT_REJECTED, _on_rejected),
                     (evt.EVT_N_ACTION, self._on_action),
                     (evt.EVT_N_EVENT_REPORT, self._on_event_report),
                 ],
@@ -95,7 +95,8 @@ class StorageProvider:
                 silence_s=self._intake.network_timeout_s,
                 maximum_waiting=max(64, 4 * self._intake.maximum_associations),
                 shares_port=self._intake.processes > 1,
-                service=StoreService(self._sink, self._in_progress, self._uids),
+                services=self._services(),
+                limit=self._limit,
             )
         except OSError as error:
             raise ConfigError(
@@ -116,15 +117,22 @@ class StorageProvider:
         self._in_progress.wait_until_idle(_GRACE_S)
         for association in self._entity.active_associations:
             association.abort()
+        self._limit.flush()
         self._listener = self._thread = None
+
+    def _services(self) -> AcceptorServices:
+        return AcceptorServices(
+            Admission(self._node.ae_title, self._intake, self._peers.values()),
+            self._entity.supported_contexts,
+            self._intake.maximum_pdu_bytes,
+            StoreService(self._sink, self._in_progress, self._uids, self._limit),
+            AssociationLog(self._limit),
+        )
 
     def _application_entity(self) -> ApplicationEntity:
         entity = ApplicationEntity(self._node.ae_title)
         entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
         entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-        entity.require_called_aet = self._intake.require_called_ae_title
-        entity.require_calling_aet = list(self._intake.allowed_calling_ae_titles)
-        entity.maximum_associations = -(-self._intake.maximum_associations // self._intake.processes)
         entity.maximum_pdu_size = self._intake.maximum_pdu_bytes
         entity.acse_timeout = self._intake.acse_timeout_s
         entity.dimse_timeout = self._intake.network_timeout_s
@@ -134,19 +142,6 @@ class StorageProvider:
             is_provider = self._commitment is not None
             entity.supported_contexts += [contexts().commitment_context(is_provider=is_provider)]
         return entity
-
-    def _on_requested(self, event: evt.Event) -> None:
-        """Reject a known AE title that calls from another address than its own."""
-        association = event.assoc
-        request = association.requestor.primitive
-        calling = str(request.calling_ae_title).strip() if request else ""
-        hosts = [peer.host for peer in self._peers.values() if peer.ae_title == calling and peer.host]
-        if hosts and not any(_is_address_of(host, association.requestor.address) for host in hosts):
-            _log.warning("association_rejected", peer=calling, reason="not the address of this peer")
-            association.acse.send_reject(
-                _REJECTED_PERMANENT, _BY_SERVICE_USER, _CALLING_AE_TITLE_NOT_RECOGNISED
-            )
-            association.kill()
 
     def _on_action(self, event: evt.Event) -> tuple[int, None]:
         """Record a request for storage commitment; success means that it is durable."""
@@ -185,27 +180,6 @@ class StorageProvider:
                 _log.exception(refused, peer=peer)
                 return Status.PROCESSING_FAILURE, None
         return Status.SUCCESS, None
-
-
-def _on_rejected(event: evt.Event) -> None:
-    """Log a rejected sender; the reasons are the limits and AE titles of the settings."""
-    requestor = event.assoc.requestor
-    _log.warning("association_rejected", peer=str(requestor.ae_title).strip(), reason="AE titles or limits")
-
-
-def _is_address_of(host: str, address: str) -> bool:
-    """Return whether *address* is one of the current addresses of *host*."""
-    try:
-        known = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
-    except OSError:
-        return False
-    return _plain(address) in {_plain(str(each)) for each in known}
-
-
-def _plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-    return mapped or parsed
 
 
 class _Busy:

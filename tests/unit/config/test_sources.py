@@ -88,6 +88,7 @@ def test_pacs_is_a_peer_and_the_destination() -> None:
         "host": "fe80::1",
         "port": 104,
         "study_idle_s": None,
+        "uid_check": "lenient",
         "urgent": False,
         "stow_url": "",
         "stow_token": "",

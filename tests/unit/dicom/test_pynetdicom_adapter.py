@@ -60,11 +60,8 @@ def test_no_answer_is_lost(port: int) -> None:
 
 
 SOURCES = {
-    "Association._run_reactor": "f28838c5559e462a",
     "Association._abort_blocking": "10b43ef8c63c6764",
     "Association._serve_request": "2f24c1759cdf6c8c",
-    "DULServiceProvider.run": "a161d0cc851c01c4",
-    "DULServiceProvider._is_transport_event": "8725ed03bb8fbdef",
     "DULServiceProvider._decode_pdu": "fc71dd1bf853e1ce",
     "DULServiceProvider._process_recv_primitive": "4c0ebbb3e646e35e",
     "AssociationSocket._shutdown_socket": "e2b2628faa81a578",
