@@ -159,10 +159,16 @@ class SelectionSettings(SettingsSection):
     burned_in_annotation: Literal["skip", "read"] = "skip"
     """Treatment of images whose header says that their pixels contain text."""
     view_check: Literal["refuse", "read", "off"] = "refuse"
-    """Effect of the view check, which looks at the pixels. `refuse`: reject an image if the check
-    is very sure that it is not an upright frontal chest, even if the header says it is. `read`: the
-    same, and recognise the view if the header states none; the draft then says so. `off`: use
-    headers only. The check was trained on phantoms only."""
+    """Effect of the view check, which looks at the pixels. `refuse`: reject an image that does not
+    look like an upright frontal chest, even if the header says it is one; if the check is not sure,
+    the draft says so. `read`: the same, and recognise the view if the header states none; the draft
+    then says so. `off`: use headers only. The check was trained on phantoms only."""
+
+    companions: Literal["skip", "read"] = "skip"
+    """Treatment of companion images that may stand alone: in expiration, with enhanced edges, tubes
+    or lines, bone-suppressed or of soft tissue. `skip`: never read them. `read`: read one if the
+    study has no standard image; the draft then says so. Bone and subtracted images are never
+    read."""
 
 
 class PriorsSettings(SettingsSection):
@@ -328,6 +334,10 @@ class Peer(SettingsSection):
     """Treatment of UIDs of study, series and instance that break the Standard. `strict`: refuse the
     image. `lenient`, as for senders that are not listed: take leading zeros, empty components and
     up to 128 characters, and refer to the UID as it is."""
+    body_part: Literal["", "CHEST"] = ""
+    """Body part of all images from this peer. `CHEST`: an image whose header states no body part or
+    no view is read if the view check clearly recognises a frontal chest; the draft then says so.
+    Empty means that headers must state it."""
     urgent: bool = False
     """Whether studies from this peer are drafted before those of others."""
     stow_url: HttpUrl = ""

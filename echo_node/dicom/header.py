@@ -63,7 +63,14 @@ HEADER_KEYWORDS = (
     "ReferencedRequestSequence", "ReferencedStudySequence", "InstitutionName",
     # what the image shows
     "Modality", "ImageType", "BodyPartExamined", "AnatomicRegionSequence", "ViewPosition", "ViewCodeSequence",
-    "ProtocolName", "SeriesDescription", "PerformedProcedureStepDescription",
+    "ViewModifierCodeSequence", "ProjectionEponymousNameCodeSequence", "PrimaryAnatomicStructureSequence",
+    "PresentationIntentType", "PatientPosition", "PatientOrientationCodeSequence",
+    "PatientOrientationModifierCodeSequence", "AcquisitionContextSequence", "DerivationCodeSequence",
+    "DerivationDescription", "ContentDescription", "ImageComments", "AcquisitionComments",
+    "ProcessingFunction", "PostprocessingFunction", "SeriesDescriptionCodeSequence",
+    "ProtocolName", "AcquisitionProtocolName", "AcquisitionProtocolDescription",
+    "PerformedProtocolCodeSequence", "ProcedureCodeSequence",
+    "SeriesDescription", "PerformedProcedureStepDescription",
     "AcquisitionDeviceProcessingDescription", "PatientOrientation", "Laterality", "ImageLaterality",
     "FieldOfViewHorizontalFlip", "FieldOfViewRotation", "LossyImageCompression", "BurnedInAnnotation",
     # what the pixels are

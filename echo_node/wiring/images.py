@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from echo_node.dicom.selection.headers import StudyHeaders
 from echo_node.domain.ports import ConflictFinder, ImageSelector, PixelReader
 from echo_node.domain.studies.study import Greyscale
-from echo_node.settings import SelectionSettings
+from echo_node.settings import Peer, SelectionSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,13 @@ class ChestImages:
         return IdentityWatch(orders=orders, headers=self.headers, listed=self.listed)
 
 
-def chest_images(settings: SelectionSettings, listed: Collection[str] = ()) -> ChestImages:
+def chest_images(settings: SelectionSettings, peers: Collection[Peer] = ()) -> ChestImages:
     """Return the composition for these settings.
 
     Args:
         settings: restrictions on the image to read.
-        listed: AE titles of the configured peers, whose Key Objects can reject images.
+        peers: the configured peers. Their Key Objects can reject images, and `body_part` of some is
+            the chest.
 
     Raises:
         CheckpointError: the view check's weights are absent or broken.
@@ -61,11 +62,13 @@ def chest_images(settings: SelectionSettings, listed: Collection[str] = ()) -> C
     from echo_node.dicom.selection.selector import ChestImageSelector
 
     headers, shown = StudyHeaders(), PixelCache(DisplayedPixels())
+    listed = frozenset(peer.ae_title for peer in peers)
     if settings.view_check == "off":
         return ChestImages(
             ChestImageSelector(settings, headers=headers, listed=listed), shown, headers, listed
         )
     from echo_node.inference.view_check import ViewCheck
 
-    selector = ChestImageSelector(settings, shown, ViewCheck.load(), headers, listed)
+    chest_senders = frozenset(peer.ae_title for peer in peers if peer.body_part == "CHEST")
+    selector = ChestImageSelector(settings, shown, ViewCheck.load(), headers, listed, chest_senders)
     return ChestImages(selector, shown, headers, listed)

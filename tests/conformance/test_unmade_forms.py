@@ -24,6 +24,7 @@ from echo_node.domain.studies.attributes import NOT_READ, Attribute, StudyAttrib
 from echo_node.domain.studies.intake import StoreOutcome
 from echo_node.domain.studies.study import (
     GreyImage,
+    ImageKind,
     SelectedImage,
     Selection,
     StoredInstance,
@@ -461,6 +462,9 @@ def test_a_draft_is_kept_to_the_letter(
             each,
             is_view_stated=not by_its_picture,
             looks_mirrored=by_its_picture,
+            looks_doubtful=by_its_picture,
+            is_body_part_stated=not by_its_picture,
+            kind=ImageKind(companion="expiration" if by_its_picture else ""),
             is_orientation_stated=not by_its_picture,
             attributes=attributes,
         )
@@ -470,7 +474,11 @@ def test_a_draft_is_kept_to_the_letter(
     draft = Draft(report, Selection(images, unread), "1.2.3.1", 2, at, comparison)
     instances = {each.instance.identity.sop_instance_uid: each.instance for each in chosen.images}
     kept = pending_drafts.encoded(draft)
-    assert pending_drafts.decoded(kept, instances) == draft
+    again = pending_drafts.decoded(kept, instances)
+    assert again == draft
+    assert [each.kind.companion for each in again.selection.images] == [
+        each.kind.companion for each in images
+    ]
     assert set(json.loads(kept)["images"][0]) == _IMAGE_OF_FORMAT_1, "an earlier version takes no other"
     without = {key: value for key, value in json.loads(kept).items() if key != "headers"}
     earlier = pending_drafts.decoded(json.dumps(without).encode(), instances)

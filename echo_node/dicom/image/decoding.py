@@ -21,6 +21,7 @@ from pydicom.uid import UID, JPEGBaseline8Bit, JPEGExtended12Bit, RLELossless
 
 from echo_node.dicom.header import PARSE_ERRORS, text
 from echo_node.dicom.image.codestream import CodeStream, begins_image, check_rle, described
+from echo_node.dicom.image.photometric import grey_interpretation
 from echo_node.errors import PermanentError
 
 MAXIMUM_PIXELS = 64 * 1024 * 1024
@@ -121,12 +122,11 @@ def _layout(data_set: Dataset) -> _Layout:
         high_bit = int(data_set.get("HighBit", stored - 1))
         is_signed = bool(data_set.PixelRepresentation)
         frames = int(data_set.get("NumberOfFrames") or 1)
-        photometric = text(data_set, "PhotometricInterpretation")
-        if not photometric or "TransferSyntaxUID" not in data_set.file_meta:
+        if not text(data_set, "PhotometricInterpretation") or "TransferSyntaxUID" not in data_set.file_meta:
             raise KeyError
     except PARSE_ERRORS as error:
         raise PermanentError("the image lacks attributes that describe its pixels") from error
-    if samples != 1 or allocated not in {8, 16} or not photometric.startswith("MONOCHROME"):
+    if samples != 1 or allocated not in {8, 16} or grey_interpretation(data_set) is None:
         raise PermanentError("the image is not an 8 or 16 bit greyscale image")
     if frames > 1:
         raise PermanentError(f"the image has {frames} frames, not one")

@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset
 from echo_node.dicom.header import values as values_of
 from echo_node.dicom.image.decoding import StoredFrame
 from echo_node.dicom.image.lookup_table import LookupTable, lookup_table
+from echo_node.dicom.image.photometric import MONOCHROME1, grey_interpretation
 from echo_node.domain.studies.study import Greyscale
 
 Values = NDArray[np.float64]
@@ -53,7 +54,7 @@ def displayed_grey(
 
 def is_inverted(data_set: Dataset) -> bool:
     """Return whether low values are bright, as one of two attributes states, or both."""
-    return "MONOCHROME1" in values_of(data_set, "PhotometricInterpretation") or "INVERSE" in values_of(
+    return grey_interpretation(data_set) == MONOCHROME1 or "INVERSE" in values_of(
         data_set, "PresentationLUTShape"
     )
 

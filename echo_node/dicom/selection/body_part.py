@@ -2,7 +2,8 @@
 
 The order is BodyPartExamined (PS3.16 Annex L), AnatomicRegionSequence, and the texts that people
 wrote, protocol and series before study. The words and codes are those of selection.toml. If the
-header states no body part, the image does not count as a chest.
+header states no body part, the image does not count as a chest. Neither does an image whose body
+part is the chest, but whose own description names another one only.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ _NEAREST_TEXTS = (
     "AcquisitionDeviceProcessingDescription",
     "PerformedProcedureStepDescription",
 )
+_OF_THE_IMAGE = ("SeriesDescription", "ProtocolName")
 UNTOLD = "the header does not say which body part is shown"
 _STUDY_TEXTS = ("RequestedProcedureDescription", "StudyDescription")
 
@@ -29,8 +31,8 @@ def why_not_chest(header: Dataset) -> str | None:
     rules = selection_rules().chest
     part = _body_part(header, rules)
     if part not in rules.no_body_part:
-        if part in rules.body_parts:
-            return None
+        if part in rules.body_parts or _names_chest(text(header, "BodyPartExamined"), rules):
+            return _contradiction(header, rules)
         named = f"says {part}" if part in rules.named_parts else "names another one"
         return f"wrong body part: the header {named}, not chest"
     regions = [
@@ -42,13 +44,26 @@ def why_not_chest(header: Dataset) -> str | None:
             return None
         return "wrong body part: the header codes another anatomic region than the chest"
     for keywords in (_NEAREST_TEXTS, _STUDY_TEXTS):
-        written = " ".join(text(header, each) for each in keywords).casefold()
-        chest, other = rules.words.search(written), rules.words_of_other_parts.search(written)
-        if chest and not other:
+        written = " ".join(text(header, each) for each in keywords)
+        if _names_chest(written, rules):
             return None
-        if other:
+        if rules.words_of_other_parts.search(written):
             return "wrong body part: the header's descriptions name another one than the chest"
     return UNTOLD
+
+
+def _names_chest(written: str, rules: ChestRules) -> bool:
+    return rules.words.search(written) and not rules.words_of_other_parts.search(written)
+
+
+def _contradiction(header: Dataset, rules: ChestRules) -> str | None:
+    for keyword in _OF_THE_IMAGE:
+        written = text(header, keyword)
+        if rules.words_of_other_parts.search(written) and not rules.words.search(written):
+            return (
+                f"wrong body part: the header says chest, but its description names another one ({keyword})"
+            )
+    return None
 
 
 def _body_part(header: Dataset, rules: ChestRules) -> str:

@@ -2,34 +2,40 @@
 
 Every other image stays unread, and the draft shows the radiologist why. If no image can be read,
 the study is skipped and the operator sees the reasons. Headers decide first. The view check then
-looks at the pixels of the chosen image only, and may reject it. No reason contains patient data.
+looks at the pixels of the best images, until one is clearly frontal. It may reject an image
+regardless of its header. No reason contains patient data.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
 
-from echo_node.dicom.contexts import contexts
 from echo_node.dicom.header import PARSE_ERRORS, text
-from echo_node.dicom.image.orientation import is_turned, patient_orientation
-from echo_node.dicom.selection.age import age_in_years
-from echo_node.dicom.selection.body_part import why_not_chest
+from echo_node.dicom.selection.body_part import UNTOLD
+from echo_node.dicom.selection.eligibility import UNSTATED_VIEW, Assessment, assess
 from echo_node.dicom.selection.headers import StudyHeaders, described
 from echo_node.dicom.selection.key_objects import is_key_object, rejections, title_of
 from echo_node.dicom.selection.patient_identity import patient_difference_in_words
 from echo_node.dicom.selection.rules import FRONTAL, PA
-from echo_node.dicom.selection.view import frontal_view
 from echo_node.domain.ports import AppearanceCheck, PixelReader
-from echo_node.domain.studies.appearance import Appearance, Zone
-from echo_node.domain.studies.study import SelectedImage, Selection, StoredInstance, UnreadImage
+from echo_node.domain.studies.appearance import Appearance, Sight, Zone
+from echo_node.domain.studies.study import (
+    ImageKind,
+    SelectedImage,
+    Selection,
+    StoredInstance,
+    UnreadImage,
+)
 from echo_node.errors import NotEligible, PermanentError
 from echo_node.settings import SelectionSettings
+
+_MOST_LOOKED_AT = 8
+"""Number of images of a study that the view check looks at, the best by their headers."""
 
 _TIMES = (
     ("AcquisitionDate", "AcquisitionTime"),
@@ -41,18 +47,24 @@ _TIMES = (
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """An image that may be read by its header; `view` is None if the header states none."""
+    """An image that may be read by its header."""
 
     instance: StoredInstance
     header: Dataset
-    view: str | None
+    assessment: Assessment
+
+    @property
+    def kind(self) -> ImageKind:
+        return self.assessment.kind
 
     @property
     def rank(self) -> tuple[object, ...]:
-        """Key that sorts the image to read last. Of equal images, the earlier instance is read."""
+        """Key that sorts the image to read first. Of equal images, the earlier instance is read."""
         return (
-            self.view is not None,
-            self.view == PA,
+            not self.kind.companion,
+            self.assessment.is_body_part_stated,
+            self.kind.view != "",
+            self.kind.view == PA,
             text(self.header, "ImageType").upper().startswith("ORIGINAL"),
             _taken_at(self.header),
             text(self.header, "LossyImageCompression") != "01",
@@ -60,13 +72,28 @@ class _Candidate:
             self.instance.identity.sop_instance_uid,
         )
 
+    def unread(self, reason: str, sight: Sight | None = None) -> UnreadImage:
+        """Return the image as one that is not read."""
+        return UnreadImage(self.instance.identity, reason, replace(self.kind, sight=sight))
+
+
+_WHY_BEFORE = (
+    "a standard image of the study was read",
+    UNTOLD,
+    UNSTATED_VIEW,
+    "the PA view of the study was read",
+    "an original image of the study was read",
+    "a newer image of the study was read",
+    "an image without lossy compression of the study was read",
+)
+"""Reasons for an image that another one precedes, in the order of _Candidate.rank."""
+
 
 EVERY_CHEST = SelectionSettings(minimum_age_years=0, burned_in_annotation="read")
 """Settings that allow every frontal chest image: for data sets, which have their own rules."""
 
 DEFAULTS: SelectionSettings = SelectionSettings()
 
-_UNSTATED_VIEW = "the header does not state whether it is a frontal view"
 _TAKEN_FOR = {
     Appearance.MIRRORED: "a mirrored one",
     Appearance.UPSIDE_DOWN: "one that is upside down",
@@ -76,6 +103,8 @@ _TAKEN_FOR = {
     Appearance.NO_CHEST: "no chest",
 }
 """Appearances that prevent reading, in words."""
+
+_NOT_LOOKED_AT = f"the view check looked at the {_MOST_LOOKED_AT} best images of the study only"
 
 
 class ChestImageSelector:
@@ -87,6 +116,7 @@ class ChestImageSelector:
         check: recognises the appearance of an image; without it, headers alone decide.
         headers: reads the headers; shared with the identity check.
         listed: AE titles of the configured peers, whose Key Objects can reject images.
+        chest_senders: AE titles of senders whose images all show the chest.
     """
 
     def __init__(
@@ -96,10 +126,12 @@ class ChestImageSelector:
         check: AppearanceCheck | None = None,
         headers: StudyHeaders | None = None,
         listed: Collection[str] = (),
+        chest_senders: Collection[str] = (),
     ) -> None:
         self._listed = listed
         self._settings = settings
         self._headers = headers or StudyHeaders()
+        self._chest_senders = chest_senders
         self._look = None
         if reader is not None and check is not None and settings.view_check != "off":
             self._look = lambda image: check.look(reader.read(image))
@@ -127,103 +159,101 @@ class ChestImageSelector:
         candidates: list[_Candidate] = []
         for instance, header in headers:
             try:
-                candidates.append(_Candidate(instance, header, self._readable_view(instance, header)))
-            except NotEligible as why:
-                unread.append(UnreadImage(instance.identity, str(why)))
+                candidate = _Candidate(instance, header, self._assessed(instance, header))
             except PARSE_ERRORS:
                 unread.append(UnreadImage(instance.identity, "the header cannot be parsed"))
-        others = sorted(candidates, key=lambda each: each.rank)
-        while others:
-            chosen = others.pop()
-            try:
-                image = self._seen(chosen)
-            except NotEligible as reason:
-                unread.append(UnreadImage(chosen.instance.identity, str(reason)))
                 continue
-            unread += [UnreadImage(each.instance.identity, _why_passed_over(each, chosen)) for each in others]
-            return Selection((image,), tuple(unread))
-        raise NotEligible(_summary(unread))
+            if candidate.assessment.refusal:
+                unread.append(candidate.unread(candidate.assessment.refusal))
+            else:
+                candidates.append(candidate)
+        ranked = sorted(candidates, key=lambda each: each.rank, reverse=True)
+        seen = [*self._seen_in_turn(ranked)]
+        readable = [each for each in seen if isinstance(each, SelectedImage)]
+        refused = [each for each in seen if isinstance(each, UnreadImage)]
+        if not readable:
+            left = [each.unread(_NOT_LOOKED_AT) for each in ranked[len(seen) :]]
+            raise NotEligible(_summary([*unread, *refused, *left]))
+        read = min(readable, key=lambda each: each.looks_doubtful)
+        chosen = next(each for each in ranked if each.instance is read.instance)
+        sights = {each.instance: each.kind.sight for each in readable}
+        unread += refused
+        known = {each.identity for each in refused} | {read.instance.identity}
+        for other in ranked:
+            if other.instance.identity not in known:
+                sight = sights.get(other.instance)
+                unread.append(other.unread(_why_passed_over(other, chosen, sight), sight))
+        return Selection((read,), tuple(unread))
 
-    def _seen(self, candidate: _Candidate) -> SelectedImage:
-        """Return the image to read, if the view check does not reject it.
+    def _assessed(self, instance: StoredInstance, header: Dataset) -> Assessment:
+        is_chest = self._look is not None and instance.calling_ae_title in self._chest_senders
+        return assess(
+            instance,
+            header,
+            self._settings,
+            body_part_may_be_unstated=is_chest,
+            view_may_be_unstated=is_chest or (self._look is not None and self._settings.view_check == "read"),
+        )
+
+    def _seen_in_turn(self, ranked: Sequence[_Candidate]) -> Iterable[SelectedImage | UnreadImage]:
+        """Return the best images as the view check sees them, up to a clearly frontal one.
+
+        A companion image is not looked at if a standard image may be read.
 
         Raises:
-            NotEligible: it does; or the header states no view, and the image is not clearly
-                frontal.
-            PermanentError: the header states the view, and the image cannot be decoded.
+            PermanentError: the first image that may be read cannot be decoded.
         """
-        instance, view = candidate.instance, candidate.view
-        image = SelectedImage(instance, view or FRONTAL, is_view_stated=view is not None)
+        is_any_readable = False
+        for candidate in ranked[:_MOST_LOOKED_AT]:
+            if is_any_readable and candidate.kind.companion:
+                return
+            try:
+                seen = self._seen(candidate)
+            except PermanentError as error:
+                if candidate.kind.view and not is_any_readable:
+                    raise
+                seen = candidate.unread(str(error))
+            yield seen
+            if isinstance(seen, SelectedImage):
+                if not seen.looks_doubtful:
+                    return
+                is_any_readable = True
+
+    def _seen(self, candidate: _Candidate) -> SelectedImage | UnreadImage:
+        """Return the image to read, or the reason for which the view check rejects it.
+
+        Raises:
+            PermanentError: the image cannot be decoded.
+        """
+        view, is_body_part_stated = candidate.kind.view, candidate.assessment.is_body_part_stated
+        image = SelectedImage(
+            candidate.instance,
+            view or FRONTAL,
+            is_view_stated=view != "",
+            is_body_part_stated=is_body_part_stated,
+            kind=replace(candidate.kind, view=view or FRONTAL),
+        )
         image = described(image, candidate.header)
         if self._look is None:
             return image
-        try:
-            sight = self._look(image)
-        except PermanentError as error:
-            if view is None:
-                raise NotEligible(str(error)) from error
-            raise
+        sight = self._look(image)
         looks = sight.appearance
-        if view is None:
-            if looks is not Appearance.FRONTAL:
+        if not view or not is_body_part_stated:
+            if sight.zone is not Zone.READ or (not view and looks is Appearance.MIRRORED):
                 taken_for = _TAKEN_FOR.get(looks)
                 found = f"takes the image for {taken_for}" if taken_for else "is not sure that it is one"
-                raise NotEligible(f"{_UNSTATED_VIEW}, and the view check {found}")
-            return image
-        if sight.zone is Zone.REFUSED:
+                unstated = UNTOLD if view else UNSTATED_VIEW
+                return candidate.unread(f"{unstated}, and the view check {found}", sight)
+        elif sight.zone is Zone.REFUSED:
             taken_for = _TAKEN_FOR.get(looks, "something else")
-            raise NotEligible(
-                f"the header says a frontal chest, but the view check takes the image for {taken_for}"
+            return candidate.unread(
+                f"the header says a frontal chest, but the view check takes the image for {taken_for}", sight
             )
-        return replace(image, looks_mirrored=looks is Appearance.MIRRORED)
-
-    def _readable_view(self, instance: StoredInstance, header: Dataset) -> str | None:
-        """Return the view of an image that may be read; None if the view check must recognise it.
-
-        Raises:
-            NotEligible: it may not be read; the message is the reason.
-        """
-        _check_kind(instance, header)
-        if reason := why_not_chest(header):
-            raise NotEligible(reason)
-        view = frontal_view(header)
-        if view is None and (self._look is None or self._settings.view_check != "read"):
-            raise NotEligible(_UNSTATED_VIEW)
-        _check_sides(header)
-        if self._settings.burned_in_annotation == "skip" and text(header, "BurnedInAnnotation") == "YES":
-            raise NotEligible("the header says that there is text in the image")
-        age, least = age_in_years(header), self._settings.minimum_age_years
-        if age is not None and age < least:
-            raise NotEligible(f"the patient is younger than {least} years")
-        return view
-
-
-def _check_kind(instance: StoredInstance, header: Dataset) -> None:
-    storage_class = contexts().storage_class(instance.identity.sop_class_uid)
-    if storage_class is None:
-        known = UID(instance.identity.sop_class_uid)
-        raise NotEligible(f"not a radiograph but {known.name if known.is_private is False else 'private'}")
-    if not storage_class.drafted:
-        raise NotEligible(storage_class.unread_reason)
-    if text(header, "NumberOfFrames") not in {"", "1"}:
-        raise NotEligible("a multi-frame image")
-    is_grey = text(header, "PhotometricInterpretation").startswith("MONOCHROME")
-    if text(header, "SamplesPerPixel") != "1" or not is_grey:
-        raise NotEligible("a colour image, or one without pixels")
-
-
-def _check_sides(header: Dataset) -> None:
-    """Reject an image of one side, and one that may be mirrored unnoticed."""
-    sides = {
-        side for side in (text(header, each).upper() for each in ("Laterality", "ImageLaterality")) if side
-    }
-    if len(sides) > 1:
-        raise NotEligible("the header contradicts itself about the laterality")
-    if sides & {"L", "R"}:
-        raise NotEligible("the header's laterality names one side of a frontal chest image")
-    if is_turned(header) and patient_orientation(header) is None:
-        raise NotEligible(
-            "the image was rotated or flipped, and the header does not state its orientation afterwards"
+        return replace(
+            image,
+            looks_mirrored=looks is Appearance.MIRRORED,
+            looks_doubtful=sight.zone is Zone.MARKED,
+            kind=replace(image.kind, sight=sight),
         )
 
 
@@ -232,13 +262,12 @@ def _check_one_patient(headers: Sequence[Dataset]) -> None:
         raise NotEligible(f"{name} differs between the images of the study: it may mix two patients")
 
 
-def _why_passed_over(other: _Candidate, chosen: _Candidate) -> str:
-    if other.view is None and chosen.view is not None:
-        return _UNSTATED_VIEW
-    reasons = ("the PA view", "an original image", "a newer image", "an image without lossy compression")
-    for reason, mine, theirs in zip(reasons, other.rank[1:], chosen.rank[1:], strict=False):
+def _why_passed_over(other: _Candidate, chosen: _Candidate, sight: Sight | None) -> str:
+    if other.rank > chosen.rank and sight is not None:
+        return "an image of the study that is more clearly frontal was read"
+    for reason, mine, theirs in zip(_WHY_BEFORE, other.rank, chosen.rank, strict=False):
         if mine != theirs:
-            return f"{reason} of the study was read"
+            return reason
     return "another image taken at the same time was read"
 
 

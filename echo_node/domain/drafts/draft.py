@@ -157,9 +157,14 @@ def compose(draft: Draft) -> Content:
 
 def remarks_on(images: Sequence[SelectedImage], words: Words = ENGLISH) -> tuple[str, ...]:
     """Return remarks for the reader on how the images were recognised."""
-    recognised = () if all(image.is_view_stated for image in images) else (words.recognised_view,)
-    mirrored = (words.looks_mirrored,) if any(image.looks_mirrored for image in images) else ()
-    return (*recognised, *mirrored)
+    remarks = {
+        words.recognised_body_part: not all(image.is_body_part_stated for image in images),
+        words.recognised_view: not all(image.is_view_stated for image in images),
+        words.looks_doubtful: any(image.looks_doubtful for image in images),
+        words.looks_mirrored: any(image.looks_mirrored for image in images),
+        words.companion: any(image.kind.companion for image in images),
+    }
+    return tuple(remark for remark, applies in remarks.items() if applies)
 
 
 def notices(model: ModelIdentity, language: str) -> tuple[str, ...]:

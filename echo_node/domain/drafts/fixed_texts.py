@@ -31,6 +31,9 @@ class Words:
         not_read_one: one image left unread, as `not_read`.
         unstated_orientation: remark that the header does not state which side is left.
         recognised_view: remark that the view was recognised from the pixels.
+        recognised_body_part: remark that the body part was recognised from the pixels.
+        looks_doubtful: remark that the pixels may not show an upright frontal chest.
+        companion: remark that no standard image was available.
         looks_mirrored: remark that the heart seems to be on the patient's right.
         uncompared_mark: mark before a sentence that speaks of a comparison.
         uncompared: statement that {count} sentences have this {mark}.
@@ -75,6 +78,9 @@ class Words:
     not_read_one: str
     unstated_orientation: str
     recognised_view: str
+    recognised_body_part: str
+    looks_doubtful: str
+    companion: str
     looks_mirrored: str
     uncompared_mark: str
     uncompared: str
@@ -126,6 +132,18 @@ ENGLISH = Words(
         "left and right assume that it is not mirrored."
     ),
     recognised_view="The view was recognised from the image, not stated by its header.",
+    recognised_body_part=(
+        "The body part was recognised from the image, not stated by its header: "
+        "its sender is configured to send chest images."
+    ),
+    looks_doubtful=(
+        "The image may not be an upright frontal view of the chest, although its header says so: "
+        "check the view before using this draft."
+    ),
+    companion=(
+        "The image is not the standard image but a companion of it, such as one in expiration or with "
+        "enhanced lines: no standard image was available."
+    ),
     looks_mirrored=(
         "The image looks mirrored, with the heart on the patient's right: "
         "left and right may be exchanged in this draft."
@@ -191,6 +209,9 @@ CHINESE = Words(
     not_read_one="未阅影像 1 幅，原因：{reason}。SOP Instance UID：{uids}",
     unstated_orientation="影像信息未注明方位：左右之分以影像未经镜像翻转为前提。",
     recognised_view="体位由影像本身识别得出，影像信息未注明。",
+    recognised_body_part="部位由影像本身识别得出，影像信息未注明：发送方已设为只发送胸部影像。",
+    looks_doubtful="影像信息注明为胸部正位，但影像可能并非直立正位胸片：使用本草稿前请核对体位。",
+    companion="该影像并非标准影像，而是其附属影像（如呼气相或导管增强影像）：无标准影像可用。",
     looks_mirrored="影像疑似左右镜像（心脏位于患者右侧）：本草稿中的左右可能颠倒。",
     uncompared_mark="【未作对比】",
     uncompared="{count} 句涉及前后对比，已标 {mark}：模型未阅任何既往影像。",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from echo_node.domain.studies.appearance import Sight
 from echo_node.domain.studies.attributes import NOT_READ, StudyAttributes
 
 
@@ -94,6 +95,24 @@ class GreyImage:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageKind:
+    """Kind of an image, as far as its header states it and the view check saw it.
+
+    Attributes:
+        view: `PA`, `AP`, `frontal`, `lateral`, or another view of selection.toml; empty if unknown.
+        companion: kind of companion images that it belongs to; empty for a standard image.
+        sight: result of the view check; None if it did not look.
+    """
+
+    view: str = ""
+    companion: str = ""
+    sight: Sight | None = None
+
+
+UNKNOWN_KIND = ImageKind()
+
+
+@dataclass(frozen=True, slots=True)
 class SelectedImage:
     """An image that the model reads, with everything that the forms of a draft say about it.
 
@@ -102,7 +121,11 @@ class SelectedImage:
         view: its view: `PA`, `AP`, or `frontal` if neither is known.
         is_view_stated: whether the header states the view; false if the view check recognised it.
         looks_mirrored: whether the heart seems to be on the patient's right.
+        looks_doubtful: whether the view check is not sure of an upright frontal chest.
+        is_body_part_stated: whether the header states the body part; false if the view check
+            recognised it.
         is_orientation_stated: whether the header states which side is left.
+        kind: what it is, and what the view check saw.
         attributes: attributes of its header that documents repeat.
     """
 
@@ -110,16 +133,35 @@ class SelectedImage:
     view: str
     is_view_stated: bool = True
     looks_mirrored: bool = False
+    looks_doubtful: bool = False
+    is_body_part_stated: bool = True
     is_orientation_stated: bool = True
+    kind: ImageKind = field(default=UNKNOWN_KIND, compare=False)
     attributes: StudyAttributes = field(default=NOT_READ, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadImage:
-    """An image of the study that the model does not read, with a reason for the radiologist."""
+    """An image of the study that the model does not read.
+
+    Attributes:
+        identity: its UIDs.
+        reason: reason for the radiologist.
+        kind: what it is, as far as that is known.
+    """
 
     identity: InstanceIdentity
     reason: str
+    kind: ImageKind = field(default=UNKNOWN_KIND, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StudyImage:
+    """An image of the study. `reason` explains why it is not read; it is empty if it is read."""
+
+    identity: InstanceIdentity
+    kind: ImageKind
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +175,14 @@ class Selection:
     def primary(self) -> SelectedImage:
         """The image that stands for the study: documents take patient, study and order from it."""
         return self.images[0]
+
+    @property
+    def candidates(self) -> tuple[StudyImage, ...]:
+        """Every image of the study with what it is, those that are read first."""
+        return (
+            *(StudyImage(each.instance.identity, each.kind) for each in self.images),
+            *(StudyImage(each.identity, each.kind, each.reason) for each in self.unread),
+        )
 
     @property
     def sop_instance_uids(self) -> list[str]:

@@ -1,9 +1,9 @@
 """A pending draft as a file, stored until its last form is made: patient data, as the forms are.
 
 The file names the images that were read by their UIDs, and contains the attributes that documents
-repeat (`headers`). Earlier program versions neither write nor read `headers`: they read the header
-of the image's file. Old and new versions read each other's files, so that a fleet can be upgraded
-machine by machine.
+repeat and the newer remarks (`headers`). Earlier program versions neither write nor read `headers`:
+they read the header of the image's file. Old and new versions read each other's files, so that a
+fleet can be upgraded machine by machine.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from echo_node.domain.drafts.draft import Draft
 from echo_node.domain.drafts.report import Generation, ModelIdentity, Report, Sentence
 from echo_node.domain.studies.attributes import Attribute, AttributeItem, StudyAttributes
 from echo_node.domain.studies.study import (
+    ImageKind,
     InstanceIdentity,
     SelectedImage,
     Selection,
@@ -45,10 +46,18 @@ def encoded(draft: Draft) -> bytes:
             for each in draft.selection.images
         ],
         "headers": [
-            {"is_orientation_stated": each.is_orientation_stated, "attributes": asdict(each.attributes)}
+            {
+                "is_orientation_stated": each.is_orientation_stated,
+                "looks_doubtful": each.looks_doubtful,
+                "is_body_part_stated": each.is_body_part_stated,
+                "companion": each.kind.companion,
+                "attributes": asdict(each.attributes),
+            }
             for each in draft.selection.images
         ],
-        "unread": [asdict(each) for each in draft.selection.unread],
+        "unread": [
+            {"identity": asdict(each.identity), "reason": each.reason} for each in draft.selection.unread
+        ],
         "study_instance_uid": draft.study_instance_uid,
         "revision": draft.revision,
         "at": draft.at.isoformat(),
@@ -93,6 +102,9 @@ def decoded(content: bytes, instances: Mapping[str, StoredInstance]) -> Draft:
 
 class _Header(TypedDict, total=False):
     is_orientation_stated: bool
+    looks_doubtful: bool
+    is_body_part_stated: bool
+    kind: ImageKind
     attributes: StudyAttributes
 
 
@@ -103,6 +115,9 @@ def _header(kept: dict[str, Any]) -> _Header:
     attributes = kept["attributes"]
     return {
         "is_orientation_stated": kept["is_orientation_stated"],
+        "looks_doubtful": kept.get("looks_doubtful", False),
+        "is_body_part_stated": kept.get("is_body_part_stated", True),
+        "kind": ImageKind(companion=kept.get("companion", "")),
         "attributes": StudyAttributes(
             _item(attributes["patient_and_study"]), tuple(map(_item, attributes["requests"]))
         ),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,10 +56,14 @@ def picture(looks: Appearance) -> np.ndarray:
 
 
 class Selecting:
-    def __init__(self, view_check: str) -> None:
+    def __init__(
+        self, view_check: str, chest_senders: Collection[str] = (), companions: str = "skip"
+    ) -> None:
         self.sees = Sees()
-        settings = SelectionSettings.model_validate({"view_check": view_check})
-        self._selector = ChestImageSelector(settings, DisplayedPixels(), self.sees)
+        settings = SelectionSettings.model_validate({"view_check": view_check, "companions": companions})
+        self._selector = ChestImageSelector(
+            settings, DisplayedPixels(), self.sees, chest_senders=chest_senders
+        )
 
     def __call__(self, *instances: StoredInstance) -> Selection:
         return self._selector.select(instances)
@@ -95,6 +100,69 @@ class TestAStatedView:
     def test_a_heart_on_the_other_side_is_a_remark_only(self, shows: Store, mode: str) -> None:
         (image,) = Selecting(mode)(shows(Appearance.MIRRORED)).images
         assert (image.view, image.is_view_stated, image.looks_mirrored) == ("PA", True, True)
+
+    def test_what_the_check_is_not_sure_of_is_marked(self, shows: Store, mode: str) -> None:
+        for looks in (Appearance.FRONTAL, Appearance.UNSURE):
+            (image,) = Selecting(mode)(shows(looks)).images
+            assert image.looks_doubtful is (looks is Appearance.UNSURE)
+            assert image.kind.sight is not None
+            assert image.kind.sight.appearance is looks
+
+    def test_among_several_the_picture_decides(self, shows: Store, mode: str) -> None:
+        best = shows(Appearance.UNSURE, AcquisitionTime="120000")
+        clear = shows(Appearance.FRONTAL, ViewPosition="AP")
+        for order in ([best, clear], [clear, best]):
+            selection = Selecting(mode)(*order)
+            assert [image.instance for image in selection.images] == [clear]
+            assert [each.reason for each in selection.unread] == [
+                "an image of the study that is more clearly frontal was read"
+            ]
+
+    def test_the_best_by_its_header_is_read_if_none_is_clear(self, shows: Store, mode: str) -> None:
+        best, other = shows(Appearance.UNSURE), shows(Appearance.UNSURE, ViewPosition="AP")
+        selection = Selecting(mode)(other, best)
+        assert [(each.instance, each.looks_doubtful) for each in selection.images] == [(best, True)]
+        assert [each.reason for each in selection.unread] == ["the PA view of the study was read"]
+
+    def test_a_clear_companion_does_not_replace_a_doubtful_standard_image(
+        self, shows: Store, mode: str
+    ) -> None:
+        standard = shows(Appearance.UNSURE)
+        expired = shows(Appearance.FRONTAL, SeriesDescription="Chest expiration", AcquisitionTime="120000")
+        selecting = Selecting(mode, companions="read")
+        selection = selecting(standard, expired)
+        assert [image.instance for image in selection.images] == [standard]
+        assert [each.reason for each in selection.unread] == ["a standard image of the study was read"]
+        assert len(selecting.sees.asked) == 1
+
+    def test_only_the_best_images_are_looked_at(self, shows: Store, mode: str) -> None:
+        selecting = Selecting(mode)
+        with pytest.raises(NotEligible, match=r"a lateral one \(8 images\); the view check looked at the 8"):
+            selecting(*(shows(Appearance.LATERAL) for _ in range(9)))
+        assert len(selecting.sees.asked) == 8
+
+    def test_one_that_cannot_be_decoded_does_not_prevent_a_doubtful_one(
+        self, shows: Store, stored: Store, mode: str
+    ) -> None:
+        doubtful, broken = shows(Appearance.UNSURE), stored(PixelData=None, ViewPosition="AP")
+        selection = Selecting(mode)(doubtful, broken)
+        assert [image.instance for image in selection.images] == [doubtful]
+        assert "no pixel data" in selection.unread[0].reason
+
+    def test_every_image_is_named_with_what_it_is(self, shows: Store, mode: str) -> None:
+        images = [
+            shows(Appearance.FRONTAL),
+            shows(Appearance.LATERAL, ViewPosition="LL"),
+            shows(Appearance.LATERAL, AcquisitionTime="120000"),
+            shows(Appearance.FRONTAL, ImageType=["DERIVED", "PRIMARY", "", "BONE"]),
+        ]
+        candidates = {each.identity: each for each in Selecting(mode)(*images).candidates}
+        kinds = [candidates[each.identity].kind for each in images]
+        assert [each.view for each in kinds] == ["PA", "lateral", "PA", "PA"]
+        assert [each.companion for each in kinds] == ["", "", "", "bone"]
+        seen = [each.sight.appearance if each.sight else None for each in kinds]
+        assert seen == [Appearance.FRONTAL, None, Appearance.LATERAL, None]
+        assert [bool(candidates[each.identity].reason) for each in images] == [False, True, True, True]
 
     def test_the_next_image_is_read_where_the_best_is_refused(self, shows: Store, mode: str) -> None:
         best, next_best = shows(Appearance.LATERAL), shows(Appearance.FRONTAL, ViewPosition="AP")
@@ -189,6 +257,57 @@ class TestAnUnstatedViewWithRead:
         selection = Selecting("read")(broken, whole)
         assert [image.instance for image in selection.images] == [whole]
         assert "no pixel data" in selection.unread[0].reason
+
+
+class TestASenderOfChestImages:
+    UNTOLD = {**UNSTATED, "BodyPartExamined": None}  # noqa: RUF012
+
+    @pytest.fixture
+    def sent(self, shows: Store) -> Callable[..., StoredInstance]:
+        def make(looks: Appearance, title: str = "CHEST_ROOM", **attributes: object) -> StoredInstance:
+            return replace(shows(looks, **attributes), calling_ae_title=title)
+
+        return make
+
+    def test_an_image_that_states_nothing_is_read_if_it_is_clearly_frontal(self, sent: Store) -> None:
+        (image,) = Selecting("refuse", ["CHEST_ROOM"])(sent(Appearance.FRONTAL, **self.UNTOLD)).images
+        assert (image.view, image.is_view_stated, image.is_body_part_stated) == ("frontal", False, False)
+        assert not image.looks_doubtful
+
+    @pytest.mark.parametrize("missing", ["view", "body part"])
+    def test_one_of_the_two_may_be_missing_too(self, sent: Store, missing: str) -> None:
+        attributes = UNSTATED if missing == "view" else {"BodyPartExamined": None}
+        (image,) = Selecting("refuse", ["CHEST_ROOM"])(sent(Appearance.FRONTAL, **attributes)).images
+        assert image.is_view_stated is (missing != "view")
+        assert image.is_body_part_stated is (missing != "body part")
+
+    @pytest.mark.parametrize("looks", [each for each in Appearance if each is not Appearance.FRONTAL])
+    def test_every_other_is_refused(self, sent: Store, looks: Appearance) -> None:
+        with pytest.raises(NotEligible, match="and the view check"):
+            Selecting("refuse", ["CHEST_ROOM"])(sent(looks, **self.UNTOLD))
+
+    def test_other_senders_and_no_check_change_nothing(self, sent: Store) -> None:
+        for selecting, title in (
+            (Selecting("refuse", ["CHEST_ROOM"]), "OTHER"),
+            (Selecting("refuse", ["CHEST_ROOM"]), ""),
+            (Selecting("off", ["CHEST_ROOM"]), "CHEST_ROOM"),
+        ):
+            with pytest.raises(NotEligible, match="does not say which body part"):
+                selecting(sent(Appearance.FRONTAL, title, **self.UNTOLD))
+
+    def test_another_body_part_or_view_in_the_header_is_still_refused(self, sent: Store) -> None:
+        for attributes, reason in (
+            ({**self.UNTOLD, "SeriesDescription": "hand"}, "wrong body part"),
+            ({**self.UNTOLD, "ViewPosition": "LL"}, "a lateral view"),
+        ):
+            with pytest.raises(NotEligible, match=reason):
+                Selecting("refuse", ["CHEST_ROOM"])(sent(Appearance.FRONTAL, **attributes))
+
+    def test_an_image_with_a_header_comes_first(self, sent: Store) -> None:
+        bare, whole = sent(Appearance.FRONTAL, **self.UNTOLD), sent(Appearance.FRONTAL, ViewPosition="AP")
+        selection = Selecting("refuse", ["CHEST_ROOM"])(bare, whole)
+        assert [image.instance for image in selection.images] == [whole]
+        assert selection.unread[0].reason == "the header does not say which body part is shown"
 
 
 def test_what_was_looked_at_is_not_decoded_again_and_not_kept_longer(stored: Store) -> None:

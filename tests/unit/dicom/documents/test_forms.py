@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +24,7 @@ from echo_node.dicom.documents.sr_reader import read_report, read_sections
 from echo_node.domain.drafts.draft import BANNER, Draft, compose
 from echo_node.domain.drafts.fixed_texts import ENGLISH
 from echo_node.domain.drafts.report import EncodedDocument, Generation, Report, Sentence
-from echo_node.domain.studies.study import StoredInstance
+from echo_node.domain.studies.study import ImageKind, StoredInstance
 from echo_node.settings import DocumentKind, Settings
 from echo_node.wiring.destinations import encoder
 
@@ -40,13 +42,42 @@ def opened(document: EncodedDocument) -> Dataset:
     return dcmread(io.BytesIO(document.content))
 
 
+REMARKS = (
+    ENGLISH.recognised_body_part, ENGLISH.recognised_view, ENGLISH.looks_doubtful, ENGLISH.looks_mirrored,
+    ENGLISH.companion,
+)  # fmt: skip
+
+
+def with_remarks(draft: Draft) -> Draft:
+    """Return the draft of an image on which there is everything to remark."""
+    (image,) = draft.selection.images
+    seen = replace(
+        image,
+        is_view_stated=False,
+        is_body_part_stated=False,
+        looks_doubtful=True,
+        looks_mirrored=True,
+        kind=ImageKind(companion="expiration"),
+    )
+    return replace(draft, selection=replace(draft.selection, images=(seen,)))
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="poppler-utils is not installed: make tools")
+def test_a_page_says_how_the_view_was_recognised(draft: Draft, tmp_path: Path) -> None:
+    document = opened(dicom_encoder(DocumentKind.ENCAPSULATED_PDF).encode(with_remarks(draft)))
+    path = tmp_path / "draft.pdf"
+    path.write_bytes(document.EncapsulatedDocument)
+    shown = subprocess.run(
+        ["pdftotext", "-enc", "UTF-8", str(path), "-"], capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+    for remark in REMARKS:
+        assert remark in " ".join(shown.split())
+
+
 @pytest.mark.parametrize("kind", [*REPORTS, DocumentKind.ORU_R01])
 def test_every_form_in_words_says_how_the_view_was_recognised(kind: DocumentKind, draft: Draft) -> None:
-    (image,) = draft.selection.images
-    seen = replace(image, is_view_stated=False, looks_mirrored=True)
-    told = replace(draft, selection=replace(draft.selection, images=(seen,)))
-    before, after = (encoder(kind, Settings()).encode(each).content for each in (draft, told))
-    for remark in (ENGLISH.recognised_view, ENGLISH.looks_mirrored):
+    before, after = (encoder(kind, Settings()).encode(each).content for each in (draft, with_remarks(draft)))
+    for remark in REMARKS:
         assert remark.encode() not in before
         assert remark.encode() in after
 

@@ -11,7 +11,23 @@ from echo_node.dicom.selection.body_part import why_not_chest
 MakeChest = Callable[..., Dataset]
 
 
-@pytest.mark.parametrize("part", ["CHEST", "Chest ", "THORAX", "CHEST PA", "CHEST_AP", "LUNG", "TORAX"])
+@pytest.mark.parametrize(
+    "part",
+    [
+        "CHEST",
+        "Chest ",
+        "THORAX",
+        "CHEST PA",
+        "CHEST_AP",
+        "LUNG",
+        "TORAX",
+        "NON GRID CHEST",
+        "PORTABLE CHEST",
+        "Lungs and pleura",
+        "胸部",
+        "Грудная клетка",
+    ],
+)
 def test_chest_by_body_part(make_chest: MakeChest, part: str) -> None:
     assert why_not_chest(make_chest(BodyPartExamined=part, StudyDescription="hand")) is None
 
@@ -59,3 +75,19 @@ def test_anatomic_region_when_the_body_part_says_nothing(
 )
 def test_texts_come_last(make_chest: MakeChest, attributes: dict[str, str], is_chest: bool) -> None:
     assert (why_not_chest(make_chest(BodyPartExamined=None, **attributes)) is None) is is_chest
+
+
+@pytest.mark.parametrize("keyword", ["SeriesDescription", "ProtocolName"])
+@pytest.mark.parametrize(
+    ("text", "is_chest"),
+    [("Thoracic spine", False), ("Abdomen AP", False), ("Schulter", False), ("腰椎 正面", False),
+     ("Chest and abdomen", True), ("PA", True), ("背腹 胸部", True)],
+)  # fmt: skip
+def test_a_chest_whose_description_names_another_part_only_is_refused(
+    make_chest: MakeChest, keyword: str, text: str, is_chest: bool
+) -> None:
+    reason = why_not_chest(make_chest(**{keyword: text}))
+    assert reason == (
+        None if is_chest else
+        f"wrong body part: the header says chest, but its description names another one ({keyword})"
+    )  # fmt: skip

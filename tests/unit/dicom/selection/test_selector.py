@@ -8,6 +8,7 @@ from pydicom import dcmread
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
+from echo_node.dicom.image.pixels import DisplayedPixels
 from echo_node.dicom.instance_file import instance_from_file
 from echo_node.dicom.selection.selector import EVERY_CHEST, ChestImageSelector
 from echo_node.domain.studies.study import StoredInstance
@@ -55,6 +56,11 @@ def test_ct_and_others_are_no_radiographs(sample: Sample) -> None:
         ({"SOPClassUID": FOR_PROCESSING}, "raw detector data"),
         ({"SOPClassUID": SECONDARY_CAPTURE}, "secondary capture"),
         ({"SOPClassUID": MULTI_FRAME_SC}, "secondary capture"),
+        ({"PresentationIntentType": "FOR PROCESSING"}, "raw detector data"),
+        ({"ImageType": ["DERIVED", "PRIMARY", "", "BONE"], "AcquisitionTime": "235959"}, "a bone image"),
+        ({"SeriesDescription": "expiration", "AcquisitionTime": "235959"}, "an expiration image"),
+        ({"SeriesDescription": "Chest RAO"}, "its description oblique"),
+        ({"SeriesDescription": "Thoracic spine"}, "its description names another one"),
         ({"NumberOfFrames": 3}, "multi-frame"),
         ({"SamplesPerPixel": 3}, "colour image"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "colour image"),
@@ -142,6 +148,53 @@ def test_which_of_two_is_read(
         selection = SELECT(order)
         assert [image.instance for image in selection.images] == [best]
         assert [image.reason for image in selection.unread] == [f"{reason} of the study was read"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "is_readable"),
+    [
+        ({"SeriesDescription": "Chest expiration"}, True),
+        ({"SeriesDescription": "Chest tube enhanced"}, True),
+        ({"SeriesDescription": "Chest soft tissue"}, True),
+        ({"SeriesDescription": "Chest bone suppressed"}, True),
+        ({"SeriesDescription": "Chest bone"}, False),
+        ({"SeriesDescription": "Chest subtraction"}, False),
+        ({"SeriesDescription": "Chest raw"}, False),
+        ({"SeriesDescription": "Chest scout"}, False),
+    ],
+)
+def test_some_companions_are_read_in_the_absence_of_a_standard_image_if_that_is_allowed(
+    stored: Store, attributes: dict[str, object], is_readable: bool
+) -> None:
+    select = ChestImageSelector(SelectionSettings(companions="read")).select
+    companion, standard = stored(**attributes, AcquisitionTime="235959"), stored()
+    with pytest.raises(NotEligible):
+        SELECT([companion])
+    if is_readable:
+        (image,) = select([companion]).images
+        assert image.kind.companion
+    else:
+        with pytest.raises(NotEligible):
+            select([companion])
+    selection = select([companion, standard])
+    assert [image.instance for image in selection.images] == [standard]
+    assert ("a standard image" in selection.unread[0].reason) is is_readable
+
+
+@pytest.mark.parametrize(
+    ("name", "is_read"),
+    [("YBR_FULL", True), ("YBR_FULL_422", True), ("RGB", True), ("GRAYSCALE", True), ("MONOCHROME 1", True),
+     ("PALETTE COLOR", False), ("HSV", False)],
+)  # fmt: skip
+def test_one_sample_under_the_name_of_a_colour_space_is_grey(stored: Store, name: str, is_read: bool) -> None:
+    image = stored(PhotometricInterpretation=name)
+    if not is_read:
+        with pytest.raises(NotEligible, match="a colour image"):
+            SELECT([image])
+        return
+    grey = DisplayedPixels().read(SELECT([image]).primary)
+    same = "MONOCHROME1" if "1" in name else "MONOCHROME2"
+    assert grey == DisplayedPixels().read(SELECT([stored(PhotometricInterpretation=same)]).primary)
 
 
 def test_derived_alone_never_disqualifies(stored: Store) -> None:
