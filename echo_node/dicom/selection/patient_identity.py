@@ -8,20 +8,19 @@ their values.
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain, combinations
 
 from pydicom.dataset import Dataset
 
-from echo_node.dicom.header import items, read_header, text, values
+from echo_node.dicom.header import read_header
 from echo_node.dicom.selection.headers import StudyHeaders, header_of
 from echo_node.dicom.selection.key_objects import gravest, is_key_object, rejections, title_of
 from echo_node.dicom.selection.other_content import differing_content
+from echo_node.dicom.selection.stated_identity import stated_order, stated_patient
 from echo_node.domain.studies.identity import (
     KEYWORDS,
-    Identifier,
     OnConflict,
     StatedOrder,
     StatedPatient,
@@ -29,6 +28,7 @@ from echo_node.domain.studies.identity import (
     order_difference,
     patient_difference,
 )
+from echo_node.domain.studies.study import StoredInstance
 from echo_node.domain.work.drafting import OtherContent, StudySnapshot
 from echo_node.domain.work.withdrawal import IdentityConflict, WithdrawalReason
 from echo_node.errors import PermanentError
@@ -46,56 +46,16 @@ _IN_WORDS = {
     "RequestedProcedureID": "the requested procedure",
     "StudyInstanceUID": "the study",
 }
-_IMAGES = "{} between the study's images, or from the draft's: it may mix two patients"
-_LATE_IMAGE = "{} between a later image and the draft: the order was corrected"
-_SET_ASIDE = "an object with the SOP Instance UID of an image was set aside: {}"
 _OF_PATIENT = frozenset(
     {"PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyInstanceUID"}
 )
-_OF_REQUESTS = ("RequestAttributesSequence", "ReferencedRequestSequence")
 
 
 def patient_difference_in_words(headers: Iterable[Dataset]) -> str | None:
     """Return the name of the first attribute that contradicts one patient, if any."""
-    found = in_order(_among(map(stated_patient, headers)))
+    patients = frozenset(map(stated_patient, headers))
+    found = in_order(chain.from_iterable(patient_difference(*pair) for pair in combinations(patients, 2)))
     return _in_words(found[:1]) if found else None
-
-
-def stated_patient(header: Dataset) -> StatedPatient:
-    """Return the patient that a header names."""
-    other_ids = {
-        _identifier(item, "PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence")
-        for item in items(header, "OtherPatientIDsSequence")
-    }
-    other_ids |= {Identifier(value) for value in values(header, "OtherPatientIDs")}
-    names = [
-        text(header, "PatientName"),
-        *values(header, "OtherPatientNames"),
-        text(header, "PatientBirthName"),
-    ]
-    return StatedPatient(
-        _identifier(header, "PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence"),
-        frozenset(other_ids),
-        tuple(filter(None, names)) if names[0] else (),
-        text(header, "PatientBirthDate"),
-        text(header, "PatientSex"),
-    )
-
-
-def stated_order(header: Dataset) -> StatedOrder:
-    """Return the orders that the header of an image or of a draft names."""
-    requests = list(chain.from_iterable(items(header, each) for each in _OF_REQUESTS))
-
-    def stated(keyword: str) -> frozenset[str]:
-        return frozenset(filter(None, (text(each, keyword) for each in (header, *requests))))
-
-    return StatedOrder(
-        _accession_number(header),
-        frozenset(map(_accession_number, requests)),
-        stated("PlacerOrderNumberImagingServiceRequest"),
-        stated("FillerOrderNumberImagingServiceRequest"),
-        stated("RequestedProcedureID"),
-    )
 
 
 class IdentityWatch:
@@ -129,7 +89,7 @@ class IdentityWatch:
         """
         rejected = rejections(study.instances, self._listed)
         images = [
-            _Image(instance.identity.sop_instance_uid, stated_patient(header), stated_order(header))
+            _Object.of(instance, header)
             for instance, header in zip(study.instances, self._headers.read(study.instances), strict=True)
             if isinstance(header, Dataset)
             and not is_key_object(instance)
@@ -140,69 +100,134 @@ class IdentityWatch:
             for document in study.standing.documents
             if document.is_dicom
         ]
-        patients = {*map(stated_patient, drafts), *(image.patient for image in images)}
-        late = [image.order for image in images if image.uid in study.standing.late]
-        earlier = [image.order for image in images if image.uid not in study.standing.late]
-        known = StatedOrder.union([*map(stated_order, drafts), *earlier])
-        differing = _among(patients)
-        if self._orders:
-            differing |= frozenset().union(*(order_difference(known, order) for order in late))
-        if differing:
-            return _conflict(in_order(differing), _IMAGES if differing & _OF_PATIENT else _LATE_IMAGE)
-        for other in study.set_aside:
-            order = next((image.order for image in images if image.uid == other.kept), known)
-            if conflict := self._set_aside(study, other, patients, order):
-                return conflict
+        compared = self._among_images(images, drafts, study.standing.late)
+        compared += self._set_aside(study, images, drafts)
+        if contradictions := [each for each in compared if each.keywords]:
+            return _conflict(contradictions, images)
         return _rejection({rejected[uid] for uid in study.standing.read if uid in rejected})
 
+    def _among_images(
+        self, images: Sequence[_Object], drafts: Sequence[Dataset], late: Set[str]
+    ) -> list[_Compared]:
+        """Compare each image with the drafts, and with the images before it that agree.
+
+        Orders are compared for late images only: a study may have two from its beginning.
+        """
+        patients = [stated_patient(draft) for draft in drafts]
+        known = StatedOrder.union(
+            [*map(stated_order, drafts), *(image.order for image in images if image.uid not in late)]
+        )
+        compared = []
+        for image in images:
+            keywords = _differing(image.patient, patients)
+            if self._orders and image.uid in late:
+                keywords |= order_difference(known, image.order)
+            if not keywords:
+                patients.append(image.patient)
+            compared.append(_Compared(image, in_order(keywords)))
+        return compared
+
     def _set_aside(
-        self, study: StudySnapshot, other: OtherContent, patients: Set[StatedPatient], order: StatedOrder
-    ) -> IdentityConflict | None:
-        """Return the contradiction between an object set aside and the one that is kept."""
-        policy = self._on_conflict(other.instance.calling_ae_title)
-        kept = [each for each in study.instances if each.identity.sop_instance_uid == other.kept]
-        if policy is OnConflict.REPLACE or any(map(is_key_object, kept)):
-            return None
-        try:
-            header = header_of(other.instance)
-            differing = order_difference(order, stated_order(header))
-            differing |= frozenset().union(
-                *(patient_difference(stated_patient(header), patient) for patient in patients)
-            )
-            study_uid = other.instance.identity.study_instance_uid
-            if any(each.identity.study_instance_uid != study_uid for each in study.instances):
-                differing |= {"StudyInstanceUID"}
-            keywords = in_order(differing)
-            if not keywords and policy is OnConflict.HOLD and kept:
-                keywords = differing_content(kept[0], other.instance)
-        except PermanentError:
-            return None
-        return _conflict(keywords, _SET_ASIDE) if keywords else None
+        self, study: StudySnapshot, images: Sequence[_Object], drafts: Sequence[Dataset]
+    ) -> list[_Compared]:
+        """Compare each object that was set aside with the drafts, the images, and the one kept."""
+        patients = [*map(stated_patient, drafts), *(image.patient for image in images)]
+        every_order = StatedOrder.union([*map(stated_order, drafts), *(image.order for image in images)])
+        orders = {image.uid: image.order for image in images}
+        kept = {instance.identity.sop_instance_uid: instance for instance in study.instances}
+        studies = {instance.identity.study_instance_uid for instance in study.instances}
+        compared = []
+        for other in study.set_aside:
+            first = kept.get(other.kept)
+            if first is not None and is_key_object(first):
+                continue
+            try:
+                newer = _Object.of(other.instance, header_of(other.instance))
+                keywords = _differing(newer.patient, patients)
+                keywords |= order_difference(orders.get(other.kept, every_order), newer.order)
+                if studies and other.instance.identity.study_instance_uid not in studies:
+                    keywords |= {"StudyInstanceUID"}
+                differing = in_order(keywords)
+                if not differing and first is not None and self._holds(other):
+                    differing = differing_content(first, other.instance)
+            except PermanentError:
+                continue
+            compared.append(_Compared(newer, differing, is_set_aside=True))
+        return compared
+
+    def _holds(self, other: OtherContent) -> bool:
+        """Return whether other content matters even if patient and order agree."""
+        return self._on_conflict(other.instance.calling_ae_title) is not OnConflict.KEEP
 
 
 @dataclass(frozen=True, slots=True)
-class _Image:
-    """An image of the study, with the patient and the orders that it names."""
+class _Object:
+    """An object of the study, with the patient and the orders that it states."""
 
-    uid: str
+    instance: StoredInstance
     patient: StatedPatient
     order: StatedOrder
 
+    @classmethod
+    def of(cls, instance: StoredInstance, header: Dataset) -> _Object:
+        return cls(instance, stated_patient(header), stated_order(header))
 
-def _among(patients: Iterable[StatedPatient]) -> frozenset[str]:
-    """Return the keywords of the attributes in which any two of the patients differ."""
-    return frozenset().union(*(patient_difference(*pair) for pair in combinations(frozenset(patients), 2)))
+    @property
+    def uid(self) -> str:
+        return self.instance.identity.sop_instance_uid
+
+    def contradicts(self, other: _Object) -> bool:
+        """Return whether only one of both can belong to a study."""
+        return (
+            self.uid == other.uid
+            or bool(patient_difference(self.patient, other.patient))
+            or bool(order_difference(self.order, other.order))
+        )
 
 
-def _conflict(attributes: tuple[str, ...], explanation: str) -> IdentityConflict:
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """An object, and the keywords of the attributes in which it contradicts earlier ones."""
+
+    object: _Object
+    keywords: tuple[str, ...]
+    is_set_aside: bool = False
+
+
+def _differing(patient: StatedPatient, others: Iterable[StatedPatient]) -> frozenset[str]:
+    return frozenset().union(*(patient_difference(patient, other) for other in frozenset(others)))
+
+
+def _conflict(contradictions: Sequence[_Compared], images: Sequence[_Object]) -> IdentityConflict:
+    """Return the conflict of all contradictions, with the objects that each decision excludes."""
+    stated = dict.fromkeys(chain.from_iterable(each.keywords for each in contradictions))
+    attributes = (*in_order(stated), *(each for each in stated if each not in KEYWORDS))
+    differs = f"{_in_words(attributes)} {'differs' if len(attributes) == 1 else 'differ'}"
     if _OF_PATIENT.intersection(attributes):
         reason = WithdrawalReason.PATIENT_SAFETY
-    elif set(KEYWORDS).intersection(attributes):
+    elif in_order(attributes):
         reason = WithdrawalReason.WORKLIST
     else:
         reason = WithdrawalReason.QUALITY
-    verb = "differs" if len(attributes) == 1 else "differ"
-    return IdentityConflict(reason, explanation.format(f"{_in_words(attributes)} {verb}"), attributes)
+    if all(each.is_set_aside for each in contradictions):
+        explanation = f"an object with the SOP Instance UID of an image was set aside: {differs}"
+    elif reason is WithdrawalReason.PATIENT_SAFETY:
+        explanation = f"{differs} between the study's images, or from the draft's: it may mix two patients"
+    else:
+        explanation = f"{differs} between a later image and the draft: the order was corrected"
+    newest = contradictions[-1].object
+    others = (*images, *(each.object for each in contradictions if each.is_set_aside))
+    return IdentityConflict(
+        reason,
+        explanation,
+        attributes,
+        newer=tuple(each.object.instance.data_set_sha256 for each in contradictions),
+        older=tuple(
+            each.instance.data_set_sha256
+            for each in others
+            if each is not newest and each.contradicts(newest)
+        ),
+    )
 
 
 def _rejection(reasons: Set[WithdrawalReason]) -> IdentityConflict | None:
@@ -217,19 +242,3 @@ def _rejection(reasons: Set[WithdrawalReason]) -> IdentityConflict | None:
 def _in_words(keywords: Sequence[str]) -> str:
     names = [_IN_WORDS.get(each, each) for each in keywords]
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-
-
-def _accession_number(item: Dataset) -> Identifier:
-    return _identifier(item, "AccessionNumber", "", "IssuerOfAccessionNumberSequence")
-
-
-def _identifier(item: Dataset, value: str, issuer: str, qualifiers: str) -> Identifier:
-    """Return an identifier with its issuer, whose qualifiers are items of PS3.3 table 10-17.
-
-    An issuer in the form of HL7 (name, universal ID and type, with & or ^) states both.
-    """
-    qualified = items(item, qualifiers)
-    name, universal_id = [*re.split(r"[&^]", text(item, issuer) if issuer else ""), ""][:2]
-    local = [name, *(text(each, "LocalNamespaceEntityID") for each in qualified)]
-    universal = [*(text(each, "UniversalEntityID") for each in qualified), universal_id]
-    return Identifier(text(item, value), *(next(filter(None, each), "") for each in (local, universal)))

@@ -102,8 +102,14 @@ class IdentityConflict:
         explanation: the contradiction for the operator; it names attributes, never their values.
         attributes: DICOM keywords of the attributes that differ, in the order of
             domain.studies.identity; empty if a Key Object rejected an image.
+        newer: SHA-256 of the data sets of the objects that contradict the first one, or the
+            standing draft, in order of arrival: what `keep` excludes from the study.
+        older: SHA-256 of the data sets of the objects that the newest of those contradicts: what
+            `replace` excludes.
     """
 
     reason: WithdrawalReason
     explanation: str
     attributes: tuple[str, ...] = ()
+    newer: tuple[str, ...] = ()
+    older: tuple[str, ...] = ()

@@ -156,10 +156,16 @@ def test_an_old_id_among_the_other_ids_explains_the_new_one(study: Study) -> Non
 
 
 def test_two_patients_are_found_before_any_draft(study: Study) -> None:
-    images = (instance_from_file(study.first), study.another(PatientBirthDate="19010101"))
+    images = (
+        instance_from_file(study.first), study.another(), study.another(PatientBirthDate="19010101"),
+        study.another(StudyDescription="again"), study.another(PatientBirthDate="1901.01.01"),
+    )  # fmt: skip
     found = IdentityWatch().find(StudySnapshot(images, StandingDrafts((), frozenset()), None, {}))
     assert found is not None
     assert found.attributes == ("PatientBirthDate",)
+    digests = [image.data_set_sha256 for image in images]
+    assert found.newer == (digests[2], digests[4]), "the decision keep leaves the first patient"
+    assert found.older == (digests[0], digests[1], digests[3]), "the decision replace leaves the second"
     two_orders = (images[0], study.another(AccessionNumber="B88"))
     assert IdentityWatch().find(StudySnapshot(two_orders, StandingDrafts((), frozenset()), None, {})) is None
 
@@ -252,8 +258,10 @@ def test_what_is_set_aside_contradicts_patient_and_order(
     policy: OnConflict,
     has_draft: bool,
 ) -> None:
-    found = aside.find(aside.other(**changes), policy, has_draft=has_draft)
+    other = aside.other(**changes)
+    found = aside.find(other, policy, has_draft=has_draft)
     assert found is not None
+    assert (found.newer, found.older) == ((other.data_set_sha256,), (aside.kept.data_set_sha256,))
     assert (found.attributes, found.reason) == (attributes, reason)
     assert not [value for value in changes.values() if value in found.explanation]
 
@@ -276,7 +284,7 @@ def test_other_content_holds_only_if_the_peer_holds(
     assert found is not None
     assert (found.attributes, found.reason) == (attributes, WithdrawalReason.QUALITY)
     assert aside.find(other, OnConflict.KEEP) is None
-    assert aside.find(other, OnConflict.REPLACE) is None
+    assert aside.find(other, OnConflict.REPLACE) == found
 
 
 def test_other_pixels_are_other_content(aside: Aside) -> None:
