@@ -8,6 +8,7 @@
     │   └── Unavailable      missing resource of all work: release the claim, count no attempt
     └── PermanentError       a retry cannot help: a dead letter at once, with the reason
         ├── NotEligible      study that must not be drafted: it is skipped, with the reason
+        ├── MustBeHeld       study that waits for an operator: it is held, with the reason
         └── CheckpointError  model checkpoint that is unusable
 
 The class decides what happens, never the text. A message says what happened, to what, and what to
@@ -55,6 +56,20 @@ class PermanentError(EchoNodeError):
 
 class NotEligible(PermanentError):
     """The study contains no image that the model may draft from."""
+
+
+class MustBeHeld(PermanentError):
+    """The study needs a decision by an operator before it may be drafted.
+
+    Its images are of two patients, for example, or an identifying value cannot be written validly.
+
+    Attributes:
+        attributes: DICOM keywords of the attributes that are the reason.
+    """
+
+    def __init__(self, message: str, attributes: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.attributes = attributes
 
 
 class CheckpointError(PermanentError):

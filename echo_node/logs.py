@@ -25,7 +25,7 @@ ALLOWED_KEYS = frozenset(
         "status", "role", "peer", "destination", "node", "model", "device", "decoder", "holder", "setting",
         "called", "sop_class", "transfer_syntax",
         # outcome
-        "attempt", "tries", "reason", "error", "where", "count", "seconds", "delay_s", "bytes",
+        "attempt", "tries", "reason", "attributes", "error", "where", "count", "seconds", "delay_s", "bytes",
         "tokens", "forwards", "tokens_per_forward", "epoch", "step", "loss", "signal", "exit_code",
         # state of the process
         "pid", "port", "address", "version", "dropped_keys",

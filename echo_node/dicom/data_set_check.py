@@ -16,7 +16,7 @@ from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
-from echo_node.dicom.header import PARSE_ERRORS, values
+from echo_node.dicom.header_values import PARSE_ERRORS, values
 from echo_node.domain.identifiers import checked_uid
 from echo_node.domain.studies.study import InstanceIdentity
 

@@ -17,7 +17,7 @@ from pydicom import dcmread
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
-from echo_node.dicom.header import PARSE_ERRORS, text, values
+from echo_node.dicom.header_values import PARSE_ERRORS, day, items, text, values
 from echo_node.errors import PermanentError
 
 _NAMES = (
@@ -118,7 +118,7 @@ def read_identity(path: Path) -> PatientIdentity:
             identifiers=_collected(data_sets, _IDENTIFIERS),
             places=_collected(data_sets, _PLACES),
             burned_in=text(header, _BURNED_IN).upper() == "YES",
-            study_date=_date(text(header, _DATE)),
+            study_date=day(header, _DATE),
             technical=_technical(header),
         )
     except OSError as error:
@@ -128,7 +128,7 @@ def read_identity(path: Path) -> PatientIdentity:
 
 
 def _items(header: Dataset) -> list[Dataset]:
-    return [item for keyword in _NESTED for item in header.get(keyword) or []]
+    return [item for keyword in _NESTED for item in items(header, keyword)]
 
 
 def _words(data_set: Dataset) -> list[str]:
@@ -159,10 +159,3 @@ def _technical(header: Dataset) -> dict[str, str]:
         is_very_old = age.endswith("Y") and int(age[:3]) > _OLDEST_YEARS
         kept[_AGE] = f"{_OLDEST_YEARS + 1:03}Y" if is_very_old else age
     return kept
-
-
-def _date(value: str) -> date | None:
-    try:
-        return date.fromisoformat(re.sub(r"[^0-9]", "", value)[:8])
-    except ValueError:
-        return None

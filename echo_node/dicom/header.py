@@ -1,12 +1,12 @@
-"""Stored DICOM files, read in bounded memory: headers, data sets, and attributes as text.
+"""Stored DICOM files, read in bounded memory: headers and whole data sets.
 
-Nothing here trusts the lengths and values that a peer sent, and no message repeats a value.
+Nothing here trusts the lengths that a peer sent, and no message repeats a value. The values of a
+header are read by header_values.py.
 """
 
 from __future__ import annotations
 
 import io
-import struct
 import zlib
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -16,35 +16,18 @@ from typing import BinaryIO
 from pydicom import dcmread
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.errors import InvalidDicomError
 from pydicom.filebase import DicomIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_file_meta_info
-from pydicom.sequence import Sequence as Items
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
+from echo_node.dicom.header_values import PARSE_ERRORS, decode_all, text
 from echo_node.errors import PermanentError
 
 MAXIMUM_FILE_BYTES = 256 * 1024 * 1024
 """Twice the largest radiograph. A larger file, or one that inflates to more, is refused."""
 
 _LONGEST_META_BYTES = 65536
-
-PARSE_ERRORS = (
-    InvalidDicomError,
-    EOFError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    NotImplementedError,
-    OverflowError,
-    RecursionError,
-    struct.error,
-    LookupError,
-)
-"""Exceptions of pydicom for malformed data."""
 
 HEADER_KEYWORDS = (
     # identity and dates
@@ -60,7 +43,7 @@ HEADER_KEYWORDS = (
     "AccessionNumber", "IssuerOfAccessionNumberSequence", "ReferringPhysicianName", "StudyDescription",
     "RequestAttributesSequence", "RequestedProcedureDescription", "RequestedProcedureCodeSequence",
     "PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest",
-    "ReferencedRequestSequence", "ReferencedStudySequence", "InstitutionName",
+    "ReferencedRequestSequence", "RequestedProcedureID", "ReferencedStudySequence", "InstitutionName",
     # what the image shows
     "Modality", "ImageType", "BodyPartExamined", "AnatomicRegionSequence", "ViewPosition", "ViewCodeSequence",
     "ViewModifierCodeSequence", "ProjectionEponymousNameCodeSequence", "PrimaryAnatomicStructureSequence",
@@ -89,10 +72,7 @@ def read_header(path: Path | io.BytesIO, keywords: Iterable[str] = HEADER_KEYWOR
     try:
         with _opened(path) as file:
             header = dcmread(_bounded(file), stop_before_pixels=True, specific_tags=tags)
-            # pydicom decodes elements on first access: access them now, to find malformed ones
-            # here.
-            for _ in header.iterall():
-                pass
+            decode_all(header)
     except OSError as error:
         raise PermanentError(f"the file cannot be read ({error.strerror or type(error).__name__})") from error
     except PARSE_ERRORS as error:
@@ -196,23 +176,3 @@ def split(part10: bytes) -> tuple[Dataset, bytes]:
     except PARSE_ERRORS as error:
         raise PermanentError("the file's meta information cannot be parsed") from error
     return meta, part10[stream.tell() :]
-
-
-def text(header: Dataset, keyword: str) -> str:
-    """Return an attribute as one string, its values joined by backslashes; empty if absent."""
-    return "\\".join(values(header, keyword))
-
-
-def items(header: Dataset, keyword: str) -> list[Dataset]:
-    """Return the items of a sequence; none if it is absent, or is not a sequence."""
-    found = header.get(keyword)
-    return list(found) if isinstance(found, Items) else []
-
-
-def values(header: Dataset, keyword: str) -> list[str]:
-    """Return the values of an attribute as stripped strings; none if it is absent."""
-    value = header.get(keyword)
-    if value is None or value == "":
-        return []
-    many = value if isinstance(value, list | tuple) or hasattr(value, "append") else [value]
-    return [str(each).strip(" \0") for each in many]

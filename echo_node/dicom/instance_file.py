@@ -10,7 +10,8 @@ from pathlib import Path
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from echo_node.dicom.data_set_check import UnusableDataSet, identity_of
-from echo_node.dicom.header import PARSE_ERRORS, check_size, inflated, split, text
+from echo_node.dicom.header import check_size, inflated, split
+from echo_node.dicom.header_values import PARSE_ERRORS, text
 from echo_node.domain.identifiers import checked_uid
 from echo_node.domain.studies.study import StoredInstance
 from echo_node.errors import PermanentError

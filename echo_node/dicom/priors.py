@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydicom.dataset import Dataset
 
-from echo_node.dicom.header import text
+from echo_node.dicom.header_values import text
 from echo_node.dicom.scu.query import (
     IMAGE,
     SERIES,

@@ -89,6 +89,13 @@ class DraftStage:
                 self._ledger.finish(job, Unchanged())
                 log.info("draft_unchanged", study_id=job.study_id, revision=job.revision)
                 return
+            if ignored := selection.primary.attributes.ignored:
+                log.warning(
+                    "header_values_ignored",
+                    study_id=job.study_id,
+                    revision=job.revision,
+                    attributes=list(ignored),
+                )
             draft = self._drafted(job, selection)
             documents, unmade = self._encoded(job, draft, study.predecessors)
         report = draft.report

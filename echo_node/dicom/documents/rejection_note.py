@@ -22,7 +22,8 @@ from echo_node import __version__
 from echo_node.dicom.attributes import requests, study_attributes, take_over
 from echo_node.dicom.documents import draft_object
 from echo_node.dicom.documents.sr_codes import concept
-from echo_node.dicom.header import read_header, text
+from echo_node.dicom.header import read_header
+from echo_node.dicom.header_values import text, whole_number
 from echo_node.dicom.uids import device_uid, note_series_uid
 from echo_node.domain.drafts.draft import MANUFACTURER
 from echo_node.domain.drafts.report import EncodedDocument
@@ -71,7 +72,7 @@ class RejectionNoteEncoder:
         note.SoftwareVersions = __version__
         note.SOPClassUID = KeyObjectSelectionDocumentStorage
         note.SOPInstanceUID = derived_uid("rejection note", [study, rejected.reason, *uids])
-        note.InstanceNumber = max(int(header.get("InstanceNumber") or 1) for header in headers)
+        note.InstanceNumber = max(whole_number(header, "InstanceNumber") or 1 for header in headers)
         draft_object.date(note, rejected.at.astimezone(newest.zone or self._zone))
         if orders := requests(newest, study):
             note.ReferencedRequestSequence = orders

@@ -24,7 +24,8 @@ from echo_node.dicom.documents import draft_object
 from echo_node.dicom.documents.draft_object import sop_reference, study_item
 from echo_node.dicom.documents.tid_1500 import measurement_tree
 from echo_node.dicom.documents.tid_2000 import content_tree
-from echo_node.dicom.header import read_header, text
+from echo_node.dicom.header import read_header
+from echo_node.dicom.header_values import text
 from echo_node.domain.drafts.draft import Draft, compose
 from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.studies.study import Selection

@@ -9,7 +9,7 @@ from io import BytesIO
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from echo_node.dicom.header import PARSE_ERRORS, text
+from echo_node.dicom.header_values import PARSE_ERRORS, text
 from echo_node.domain.drafts.draft import MANUFACTURER
 from echo_node.errors import PermanentError
 

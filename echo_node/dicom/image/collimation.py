@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from pydicom.dataset import Dataset
 
-from echo_node.dicom.header import values
+from echo_node.dicom.header_values import numbers, values
 
 _Kind = TypeVar("_Kind", bound=np.generic)
 
@@ -126,8 +126,6 @@ def _polygon(data_set: Dataset, prefix: str, whole: Opening) -> tuple[Opening, _
 
 
 def _whole_numbers(data_set: Dataset, keyword: str) -> list[int]:
-    """Return the values of an integer attribute; none if one of them is not a number."""
-    try:
-        return [int(each) for each in values(data_set, keyword)]
-    except ValueError:
-        return []
+    """Return the values of an integer attribute; none if one of them is not a whole number."""
+    found = numbers(data_set, keyword)
+    return [int(each) for each in found] if all(each == int(each) for each in found) else []

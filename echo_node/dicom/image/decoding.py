@@ -19,7 +19,7 @@ from pydicom.pixels.common import Buffer
 from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.uid import UID, JPEGBaseline8Bit, JPEGExtended12Bit, RLELossless
 
-from echo_node.dicom.header import PARSE_ERRORS, text
+from echo_node.dicom.header_values import PARSE_ERRORS, text, whole_number
 from echo_node.dicom.image.codestream import CodeStream, begins_image, check_rle, described
 from echo_node.dicom.image.photometric import grey_interpretation
 from echo_node.errors import PermanentError
@@ -31,6 +31,7 @@ _LEAST_SIDE = 16
 _PLUG_INS = ("pylibjpeg", "pyjpegls", "gdcm", "pillow", "pydicom")
 """Decoders in order of preference: pylibjpeg has the newest OpenJPEG."""
 _SEQUENTIAL_JPEG = {JPEGBaseline8Bit, JPEGExtended12Bit}
+_LAYOUT = ("SamplesPerPixel", "Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation")
 _BAND_PIXELS = 1 << 18
 """Size of a band. NumPy makes 64-bit indices for a look-up: in bands they need only 2 MB."""
 
@@ -114,18 +115,15 @@ def decoded(data_set: Dataset) -> StoredFrame:
 
 def _layout(data_set: Dataset) -> _Layout:
     """Read and check the header before memory of its size is allocated."""
-    try:
-        samples, rows, columns = (
-            int(data_set[each].value) for each in ("SamplesPerPixel", "Rows", "Columns")
-        )
-        allocated, stored = int(data_set.BitsAllocated), int(data_set.BitsStored)
-        high_bit = int(data_set.get("HighBit", stored - 1))
-        is_signed = bool(data_set.PixelRepresentation)
-        frames = int(data_set.get("NumberOfFrames") or 1)
-        if not text(data_set, "PhotometricInterpretation") or "TransferSyntaxUID" not in data_set.file_meta:
-            raise KeyError
-    except PARSE_ERRORS as error:
-        raise PermanentError("the image lacks attributes that describe its pixels") from error
+    stated = [whole_number(data_set, each) for each in _LAYOUT]
+    known = [each for each in stated if each is not None]
+    photometric = text(data_set, "PhotometricInterpretation")
+    if len(known) < len(stated) or not photometric or not text(data_set.file_meta, "TransferSyntaxUID"):
+        raise PermanentError("the image lacks attributes that describe its pixels")
+    samples, rows, columns, allocated, stored, representation = known
+    high_bit = whole_number(data_set, "HighBit")
+    high_bit = stored - 1 if high_bit is None else high_bit
+    frames = whole_number(data_set, "NumberOfFrames") or 1
     if samples != 1 or allocated not in {8, 16} or grey_interpretation(data_set) is None:
         raise PermanentError("the image is not an 8 or 16 bit greyscale image")
     if frames > 1:
@@ -136,7 +134,7 @@ def _layout(data_set: Dataset) -> _Layout:
         )
     if min(rows, columns) < _LEAST_SIDE or rows * columns > MAXIMUM_PIXELS:
         raise PermanentError(f"the image's size, {columns} by {rows} pixels, is not that of a radiograph")
-    return _Layout(rows, columns, allocated, stored, high_bit, is_signed)
+    return _Layout(rows, columns, allocated, stored, high_bit, representation != 0)
 
 
 def _native(data_set: Dataset, layout: _Layout, syntax: UID) -> StoredFrame:

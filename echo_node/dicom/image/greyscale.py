@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from echo_node.dicom.header import values as values_of
+from echo_node.dicom.header_values import items, numbers, whole_number
+from echo_node.dicom.header_values import values as values_of
 from echo_node.dicom.image.decoding import StoredFrame
 from echo_node.dicom.image.lookup_table import LookupTable, lookup_table
 from echo_node.dicom.image.photometric import MONOCHROME1, grey_interpretation
@@ -122,11 +123,11 @@ class _Counts:
 def _padding(values: NDArray[np.int64], data_set: Dataset, counts: _Counts) -> NDArray[np.bool_]:
     """Return a mask of the padding values (PS3.3 C.7.5.1.1.2)."""
     padding = np.zeros(len(values), dtype=bool)
-    value = data_set.get("PixelPaddingValue")
-    if value is None or value == "":
+    value = whole_number(data_set, "PixelPaddingValue")
+    if value is None:
         return padding
-    limit = data_set.get("PixelPaddingRangeLimit")
-    ends = [_as_stored(int(each), values) for each in (value, value if limit in (None, "") else limit)]
+    limit = whole_number(data_set, "PixelPaddingRangeLimit")
+    ends = [_as_stored(each, values) for each in (value, value if limit is None else limit)]
     padding = (values >= min(ends)) & (values <= max(ends))
     # A value that covers everything is a fault of the header, not an empty image.
     return padding if counts.of_words[~padding].any() else np.zeros_like(padding)
@@ -141,9 +142,9 @@ def _as_stored(number: int, values: NDArray[np.int64]) -> int:
 
 
 def _modality(values: NDArray[np.int64], data_set: Dataset, *, is_signed: bool) -> Values:
-    if sequence := data_set.get("ModalityLUTSequence"):
-        return _table(sequence[0], data_set, is_signed=is_signed)(values)
-    slope, intercept = _number(data_set, "RescaleSlope"), _number(data_set, "RescaleIntercept")
+    if tables := _tables(data_set, "ModalityLUTSequence"):
+        return _table(tables[0], data_set, is_signed=is_signed)(values)
+    slope, intercept = _first(data_set, "RescaleSlope"), _first(data_set, "RescaleIntercept")
     if slope is None or slope == 0.0:
         slope, intercept = 1.0, 0.0
     rescaled = values * np.float64(slope) + np.float64(intercept or 0.0)
@@ -154,10 +155,10 @@ def _modality(values: NDArray[np.int64], data_set: Dataset, *, is_signed: bool) 
 
 def _voi(values: Values, data_set: Dataset, padding: NDArray[np.bool_], counts: _Counts) -> Values:
     """Return values in 0 to 1: by the VOI LUT, the first window, or least to greatest."""
-    if sequence := data_set.get("VOILUTSequence"):
-        table = _table(sequence[0], data_set, is_signed=bool(values.min() < 0))
+    if tables := _tables(data_set, "VOILUTSequence"):
+        table = _table(tables[0], data_set, is_signed=bool(values.min() < 0))
         return np.asarray(table(values) / (2**table.bits - 1))
-    centre, width = _number(data_set, "WindowCenter"), _number(data_set, "WindowWidth")
+    centre, width = _first(data_set, "WindowCenter"), _first(data_set, "WindowWidth")
     if centre is not None and width is not None and width > 0:
         function = values_of(data_set, "VOILUTFunction") or ["LINEAR"]
         return _windowed(values, centre, width, function[0].upper())
@@ -189,13 +190,12 @@ def _table(item: Dataset, data_set: Dataset, *, is_signed: bool) -> LookupTable:
     return lookup_table(item, is_signed=is_signed, little_endian=little_endian)
 
 
-def _number(data_set: Dataset, keyword: str) -> float | None:
-    """Return the first value of a decimal attribute; None if it is not a number."""
-    value = data_set.get(keyword)
-    if value is not None and not isinstance(value, str | int | float):
-        value = value[0] if len(value) else None
-    try:
-        number = float(value) if value not in (None, "") else None
-    except ValueError:
-        return None
-    return number if number is not None and np.isfinite(number) else None
+def _tables(data_set: Dataset, keyword: str) -> list[Dataset]:
+    """Return the items of a LUT sequence; an empty item hides no other way to display the image."""
+    return [item for item in items(data_set, keyword) if len(item)]
+
+
+def _first(data_set: Dataset, keyword: str) -> float | None:
+    """Return the first value of a decimal attribute; None if one of them is not a number."""
+    found = numbers(data_set, keyword)
+    return found[0] if found else None

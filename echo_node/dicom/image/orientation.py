@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from echo_node.dicom.header import text, values
+from echo_node.dicom.header_values import is_stated, number, text, values
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,6 @@ def patient_orientation(header: Dataset) -> PatientOrientation | None:
 
 def is_turned(header: Dataset) -> bool:
     """Return whether the image was flipped or rotated after acquisition (PS3.3 C.8.11.4)."""
-    return text(header, "FieldOfViewHorizontalFlip") == "YES" or _turned_by(header) not in {"", "0"}
-
-
-def _turned_by(header: Dataset) -> str:
-    return text(header, "FieldOfViewRotation").partition(".")[0]
+    turned_by = number(header, "FieldOfViewRotation")
+    is_rotated = int(turned_by) != 0 if turned_by is not None else is_stated(header, "FieldOfViewRotation")
+    return is_rotated or text(header, "FieldOfViewHorizontalFlip").upper() == "YES"

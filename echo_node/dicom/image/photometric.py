@@ -10,7 +10,7 @@ import re
 
 from pydicom.dataset import Dataset
 
-from echo_node.dicom.header import text
+from echo_node.dicom.header_values import text
 
 MONOCHROME1, MONOCHROME2 = "MONOCHROME1", "MONOCHROME2"
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import Dataset
 
-from echo_node.dicom.header import PARSE_ERRORS, read_whole, values
+from echo_node.dicom.header import read_whole
+from echo_node.dicom.header_values import PARSE_ERRORS, numbers
 from echo_node.dicom.image.collimation import opening, shutter
 from echo_node.dicom.image.decoding import decoded
 from echo_node.dicom.image.greyscale import displayed_grey
@@ -106,10 +107,10 @@ def _square(grey: NDArray[np.uint8], data_set: Dataset) -> NDArray[np.uint8]:
 def _row_to_column_spacing(data_set: Dataset) -> float:
     """Return the height of a pixel divided by its width; 1 without a valid spacing."""
     for keyword in _SPACINGS:
-        try:
-            rows, columns = (float(each) for each in values(data_set, keyword))
-        except ValueError:
+        stated = numbers(data_set, keyword)
+        if len(stated) != 2:
             continue
+        rows, columns = stated
         if 0 < rows < np.inf and 0 < columns < np.inf:
             return rows / columns
     return 1.0

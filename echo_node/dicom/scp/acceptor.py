@@ -23,7 +23,7 @@ from pynetdicom.fsm import InvalidEventError
 from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.presentation import PresentationContext
 
-from echo_node.dicom.header import PARSE_ERRORS
+from echo_node.dicom.header_values import PARSE_ERRORS
 from echo_node.dicom.pynetdicom_adapter import AssociationInternals, ClosingSocket
 from echo_node.dicom.scp.admission import Admission, plain_address
 from echo_node.dicom.scp.association_answer import (

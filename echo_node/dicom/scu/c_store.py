@@ -18,7 +18,7 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 
 from echo_node.dicom.contexts import contexts
-from echo_node.dicom.header import PARSE_ERRORS
+from echo_node.dicom.header_values import PARSE_ERRORS
 from echo_node.dicom.instance_file import instance_from_file
 from echo_node.dicom.scu.associate import associated, name_of
 from echo_node.dicom.statuses import Verdict, classify, describe, outcome_of

@@ -19,7 +19,7 @@ from pydicom.uid import generate_uid
 from pynetdicom.association import Association
 
 from echo_node.dicom.contexts import contexts
-from echo_node.dicom.header import PARSE_ERRORS, text
+from echo_node.dicom.header_values import PARSE_ERRORS, text
 from echo_node.dicom.scu.associate import associated, name_of
 from echo_node.dicom.statuses import Verdict, classify, describe
 from echo_node.domain.identifiers import checked_uid

@@ -12,7 +12,7 @@ import re
 
 from pydicom.dataset import Dataset
 
-from echo_node.dicom.header import text
+from echo_node.dicom.header_values import codes, text
 from echo_node.dicom.selection.rules import ChestRules, selection_rules
 
 _NEAREST_TEXTS = (
@@ -35,11 +35,7 @@ def why_not_chest(header: Dataset) -> str | None:
             return _contradiction(header, rules)
         named = f"says {part}" if part in rules.named_parts else "names another one"
         return f"wrong body part: the header {named}, not chest"
-    regions = [
-        (text(item, "CodingSchemeDesignator"), text(item, "CodeValue"))
-        for item in header.get("AnatomicRegionSequence") or []
-    ]
-    if regions:
+    if regions := codes(header, "AnatomicRegionSequence"):
         if rules.codes.issuperset(regions):
             return None
         return "wrong body part: the header codes another anatomic region than the chest"

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence
 
-from echo_node.dicom.header import text, values
+from echo_node.dicom.header_values import items, text, values
 from echo_node.dicom.selection.rules import Code, coded
 
 _SERIES_TEXTS = (
@@ -95,12 +94,6 @@ def code_of(item: Dataset) -> Code:
     """Return the code of an item."""
     value = text(item, "CodeValue") or text(item, "LongCodeValue")
     return coded(text(item, "CodingSchemeDesignator").upper(), value)
-
-
-def items(header: Dataset, keyword: str) -> list[Dataset]:
-    """Return the items of a sequence; none if the attribute is absent or not a sequence."""
-    found = header.get(keyword)
-    return list(found) if isinstance(found, Sequence) else []
 
 
 def _codes(header: Dataset, keywords: tuple[str, ...]) -> Iterator[CodedDescription]:

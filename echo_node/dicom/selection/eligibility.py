@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from echo_node.dicom.contexts import contexts
-from echo_node.dicom.header import text
+from echo_node.dicom.header_values import text, whole_number
 from echo_node.dicom.image.orientation import is_turned, patient_orientation
 from echo_node.dicom.image.photometric import grey_interpretation
 from echo_node.dicom.selection.age import age_in_years
@@ -81,9 +81,9 @@ def _not_a_radiograph(instance: StoredInstance, header: Dataset) -> str | None:
         return f"not a radiograph but {known.name if known.is_private is False else 'private'}"
     if not storage_class.drafted:
         return storage_class.unread_reason
-    if text(header, "NumberOfFrames") not in {"", "1"}:
+    if whole_number(header, "NumberOfFrames") not in {None, 1}:
         return "a multi-frame image"
-    if text(header, "SamplesPerPixel") != "1" or grey_interpretation(header) is None:
+    if whole_number(header, "SamplesPerPixel") != 1 or grey_interpretation(header) is None:
         return "a colour image, or one without pixels"
     return None
 

@@ -12,7 +12,8 @@ from dataclasses import replace
 from pydicom.dataset import Dataset
 
 from echo_node.dicom.attributes import study_attributes
-from echo_node.dicom.header import read_header, text
+from echo_node.dicom.header import read_header
+from echo_node.dicom.header_values import text
 from echo_node.dicom.image.orientation import patient_orientation
 from echo_node.domain.studies.study import SelectedImage, StoredInstance
 from echo_node.errors import PermanentError

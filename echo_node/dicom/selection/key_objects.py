@@ -13,7 +13,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import KeyObjectSelectionDocumentStorage
 
 from echo_node.codes import code
-from echo_node.dicom.header import PARSE_ERRORS, items, read_header, text
+from echo_node.dicom.header import read_header
+from echo_node.dicom.header_values import PARSE_ERRORS, items, text
 from echo_node.domain.studies.study import StoredInstance
 from echo_node.domain.work.withdrawal import WithdrawalReason
 from echo_node.errors import PermanentError

@@ -8,14 +8,14 @@ regardless of its header. No reason contains patient data.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from pydicom.dataset import Dataset
 
-from echo_node.dicom.header import PARSE_ERRORS, text
+from echo_node.dicom.header_values import PARSE_ERRORS, text, whole_number
+from echo_node.dicom.lookups import taken_at
 from echo_node.dicom.selection.body_part import UNTOLD
 from echo_node.dicom.selection.eligibility import UNSTATED_VIEW, Assessment, assess
 from echo_node.dicom.selection.headers import StudyHeaders, described
@@ -36,13 +36,6 @@ from echo_node.settings import SelectionSettings
 
 _MOST_LOOKED_AT = 8
 """Number of images of a study that the view check looks at, the best by their headers."""
-
-_TIMES = (
-    ("AcquisitionDate", "AcquisitionTime"),
-    ("ContentDate", "ContentTime"),
-    ("SeriesDate", "SeriesTime"),
-    ("StudyDate", "StudyTime"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +59,9 @@ class _Candidate:
             self.kind.view != "",
             self.kind.view == PA,
             text(self.header, "ImageType").upper().startswith("ORIGINAL"),
-            _taken_at(self.header),
+            taken_at(self.header),
             text(self.header, "LossyImageCompression") != "01",
-            -_number(self.header),
+            -(whole_number(self.header, "InstanceNumber") or 0),
             self.instance.identity.sop_instance_uid,
         )
 
@@ -279,20 +272,3 @@ def _summary(unread: Sequence[UnreadImage]) -> str:
     counted = Counter(each.reason for each in unread)
     reasons = (f"{reason} ({count} images)" if count > 1 else reason for reason, count in counted.items())
     return "no image can be read: " + "; ".join(reasons)
-
-
-def _taken_at(header: Dataset) -> str:
-    if moment := re.sub(r"[^0-9]", "", text(header, "AcquisitionDateTime").partition(".")[0])[:14]:
-        return moment.ljust(14, "0")
-    for date, time in _TIMES:
-        day = re.sub(r"[^0-9]", "", text(header, date))
-        if len(day) == 8:
-            return day + re.sub(r"[^0-9]", "", text(header, time).partition(".")[0])[:6].ljust(6, "0")
-    return ""
-
-
-def _number(header: Dataset) -> int:
-    try:
-        return int(text(header, "InstanceNumber"))
-    except ValueError:
-        return 0

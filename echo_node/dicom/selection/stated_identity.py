@@ -7,7 +7,7 @@ from itertools import chain
 
 from pydicom.dataset import Dataset
 
-from echo_node.dicom.header import items, text, values
+from echo_node.dicom.header_values import day_text, items, text, values
 from echo_node.domain.studies.identity import Identifier, StatedOrder, StatedPatient
 
 _ISSUER, _QUALIFIERS = "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence"
@@ -27,7 +27,7 @@ def stated_patient(header: Dataset) -> StatedPatient:
         _identifier(header, "PatientID", _ISSUER, _QUALIFIERS),
         frozenset(other_ids),
         (name, *filter(None, other_names)) if name else (),
-        text(header, "PatientBirthDate"),
+        day_text(header, "PatientBirthDate"),
         text(header, "PatientSex"),
     )
 

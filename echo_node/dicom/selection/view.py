@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pydicom.dataset import Dataset
 
-from echo_node.dicom.header import text, values
+from echo_node.dicom.header_values import items, text, values
 from echo_node.dicom.image.orientation import patient_orientation
 from echo_node.dicom.selection.descriptions import (
     Description,
@@ -21,7 +21,6 @@ from echo_node.dicom.selection.descriptions import (
     codes_of_image,
     descriptions_of_image,
     descriptions_of_procedure,
-    items,
 )
 from echo_node.dicom.selection.phrases import comparable
 from echo_node.dicom.selection.rules import AP, FRONTAL, LATERAL, PA, SPECIAL_VIEWS, selection_rules

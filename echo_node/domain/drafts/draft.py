@@ -141,6 +141,7 @@ def compose(draft: Draft) -> Content:
         *_of_comparisons(report, words),
         *remarks_on(selection.images, words),
         *unstated,
+        *_ignored(selection.images, words),
         *_what_was_not(selection.unread, words),
     )
     return Content(
@@ -224,6 +225,12 @@ def _what_was_read(report: Report, images: Sequence[SelectedImage], words: Words
     yield words.images_read.format(count=len(images), views=views)
     program = f"{MANUFACTURER} {__version__}"
     yield words.written_by.format(program=program, model=f"{model.name} {model.version}")
+
+
+def _ignored(images: Sequence[SelectedImage], words: Words) -> Iterable[str]:
+    keywords = sorted({keyword for image in images for keyword in image.attributes.ignored})
+    if keywords:
+        yield words.ignored_values.format(keywords=", ".join(keywords))
 
 
 def _what_was_not(unread: Sequence[UnreadImage], words: Words) -> Iterable[str]:

@@ -30,6 +30,7 @@ class Words:
         not_read: images left unread: {count}, {reason} in English, {uids}.
         not_read_one: one image left unread, as `not_read`.
         unstated_orientation: remark that the header does not state which side is left.
+        ignored_values: remark that values of {keywords} were ignored, shortened or left out.
         recognised_view: remark that the view was recognised from the pixels.
         recognised_body_part: remark that the body part was recognised from the pixels.
         looks_doubtful: remark that the pixels may not show an upright frontal chest.
@@ -77,6 +78,7 @@ class Words:
     not_read: str
     not_read_one: str
     unstated_orientation: str
+    ignored_values: str
     recognised_view: str
     recognised_body_part: str
     looks_doubtful: str
@@ -130,6 +132,10 @@ ENGLISH = Words(
     unstated_orientation=(
         "The header does not state the orientation of the image: "
         "left and right assume that it is not mirrored."
+    ),
+    ignored_values=(
+        "Values of the header that are not valid or not certain were ignored, shortened or left out: "
+        "{keywords}."
     ),
     recognised_view="The view was recognised from the image, not stated by its header.",
     recognised_body_part=(
@@ -208,6 +214,7 @@ CHINESE = Words(
     not_read="未阅影像 {count} 幅，原因：{reason}。SOP Instance UID：{uids}",
     not_read_one="未阅影像 1 幅，原因：{reason}。SOP Instance UID：{uids}",
     unstated_orientation="影像信息未注明方位：左右之分以影像未经镜像翻转为前提。",
+    ignored_values="影像信息中下列属性的值无效或不明确，已忽略、缩短或略去：{keywords}。",
     recognised_view="体位由影像本身识别得出，影像信息未注明。",
     recognised_body_part="部位由影像本身识别得出，影像信息未注明：发送方已设为只发送胸部影像。",
     looks_doubtful="影像信息注明为胸部正位，但影像可能并非直立正位胸片：使用本草稿前请核对体位。",

@@ -49,10 +49,13 @@ class StudyAttributes:
     Attributes:
         patient_and_study: attributes of the patient, the study and the time zone.
         requests: one item for each request that the image was made for.
+        ignored: DICOM keywords of attributes whose value was ignored or shortened, since it is not
+            valid or not certain.
     """
 
     patient_and_study: AttributeItem = field(default=(), repr=False)
     requests: tuple[AttributeItem, ...] = field(default=(), repr=False)
+    ignored: tuple[str, ...] = ()
 
     def text(self, keyword: str) -> str:
         """Return an attribute of the patient or the study as text; empty if it is absent."""

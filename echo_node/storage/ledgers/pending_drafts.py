@@ -119,7 +119,9 @@ def _header(kept: dict[str, Any]) -> _Header:
         "is_body_part_stated": kept.get("is_body_part_stated", True),
         "kind": ImageKind(companion=kept.get("companion", "")),
         "attributes": StudyAttributes(
-            _item(attributes["patient_and_study"]), tuple(map(_item, attributes["requests"]))
+            _item(attributes["patient_and_study"]),
+            tuple(map(_item, attributes["requests"])),
+            tuple(attributes.get("ignored", ())),
         ),
     }
 

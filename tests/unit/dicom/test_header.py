@@ -8,7 +8,8 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from echo_node.dicom.header import read_header, split, text, values
+from echo_node.dicom.header import read_header, split
+from echo_node.dicom.header_values import text, values
 from echo_node.dicom.instance_file import instance_from_file
 from echo_node.errors import PermanentError
 

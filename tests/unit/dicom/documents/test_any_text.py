@@ -26,7 +26,7 @@ from echo_node.dicom.documents.fonts import MISSING, find_fonts
 from echo_node.dicom.documents.page import Style, paragraphs
 from echo_node.dicom.documents.secondary_capture import _MOST_HEIGHT_PX, SecondaryCaptureEncoder
 from echo_node.dicom.documents.sr_reader import read_sections
-from echo_node.dicom.header import text as text_of
+from echo_node.dicom.header_values import text as text_of
 from echo_node.domain.drafts.draft import BANNER, Draft, compose, printable
 from echo_node.domain.drafts.report import EncodedDocument, Sentence
 from echo_node.errors import PermanentError

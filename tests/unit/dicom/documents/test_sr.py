@@ -209,20 +209,19 @@ def test_absent_attributes_survive(stored: Store) -> None:
     assert "ReferencedRequestSequence" not in document
 
 
-def test_invalid_dates_become_empty_and_identifiers_stay(
-    stored: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_invalid_values_become_empty_and_are_remarked(stored: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     import pydicom.config
 
     monkeypatch.setattr(pydicom.config.settings, "writing_validation_mode", pydicom.config.IGNORE)
-    image = stored(
-        PatientBirthDate="2.1.1960", PatientSex="female", AccessionNumber="A" * 20, StudyTime="25h"
-    )
-    document = opened(encode(selection_of(image)))
+    image = stored(PatientBirthDate="2.1.1960", PatientSex="femme", StudyID="S" * 20, StudyTime="25h")
+    selection = selection_of(image)
+    document = opened(encode(selection))
     assert document.PatientBirthDate == ""
     assert document.PatientSex == ""
     assert document.StudyTime == ""
-    assert document.AccessionNumber == "A" * 20
+    assert document.StudyID == ""
+    remark = ENGLISH.ignored_values.format(keywords="PatientBirthDate, PatientSex, StudyID, StudyTime")
+    assert remark in texts(document, "Current Procedure Descriptions")
 
 
 @pytest.mark.parametrize(
