@@ -151,7 +151,10 @@ class _Taken:
         if vr == "SQ":
             found = tuple(filter(None, (self._item(item, keyword) for item in items(data_set, keyword))))
             return Attribute(keyword, "SQ", items=found) if found else None
-        if keyword in IDENTIFYING:
+        stated = text(data_set, keyword)
+        if vr == "PN" and stated and not stated.strip(" ^=\\"):
+            value = ""
+        elif keyword in IDENTIFYING:
             value = _identifying(data_set, keyword, vr)
         else:
             value = _written(data_set, keyword, vr)
@@ -160,7 +163,7 @@ class _Taken:
         return Attribute(keyword, vr, (value,)) if value else None
 
     def request(self, request: Dataset, header: Dataset) -> AttributeItem:
-        """Return the attributes of a request; the header itself states those that its item lacks."""
+        """Return the attributes of a request; the header states those that its item lacks."""
         places = {each: place_of(found, header, request) for each, found in OF_A_REQUEST.items()}
         accession = places["AccessionNumber"]
         issuer = "IssuerOfAccessionNumberSequence"

@@ -6,6 +6,7 @@ import io
 import itertools
 import shutil
 import subprocess
+import unicodedata
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,7 +30,7 @@ from echo_node.dicom.documents.sr_reader import read_sections
 from echo_node.dicom.header_values import text as text_of
 from echo_node.domain.drafts.draft import BANNER, Draft, compose, printable
 from echo_node.domain.drafts.report import EncodedDocument, Sentence
-from echo_node.errors import PermanentError
+from echo_node.errors import MustBeHeld, PermanentError
 from echo_node.hl7.oru import OruEncoder
 from echo_node.settings import DocumentKind
 
@@ -221,13 +222,41 @@ def with_header(source: Path, target: Path, values: dict[str, str]) -> Path:
     return target
 
 
+_IDENTIFYING = {"PatientName": 0, "PatientID": 64, "IssuerOfPatientID": 64, "AccessionNumber": 16}
+"""Identifying attributes and the longest values; a name has a limit for each of its parts."""
+
+
+def is_unwritable(value: str, limit: int) -> bool:
+    """Return whether a document cannot state an identifying value as it is."""
+    value = value.strip(" \0\t\r\n\v\f")
+    has_control = any(unicodedata.category(each) == "Cc" for each in value)
+    no_value = "\\" if limit else "\\^="
+    if all(unicodedata.category(each) == "Cc" or each.isspace() or each in no_value for each in value):
+        return False
+    if limit:
+        return has_control or "\\" in value or len(value) > limit
+    groups = value.split("=")
+    return (
+        has_control
+        or "\\" in value
+        or len(groups) > 3
+        or any(len(group) > 64 or group.count("^") > 4 for group in groups)
+    )
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.fixed_dictionaries(dict.fromkeys(_TEXTS, _NAME)))
 @example(values=dict.fromkeys(_TEXTS, ""))
 @pytest.mark.filterwarnings("ignore")
 def test_any_patient_can_be_named(base: Draft, tmp_path: Path, values: dict[str, str]) -> None:
     source = base.selection.primary.instance.path
-    draft = drafts.draft_of(with_header(source, tmp_path / "image.dcm", values))
+    image = with_header(source, tmp_path / "image.dcm", values)
+    if any(is_unwritable(values[keyword], limit) for keyword, limit in _IDENTIFYING.items()):
+        with pytest.raises(MustBeHeld) as held:
+            drafts.draft_of(image)
+        assert set(held.value.attributes) <= set(_IDENTIFYING)
+        return
+    draft = drafts.draft_of(image)
     subject = draft.subject
     for kind in (DocumentKind.BASIC_TEXT_SR, DocumentKind.SECONDARY_CAPTURE):
         document = dicom_encoder(kind).encode(draft)
