@@ -16,11 +16,10 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
 
-from echo_node.dicom.attributes import study_attributes
 from echo_node.dicom.contexts import contexts
 from echo_node.dicom.header import HEADER_KEYWORDS, read_header, read_whole
+from echo_node.dicom.header_values import PARSE_ERRORS, items, text
 from echo_node.dicom.image.pixels import DisplayedPixels
-from echo_node.domain.studies.attributes import text_of
 from echo_node.domain.studies.study import GreyImage, SelectedImage, StoredInstance
 from echo_node.errors import PermanentError
 
@@ -77,10 +76,13 @@ def differing_content(kept: StoredInstance, other: StoredInstance) -> tuple[str,
     one, another = (read_header(each.path, (*HEADER_KEYWORDS, *_DISPLAY)) for each in (kept, other))
     if not _is_drafted(one) and not _is_drafted(another):
         return ()
-    syntaxes = {each.file_meta.get("TransferSyntaxUID") for each in (one, another)}
+    syntaxes = {text(each.file_meta, "TransferSyntaxUID") for each in (one, another)}
     left_out = _NOT_COMPARED.union(_CHANGED_BY_COMPRESSION if len(syntaxes) > 1 else ())
     keywords = [each for each in (*HEADER_KEYWORDS, *_DISPLAY) if each not in left_out]
-    differing = [each for each in keywords if _value(one, each) != _value(another, each)]
+    try:
+        differing = [each for each in keywords if _value(one, each) != _value(another, each)]
+    except PARSE_ERRORS as error:
+        raise PermanentError("the header cannot be parsed") from error
     differing += [each for each in _OF_REQUESTS if _requested(one, each) != _requested(another, each)]
     if not _is_same_picture(kept, other, in_one_syntax=len(syntaxes) == 1):
         differing.append("PixelData")
@@ -88,7 +90,7 @@ def differing_content(kept: StoredInstance, other: StoredInstance) -> tuple[str,
 
 
 def _is_drafted(header: Dataset) -> bool:
-    storage_class = contexts().storage_class(str(header.get("SOPClassUID", "")))
+    storage_class = contexts().storage_class(text(header, "SOPClassUID"))
     return storage_class is not None and storage_class.drafted
 
 
@@ -121,14 +123,12 @@ def _plain(vr: str, value: str) -> str | float:
 
 
 def _requested(header: Dataset, keyword: str) -> frozenset[str]:
-    """Return the values of an attribute of the requests; of a code, its value and scheme."""
-    found = set()
-    for request in study_attributes(header).requests:
-        found.add(text_of(request, keyword))
-        for attribute in request:
-            if attribute.keyword == keyword:
-                found |= {text_of(item, "CodeValue") for item in attribute.items}
-    return frozenset(found - {""})
+    """Return the values of an attribute of the requests; of a code, its value."""
+    requests = [header, *items(header, "RequestAttributesSequence")]
+    stated = {text(code, "CodeValue") for each in requests for code in items(each, keyword)}
+    if not keyword.endswith("Sequence"):
+        stated = {text(each, keyword) for each in requests}
+    return frozenset(stated - {""})
 
 
 def _is_same_picture(one: StoredInstance, other: StoredInstance, *, in_one_syntax: bool) -> bool:

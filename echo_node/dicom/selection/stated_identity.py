@@ -7,11 +7,11 @@ from itertools import chain
 
 from pydicom.dataset import Dataset
 
-from echo_node.dicom.header_values import day_text, items, text, values
+from echo_node.dicom.header_values import items, text, values
+from echo_node.dicom.lookups import REQUEST_SEQUENCES
 from echo_node.domain.studies.identity import Identifier, StatedOrder, StatedPatient
 
 _ISSUER, _QUALIFIERS = "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence"
-_OF_REQUESTS = ("RequestAttributesSequence", "ReferencedRequestSequence")
 
 
 def stated_patient(header: Dataset) -> StatedPatient:
@@ -27,14 +27,14 @@ def stated_patient(header: Dataset) -> StatedPatient:
         _identifier(header, "PatientID", _ISSUER, _QUALIFIERS),
         frozenset(other_ids),
         (name, *filter(None, other_names)) if name else (),
-        day_text(header, "PatientBirthDate"),
+        " ".join(dict.fromkeys(values(header, "PatientBirthDate"))),
         text(header, "PatientSex"),
     )
 
 
 def stated_order(header: Dataset) -> StatedOrder:
     """Return the orders that a header names."""
-    requests = list(chain.from_iterable(items(header, each) for each in _OF_REQUESTS))
+    requests = list(chain.from_iterable(items(header, each) for each in REQUEST_SEQUENCES))
 
     def stated(keyword: str) -> frozenset[str]:
         return frozenset(filter(None, (text(each, keyword) for each in (header, *requests))))
