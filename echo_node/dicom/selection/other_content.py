@@ -45,7 +45,7 @@ _CHANGED_BY_COMPRESSION = (
 _SHAPE = (
     "Shape", "LeftVerticalEdge", "RightVerticalEdge", "UpperHorizontalEdge", "LowerHorizontalEdge",
 )  # fmt: skip
-_DISPLAY = (
+DISPLAY_KEYWORDS = (
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
     "PixelPaddingValue", "PixelPaddingRangeLimit",
     "ModalityLUTSequence", "RescaleIntercept", "RescaleSlope",
@@ -73,12 +73,12 @@ def differing_content(kept: StoredInstance, other: StoredInstance) -> tuple[str,
     Raises:
         PermanentError: one of the files cannot be read.
     """
-    one, another = (read_header(each.path, (*HEADER_KEYWORDS, *_DISPLAY)) for each in (kept, other))
+    one, another = (read_header(each.path, (*HEADER_KEYWORDS, *DISPLAY_KEYWORDS)) for each in (kept, other))
     if not _is_drafted(one) and not _is_drafted(another):
         return ()
     syntaxes = {text(each.file_meta, "TransferSyntaxUID") for each in (one, another)}
     left_out = _NOT_COMPARED.union(_CHANGED_BY_COMPRESSION if len(syntaxes) > 1 else ())
-    keywords = [each for each in (*HEADER_KEYWORDS, *_DISPLAY) if each not in left_out]
+    keywords = [each for each in (*HEADER_KEYWORDS, *DISPLAY_KEYWORDS) if each not in left_out]
     try:
         differing = [each for each in keywords if _value(one, each) != _value(another, each)]
     except PARSE_ERRORS as error:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydicom import dcmread
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.uid import RLELossless, generate_uid
 from support import drafts
 from support.radiographs import PLAIN, radiograph, ramp, write
 
 from echo_node.dicom.documents.encoders import dicom_encoder
-from echo_node.dicom.header import read_header
+from echo_node.dicom.header import HEADER_KEYWORDS, read_header
 from echo_node.dicom.instance_file import instance_from_file
+from echo_node.dicom.selection.other_content import DISPLAY_KEYWORDS
 from echo_node.dicom.selection.patient_identity import IdentityWatch, patient_difference_in_words
 from echo_node.domain.studies.identity import OnConflict
 from echo_node.domain.studies.study import StoredInstance
@@ -234,8 +237,9 @@ def aside(tmp_path: Path) -> Aside:
     return Aside(tmp_path)
 
 
-@pytest.mark.parametrize("has_draft", [False, True])
-@pytest.mark.parametrize("policy", [OnConflict.HOLD, OnConflict.KEEP])
+@pytest.mark.parametrize(
+    ("policy", "has_draft"), [(OnConflict.HOLD, False), (OnConflict.HOLD, True), (OnConflict.KEEP, False)]
+)
 @pytest.mark.parametrize(
     ("changes", "attributes", "reason"),
     [
@@ -348,3 +352,16 @@ def test_it_is_compared_with_the_draft_if_the_kept_image_is_gone(aside: Aside) -
     found = IdentityWatch().find(StudySnapshot((), standing, None, {}, contended))
     assert found is not None
     assert found.attributes == ("PatientID", "AccessionNumber")
+
+
+def test_every_attribute_that_decides_about_the_display_is_compared() -> None:
+    folder = Path(__file__).parents[4] / "echo_node" / "dicom" / "image"
+    strings = {
+        node.value
+        for path in folder.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    read = {each for each in strings if each and tag_for_keyword(each) is not None}
+    of_items = {"LUTDescriptor", "LUTData"}
+    assert read - of_items - {"PixelData", "TransferSyntaxUID"} <= {*HEADER_KEYWORDS, *DISPLAY_KEYWORDS}
