@@ -6,15 +6,30 @@ node receives only its own section. Importing this module must stay light: no to
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from echo_node.errors import ConfigError
+
+
+CHARACTER_SETS = (
+    "ISO_IR 6", "ISO_IR 13", "ISO_IR 100", "ISO_IR 101", "ISO_IR 109", "ISO_IR 110", "ISO_IR 126", "ISO_IR 127",
+    "ISO_IR 138", "ISO_IR 144", "ISO_IR 148", "ISO_IR 166", "ISO_IR 192", "ISO_IR 203", "GB18030", "GBK",
+)  # fmt: skip
+"""Defined terms of character sets without code extensions (PS3.3 C.12.1.1.2)."""
+CODE_EXTENSIONS = (
+    "ISO 2022 IR 6", "ISO 2022 IR 13", "ISO 2022 IR 58", "ISO 2022 IR 87", "ISO 2022 IR 100", "ISO 2022 IR 101",
+    "ISO 2022 IR 109", "ISO 2022 IR 110", "ISO 2022 IR 126", "ISO 2022 IR 127", "ISO 2022 IR 138",
+    "ISO 2022 IR 144", "ISO 2022 IR 148", "ISO 2022 IR 149", "ISO 2022 IR 159", "ISO 2022 IR 166",
+    "ISO 2022 IR 203",
+)  # fmt: skip
+"""Defined terms of character sets with code extensions (PS3.3 C.12.1.1.2)."""
 
 
 class Role(StrEnum):
@@ -88,10 +103,29 @@ def _storage_url(value: str) -> str:
 
 _FILE = "file://"
 
+def _terms(value: str | Sequence[str]) -> Sequence[str]:
+    """Return the values of a Specific Character Set; an empty first value is the default repertoire."""
+    if not isinstance(value, str):
+        return value
+    return [term or "ISO 2022 IR 6" for term in value.split("\\")] if value else []
+
+
+def _character_set(terms: tuple[str, ...]) -> tuple[str, ...]:
+    for term in terms:
+        if term not in (*CHARACTER_SETS, *CODE_EXTENSIONS):
+            nearest = difflib.get_close_matches(term.upper(), (*CHARACTER_SETS, *CODE_EXTENSIONS), 1, 0.5)
+            known = f"did you mean '{nearest[0]}'?" if nearest else "such as 'ISO_IR 100' or 'GB18030'"
+            raise ValueError(f"'{term}' is not a defined term of Specific Character Set; {known}")
+        if len(terms) > 1 and term not in CODE_EXTENSIONS:
+            raise ValueError(f"'{term}' allows no other character set next to it: only 'ISO 2022 IR …' do")
+    return terms
+
+
 StorageUrl = Annotated[str, AfterValidator(_storage_url)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 AETitle = Annotated[str, AfterValidator(_ae_title)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+CharacterSet = Annotated[tuple[str, ...], BeforeValidator(_terms), AfterValidator(_character_set)]
 
 
 class SettingsSection(BaseModel):
@@ -148,6 +182,9 @@ class IntakeSettings(SettingsSection):
     commitment_archive: str = ""
     """Peer whose storage commitment the node forwards to modalities that request it; empty accepts
     no requests."""
+    character_set: CharacterSet = ()
+    """Character set of objects that state none: a defined term such as `ISO_IR 100`, or several for
+    code extensions. It also applies to files that `report` reads. Empty means ASCII."""
 
 
 class SelectionSettings(SettingsSection):
@@ -354,6 +391,8 @@ class Peer(SettingsSection):
     mllp_url: MllpUrl = ""
     """Address of a reporting system that receives drafts as HL7 ORU^R01 instead of DICOM
     objects."""
+    character_set: CharacterSet = ()
+    """Value that replaces `intake.character_set` for objects from this peer."""
 
     @property
     def documents(self) -> tuple[DocumentKind, ...]:
@@ -400,6 +439,11 @@ class Settings(SettingsSection):
             if name not in self.peers:
                 raise ConfigError(f"delivery.destinations names '{name}', which is not among the peers")
             _check_destination(name, self.peers[name])
+
+    def character_set_of(self, calling_ae_title: str) -> tuple[str, ...]:
+        """Return the character set of objects from an AE title that state none; none if unknown."""
+        of_peers = (each.character_set for each in self.peers.values() if each.ae_title == calling_ae_title)
+        return next(filter(None, of_peers), self.intake.character_set)
 
     @property
     def documents_by_destination(self) -> dict[str, tuple[DocumentKind, ...]]:

@@ -98,6 +98,7 @@ class DraftStage:
                 )
             draft = self._drafted(job, selection)
             documents, unmade = self._encoded(job, draft, study.predecessors)
+        self._log_remarks(job, selection)
         report = draft.report
         self._ledger.finish(job, NewDraft(documents, selection, report.model, unmade))
         log.info(
@@ -113,6 +114,12 @@ class DraftStage:
         if self._identity_check is None or job.revision == 1 or not study.standing.documents:
             return None
         return self._identity_check.find(study)
+
+    def _log_remarks(self, job: DraftJob, selection: Selection) -> None:
+        for image in selection.images:
+            for remark in image.header_remarks:
+                peer = image.instance.calling_ae_title
+                log.warning("header_remarked", study_id=job.study_id, peer=peer, reason=str(remark))
 
     def _drafted(self, job: DraftJob, selection: Selection) -> Draft:
         """Return a draft of the image. The archive is queried while the model writes."""

@@ -20,7 +20,7 @@ from echo_node.domain.drafts.fixed_texts import ENGLISH, Words, words_of
 from echo_node.domain.drafts.report import Band, EncodedDocument, ModelIdentity, Report, Sentence
 from echo_node.domain.drafts.subject import Subject
 from echo_node.domain.studies.attributes import StudyAttributes
-from echo_node.domain.studies.study import SelectedImage, Selection, UnreadImage
+from echo_node.domain.studies.study import HeaderRemark, SelectedImage, Selection, UnreadImage
 
 MANUFACTURER = "echo-node"
 BANNER = "AI DRAFT - UNVERIFIED"
@@ -157,13 +157,15 @@ def compose(draft: Draft) -> Content:
 
 
 def remarks_on(images: Sequence[SelectedImage], words: Words = ENGLISH) -> tuple[str, ...]:
-    """Return remarks for the reader on how the images were recognised."""
+    """Return remarks for the reader on how the images were recognised and read."""
     remarks = {
         words.recognised_body_part: not all(image.is_body_part_stated for image in images),
         words.recognised_view: not all(image.is_view_stated for image in images),
         words.looks_doubtful: any(image.looks_doubtful for image in images),
         words.looks_mirrored: any(image.looks_mirrored for image in images),
         words.companion: any(image.kind.companion for image in images),
+        words.repaired_text: any(HeaderRemark.REPAIRED_TEXT in image.header_remarks for image in images),
+        words.unreadable_text: any(HeaderRemark.UNREADABLE_TEXT in image.header_remarks for image in images),
     }
     return tuple(remark for remark, applies in remarks.items() if applies)
 

@@ -36,6 +36,8 @@ class Words:
         looks_doubtful: remark that the pixels may not show an upright frontal chest.
         companion: remark that no standard image was available.
         looks_mirrored: remark that the heart seems to be on the patient's right.
+        repaired_text: remark that texts were read in another character set than stated.
+        unreadable_text: remark that a text is left out because it cannot be read.
         uncompared_mark: mark before a sentence that speaks of a comparison.
         uncompared: statement that {count} sentences have this {mark}.
         uncompared_one: statement that one sentence has this {mark}.
@@ -84,6 +86,8 @@ class Words:
     looks_doubtful: str
     companion: str
     looks_mirrored: str
+    repaired_text: str
+    unreadable_text: str
     uncompared_mark: str
     uncompared: str
     uncompared_one: str
@@ -154,6 +158,14 @@ ENGLISH = Words(
         "The image looks mirrored, with the heart on the patient's right: "
         "left and right may be exchanged in this draft."
     ),
+    repaired_text=(
+        "The image states a wrong character set or none: names and other texts were read in the only one "
+        "that they can be in. Compare them with the order."
+    ),
+    unreadable_text=(
+        "The image states a wrong character set or none: a name or another text cannot be read "
+        "and is left out."
+    ),
     uncompared_mark="[NO COMPARISON WAS MADE]",
     uncompared="{count} sentences speak of a comparison, marked {mark}: the model saw no earlier image.",
     uncompared_one="1 sentence speaks of a comparison, marked {mark}: the model saw no earlier image.",
@@ -220,6 +232,8 @@ CHINESE = Words(
     looks_doubtful="影像信息注明为胸部正位，但影像可能并非直立正位胸片：使用本草稿前请核对体位。",
     companion="该影像并非标准影像，而是其附属影像（如呼气相或导管增强影像）：无标准影像可用。",
     looks_mirrored="影像疑似左右镜像（心脏位于患者右侧）：本草稿中的左右可能颠倒。",
+    repaired_text="影像未注明字符集或所注有误：姓名等文字已按唯一可能的字符集读取，请与检查申请核对。",
+    unreadable_text="影像未注明字符集或所注有误：有姓名或其他文字无法读取，已略去。",
     uncompared_mark="【未作对比】",
     uncompared="{count} 句涉及前后对比，已标 {mark}：模型未阅任何既往影像。",
     uncompared_one="1 句涉及前后对比，已标 {mark}：模型未阅任何既往影像。",

@@ -94,6 +94,15 @@ class GreyImage:
             raise ValueError("a GreyImage needs height * width bytes of pixels")
 
 
+class HeaderRemark(StrEnum):
+    """Remark for the reader of a draft on how the header of an image was read."""
+
+    REPAIRED_TEXT = "its texts are in another character set than it states"
+    """They were read in the only character set that they can be in."""
+    UNREADABLE_TEXT = "a text cannot be read in the character set that it states"
+    """A person name or another text is left out."""
+
+
 @dataclass(frozen=True, slots=True)
 class ImageKind:
     """Kind of an image, as far as its header states it and the view check saw it.
@@ -127,6 +136,7 @@ class SelectedImage:
         is_orientation_stated: whether the header states which side is left.
         kind: what it is, and what the view check saw.
         attributes: attributes of its header that documents repeat.
+        header_remarks: remarks on how its header was read.
     """
 
     instance: StoredInstance
@@ -138,6 +148,7 @@ class SelectedImage:
     is_orientation_stated: bool = True
     kind: ImageKind = field(default=UNKNOWN_KIND, compare=False)
     attributes: StudyAttributes = field(default=NOT_READ, repr=False)
+    header_remarks: tuple[HeaderRemark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from echo_node.domain.drafts.draft import Draft
 from echo_node.domain.drafts.report import Generation, ModelIdentity, Report, Sentence
 from echo_node.domain.studies.attributes import Attribute, AttributeItem, StudyAttributes
 from echo_node.domain.studies.study import (
+    HeaderRemark,
     ImageKind,
     InstanceIdentity,
     SelectedImage,
@@ -52,6 +53,7 @@ def encoded(draft: Draft) -> bytes:
                 "is_body_part_stated": each.is_body_part_stated,
                 "companion": each.kind.companion,
                 "attributes": asdict(each.attributes),
+                "header_remarks": each.header_remarks,
             }
             for each in draft.selection.images
         ],
@@ -106,6 +108,7 @@ class _Header(TypedDict, total=False):
     is_body_part_stated: bool
     kind: ImageKind
     attributes: StudyAttributes
+    header_remarks: tuple[HeaderRemark, ...]
 
 
 def _header(kept: dict[str, Any]) -> _Header:
@@ -123,6 +126,7 @@ def _header(kept: dict[str, Any]) -> _Header:
             tuple(map(_item, attributes["requests"])),
             tuple(attributes.get("ignored", ())),
         ),
+        "header_remarks": tuple(map(HeaderRemark, kept.get("header_remarks", ()))),
     }
 
 
