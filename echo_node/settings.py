@@ -17,18 +17,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from echo_node.errors import ConfigError
 
-
-CHARACTER_SETS = (
-    "ISO_IR 6", "ISO_IR 13", "ISO_IR 100", "ISO_IR 101", "ISO_IR 109", "ISO_IR 110", "ISO_IR 126", "ISO_IR 127",
-    "ISO_IR 138", "ISO_IR 144", "ISO_IR 148", "ISO_IR 166", "ISO_IR 192", "ISO_IR 203", "GB18030", "GBK",
-)  # fmt: skip
+_SINGLE_BYTE = (6, 13, 100, 101, 109, 110, 126, 127, 138, 144, 148, 166, 203)
+_MULTI_BYTE = (58, 87, 149, 159)
+CHARACTER_SETS = (*(f"ISO_IR {number}" for number in _SINGLE_BYTE), "ISO_IR 192", "GB18030", "GBK")
 """Defined terms of character sets without code extensions (PS3.3 C.12.1.1.2)."""
-CODE_EXTENSIONS = (
-    "ISO 2022 IR 6", "ISO 2022 IR 13", "ISO 2022 IR 58", "ISO 2022 IR 87", "ISO 2022 IR 100", "ISO 2022 IR 101",
-    "ISO 2022 IR 109", "ISO 2022 IR 110", "ISO 2022 IR 126", "ISO 2022 IR 127", "ISO 2022 IR 138",
-    "ISO 2022 IR 144", "ISO 2022 IR 148", "ISO 2022 IR 149", "ISO 2022 IR 159", "ISO 2022 IR 166",
-    "ISO 2022 IR 203",
-)  # fmt: skip
+CODE_EXTENSIONS = tuple(f"ISO 2022 IR {number}" for number in sorted((*_SINGLE_BYTE, *_MULTI_BYTE)))
 """Defined terms of character sets with code extensions (PS3.3 C.12.1.1.2)."""
 
 
@@ -102,6 +95,7 @@ def _storage_url(value: str) -> str:
 
 
 _FILE = "file://"
+
 
 def _terms(value: str | Sequence[str]) -> Sequence[str]:
     """Return the values of a Specific Character Set; an empty first value is the default repertoire."""

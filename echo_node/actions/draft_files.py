@@ -95,7 +95,7 @@ class FileDrafter:
         from echo_node.wiring.images import chest_images
 
         configure_libraries()
-        return chest_images(self._settings.selection)
+        return chest_images(self._settings.selection, character_set_of=self._settings.character_set_of)
 
     def _select(self, file: Path) -> Selection:
         """Return the chest image of a DICOM file.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
@@ -21,7 +21,9 @@ from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
+from echo_node.dicom.characters.header_texts import decode_texts
 from echo_node.dicom.header_values import PARSE_ERRORS, decode_all, text
+from echo_node.domain.studies.study import HeaderRemark
 from echo_node.errors import PermanentError
 
 MAXIMUM_FILE_BYTES = 256 * 1024 * 1024
@@ -62,8 +64,29 @@ HEADER_KEYWORDS = (
 """Attributes of a stored instance that selection and documents need."""
 
 
-def read_header(path: Path | io.BytesIO, keywords: Iterable[str] = HEADER_KEYWORDS) -> Dataset:
+class Header(Dataset):
+    """Attributes of an instance, with their texts decoded.
+
+    Attributes:
+        remarks: remarks on how the texts were read.
+    """
+
+    def __init__(self, elements: Dataset, remarks: tuple[HeaderRemark, ...]) -> None:
+        super().__init__(elements)
+        self.remarks = remarks
+
+
+def read_header(
+    path: Path | io.BytesIO,
+    keywords: Iterable[str] = HEADER_KEYWORDS,
+    character_set_of_sender: Sequence[str] = (),
+) -> Header:
     """Return attributes of the DICOM file at *path*, or in memory.
+
+    Args:
+        path: the file.
+        keywords: the attributes.
+        character_set_of_sender: Specific Character Set of the sender's objects that state none.
 
     Raises:
         PermanentError: it cannot be read, or is not a DICOM file.
@@ -72,12 +95,13 @@ def read_header(path: Path | io.BytesIO, keywords: Iterable[str] = HEADER_KEYWOR
     try:
         with _opened(path) as file:
             header = dcmread(_bounded(file), stop_before_pixels=True, specific_tags=tags)
+            remarks = decode_texts(header, character_set_of_sender)
             decode_all(header)
     except OSError as error:
         raise PermanentError(f"the file cannot be read ({error.strerror or type(error).__name__})") from error
     except PARSE_ERRORS as error:
         raise PermanentError("the file is not a readable DICOM file") from error
-    return header
+    return Header(header, remarks)
 
 
 def read_whole(path: Path) -> Dataset:

@@ -83,14 +83,17 @@ class _Outgoing:
 
     def senders(self) -> list[RunningWorker]:
         """Return a worker for each destination: a slow or dead one does not hold up the others."""
-        from echo_node.dicom.selection.headers import describe
+        from echo_node.dicom.selection.headers import StudyHeaders
         from echo_node.domain.work.kinds import SENDING
         from echo_node.pipeline.deliver import DeliverStage
         from echo_node.pipeline.make_form import FormStage
         from echo_node.wiring.destinations import encoder, senders
 
         settings, storage = self.settings, self.storage
-        make_form = FormStage(storage.forms, lambda kind: encoder(DocumentKind(kind), settings), describe)
+        headers = StudyHeaders(settings.character_set_of)
+        make_form = FormStage(
+            storage.forms, lambda kind: encoder(DocumentKind(kind), settings), headers.describe
+        )
         workers: list[RunningWorker] = []
         for name, sender in senders(settings).items():
             queue = storage.deliveries_to(name)

@@ -46,7 +46,7 @@ def infer(settings: Settings, stop: threading.Event) -> None:
     configure_libraries()
     queue_settings = settings.queue
     forms = encoders(settings)
-    images = chest_images(settings.selection, settings.peers.values())
+    images = chest_images(settings.selection, settings.peers.values(), settings.character_set_of)
     generator = _load_generator(settings.model)
     with owned_storage(settings, stop) as storage, identity_of(settings) as identity:
         clock = storage.drafting.clock

@@ -5,7 +5,7 @@ Part of the composition root, apart from roles/ because commands need it too.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from echo_node.dicom.selection.headers import StudyHeaders
@@ -47,13 +47,19 @@ class ChestImages:
         return IdentityWatch(orders=orders, headers=self.headers, listed=self.listed)
 
 
-def chest_images(settings: SelectionSettings, peers: Collection[Peer] = ()) -> ChestImages:
+def chest_images(
+    settings: SelectionSettings,
+    peers: Collection[Peer] = (),
+    character_set_of: Callable[[str], Sequence[str]] = lambda _: (),
+) -> ChestImages:
     """Return the composition for these settings.
 
     Args:
         settings: restrictions on the image to read.
         peers: the configured peers. Their Key Objects can reject images, and `body_part` of some is
             the chest.
+        character_set_of: function from a calling AE title to the Specific Character Set of its
+            objects that state none.
 
     Raises:
         CheckpointError: the view check's weights are absent or broken.
@@ -61,7 +67,7 @@ def chest_images(settings: SelectionSettings, peers: Collection[Peer] = ()) -> C
     from echo_node.dicom.image.pixels import DisplayedPixels, PixelCache
     from echo_node.dicom.selection.selector import ChestImageSelector
 
-    headers, shown = StudyHeaders(), PixelCache(DisplayedPixels())
+    headers, shown = StudyHeaders(character_set_of), PixelCache(DisplayedPixels())
     listed = frozenset(peer.ae_title for peer in peers)
     if settings.view_check == "off":
         return ChestImages(

@@ -13,7 +13,7 @@ from support.studies import SentInstance, SetClock, store
 from echo_node.dicom.documents import encapsulated_pdf as pdf_module
 from echo_node.dicom.documents.sr_reader import read_sections
 from echo_node.dicom.instance_file import instance_from_file
-from echo_node.dicom.selection.headers import describe
+from echo_node.dicom.selection.headers import StudyHeaders
 from echo_node.dicom.selection.selector import ChestImageSelector
 from echo_node.domain.drafts.report import EncodedDocument, Report
 from echo_node.domain.ports import DeliveryOutcome
@@ -60,7 +60,7 @@ def deliver(storage: Storage, pacs: Pacs, settings: Settings) -> None:
     stage = DeliverStage(
         storage.deliveries,
         pacs,
-        FormStage(storage.forms, lambda kind: encoder(DocumentKind(kind), settings), describe),
+        FormStage(storage.forms, lambda kind: encoder(DocumentKind(kind), settings), StudyHeaders().describe),
     )
     while (job := storage.deliveries.claim("sender")) is not None:
         try:

@@ -13,30 +13,27 @@ from pydicom.config import IGNORE
 from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as Items
 from pydicom.tag import BaseTag
 
 from echo_node.dicom.characters.reading import Certainty, TextReader
 from echo_node.dicom.characters.terms import DEFAULT_REPERTOIRE, CharacterSet, character_set
+from echo_node.dicom.header_values import PARSE_ERRORS
+from echo_node.domain.studies.study import HeaderRemark
 
 _SPECIFIC_CHARACTER_SET = 0x00080005
 _LINES = ("LT", "ST", "UT")
+_IDENTIFIERS = (
+    "PatientID", "IssuerOfPatientID", "AccessionNumber", "PlacerOrderNumberImagingServiceRequest",
+    "FillerOrderNumberImagingServiceRequest", "RequestedProcedureID", "StudyID",
+)  # fmt: skip
+"""Attributes that no part may be left out of: they stay encoded if they cannot be read."""
+_REMARKS = {
+    Certainty.REPAIRED: HeaderRemark.REPAIRED_TEXT,
+    Certainty.UNREADABLE: HeaderRemark.UNREADABLE_TEXT,
+}
 _TEXTS = ("CS", "LO", "PN", "SH", "UC", *_LINES)
-
-
-@dataclass(frozen=True, slots=True)
-class Decoding:
-    """Result of decoding a header.
-
-    Attributes:
-        certainty: certainty of the least certain text.
-        has_repaired: whether a text is in another character set than stated.
-        unreadable: keywords of the attributes that cannot be read as a whole.
-    """
-
-    certainty: Certainty = Certainty.AS_STATED
-    has_repaired: bool = False
-    unreadable: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,26 +47,18 @@ class _EncodedText:
     reader: TextReader
 
 
-def decode_texts(header: Dataset, terms_of_sender: Sequence[str] = ()) -> Decoding:
-    """Replace every encoded text in a header by its characters.
+def decode_texts(header: Dataset, terms_of_sender: Sequence[str] = ()) -> tuple[HeaderRemark, ...]:
+    """Replace every encoded text in a header by its characters. Return remarks for the reader.
 
     Args:
         header: header whose elements were not accessed yet.
         terms_of_sender: Specific Character Set of the sender's objects that state none.
     """
     of_sender = character_set(terms_of_sender) if terms_of_sender else None
-    stated = of_sender or DEFAULT_REPERTOIRE
-    texts = list(_encoded_texts(header, TextReader(stated, of_sender)))
+    texts = list(_encoded_texts(header, TextReader(of_sender or DEFAULT_REPERTOIRE, of_sender)))
     has_utf_8 = any(each.reader.is_surely_utf_8(each.value) for each in texts)
-    found: dict[str, Certainty] = {}
-    for each in texts:
-        keyword = keyword_for_tag(each.tag)
-        found[keyword] = max(found.get(keyword, Certainty.AS_STATED), _decode(each, has_utf_8=has_utf_8))
-    return Decoding(
-        max(found.values(), default=Certainty.AS_STATED),
-        Certainty.REPAIRED in found.values(),
-        frozenset(each for each, certainty in found.items() if certainty is Certainty.UNREADABLE),
-    )
+    found = {_decode(each, has_utf_8=has_utf_8) for each in texts}
+    return tuple(remark for certainty, remark in _REMARKS.items() if certainty in found)
 
 
 def _encoded_texts(data_set: Dataset, reader: TextReader) -> Iterator[_EncodedText]:
@@ -79,22 +68,35 @@ def _encoded_texts(data_set: Dataset, reader: TextReader) -> Iterator[_EncodedTe
         reader = replace(reader, stated=stated)
         data_set[_SPECIFIC_CHARACTER_SET] = DataElement(_SPECIFIC_CHARACTER_SET, "CS", "ISO_IR 192")
     for tag in list(data_set.keys()):
-        element = data_set.get_item(tag)
+        element = _element(data_set, tag)
         vr = _vr(element)
         if vr == "SQ":
-            items = data_set[tag].value
-            for item in items if isinstance(items, Items) else ():
+            for item in _items(data_set, tag):
                 yield from _encoded_texts(item, reader)
         elif vr in _TEXTS and isinstance(element, RawDataElement) and element.value:
             yield _EncodedText(data_set, tag, vr, element.value, reader)
 
 
+def _items(data_set: Dataset, tag: BaseTag) -> list[Dataset]:
+    """Return the items of a sequence; none if it is malformed."""
+    try:
+        value = data_set[tag].value
+    except PARSE_ERRORS:
+        return []
+    return list(value) if isinstance(value, Items) else []
+
+
 def _stated(data_set: Dataset) -> CharacterSet | None:
     """Return the character set that a data set states; None if it states none."""
-    element = data_set.get_item(_SPECIFIC_CHARACTER_SET) if _SPECIFIC_CHARACTER_SET in data_set else None
-    if not isinstance(element, RawDataElement) or not element.value or not element.value.strip(b" \0"):
+    if _SPECIFIC_CHARACTER_SET not in data_set:
         return None
-    return character_set(element.value.decode("latin-1").split("\\"))
+    value = data_set[_SPECIFIC_CHARACTER_SET].value
+    terms = [str(term) for term in (value if isinstance(value, MultiValue) else [value or ""])]
+    return character_set(terms) if any(term.strip(" \0") for term in terms) else None
+
+
+def _element(data_set: Dataset, tag: BaseTag) -> DataElement | RawDataElement:
+    return data_set.get_item(tag)
 
 
 def _vr(element: DataElement | RawDataElement) -> str:
@@ -110,6 +112,9 @@ def _decode(encoded: _EncodedText, *, has_utf_8: bool) -> Certainty:
         read = reader.name(encoded.value)
     else:
         read = reader.text(encoded.value, has_lines=encoded.vr in _LINES)
+    if read.certainty is Certainty.UNREADABLE and keyword_for_tag(encoded.tag) in _IDENTIFIERS:
+        encoded.data_set[encoded.tag] = DataElement(encoded.tag, "UN", encoded.value)
+        return read.certainty
     values = [read.text] if encoded.vr in _LINES else [each.strip(" ") for each in read.text.split("\\")]
     encoded.data_set[encoded.tag] = DataElement(
         encoded.tag, encoded.vr, values if len(values) > 1 else values[0], validation_mode=IGNORE

@@ -26,11 +26,12 @@ _ESCAPE = 0x1B
 _UNKNOWN = -1
 _KATAKANA_IN_G0 = -2
 _G0 = {
-    b"(B": ASCII, b"(J": ASCII, b"(I": _KATAKANA_IN_G0, b"$B": JIS_X_0208, b"$(B": JIS_X_0208, b"$(D": JIS_X_0212,
+    b"(B": ASCII, b"(J": ASCII, b"(I": _KATAKANA_IN_G0, b"$B": JIS_X_0208, b"$(B": JIS_X_0208,
+    b"$(D": JIS_X_0212,
 }  # fmt: skip
 _G1 = {
-    b")I": JIS_X_0201, b"$)C": KS_X_1001, b"$)A": GB_2312, b"-A": 100, b"-B": 101, b"-C": 109, b"-D": 110, b"-F": 126,
-    b"-G": 127, b"-H": 138, b"-L": 144, b"-M": 148, b"-T": 166, b"-b": 203,
+    b")I": JIS_X_0201, b"$)C": KS_X_1001, b"$)A": GB_2312, b"-A": 100, b"-B": 101, b"-C": 109, b"-D": 110,
+    b"-F": 126, b"-G": 127, b"-H": 138, b"-L": 144, b"-M": 148, b"-T": 166, b"-b": 203,
 }  # fmt: skip
 _NOT_IN_DICOM = {b"(I", b"$(B"}
 _PAIRS = {JIS_X_0208: ("euc_jp", b""), JIS_X_0212: ("euc_jp", b"\x8f")}

@@ -15,14 +15,17 @@ _INSIDE_LATIN = re.compile(r"[a-z][^\x00-\u02ff]+[a-z]|[A-Za-z][\uff61-\uff9f][A
 """East Asian characters that nobody writes between Latin letters."""
 _UNWRITTEN = frozenset({"Cc", "Cs", "Co", "Cn"})
 _SPACE = frozenset("\t\n\f\r")
-_SYMBOLS = frozenset("¢£¤¥¦§¨©¬®¯±²³´µ¶¸¹¼½¾×÷")
+_SYMBOLS = frozenset("¢£¤¥¦§¨©¬®¯±²³´µ¶¸¹¼½¾×÷")  # noqa: RUF001
 """Symbols of Latin-1 that do not touch accented letters."""
-_EAST_ASIAN = frozenset(
-    {"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "HALFWIDTH", "FULLWIDTH", "IDEOGRAPHIC", "BOPOMOFO"}
-)
+_EAST_ASIAN = frozenset({
+    "CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "HALFWIDTH", "FULLWIDTH", "IDEOGRAPHIC",
+    "BOPOMOFO",
+})  # fmt: skip
 _SYMBOL = "SYMBOL"
 _BY_FREQUENCY = "оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъё"
 _CLEARLY = 5
+_SAME_SHAPE = frozenset("aceijopsxyABCEHIJKMOPSTXY")
+"""Latin letters that look like Cyrillic ones."""
 _FINAL = frozenset("ךםןףץς")
 """Letters that only end a word."""
 _MINIMUM_LETTERS = 4
@@ -77,7 +80,8 @@ def proves_utf_8(text: str) -> bool:
     if any(ord(each) >= _FIRST_OF_THREE_BYTES for word in words for each in word):
         return True
     scripts = [set(map(_script, word)) for word in words]
-    if any(found == {"LATIN"} and any(map(str.isascii, word)) for found, word in zip(scripts, words, strict=True)):
+    has_ascii = [any(map(str.isascii, word)) for word in words]
+    if any(found == {"LATIN"} and ascii_too for found, ascii_too in zip(scripts, has_ascii, strict=True)):
         return True
     return len({each for found in scripts for each in found}) == 1 and (
         sum(map(len, words)) >= _MINIMUM_LETTERS and "LATIN" not in scripts[0]
@@ -113,6 +117,8 @@ def _is_accented(character: str) -> bool:
 
 def _is_in_one_script(word: str) -> bool:
     scripts = set(map(_script, word)) - {_SYMBOL}
+    if scripts == {"LATIN", "CYRILLIC"} and all(each in _SAME_SHAPE for each in word if each.isascii()):
+        scripts = {"CYRILLIC"}  # typed on two keyboards
     if scripts <= _EAST_ASIAN:
         return True
     if scripts <= _EAST_ASIAN | {"LATIN"}:

@@ -30,8 +30,8 @@ _UTF_8, _GB_18030 = "utf_8", "gb18030"
 _SWALLOWING = (_GB_18030, "big5", "cp932", "shift_jis", "cp949")
 """Codecs of two-byte characters whose second byte may be that of an ASCII character."""
 _CANDIDATES = (
-    *SINGLE_BYTE.values(), "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258",
-    "cp874", "koi8_r", "cp437", _GB_18030, "big5", "cp932", "euc_jp", "cp949",
+    *SINGLE_BYTE.values(), "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257",
+    "cp1258", "cp874", "koi8_r", "cp437", _GB_18030, "big5", "cp932", "euc_jp", "cp949",
 )  # fmt: skip
 """Codecs that a text of an unknown character set may be in."""
 _CYRILLIC = 144
@@ -92,10 +92,7 @@ class TextReader:
         texts = [_SPACES.sub(" ", _LINE_ENDS.sub(" ", each.text)) for each in groups]
         legible = [text if is_readable(text) and is_plain(text) else "" for text in texts]
         certainty = max(each.certainty for each in groups)
-        if legible == texts:
-            certainty = min(certainty, Certainty.REPAIRED)
-        else:
-            certainty = Certainty.UNREADABLE
+        certainty = min(certainty, Certainty.REPAIRED) if legible == texts else Certainty.UNREADABLE
         return ReadText("=".join(legible).rstrip("="), certainty)
 
     def text(self, value: bytes, *, has_lines: bool = False) -> ReadText:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 SINGLE_BYTE = {
-    100: "iso8859_1", 101: "iso8859_2", 109: "iso8859_3", 110: "iso8859_4", 144: "iso8859_5", 127: "iso8859_6",
-    126: "iso8859_7", 138: "iso8859_8", 148: "iso8859_9", 203: "iso8859_15", 166: "tis_620",
+    100: "iso8859_1", 101: "iso8859_2", 109: "iso8859_3", 110: "iso8859_4", 144: "iso8859_5",
+    127: "iso8859_6", 126: "iso8859_7", 138: "iso8859_8", 148: "iso8859_9", 203: "iso8859_15", 166: "tis_620",
 }  # fmt: skip
 """Codecs of single-byte character sets, by their ISO registration number. Their G0 is ASCII."""
 ASCII, JIS_X_0201, JIS_X_0208, JIS_X_0212, KS_X_1001, GB_2312 = 6, 13, 87, 159, 149, 58
@@ -21,9 +21,9 @@ WITHOUT_EXTENSIONS = {"ISO_IR 192": "utf_8", "GB18030": "gb18030", "GBK": "gb180
 _UTF_8 = 192
 _REGISTRATION = re.compile(r"ISO[ _-]*(?:20[0-9]{2}[ _-]*)?IR[ _-]*0*([0-9]{1,3})")
 _OUTSIDE_DICOM = (
-    "utf_8", "gb18030", "big5", "big5hkscs", "shift_jis", "cp932", "euc_jp", "euc_kr", "cp949", "koi8_r", "koi8_u",
-    "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874",
-    "iso8859_10", "iso8859_13", "iso8859_14", "iso8859_16", "cp437", "cp850", "cp852", "cp866",
+    "utf_8", "gb18030", "big5", "big5hkscs", "shift_jis", "cp932", "euc_jp", "euc_kr", "cp949", "koi8_r",
+    "koi8_u", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258",
+    "cp874", "iso8859_10", "iso8859_13", "iso8859_14", "iso8859_16", "cp437", "cp850", "cp852", "cp866",
 )  # fmt: skip
 _SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "utf_8_sig": "utf_8"}
 

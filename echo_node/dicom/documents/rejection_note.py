@@ -11,6 +11,7 @@ Source: PS3.3 A.35.4, C.17.6; PS3.16 TID 2010, CID 7010.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from datetime import tzinfo
 
 from highdicom.ko import KeyObjectSelection
@@ -109,7 +110,7 @@ def _reference(document: EncodedDocument, header: Dataset) -> Dataset:
     return reference
 
 
-def _evidence(study_instance_uid: str, listed: list[tuple[EncodedDocument, Dataset]]) -> Dataset:
+def _evidence(study_instance_uid: str, listed: Sequence[tuple[EncodedDocument, Dataset]]) -> Dataset:
     """List the drafts, by series (PS3.3 C.17.2.3)."""
     series: dict[str, list[Dataset]] = {}
     for document, header in listed:

@@ -6,13 +6,13 @@ copies into its selection what documents repeat, so that no later step reads a h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from pydicom.dataset import Dataset
 
 from echo_node.dicom.attributes import study_attributes
-from echo_node.dicom.header import read_header
+from echo_node.dicom.header import Header, read_header
 from echo_node.dicom.header_values import text
 from echo_node.dicom.image.orientation import patient_orientation
 from echo_node.domain.studies.study import SelectedImage, StoredInstance
@@ -24,9 +24,14 @@ class StudyHeaders:
 
     Another job for the same instances has its own sequence of them, and reads the files again: a
     file that was unreadable may have come back.
+
+    Args:
+        character_set_of: function from a calling AE title to the Specific Character Set of its
+            objects that state none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, character_set_of: Callable[[str], Sequence[str]] = lambda _: ()) -> None:
+        self._character_set_of = character_set_of
         self._kept: tuple[Sequence[StoredInstance], list[Dataset | PermanentError]] | None = None
 
     def read(self, instances: Sequence[StoredInstance]) -> list[Dataset | PermanentError]:
@@ -34,21 +39,36 @@ class StudyHeaders:
         kept, self._kept = self._kept, None
         if kept is not None and kept[0] is instances:
             return kept[1]
-        headers = [_header_or_error(instance) for instance in instances]
+        headers = [self._header_or_error(instance) for instance in instances]
         self._kept = (instances, headers)
         return headers
 
+    def of(self, instance: StoredInstance) -> Dataset:
+        """Return the header of one stored instance.
 
-def header_of(instance: StoredInstance) -> Dataset:
-    """Return the header of a stored instance.
+        Raises:
+            PermanentError: the file cannot be read, or is damaged.
+        """
+        header = read_header(
+            instance.path, character_set_of_sender=self._character_set_of(instance.calling_ae_title)
+        )
+        if text(header, "SOPInstanceUID") != instance.identity.sop_instance_uid:
+            raise PermanentError("the file is damaged: it is not the instance that was received")
+        return header
 
-    Raises:
-        PermanentError: the file cannot be read, or is damaged.
-    """
-    header = read_header(instance.path)
-    if text(header, "SOPInstanceUID") != instance.identity.sop_instance_uid:
-        raise PermanentError("the file is damaged: it is not the instance that was received")
-    return header
+    def describe(self, image: SelectedImage) -> SelectedImage:
+        """Implements the ImageDescriber port.
+
+        Raises:
+            PermanentError: the header cannot be read.
+        """
+        return described(image, self.of(image.instance))
+
+    def _header_or_error(self, instance: StoredInstance) -> Dataset | PermanentError:
+        try:
+            return self.of(instance)
+        except PermanentError as error:
+            return error
 
 
 def described(image: SelectedImage, header: Dataset) -> SelectedImage:
@@ -57,20 +77,5 @@ def described(image: SelectedImage, header: Dataset) -> SelectedImage:
         image,
         is_orientation_stated=patient_orientation(header) is not None,
         attributes=study_attributes(header),
+        header_remarks=header.remarks if isinstance(header, Header) else (),
     )
-
-
-def describe(image: SelectedImage) -> SelectedImage:
-    """Implements the ImageDescriber port.
-
-    Raises:
-        PermanentError: the header cannot be read.
-    """
-    return described(image, header_of(image.instance))
-
-
-def _header_or_error(instance: StoredInstance) -> Dataset | PermanentError:
-    try:
-        return header_of(instance)
-    except PermanentError as error:
-        return error

@@ -15,7 +15,7 @@ from itertools import chain, combinations
 from pydicom.dataset import Dataset
 
 from echo_node.dicom.header import read_header
-from echo_node.dicom.selection.headers import StudyHeaders, header_of
+from echo_node.dicom.selection.headers import StudyHeaders
 from echo_node.dicom.selection.key_objects import gravest, is_key_object, rejections, title_of
 from echo_node.dicom.selection.other_content import differing_content
 from echo_node.dicom.selection.stated_identity import stated_order, stated_patient
@@ -142,7 +142,7 @@ class IdentityWatch:
             if first is not None and is_key_object(first):
                 continue
             try:
-                newer = _Object.of(other.instance, header_of(other.instance))
+                newer = _Object.of(other.instance, self._headers.of(other.instance))
                 keywords = _differing(newer.patient, patients)
                 keywords |= order_difference(orders.get(other.kept, every_order), newer.order)
                 if studies and other.instance.identity.study_instance_uid not in studies:

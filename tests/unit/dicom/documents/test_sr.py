@@ -17,7 +17,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from echo_node.dicom.documents.sr import StructuredReportEncoder
 from echo_node.dicom.instance_file import instance_from_file
-from echo_node.dicom.selection.headers import describe
+from echo_node.dicom.selection.headers import StudyHeaders
 from echo_node.dicom.selection.selector import ChestImageSelector
 from echo_node.domain.drafts.draft import (
     DEMONSTRATION_NOTICE,
@@ -135,7 +135,7 @@ def test_an_orientation_that_is_not_stated_is_told(
 
 
 def test_what_the_picture_alone_told_is_said_before_what_was_not_read(stored: Store) -> None:
-    image = describe(
+    image = StudyHeaders().describe(
         SelectedImage(
             stored(ViewPosition=None, PatientOrientation=None),
             "frontal",
