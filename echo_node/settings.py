@@ -98,7 +98,7 @@ _FILE = "file://"
 
 
 def _terms(value: str | Sequence[str]) -> Sequence[str]:
-    """Return the values of a Specific Character Set; an empty first value is the default repertoire."""
+    """Return the values of Specific Character Set; an empty one means the default repertoire."""
     if not isinstance(value, str):
         return value
     return [term or "ISO 2022 IR 6" for term in value.split("\\")] if value else []

@@ -71,8 +71,9 @@ class Header(Dataset):
         remarks: remarks on how the texts were read.
     """
 
-    def __init__(self, elements: Dataset, remarks: tuple[HeaderRemark, ...]) -> None:
+    def __init__(self, elements: FileDataset, remarks: tuple[HeaderRemark, ...]) -> None:
         super().__init__(elements)
+        self.file_meta = elements.file_meta
         self.remarks = remarks
 
 

@@ -1,1 +1,1 @@
-"""Texts of headers: character sets, code extensions, and texts that are not in their character set."""
+"""Texts of headers: character sets, code extensions, and texts that are in other sets."""

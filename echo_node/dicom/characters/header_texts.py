@@ -1,7 +1,7 @@
 """Decoding of every text of a header, nested ones included, as soon as the header is read.
 
-pydicom would decode them later, by what the header states, and put values that it cannot decode into
-its warnings. After this it finds no encoded text.
+pydicom would decode them later, by what the header states, and put values that it cannot decode
+into its warnings. After this it finds no encoded text.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def decode_texts(header: Dataset, terms_of_sender: Sequence[str] = ()) -> tuple[
 
 
 def _encoded_texts(data_set: Dataset, reader: TextReader) -> Iterator[_EncodedText]:
-    """Yield the texts of a data set and its items, which inherit its character set (PS3.5 7.5.3)."""
+    """Yield the texts of a data set and its items, which inherit its set (PS3.5 7.5.3)."""
     stated = _stated(data_set)
     if stated is not None:
         reader = replace(reader, stated=stated)

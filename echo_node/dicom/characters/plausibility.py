@@ -1,7 +1,7 @@
 """Texts that nobody writes: signs that bytes were decoded in another character set than theirs.
 
-`is_readable`, `is_plain` and `is_in_one_script` hold for every text that people write. `is_latin` and
-`proves_utf_8` are stricter: they hold only for texts that no other character set gives by chance.
+`is_readable`, `is_plain` and `is_in_one_script` hold for every text that people write. `is_latin`
+and `proves_utf_8` hold only for texts that no other character set gives by chance.
 """
 
 from __future__ import annotations

@@ -152,7 +152,7 @@ class TextReader:
         return text is not None and re.search("[A-Za-z][^\x00-\x7f]|[^\x00-\x7f][A-Za-z]", text) is None
 
     def _parts(self, value: bytes, *, is_name: bool) -> str:
-        """Return what can be read of a value that cannot be read as a whole."""
+        """Return the legible parts of a value that cannot be read as a whole."""
         if _ESCAPE in value:
             text = iso_2022.decode(value, self.stated.registered or (0,), is_name=is_name).text
             if is_plain(text) and is_in_one_script(text):
@@ -215,7 +215,7 @@ def _surely_utf_8(value: bytes) -> str | None:
 
 
 def _as_byte(character: str) -> bytes:
-    """Return the byte that is this character in Latin-1 or Windows-1252; else one that is never UTF-8."""
+    """Return the byte of a character in Latin-1 or Windows-1252; otherwise one not in UTF-8."""
     if ord(character) <= _LAST_OF_LATIN_1:
         return bytes((ord(character),))
     return character.encode("cp1252", "ignore") or b"\xff"
