@@ -16,8 +16,9 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as Items
 from pydicom.tag import BaseTag
+from pydicom.valuerep import PersonName
 
-from echo_node.dicom.characters.reading import Certainty, TextReader
+from echo_node.dicom.characters.text_reader import Certainty, TextReader
 from echo_node.dicom.characters.terms import DEFAULT_REPERTOIRE, CharacterSet, character_set
 from echo_node.dicom.header_values import PARSE_ERRORS
 from echo_node.domain.studies.study import HeaderRemark
@@ -56,6 +57,7 @@ def decode_texts(header: Dataset, terms_of_sender: Sequence[str] = ()) -> tuple[
     """
     of_sender = character_set(terms_of_sender) if terms_of_sender else None
     texts = list(_encoded_texts(header, TextReader(of_sender or DEFAULT_REPERTOIRE, of_sender)))
+    header[_SPECIFIC_CHARACTER_SET] = _unicode()
     has_utf_8 = any(each.reader.is_surely_utf_8(each.value) for each in texts)
     found = {_decode(each, has_utf_8=has_utf_8) for each in texts}
     return tuple(remark for certainty, remark in _REMARKS.items() if certainty in found)
@@ -66,7 +68,7 @@ def _encoded_texts(data_set: Dataset, reader: TextReader) -> Iterator[_EncodedTe
     stated = _stated(data_set)
     if stated is not None:
         reader = replace(reader, stated=stated)
-        data_set[_SPECIFIC_CHARACTER_SET] = DataElement(_SPECIFIC_CHARACTER_SET, "CS", "ISO_IR 192")
+        data_set[_SPECIFIC_CHARACTER_SET] = _unicode()
     for tag in list(data_set.keys()):
         element = _element(data_set, tag)
         vr = _vr(element)
@@ -75,6 +77,10 @@ def _encoded_texts(data_set: Dataset, reader: TextReader) -> Iterator[_EncodedTe
                 yield from _encoded_texts(item, reader)
         elif vr in _TEXTS and isinstance(element, RawDataElement) and element.value:
             yield _EncodedText(data_set, tag, vr, element.value, reader)
+
+
+def _unicode() -> DataElement:
+    return DataElement(_SPECIFIC_CHARACTER_SET, "CS", "ISO_IR 192")
 
 
 def _items(data_set: Dataset, tag: BaseTag) -> list[Dataset]:
@@ -115,7 +121,8 @@ def _decode(encoded: _EncodedText, *, has_utf_8: bool) -> Certainty:
     if read.certainty is Certainty.UNREADABLE and keyword_for_tag(encoded.tag) in _IDENTIFIERS:
         encoded.data_set[encoded.tag] = DataElement(encoded.tag, "UN", encoded.value)
         return read.certainty
-    values = [read.text] if encoded.vr in _LINES else [each.strip(" ") for each in read.text.split("\\")]
+    texts = [read.text] if encoded.vr in _LINES else [each.strip(" ") for each in read.text.split("\\")]
+    values = [PersonName(each.encode(), ["utf_8"]) for each in texts] if encoded.vr == "PN" else texts
     encoded.data_set[encoded.tag] = DataElement(
         encoded.tag, encoded.vr, values if len(values) > 1 else values[0], validation_mode=IGNORE
     )

@@ -90,6 +90,7 @@ def test_pacs_is_a_peer_and_the_destination() -> None:
         "study_idle_s": None,
         "uid_check": "lenient",
         "body_part": "",
+        "character_set": (),
         "urgent": False,
         "stow_url": "",
         "stow_token": "",
