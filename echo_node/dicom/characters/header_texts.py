@@ -18,8 +18,8 @@ from pydicom.sequence import Sequence as Items
 from pydicom.tag import BaseTag
 from pydicom.valuerep import PersonName
 
-from echo_node.dicom.characters.text_reader import Certainty, TextReader
 from echo_node.dicom.characters.terms import DEFAULT_REPERTOIRE, CharacterSet, character_set
+from echo_node.dicom.characters.text_reader import Certainty, TextReader
 from echo_node.dicom.header_values import PARSE_ERRORS
 from echo_node.domain.studies.study import HeaderRemark
 
