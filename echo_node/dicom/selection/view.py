@@ -159,8 +159,14 @@ def _article(view: str) -> str:
 
 
 def _described(description: Description) -> str | None:
-    """Return the view that a text states; None without one, or if it describes a procedure."""
-    return _main_view(_views_in(description.written))
+    """Return the view that a text states; None without one, or if it describes a procedure.
+
+    "PA with obliques" and "AP, 3 views" describe procedures.
+    """
+    named = _views_in(description.written)
+    if named & _FRONTAL_VIEWS and selection_rules().procedures.search(description.written):
+        named -= {*SPECIAL_VIEWS}
+    return _main_view(named)
 
 
 def _main_view(named: set[str]) -> str | None:
