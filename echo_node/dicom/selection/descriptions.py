@@ -1,7 +1,7 @@
 """Texts and codes of a header: some describe the image, others its procedure.
 
 A protocol is chosen for an image or for a procedure. A study's description is about all its images.
-Free-text comments count only if they are as short as a label.
+A comment counts only if it is a label: other comments speak of the patient or of the quality.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from pydicom.dataset import Dataset
 
-from echo_node.dicom.header_values import items, text, values
-from echo_node.dicom.selection.rules import Code, coded
+from echo_node.dicom.header_values import CODE_VALUES, first_text, items, text, values
+from echo_node.dicom.selection.phrases import comparable
+from echo_node.dicom.selection.rules import Code, coded, selection_rules
 
 _SERIES_TEXTS = (
     "SeriesDescription", "AcquisitionDeviceProcessingDescription", "ProcessingFunction",
@@ -34,7 +35,6 @@ _IMAGE_CODES = (
 _PROTOCOL_CODES = ("PerformedProtocolCodeSequence", "ScheduledProtocolCodeSequence")
 _PROCEDURE_CODES = ("ProcedureCodeSequence", "RequestedProcedureCodeSequence")
 _NESTED = ("ViewModifierCodeSequence", "PatientOrientationModifierCodeSequence", "ConceptCodeSequence")
-_WORDS_OF_A_LABEL = 6
 _BASIC_IMAGE_TYPES = {"", "ORIGINAL", "DERIVED", "PRIMARY", "SECONDARY"}
 
 
@@ -59,7 +59,7 @@ def descriptions_of_image(header: Dataset) -> Iterator[Description]:
     for keyword in _SERIES_TEXTS:
         yield Description(keyword, text(header, keyword))
     for keyword in _COMMENTS:
-        if len((written := text(header, keyword)).split()) <= _WORDS_OF_A_LABEL:
+        if _is_label(written := text(header, keyword)):
             yield Description(keyword, written)
     for value in image_types(header):
         yield Description("ImageType", value)
@@ -92,8 +92,17 @@ def image_types(header: Dataset) -> list[str]:
 
 def code_of(item: Dataset) -> Code:
     """Return the code of an item."""
-    value = text(item, "CodeValue") or text(item, "LongCodeValue")
-    return coded(text(item, "CodingSchemeDesignator").upper(), value)
+    return coded(text(item, "CodingSchemeDesignator").upper(), first_text((item,), CODE_VALUES))
+
+
+def _is_label(written: str) -> bool:
+    """Return whether a comment consists of words of selection.toml only."""
+    rules, compared = selection_rules(), comparable(written)
+    kinds = (*rules.view.words.values(), *(each.words for each in rules.companions))
+    for phrases in (*kinds, rules.chest.words, rules.standard, rules.labels):
+        for first, last in phrases.spans(compared):
+            compared = compared[:first] + " " * (last - first) + compared[last:]
+    return not any(each.isalpha() for each in compared)
 
 
 def _codes(header: Dataset, keywords: tuple[str, ...]) -> Iterator[CodedDescription]:

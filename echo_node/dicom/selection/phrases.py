@@ -36,7 +36,7 @@ class Phrases:
         return bool(self.spans(comparable(written)))
 
     def spans(self, compared: str) -> list[tuple[int, int]]:
-        """Return the places in a comparable text that name one of them."""
+        """Return the places in a comparable text that name one of them, and are not denied."""
         found = (match.span() for match in self._pattern.finditer(compared))
         return [
             (first, last)
@@ -55,7 +55,9 @@ class Negations:
 
     def __init__(self, before: Iterable[str], after: Iterable[str]) -> None:
         self._before = re.compile(f"{whole(before)}[ -]*$")
-        self._after = re.compile(rf"[\s:=,-]*(?:{'|'.join(map(without_accents, after))})(?!{_LETTER}|\d)")
+        self._after = re.compile(
+            rf"(?: {_LETTER}+)?[\s:=,-]*(?:{'|'.join(map(without_accents, after))})(?!{_LETTER}|\d)"
+        )
 
     def deny(self, compared: str, first: int, last: int) -> bool:
         """Return whether the words around a place of a comparable text deny it."""

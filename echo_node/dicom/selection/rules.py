@@ -16,11 +16,12 @@ from echo_node.resources import packaged_folder
 Code: TypeAlias = tuple[str, str]
 """Coding scheme designator and code value (PS3.3 8.1 and 8.2)."""
 
-PA, AP, FRONTAL, LATERAL = "PA", "AP", "frontal", "lateral"
-SPECIAL_VIEWS = ("decubitus", "lordotic", "oblique", "rib")
+PA, AP, FRONTAL, LATERAL, RIB = "PA", "AP", "frontal", "lateral", "rib"
+SPECIAL_VIEWS = ("decubitus", "lordotic", "oblique", RIB)
 """Views of which a text may name a frontal or a lateral one too: AP decubitus."""
 VIEWS = (PA, AP, FRONTAL, LATERAL, *SPECIAL_VIEWS)
 
+_FRONTAL_VIEWS = (PA, AP, FRONTAL)
 _SNOMED_RT = {"SRT", "SNM3", "99SDM"}
 
 
@@ -102,6 +103,7 @@ class SelectionRules:
         companions: kinds of companion images; the first that fits counts.
         standard: words that call an image the standard one.
         procedures: words of the description of a procedure that has more than one image.
+        labels: words that a label has in addition to all these.
     """
 
     chest: ChestRules
@@ -109,6 +111,7 @@ class SelectionRules:
     companions: tuple[CompanionRules, ...]
     standard: Phrases
     procedures: Phrases
+    labels: Phrases
 
 
 @cache
@@ -123,12 +126,17 @@ def selection_rules() -> SelectionRules:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         negations = Negations(table["negations"]["before"], table["negations"]["after"])
         companions = tuple(_companion(name, each, negations) for name, each in table["companions"].items())
-        standard, procedures = (
+        standard, procedures, labels = (
             Phrases(table[each]["words"], table[each]["parts_of_texts"])
-            for each in ("standard", "procedures")
+            for each in ("standard", "procedures", "labels")
         )
         return SelectionRules(
-            _chest(table["chest"]), _view(table["view"], negations), companions, standard, procedures
+            _chest(table["chest"]),
+            _view(table["view"], negations),
+            companions,
+            standard,
+            procedures,
+            labels,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, re.error) as error:
         raise ConfigError(f"{path} cannot be used: {error}") from error
@@ -161,7 +169,7 @@ def _view(table: Mapping[str, Any], negations: Negations) -> ViewRules:
         no_view=frozenset(positions["none"]),
         codes={_code(code): view for view, codes in table["codes"].items() for code in codes},
         words={
-            view: Phrases(words, parts.get(view, ()), negations if view in SPECIAL_VIEWS else None)
+            view: Phrases(words, parts.get(view, ()), negations if view not in _FRONTAL_VIEWS else None)
             for view, words in table["words"].items()
         },
     )

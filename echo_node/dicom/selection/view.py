@@ -23,7 +23,7 @@ from echo_node.dicom.selection.descriptions import (
     descriptions_of_procedure,
 )
 from echo_node.dicom.selection.phrases import comparable
-from echo_node.dicom.selection.rules import AP, FRONTAL, LATERAL, PA, SPECIAL_VIEWS, selection_rules
+from echo_node.dicom.selection.rules import AP, FRONTAL, LATERAL, PA, RIB, SPECIAL_VIEWS, selection_rules
 from echo_node.errors import NotEligible
 
 _FRONTAL_VIEWS = {PA, AP, FRONTAL}
@@ -161,11 +161,14 @@ def _article(view: str) -> str:
 def _described(description: Description) -> str | None:
     """Return the view that a text states; None without one, or if it describes a procedure.
 
-    "PA with obliques" and "AP, 3 views" describe procedures.
+    "PA with obliques" and "AP, 3 views" describe procedures. "Chest PA, ribs" is a chest: rib views
+    are AP.
     """
     named = _views_in(description.written)
     if named & _FRONTAL_VIEWS and selection_rules().procedures.search(description.written):
         named -= {*SPECIAL_VIEWS}
+    if PA in named and selection_rules().chest.words.search(description.written):
+        named -= {RIB}
     return _main_view(named)
 
 
@@ -206,8 +209,10 @@ def _only_view(named: Iterable[str]) -> str | None:
 def _only_special_view(written: str) -> str | None:
     """Return the special view of all images of a procedure; None if it may have other images."""
     named = _views_in(written)
+    if selection_rules().chest.words.search(written):
+        named -= {RIB}
     special = [each for each in SPECIAL_VIEWS if each in named]
-    if not special or LATERAL in named or selection_rules().procedures.search(written):
+    if not special or named & {PA, FRONTAL, LATERAL} or selection_rules().procedures.search(written):
         return None
     return special[0]
 

@@ -81,7 +81,7 @@ def test_texts_come_last(make_chest: MakeChest, attributes: dict[str, str], is_c
 @pytest.mark.parametrize(
     ("text", "is_chest"),
     [("Thoracic spine", False), ("Abdomen AP", False), ("Schulter", False), ("腰椎 正面", False),
-     ("Chest and abdomen", True), ("PA", True), ("背腹 胸部", True)],
+     ("Chest and abdomen", True), ("portable, head of bed up", True), ("PA", True), ("背腹 胸部", True)],
 )  # fmt: skip
 def test_a_chest_whose_description_names_another_part_only_is_refused(
     make_chest: MakeChest, keyword: str, text: str, is_chest: bool
