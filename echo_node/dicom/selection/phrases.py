@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 _LETTER = r"[^\W\d_]"
+_LONGEST_NAME = 1024
 _INNER_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -71,8 +72,8 @@ def whole(words: Iterable[str]) -> str:
 
 @lru_cache(maxsize=256)
 def comparable(written: str) -> str:
-    """Return a text as it is compared."""
-    apart = _INNER_CAPITAL.sub(" ", written).casefold()
+    """Return a text as it is compared: its beginning, because a name is never long."""
+    apart = _INNER_CAPITAL.sub(" ", written[:_LONGEST_NAME]).casefold()
     return re.sub(r"[\s_]+", " ", without_accents(apart)).strip()
 
 

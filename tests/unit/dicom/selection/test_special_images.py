@@ -289,3 +289,9 @@ def test_a_companion_is_known_by_every_attribute_that_may_name_it(
 )
 def test_what_is_no_companion(make_chest: MakeChest, attributes: dict[str, object]) -> None:
     assert companion(make_chest(**attributes)) is None
+
+
+def test_a_megabyte_of_text_costs_little_and_names_nothing_at_its_end(make_chest: MakeChest) -> None:
+    image = make_chest(ImageComments="a" * 1_000_000 + " bone", DerivationDescription="x " * 500_000)
+    assert companion(image) is None
+    assert frontal_view(image) == "PA"
