@@ -21,6 +21,7 @@ from echo_node.dicom.contexts import contexts
 from echo_node.dicom.documents.encoders import dicom_encoder
 from echo_node.dicom.documents.sr import StructuredReportEncoder
 from echo_node.dicom.documents.sr_reader import read_report, read_sections
+from echo_node.dicom.library_settings import configure_libraries
 from echo_node.domain.drafts.draft import BANNER, Draft, compose
 from echo_node.domain.drafts.fixed_texts import ENGLISH
 from echo_node.domain.drafts.report import EncodedDocument, Generation, Report, Sentence
@@ -105,6 +106,30 @@ class TestEveryForm:
         assert document.kind == kind
         assert document.is_dicom
         assert document.sop_class_uid in {each.uid for each in contexts().sent}
+
+
+@pytest.mark.parametrize("uid", ["1.2.840.113619.2.5.0017", "1.2.3." + "4" * 120, "1.2.840.113619.2.55."])
+@pytest.mark.parametrize("kind", [*DICOM, DocumentKind.ORU_R01])
+def test_uids_that_break_the_standard_are_referred_to_as_they_are(
+    kind: DocumentKind, uid: str, tmp_path: Path
+) -> None:
+    configure_libraries()
+    image = dcmread(drafts.image(tmp_path / "image.dcm"))
+    image.StudyInstanceUID, image.SeriesInstanceUID, image.SOPInstanceUID = f"{uid}1", f"{uid}2", f"{uid}3"
+    image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
+    image.save_as(tmp_path / "odd.dcm")
+    document = encoder(kind, Settings()).encode(drafts.draft_of(tmp_path / "odd.dcm"))
+    assert document.study_instance_uid == f"{uid}1"
+    assert f"{uid}1".encode() in document.content
+    if document.is_dicom:
+        assert opened(document).StudyInstanceUID == f"{uid}1"
+        assert f"{uid}3".encode() in document.content
+    if kind in REPORTS:
+        (study,) = opened(document).CurrentRequestedProcedureEvidenceSequence
+        (series,) = study.ReferencedSeriesSequence
+        assert study.StudyInstanceUID == f"{uid}1"
+        assert series.SeriesInstanceUID == f"{uid}2"
+        assert [each.ReferencedSOPInstanceUID for each in series.ReferencedSOPSequence] == [f"{uid}3"]
 
 
 def test_no_two_forms_share_an_object_or_a_series(draft: Draft) -> None:

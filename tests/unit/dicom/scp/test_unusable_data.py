@@ -38,7 +38,7 @@ def port(folder: Path) -> Iterator[int]:
     with stored_node(folder) as node:
         provider = StorageProvider(
             NodeSettings(bind_address="127.0.0.1", port=0),
-            IntakeSettings(minimum_free_bytes=0),
+            IntakeSettings(minimum_free_bytes=0, accept_blank_calling_ae_title=True),
             {"strict": Peer(ae_title="STRICT", uid_check="strict")},
             Intake(node.storage.spool, node.storage.studies),
         )
@@ -163,6 +163,12 @@ def test_unusual_uids_of_the_command_and_the_data_set_agree(
         code, comment = send(data_set, uid)
         assert code == 0xC000
         assert comment.startswith("Affected SOP Instance UID ")
+
+
+def test_an_image_of_a_blank_sender_is_stored(port: int, make_chest: MakeChest) -> None:
+    uids = {"StudyInstanceUID": "1.2.9", "SeriesInstanceUID": "1.2.9.1", "SOPInstanceUID": "1.2.9.1.1"}
+    with sender(port, b"") as send:
+        assert send(encoded(make_chest(**uids)), "1.2.9.1.1") == (0x0000, "")
 
 
 @pytest.mark.parametrize("sop_class", [b"1.2.840.10008.1.1\0", b"1.2.840.10008.1.1 ", b"1.2.840.10008.1.1"])

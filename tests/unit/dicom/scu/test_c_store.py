@@ -17,6 +17,7 @@ from pynetdicom.events import Event
 from pynetdicom.presentation import build_context
 
 from echo_node.dicom.header import split
+from echo_node.dicom.library_settings import configure_libraries
 from echo_node.dicom.scu.associate import associated
 from echo_node.dicom.scu.c_store import FileResult, Sender, send_files
 from echo_node.domain.drafts.report import EncodedDocument
@@ -283,6 +284,20 @@ def test_a_refused_file_stops_no_other(archive: Archive, stored: Store) -> None:
     with archive.running() as peer:
         results = send_files(paths, peer, "ECHO_NODE", timeout_s=5)
     assert [(result.stored, result.status) for result in results] == [(False, 0xA900)] * 2
+
+
+@pytest.mark.parametrize("uid", ["1.2.840.113619.2.5.0017", "1.2.3." + "4" * 120])
+def test_files_with_unusual_uids_are_sent_as_they_are(
+    archive: Archive, make_chest: MakeChest, tmp_path: Path, uid: str
+) -> None:
+    configure_libraries()
+    image = make_chest(SOPInstanceUID=uid)
+    image.file_meta.MediaStorageSOPInstanceUID = uid
+    image.save_as(tmp_path / "odd.dcm", enforce_file_format=True)
+    with archive.running() as peer:
+        (result,) = send_files([tmp_path / "odd.dcm"], peer, "ECHO_NODE", timeout_s=5)
+    assert (result.stored, result.status) == (True, 0x0000)
+    assert uid.encode() in archive.received[0]
 
 
 def test_a_lost_association_is_opened_again(archive: Archive, stored: Store) -> None:
