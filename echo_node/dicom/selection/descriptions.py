@@ -16,7 +16,7 @@ from echo_node.dicom.selection.phrases import comparable
 from echo_node.dicom.selection.rules import Code, coded, selection_rules
 
 _SERIES_TEXTS = (
-    "SeriesDescription", "AcquisitionDeviceProcessingDescription", "ProcessingFunction",
+    "ViewPosition", "SeriesDescription", "AcquisitionDeviceProcessingDescription", "ProcessingFunction",
     "PostprocessingFunction", "DerivationDescription", "ContentDescription", "PresentationIntentType",
     "PatientPosition",
 )  # fmt: skip

@@ -134,6 +134,8 @@ def _by_position(header: Dataset) -> StatedView:
         named = {whole}
     else:
         named |= {rules.positions[each] for each in position if each in rules.positions}
+    if not named and selection_rules().chest.words.search(written):
+        return StatedView(None)
     if not named:
         return StatedView(None, "the header's view position is not a frontal one")
     return StatedView(_main_view(named))
