@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 import pytest
 from highdicom.sr import CodedConcept
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from echo_node.dicom.selection.body_part import why_not_chest
 from echo_node.dicom.selection.companion import companion
 from echo_node.dicom.selection.view import frontal_view, stated_view
 from echo_node.errors import NotEligible
@@ -300,3 +303,25 @@ def test_a_megabyte_of_text_costs_little_and_names_nothing_at_its_end(make_chest
     image = make_chest(ImageComments="a" * 1_000_000 + " bone", DerivationDescription="x " * 500_000)
     assert companion(image) is None
     assert frontal_view(image) == "PA"
+
+
+_TEXTS = (
+    "ViewPosition", "SeriesDescription", "ProtocolName", "AcquisitionDeviceProcessingDescription",
+    "DerivationDescription", "ImageComments", "StudyDescription", "RequestedProcedureDescription",
+    "PatientPosition", "BodyPartExamined",
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.dictionaries(st.sampled_from(_TEXTS), st.text(max_size=40), max_size=4),
+    st.sampled_from(["", "oblique", "bone", "decubitus", "hand", "raw", "PA"]),
+)
+def test_no_text_raises_and_none_gets_into_a_reason(
+    make_chest: MakeChest, texts: dict[str, str], word: str
+) -> None:
+    """The texts around a secret are arbitrary; the secret is a patient's name."""
+    image = make_chest(**{keyword: f"{word} Zywiecki {text}" for keyword, text in texts.items()})
+    found = companion(image)
+    reasons = (stated_view(image).refusal, found.reason if found else "", why_not_chest(image) or "")
+    assert "zywiecki" not in " ".join(reasons).casefold()
