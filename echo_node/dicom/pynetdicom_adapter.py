@@ -9,6 +9,8 @@ operation.
 - An answer is never mistaken for a request. A thread that sends a request first halts the thread of
   its association. pynetdicom believes that thread halted while it still passes the barrier, and
   sometimes loses an answer (its issue 875). Here the barrier itself knows whether a thread waits.
+- An acceptance with unknown items, or a long implementation version name, does not end the
+  association.
 - A rejection is recorded when it arrives. pynetdicom loses it if the connection closes before the
   requesting thread looks.
 - An acceptor's association is negotiated and served by functions of ours in place of its two
@@ -34,8 +36,12 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AssociationSocket, RequestHandler
 
+from echo_node.dicom.association_items import plain_acceptance
+
 _ESTABLISHED = "Sta6"
 """State of an association that is open for data (PS3.8 table 9-3)."""
+
+_ASSOCIATE_AC = b"\x02"
 
 _SHORTEST_PDU = 8
 """Shortest PDU that pynetdicom can send; shorter ones could contain nothing."""
@@ -118,12 +124,21 @@ def _note_rejection(event: evt.Event) -> None:
         event.assoc.is_rejected = True
 
 
+def _understandable(pdu: bytearray) -> bytearray:
+    return bytearray(plain_acceptance(bytes(pdu))) if pdu[:1] == _ASSOCIATE_AC else pdu
+
+
 class Requestor(ApplicationEntity):
-    """An application entity whose associations use these sockets and lose no answer."""
+    """An application entity whose associations use these sockets and lose no answer.
+
+    They understand acceptances with items that pynetdicom does not.
+    """
 
     def _create_socket(self, assoc: Association, address: Any, tls_args: Any) -> AssociationSocket:
         assoc._reactor_checkpoint = _Barrier(assoc)  # type: ignore[assignment]
         assoc.bind(evt.EVT_PDU_RECV, _note_rejection)
+        decode = assoc.dul._decode_pdu
+        assoc.dul._decode_pdu = lambda bytestream: decode(_understandable(bytestream))  # type: ignore[method-assign]
         connection = ClosingSocket(assoc, address=address)
         connection.tls_args = tls_args
         return connection

@@ -14,6 +14,15 @@ from dataclasses import dataclass
 from pydicom.uid import UID
 from pynetdicom.presentation import PresentationContext, build_context, negotiate_as_acceptor
 
+from echo_node.dicom.association_items import (
+    APPLICATION_CONTEXT,
+    CONTEXT_RESULT,
+    IMPLEMENTATION_CLASS,
+    MAXIMUM_LENGTH,
+    ROLE_SELECTION,
+    USER_INFORMATION,
+    item,
+)
 from echo_node.dicom.scp.association_request import AssociationRequest, ProposedContext, Roles
 from echo_node.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
@@ -137,17 +146,17 @@ def acceptance(request: AssociationRequest, negotiated: Negotiated, maximum_leng
     }
     for context_id, context in negotiated.accepted.items():
         results[context_id] = _result(context_id, _ACCEPTED, str(context.transfer_syntax[0]))
-    user_information = _item(0x51, struct.pack(">L", maximum_length))
-    user_information += _item(0x52, IMPLEMENTATION_CLASS_UID.encode())
+    user_information = item(MAXIMUM_LENGTH, struct.pack(">L", maximum_length))
+    user_information += item(IMPLEMENTATION_CLASS, IMPLEMENTATION_CLASS_UID.encode())
     for uid, roles in negotiated.roles.items():
         encoded = uid.encode()
-        user_information += _item(
-            0x54, struct.pack(">H", len(encoded)) + encoded + bytes([roles.scu, roles.scp])
+        user_information += item(
+            ROLE_SELECTION, struct.pack(">H", len(encoded)) + encoded + bytes([roles.scu, roles.scp])
         )
-    user_information += _item(0x55, IMPLEMENTATION_VERSION_NAME.encode())
-    variable = _item(0x10, DICOM_APPLICATION_CONTEXT.encode())
+    user_information += item(0x55, IMPLEMENTATION_VERSION_NAME.encode())
+    variable = item(APPLICATION_CONTEXT, DICOM_APPLICATION_CONTEXT.encode())
     variable += b"".join(results[context_id] for context_id in sorted(results))
-    variable += _item(0x50, user_information)
+    variable += item(USER_INFORMATION, user_information)
     return _pdu(_AC, struct.pack(">HH", 1, 0) + request.titles + variable)
 
 
@@ -170,11 +179,7 @@ def abort_reason(pdu: bytes) -> str:
 
 
 def _result(context_id: int, result: int, transfer_syntax: str) -> bytes:
-    return _item(0x21, bytes([context_id, 0, result, 0]) + _item(0x40, transfer_syntax.encode()))
-
-
-def _item(kind: int, content: bytes) -> bytes:
-    return struct.pack(">BxH", kind, len(content)) + content
+    return item(CONTEXT_RESULT, bytes([context_id, 0, result, 0]) + item(0x40, transfer_syntax.encode()))
 
 
 def _pdu(kind: int, content: bytes) -> bytes:

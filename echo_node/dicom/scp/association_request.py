@@ -8,18 +8,23 @@ trusts a length.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from echo_node.dicom.association_items import (
+    APPLICATION_CONTEXT,
+    MAXIMUM_LENGTH,
+    PROPOSED_CONTEXT,
+    ROLE_SELECTION,
+    USER_INFORMATION,
+    items,
+)
 from echo_node.dicom.scp.pdu_stream import HEADER_BYTES, InvalidPdu
 
 _FIXED = struct.Struct(">HH16s16s32s")
-_ITEM = struct.Struct(">BxH")
 _TITLES = slice(4, _FIXED.size)
 
-_APPLICATION_CONTEXT, _PRESENTATION_CONTEXT, _USER_INFORMATION = 0x10, 0x20, 0x50
 _ABSTRACT_SYNTAX, _TRANSFER_SYNTAX = 0x30, 0x40
-_MAXIMUM_LENGTH, _ROLE_SELECTION = 0x51, 0x54
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +81,23 @@ def read_association_request(pdu: bytes) -> AssociationRequest:
     Raises:
         InvalidPdu: its lengths contradict each other.
     """
-    content = pdu[HEADER_BYTES:]
+    try:
+        return _read(pdu[HEADER_BYTES:])
+    except ValueError as error:
+        raise InvalidPdu(f"the A-ASSOCIATE-RQ is malformed: {error}") from error
+
+
+def _read(content: bytes) -> AssociationRequest:
     if len(content) < _FIXED.size:
-        raise InvalidPdu("the A-ASSOCIATE-RQ ends before its items")
+        raise ValueError("it ends before its items")
     version, _, called, calling, _ = _FIXED.unpack_from(content)
     application_context, contexts, user_information = "", [], bytearray()
-    for kind, item in _items(content[_FIXED.size :]):
-        if kind == _APPLICATION_CONTEXT:
+    for kind, item in items(content[_FIXED.size :]):
+        if kind == APPLICATION_CONTEXT:
             application_context = _uid(item)
-        elif kind == _PRESENTATION_CONTEXT:
+        elif kind == PROPOSED_CONTEXT:
             contexts.append(_context(item))
-        elif kind == _USER_INFORMATION:
+        elif kind == USER_INFORMATION:
             user_information += item
     maximum_length, roles = _user_information(bytes(user_information))
     return AssociationRequest(
@@ -101,22 +112,11 @@ def read_association_request(pdu: bytes) -> AssociationRequest:
     )
 
 
-def _items(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield type and content of each item; fewer bytes than an item's header are padding."""
-    position = 0
-    while position + _ITEM.size <= len(content):
-        kind, length = _ITEM.unpack_from(content, position)
-        position += _ITEM.size + length
-        if position > len(content):
-            raise InvalidPdu("an item of the A-ASSOCIATE-RQ is longer than what contains it")
-        yield kind, content[position - length : position]
-
-
 def _context(item: bytes) -> ProposedContext:
     if len(item) < 4:
-        raise InvalidPdu("a presentation context of the A-ASSOCIATE-RQ has no id")
+        raise ValueError("a presentation context has no id")
     abstract_syntax, transfer_syntaxes = "", []
-    for kind, content in _items(item[4:]):
+    for kind, content in items(item[4:]):
         if kind == _ABSTRACT_SYNTAX:
             abstract_syntax = _uid(content)
         elif kind == _TRANSFER_SYNTAX:
@@ -127,10 +127,10 @@ def _context(item: bytes) -> ProposedContext:
 def _user_information(content: bytes) -> tuple[int, dict[str, Roles]]:
     """Return the maximum length and the roles; all other sub-items are of no use to the node."""
     maximum_length, roles = 0, {}
-    for kind, item in _items(content):
-        if kind == _MAXIMUM_LENGTH and len(item) == 4:
+    for kind, item in items(content):
+        if kind == MAXIMUM_LENGTH and len(item) == 4:
             maximum_length = int.from_bytes(item, "big")
-        elif kind == _ROLE_SELECTION and len(item) >= 4:
+        elif kind == ROLE_SELECTION and len(item) >= 4:
             end = 2 + int.from_bytes(item[:2], "big")
             if end + 2 == len(item):
                 roles[_uid(item[2:end])] = Roles(scu=item[end] == 1, scp=item[end + 1] == 1)

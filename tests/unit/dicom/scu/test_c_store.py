@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLSLossless
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLSLossless
 from pynetdicom import AE, evt
 from pynetdicom.events import Event
 from pynetdicom.presentation import build_context
@@ -292,7 +292,7 @@ def test_files_with_unusual_uids_are_sent_as_they_are(
 ) -> None:
     configure_libraries()
     image = make_chest(SOPInstanceUID=uid)
-    image.file_meta.MediaStorageSOPInstanceUID = uid
+    image.file_meta.MediaStorageSOPInstanceUID = UID(uid)
     image.save_as(tmp_path / "odd.dcm", enforce_file_format=True)
     with archive.running() as peer:
         (result,) = send_files([tmp_path / "odd.dcm"], peer, "ECHO_NODE", timeout_s=5)
