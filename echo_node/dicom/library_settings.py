@@ -6,6 +6,7 @@ By default, both write values of attributes, and so patient data, into their war
 from __future__ import annotations
 
 import logging
+import warnings
 
 import pydicom.config
 from pynetdicom import _config as pynetdicom_config
@@ -17,6 +18,7 @@ def configure_libraries() -> None:
     """Keep patient data out of the libraries' logs and warnings; read what peers really send."""
     # Validation on reading warns with the value in the text. We check what matters ourselves.
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+    warnings.filterwarnings("ignore", module=r"pydicom\.")
     # pynetdicom would raise an error with the value for a UID of more than 64 characters.
     pynetdicom_config.VALIDATORS["UI"] = _checked_elsewhere
     pynetdicom_config.LOG_REQUEST_IDENTIFIERS = False

@@ -21,6 +21,7 @@ _EAST_ASIAN = frozenset({
     "CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "HALFWIDTH", "FULLWIDTH", "IDEOGRAPHIC",
     "BOPOMOFO",
 })  # fmt: skip
+_REPLACEMENT = "\ufffd".encode().decode("latin-1")
 _SYMBOL = "SYMBOL"
 _BY_FREQUENCY = "оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъё"
 _CLEARLY = 5
@@ -43,7 +44,13 @@ def is_readable(text: str) -> bool:
 
 def is_plain(text: str) -> bool:
     """Return whether no word mixes alphabets, or looks like bytes that were decoded one by one."""
-    return not any(_is_garbled(word) for word in _words(text))
+    return _REPLACEMENT not in text and not any(_is_garbled(word) for word in _words(text))
+
+
+def is_name(text: str) -> bool:
+    """Return whether a plain text can be a name: without symbols, and in one alphabet."""
+    alphabets = {_script(each) for word in _words(text) for each in word} - _EAST_ASIAN - {"LATIN", _SYMBOL}
+    return is_plain(text) and len(alphabets) <= 1 and _SYMBOLS.isdisjoint(text.replace("´", ""))  # noqa: RUF001
 
 
 def is_in_one_script(text: str) -> bool:

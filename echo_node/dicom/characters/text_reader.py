@@ -17,6 +17,7 @@ from echo_node.dicom.characters.plausibility import (
     is_in_one_script,
     is_latin,
     is_likelier_russian,
+    is_name,
     is_plain,
     is_readable,
     is_worded,
@@ -90,7 +91,7 @@ class TextReader:
         else:  # "=" is a part of no other character without escape sequences
             groups = [self._read(each, is_name=True) for each in value.split(b"=")]
         texts = [_SPACES.sub(" ", _LINE_ENDS.sub(" ", each.text)) for each in groups]
-        legible = [text if is_readable(text) and is_plain(text) else "" for text in texts]
+        legible = [text if is_readable(text) and is_name(text) else "" for text in texts]
         certainty = max(each.certainty for each in groups)
         certainty = min(certainty, Certainty.REPAIRED) if legible == texts else Certainty.UNREADABLE
         return ReadText("=".join(legible).rstrip("="), certainty)
@@ -225,7 +226,7 @@ def _only_latin(value: bytes) -> str | None:
     """Return the text of a value if all character sets that it can be in agree, and it is Latin."""
     texts = {text for codec in _CANDIDATES if (text := _plausible(value, codec)) and is_worded(text)}
     text = texts.pop() if len(texts) == 1 else None
-    return text if text is not None and is_latin(text) else None
+    return text if text is not None and text == _strict(value, "latin_1") and is_latin(text) else None
 
 
 def _plausible(value: bytes, codec: str) -> str | None:
