@@ -12,7 +12,7 @@ from pydicom import dcmread
 from pydicom.data import get_charset_files
 from support.console import echo_node
 from support.drafts import draft_of, image
-from support.encoded_texts import put
+from support.encoded_texts import encoded
 
 from echo_node.dicom.documents.encoders import dicom_encoder
 from echo_node.dicom.header import read_header
@@ -57,10 +57,13 @@ def test_dciodvfy_finds_no_error(terms: bytes | None, name: bytes, tmp_path: Pat
 def spoilt(path: Path, terms: bytes | None, name: bytes) -> Path:
     """Write a chest radiograph with these encoded texts."""
     data_set = dcmread(image(path))
-    del data_set.RequestAttributesSequence
-    put(data_set, SpecificCharacterSet=terms, PatientName=name, ReferringPhysicianName=name)
-    put(data_set, StudyDescription=b"Chest " + name, InstitutionName=name)
-    data_set.save_as(path)
+    for sequence in [each.tag for each in data_set if each.VR == "SQ"]:
+        del data_set[sequence]
+    data_set.decompress()
+    texts = {"PatientName": name, "ReferringPhysicianName": name, "InstitutionName": name}
+    path.write_bytes(
+        encoded(data_set, SpecificCharacterSet=terms, StudyDescription=b"Chest " + name, **texts)
+    )
     return path
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 from support.drafts import draft_of
-from support.encoded_texts import put
+from support.encoded_texts import encoded
 from unit.dicom.conftest import chest
 
 from echo_node.dicom.attributes import study_attributes
@@ -31,15 +31,8 @@ _GBK, _UTF_8 = "张^三".encode("gbk"), "Müller^Jörg".encode()
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 
 
-def file_of(data_set: Dataset) -> io.BytesIO:
-    file = io.BytesIO()
-    data_set.save_as(file, enforce_file_format=True, implicit_vr=False, little_endian=True)
-    file.seek(0)
-    return file
-
-
 def header(of_sender: tuple[str, ...] = (), **values: bytes | None) -> Header:
-    return read_header(file_of(put(chest(), **values)), character_set_of_sender=of_sender)
+    return read_header(io.BytesIO(encoded(chest(), **values)), character_set_of_sender=of_sender)
 
 
 def test_names_and_descriptions_are_characters() -> None:
@@ -83,9 +76,9 @@ def test_items_have_a_character_set_of_their_own_or_inherit_it() -> None:
 
     image = chest(SpecificCharacterSet="GB18030", RequestAttributesSequence=[request(), request()])
     image.RequestAttributesSequence[1].SpecificCharacterSet = "ISO_IR 192"
-    written = file_of(image).getvalue()
+    written = encoded(image)
     assert (written.count("胸".encode("gbk")), written.count("胸".encode())) == (2, 2)
-    first, second = read_header(file_of(image)).RequestAttributesSequence
+    first, second = read_header(io.BytesIO(written)).RequestAttributesSequence
     assert (first.RequestedProcedureDescription, second.RequestedProcedureDescription) == ("胸部", "胸部")
     assert first.RequestedProcedureCodeSequence[0].CodeMeaning == "胸"
 
@@ -98,7 +91,9 @@ def test_delimiters_in_characters_do_not_split_values() -> None:
 @pytest.mark.parametrize("keyword", ["PatientID", "AccessionNumber"])
 def test_an_identifier_that_cannot_be_read_holds_the_study(keyword: str) -> None:
     with pytest.raises(MustBeHeld):
-        study_attributes(read_header(file_of(put(chest(), **{keyword: b"A\xd5\xc5"}))))
+        study_attributes(
+            read_header(io.BytesIO(encoded(chest(), SpecificCharacterSet=None, **{keyword: b"A\xd5\xc5"})))
+        )
 
 
 def test_the_same_name_in_a_wrong_set_is_not_another_patient() -> None:
@@ -112,8 +107,10 @@ def test_the_same_name_in_a_wrong_set_is_not_another_patient() -> None:
 
 
 def test_no_warning_of_a_library_contains_a_value() -> None:
-    file = file_of(
-        put(chest(), SpecificCharacterSet=b"ISO_IR 192", PatientName=_GBK, StudyDescription=b"\x1b$$ \xff")
+    file = io.BytesIO(
+        encoded(
+            chest(), SpecificCharacterSet=b"ISO_IR 192", PatientName=_GBK, StudyDescription=b"\x1b$$ \xff"
+        )
     )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -123,7 +120,7 @@ def test_no_warning_of_a_library_contains_a_value() -> None:
 
 def test_an_image_is_described_with_the_set_of_its_sender(tmp_path: Path) -> None:
     path = tmp_path / "image.dcm"
-    path.write_bytes(file_of(put(chest(), SpecificCharacterSet=None, PatientName=_GBK)).getvalue())
+    path.write_bytes(encoded(chest(), SpecificCharacterSet=None, PatientName=_GBK))
     image = SelectedImage(instance_from_file(path), "PA")
     assert StudyHeaders().describe(image).header_remarks == (HeaderRemark.UNREADABLE_TEXT,)
     described = StudyHeaders(lambda title: ["GB18030"] if title == "" else []).describe(image)
@@ -135,8 +132,12 @@ def test_an_image_is_described_with_the_set_of_its_sender(tmp_path: Path) -> Non
 )
 def test_every_form_has_the_remark_and_no_control_character(tmp_path: Path, name: bytes, remark: str) -> None:
     path = tmp_path / "image.dcm"
-    image = put(chest(), SpecificCharacterSet=b"ISO_IR 100", PatientName=name, StudyDescription=b"a\x1b\x01b")
-    path.write_bytes(file_of(image).getvalue())
+    texts = {
+        "SpecificCharacterSet": b"ISO_IR 100",
+        "PatientName": name,
+        "StudyDescription": b"a\x1b\x01b",
+    }
+    path.write_bytes(encoded(chest(), **texts))
     draft = draft_of(path)
     assert remark in [each for section in compose(draft).sections for each in section.paragraphs]
     report = dicom_encoder(DocumentKind.BASIC_TEXT_SR).encode(draft).content
