@@ -61,7 +61,7 @@ class AssociationLog:
         syntaxes = _shown(each for context in refused for each in context.proposed.transfer_syntaxes)
         self._limit.write(
             ("context_refused", who.address, who.calling, who.called, reason, *classes),
-            lambda count: _log.warning(
+            lambda count: _log.info(
                 "context_refused",
                 **_facts(who),
                 sop_class=classes,

@@ -16,7 +16,7 @@ from pynetdicom.ae import ApplicationEntity
 
 from echo_node.dicom.contexts import contexts
 from echo_node.dicom.scp.acceptor import AcceptorServices
-from echo_node.dicom.scp.admission import Admission
+from echo_node.dicom.scp.admission import Admission, plain_address
 from echo_node.dicom.scp.association_log import AssociationLog
 from echo_node.dicom.scp.c_store import StoreService
 from echo_node.dicom.scp.listener import AssociationListener
@@ -171,15 +171,27 @@ class StorageProvider:
             try:
                 take(peer)
             except InstanceRejected as refusal:
-                _log.warning(refused, peer=peer, status=f"0x{refusal.status:04X}", reason=str(refusal))
+                self._log_refusal(event, refused, refusal.status, str(refusal))
                 return refusal.status, None
             except TransientError:
-                _log.warning(refused, peer=peer, reason=f"cannot record it now, {advice}")
+                self._log_refusal(
+                    event, refused, Status.PROCESSING_FAILURE, f"cannot record it now, {advice}"
+                )
                 return Status.PROCESSING_FAILURE, None
             except Exception:  # noqa: BLE001 - the peer always gets a status
                 _log.exception(refused, peer=peer)
                 return Status.PROCESSING_FAILURE, None
         return Status.SUCCESS, None
+
+    def _log_refusal(self, event: evt.Event, name: str, status: int, reason: str) -> None:
+        peer, shown = str(event.assoc.requestor.ae_title).strip(), f"0x{status:04X}"
+        address = plain_address(event.assoc.requestor.address)
+        self._limit.write(
+            (name, address, peer, shown, reason),
+            lambda count: _log.warning(
+                name, peer=peer, address=address, status=shown, reason=reason, count=count
+            ),
+        )
 
 
 class _Busy:
