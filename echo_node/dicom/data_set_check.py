@@ -16,7 +16,7 @@ from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
-from echo_node.dicom.header_values import PARSE_ERRORS, values
+from echo_node.dicom.header_values import PARSE_ERRORS
 from echo_node.domain.identifiers import checked_uid
 from echo_node.domain.studies.study import InstanceIdentity
 
@@ -91,11 +91,19 @@ def _unparsable(error: Exception) -> ValueError:
 
 
 def _uid(header: Dataset, keyword: str) -> str:
-    """Return a UID as it was sent, without its padding; empty if it is absent."""
-    many = values(header, keyword)
-    if len(many) > 1:
+    """Return a UID as it was sent, without its padding; empty if it is absent.
+
+    Its bytes are read whatever its value representation is: some senders state a wrong one.
+    """
+    element = header.get_item(keyword)
+    if element is None or not element.value:
+        return ""
+    if not isinstance(element.value, bytes):
+        raise UnusableDataSet(f"{keyword} is a sequence")
+    value = element.value.decode("latin-1").strip(" \0\t\r\n")
+    if "\\" in value:
         raise UnusableDataSet(f"{keyword} has several values")
-    return many[0] if many else ""
+    return value
 
 
 class UnusableDataSet(ValueError):

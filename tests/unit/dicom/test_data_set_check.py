@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -162,6 +163,37 @@ def test_padding_of_a_uid_is_not_part_of_it(make_chest: MakeChest, padding: byte
     data_set = encoded(make_chest(StudyInstanceUID="1.2.34567890"))
     padded = data_set.replace(b"1.2.34567890", b"1.2.345678" + padding)
     assert identity_of(io.BytesIO(padded), EXPLICIT).study_instance_uid == "1.2.345678"
+
+
+@pytest.mark.parametrize("vr", ["LO", "SH", "ST", "CS", "DS", "IS", "PN", "DA", "US", "FD", "AT", "XX"])
+def test_a_uid_under_another_value_representation_is_a_uid(make_chest: MakeChest, vr: str) -> None:
+    data_set = encoded(make_chest(StudyInstanceUID="1.2.345678"))
+    spoilt = data_set.replace(b"\x20\0\x0d\0UI", b"\x20\0\x0d\0" + vr.encode())
+    assert spoilt != data_set
+    assert identity_of(io.BytesIO(spoilt), EXPLICIT).study_instance_uid == "1.2.345678"
+
+
+@pytest.mark.parametrize(
+    ("vr", "value", "fault"),
+    [
+        ("FD", b"Doe^Jane", "has characters besides digits and dots"),
+        ("OB", b"1.2.34", ""),
+        ("UN", b"1.2.34", ""),
+        ("SQ", b"", "is absent"),
+    ],
+)
+def test_a_uid_under_a_long_value_representation(
+    make_chest: MakeChest, vr: str, value: bytes, fault: str
+) -> None:
+    data_set = encoded(make_chest(StudyInstanceUID="1.2.345678"))
+    at = data_set.index(b"\x20\0\x0d\0UI")
+    header = struct.pack("<2sH" if vr == "FD" else "<2sxxL", vr.encode(), len(value))
+    spoilt = io.BytesIO(data_set[: at + 4] + header + value + data_set[at + 18 :])
+    if fault:
+        with pytest.raises(ValueError, match=f"^StudyInstanceUID {fault}$"):
+            identity_of(spoilt, EXPLICIT)
+    else:
+        assert identity_of(spoilt, EXPLICIT).study_instance_uid == value.decode()
 
 
 @pytest.mark.parametrize(
