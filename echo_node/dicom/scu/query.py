@@ -18,6 +18,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 from pynetdicom.association import Association
 
+from echo_node.dicom.characters.header_texts import decode_texts
 from echo_node.dicom.contexts import contexts
 from echo_node.dicom.header_values import PARSE_ERRORS, text
 from echo_node.dicom.scu.associate import associated, name_of
@@ -125,7 +126,7 @@ class FindArchive:
                     break
                 if answer is None:
                     raise TransientError(f"{who} sent an unreadable answer to C-FIND")
-                answers.append(_read(answer))
+                answers.append(_read(answer, self._peer.character_set))
                 _check_count(answers, who)
                 association.dimse_timeout = deadline.left()
         except (*PARSE_ERRORS, RuntimeError) as error:
@@ -202,8 +203,9 @@ def _target(question: Dataset) -> str:
     return f"{path}?{urlencode(parameters, quote_via=quote, safe='/:@')}"
 
 
-def _read(answer: Dataset) -> Dataset:
-    """Decode every element of an answer, in its own character set, and return it."""
+def _read(answer: Dataset, character_set: Sequence[str] = ()) -> Dataset:
+    """Decode every element of an answer, in its character set or the archive's, and return it."""
+    decode_texts(answer, character_set)
     for _ in answer.iterall():
         pass
     return answer
