@@ -105,6 +105,8 @@ class Acceptor:
         """Run in the association's thread: negotiate, then serve the peer."""
         try:
             self._negotiate()
+        except Exception:  # noqa: BLE001 - the text of an error, which may contain values, goes nowhere
+            self._services.log.failed(self._who)
         finally:
             self._association.kill()
             if self._connection.socket is not None:

@@ -99,6 +99,10 @@ class AssociationLog:
             ),
         )
 
+    def failed(self, who: Parties) -> None:
+        """Log the exception being handled, which ended an association: a defect of the node."""
+        _log.exception("association_failed", **_facts(who))
+
     def lost(self, who: Parties, under: PresentationContext | None) -> None:
         """Log an association whose connection ended without a release."""
         reason = "the connection ended without a release"

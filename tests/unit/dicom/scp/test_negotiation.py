@@ -401,6 +401,21 @@ def test_what_is_not_dicom_is_logged_with_its_address(first: bytes, reason: str)
     assert (closed["address"], closed["reason"]) == ("127.0.0.1", reason)
 
 
+def test_a_defect_of_the_node_ends_one_association_and_no_text_of_it_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("Doe^Jane")
+
+    with node(maximum_associations=1) as port, capture_logs() as logs:
+        with monkeypatch.context() as patch:
+            patch.setattr("echo_node.dicom.scp.acceptor.negotiate", fail)
+            assert wire.asked(port, wire.request()) == (0, b"")
+        assert wire.asked(port, wire.request())[0] == ACCEPTED
+    assert [log["event"] for log in logs] == ["association_failed"]
+    assert "Doe" not in "".join(capfd.readouterr())
+
+
 def test_equal_rejections_are_counted() -> None:
     with capture_logs() as logs, node() as port:
         for _ in range(5):
