@@ -6,6 +6,7 @@ into its warnings. After this it finds no encoded text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -30,6 +31,8 @@ _IDENTIFIERS = (
     "FillerOrderNumberImagingServiceRequest", "RequestedProcedureID", "StudyID",
 )  # fmt: skip
 """Attributes that no part may be left out of: they stay encoded if they cannot be read."""
+_CONTROL = re.compile(rb"[\x00-\x1a\x1c-\x1f\x7f]|\x1b(?![\x20-\x2f])")
+_PADDING = b" \0\t\r\n\v\f"
 _REMARKS = {
     Certainty.REPAIRED: HeaderRemark.REPAIRED_TEXT,
     Certainty.UNREADABLE: HeaderRemark.UNREADABLE_TEXT,
@@ -118,7 +121,8 @@ def _decode(encoded: _EncodedText, *, has_utf_8: bool) -> Certainty:
         read = reader.name(encoded.value)
     else:
         read = reader.text(encoded.value, has_lines=encoded.vr in _LINES)
-    if read.certainty is Certainty.UNREADABLE and keyword_for_tag(encoded.tag) in _IDENTIFIERS:
+    is_part = read.certainty is Certainty.UNREADABLE or _CONTROL.search(encoded.value.strip(_PADDING))
+    if is_part and keyword_for_tag(encoded.tag) in _IDENTIFIERS:
         encoded.data_set[encoded.tag] = DataElement(encoded.tag, "UN", encoded.value)
         return read.certainty
     texts = [read.text] if encoded.vr in _LINES else [each.strip(" ") for each in read.text.split("\\")]

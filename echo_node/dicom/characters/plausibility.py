@@ -60,7 +60,10 @@ def is_in_one_script(text: str) -> bool:
 
 def is_worded(text: str) -> bool:
     """Return whether the words are in one script each, and contain letters only."""
-    return is_in_one_script(text) and not any(_SYMBOL in map(_script, word) for word in _words(text))
+    scripts = [set(map(_script, word)) for word in _words(text)]
+    return is_in_one_script(text) and not any(
+        _SYMBOL in found or {"LATIN", "CYRILLIC"} <= found for found in scripts
+    )
 
 
 def is_latin(text: str) -> bool:

@@ -41,6 +41,8 @@ _LAST_OF_LATIN_1 = 0xFF
 _INVISIBLE = re.compile("[\ufeff\u202d\u202e]")
 _LINE_ENDS = re.compile("[\n\f\r\u2028\u2029]+")
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
+_STRAY = re.compile(rb"[\x01-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]|\x1b(?![\x20-\x2f])")
+"""Bytes that no character set uses, and escapes that begin no switch between sets."""
 _SPACES = re.compile("[\t\n\f\r]+")
 
 
@@ -84,7 +86,7 @@ class TextReader:
 
     def name(self, value: bytes) -> ReadText:
         """Return a person name. Groups that cannot be read are empty."""
-        value = value.rstrip(b" \0")
+        value, stray = _STRAY.subn(b"", value.rstrip(b" \0"))
         if _ESCAPE in value:
             read = self._read(value, is_name=True)
             groups = [ReadText(each, read.certainty) for each in read.text.split("=")]
@@ -92,7 +94,9 @@ class TextReader:
             groups = [self._read(each, is_name=True) for each in value.split(b"=")]
         texts = [_SPACES.sub(" ", _LINE_ENDS.sub(" ", each.text)) for each in groups]
         legible = [text if is_readable(text) and is_name(text) else "" for text in texts]
-        certainty = max(each.certainty for each in groups)
+        certainty = max(
+            Certainty.REPAIRED if stray else Certainty.AS_STATED, *(each.certainty for each in groups)
+        )
         certainty = min(certainty, Certainty.REPAIRED) if legible == texts else Certainty.UNREADABLE
         return ReadText("=".join(legible).rstrip("="), certainty)
 
@@ -103,7 +107,7 @@ class TextReader:
             value: the encoded text.
             has_lines: whether its value representation allows line ends and tabulators.
         """
-        read = self._read(value.rstrip(b" \0"), is_name=False)
+        read = self._read(_STRAY.sub(b"", value.rstrip(b" \0")), is_name=False)
         text = _CONTROLS.sub("", _LINE_ENDS.sub("\r\n", read.text))
         if not has_lines:
             text = _SPACES.sub(" ", text)

@@ -89,11 +89,12 @@ def test_delimiters_in_characters_do_not_split_values() -> None:
     assert text(read, "InstitutionName") == "匼刓医院"
 
 
+@pytest.mark.parametrize("value", [b"A\xd5\xc5", b"4\x0711", b"4\x0011", b"4\x1b11"])
 @pytest.mark.parametrize("keyword", ["PatientID", "AccessionNumber"])
-def test_an_identifier_that_cannot_be_read_holds_the_study(keyword: str) -> None:
+def test_an_identifier_that_cannot_be_read_as_a_whole_holds_the_study(keyword: str, value: bytes) -> None:
     with pytest.raises(MustBeHeld):
         study_attributes(
-            read_header(io.BytesIO(encoded(chest(), SpecificCharacterSet=None, **{keyword: b"A\xd5\xc5"})))
+            read_header(io.BytesIO(encoded(chest(), SpecificCharacterSet=None, **{keyword: value})))
         )
 
 
