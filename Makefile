@@ -113,8 +113,10 @@ train-small: $(VENV)/.node ## Train a small model from nothing and evaluate it (
 	$(BIN)/echo-node evaluate --model runs/small-self --data phantom:512 --report runs/small-self/evaluation
 
 .PHONY: view-check
-view-check: $(VENV)/.node ## Train and measure the view check that ships with the package (minutes on one core)
-	$(BIN)/python -m training.view_check --pictures docs/images/view-check.png
+view-check: $(VENV)/.test ## Train and measure the view check that ships with the package (minutes on one core; CT=cxr.nii.gz)
+	$(BIN)/python -m training.view_check --pictures docs/images/view-check.png \
+		--curve docs/images/view-check-operating-points.svg --page docs/explanation/view-check.md \
+		$(if $(CT),--ct $(CT))
 
 .PHONY: ablations
 ablations: $(VENV)/.dev ## Check the paper's claims one by one on phantoms (long; ABLATIONS="--seeds 0,1,2 --only eos-term")

@@ -8,24 +8,10 @@ from __future__ import annotations
 import logging
 import warnings
 
-import pydicom.charset
 import pydicom.config
 from pynetdicom import _config as pynetdicom_config
 
-from echo_node.dicom.characters.terms import ASCII, character_set
 from echo_node.domain.identifiers import LONGEST_USABLE_UID
-
-
-class _Encodings(dict[str, str]):
-    """Codecs of pydicom by the terms of Specific Character Set, for any term.
-
-    An unknown term would be a warning that repeats it, or prevent reading of the data set.
-    """
-
-    def __missing__(self, term: str) -> str:
-        meant = character_set([term])
-        number = next(iter(meant.registered), ASCII)
-        return meant.codec or self.get(f"ISO 2022 IR {number}", pydicom.charset.default_encoding)
 
 
 def configure_libraries() -> None:
@@ -33,7 +19,6 @@ def configure_libraries() -> None:
     # Validation on reading warns with the value in the text. We check what matters ourselves.
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     warnings.filterwarnings("ignore", module=r"pydicom\.")
-    pydicom.charset.python_encoding = _Encodings(pydicom.charset.python_encoding)
     # pynetdicom would raise an error with the value for a UID of more than 64 characters.
     pynetdicom_config.VALIDATORS["UI"] = _checked_elsewhere
     pynetdicom_config.LOG_REQUEST_IDENTIFIERS = False

@@ -1,6 +1,6 @@
 """View check: a small network that recognises an upright frontal chest by its pixels.
 
-It has 112,000 weights, reads 64 x 64 grey values and runs in numpy, so that it needs no torch and
+It has 299,000 weights, reads 64 x 64 grey values and runs in numpy, so that it needs no torch and
 takes a few milliseconds. It was trained on phantoms only (training/view_check). The probability of
 an upright frontal chest decides between three zones: read, read and marked, not read. The limits of
 the zones are stored with the weights.

@@ -1,7 +1,8 @@
-"""Command line: render images, train, measure, and write the weights with a model card."""
+"""Command line: render images, train, calibrate, measure; write weights, card, page, pictures."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -9,21 +10,36 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from echo_node.domain.studies.appearance import Appearance
+from echo_node.domain.studies.appearance import Appearance, Zone
 from echo_node.errors import ConfigError
 from echo_node.inference.view_check import KNOWN, SHIPPED, ViewCheck
 from training.command_line import run_command
+from training.view_check import films
 from training.view_check.card import card, sheet
-from training.view_check.images import render_pools
-from training.view_check.measure import measure, table
-from training.view_check.train import LIMITS, SURE, ViewCheckRecipe, train
+from training.view_check.ct import CtChest
+from training.view_check.images import PoolSizes, render_pools
+from training.view_check.measure import (
+    Measured,
+    frontal_probabilities,
+    hard_phantoms,
+    jittered_probabilities,
+    operating_limits,
+    turned_probabilities,
+)
+from training.view_check.page import draw_curve, rewritten
+from training.view_check.train import SURE, ViewCheckRecipe, train
 
 _PLAN = ViewCheckRecipe()
-_HELD_OUT_SEED = 77
-_HELD_OUT = (2000, 500, 660)
-"""Number of held-out images in each pool: frontal, lateral, others."""
-_MEASURED = {each: 4000 if each is Appearance.FRONTAL else 1000 for each in KNOWN}
+_HELD_OUT_SEED, _CALIBRATION_SEED = 77, 78
+_HELD_OUT = PoolSizes(frontal=1200, lateral=400, oblique=400, decubitus=400, others=660)
+_HARD = (2000, 1000)
+"""Number of hard phantoms to measure on: frontal, and other views."""
+
+_CALIBRATION = (1500, 900)
+_MEASURED = {each: 2400 if each is Appearance.FRONTAL else 800 for each in KNOWN}
 """Number of jittered examples of each class to measure on."""
+
+_UNTIL_TRAINED = dict.fromkeys(Zone, 0.5)
 
 
 def view_check(
@@ -44,39 +60,81 @@ def view_check(
         Path | None,
         typer.Option("--pictures", metavar="FILE.png", help="File for a sheet of held-out examples."),
     ] = None,
+    curve: Annotated[
+        Path | None,
+        typer.Option("--curve", metavar="FILE.svg", help="File for the plot of the operating points."),
+    ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option("--page", metavar="FILE.md", help="Page whose generated tables are written again."),
+    ] = None,
+    ct: Annotated[
+        Path | None,
+        typer.Option("--ct", metavar="FILE.nii.gz", help="Chest CT to measure projections of."),
+    ] = None,
 ) -> None:
-    """Train the view check on phantoms and measure it on others: a few minutes on one core."""
-    if seed == _HELD_OUT_SEED:
+    """Train the view check on phantoms and measure it on others: some 15 minutes on one core."""
+    if seed in (_HELD_OUT_SEED, _CALIBRATION_SEED):
         raise ConfigError(
             f"--seed {seed}: the phantoms of this seed are held out for measuring; choose another seed"
         )
     plan = ViewCheckRecipe(seed=seed, updates=updates)
+    volume = CtChest(ct) if ct else None
 
     def part(count: int) -> int:
         return max(44, round(share * count))
 
-    def parts(frontal: int, lateral: int, others: int) -> tuple[int, int, int]:
-        return part(frontal), part(lateral), part(others)
+    def parts(sizes: PoolSizes) -> PoolSizes:
+        return PoolSizes(*(part(each) for each in sizes))
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        counts = parts(plan.frontal, plan.lateral, plan.others)
-        bar = progress.add_task("images", total=sum(counts))
-        pools = render_pools(seed, counts, lambda: progress.advance(bar))
-        bar = progress.add_task("updates", total=updates)
-        network = train(plan, pools, lambda _step, _loss: progress.advance(bar))
-        held_out_counts = parts(*_HELD_OUT)
-        bar = progress.add_task("held-out images", total=sum(held_out_counts))
-        held_out = render_pools(_HELD_OUT_SEED, held_out_counts, lambda: progress.advance(bar))
+
+        def bar(name: str, total: int) -> Callable[[], None]:
+            task = progress.add_task(name, total=total)
+            return lambda: progress.advance(task)
+
+        counts = parts(plan.counts)
+        pools = render_pools(seed, counts, bar("images", sum(counts)))
+        step = bar("updates", updates)
+        network = train(plan, pools, lambda _step, _loss: step())
+        few = (part(_CALIBRATION[0]), part(_CALIBRATION[1]))
+        calibration = hard_phantoms(_CALIBRATION_SEED, *few, bar("images to calibrate on", sum(few)))
+        many = (part(_HARD[0]), part(_HARD[1]))
+        hard, refused = hard_phantoms(_HELD_OUT_SEED, *many, bar("hard images", sum(many)))
+        held_out_counts = parts(_HELD_OUT)
+        held_out = render_pools(_HELD_OUT_SEED, held_out_counts, bar("other images", sum(held_out_counts)))
     out.mkdir(parents=True, exist_ok=True)
     path = out / SHIPPED.name
-    network.save(path, SURE, LIMITS, {"seed": str(seed), "updates": str(updates)})
+    facts = {"seed": str(seed), "updates": str(updates)}
+    network.save(path, SURE, _UNTIL_TRAINED, facts)
+    limits = operating_limits(ViewCheck.load(path), *calibration)
+    network.save(path, SURE, limits, facts)
+    check = ViewCheck.load(path)
     examples_of_class = {looks: part(count) for looks, count in _MEASURED.items()}
-    measured = measure(ViewCheck.load(path), held_out, examples_of_class, _HELD_OUT_SEED)
-    (out / "README.md").write_text(card(plan, measured, _HELD_OUT_SEED), encoding="utf-8")
+    measured = Measured(
+        hard={kind: frontal_probabilities(check, images) for kind, images in hard.items()},
+        refused={view: frontal_probabilities(check, images) for view, images in refused.items()},
+        jittered=jittered_probabilities(check, held_out, examples_of_class, _HELD_OUT_SEED),
+        turned=turned_probabilities(check, volume, _HELD_OUT_SEED) if volume else {},
+        limits=limits,
+    )
+    written = card(plan, measured, path.stat().st_size)
+    (out / "README.md").write_text(written, encoding="utf-8")
     if pictures is not None:
         sheet(held_out, _HELD_OUT_SEED).save(pictures)
-    typer.echo(table(measured))
+    if curve is not None:
+        draw_curve(measured, curve)
+    if page is not None:
+        text = rewritten(
+            page.read_text(encoding="utf-8"), measured, films.films(check), films.other_images(check)
+        )
+        page.write_text(text, encoding="utf-8")
+    typer.echo(
+        f"limits: read {limits[Zone.READ]}, marked {limits[Zone.MARKED]}. Of hard frontal phantoms "
+        f"{measured.lost():.2%} are lost and {measured.marked():.2%} marked; of laterals, obliques and "
+        f"decubitus {measured.refusals():.2%} are refused."
+    )
 
 
 if __name__ == "__main__":

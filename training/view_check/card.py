@@ -5,48 +5,52 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from echo_node.domain.studies.appearance import Zone
 from echo_node.inference.view_check import KNOWN, SIDE
 from training.view_check.images import ImagePools
 from training.view_check.jitter import jittered_examples
-from training.view_check.measure import HeldOutScores, table
+from training.view_check.measure import Measured, joined, zone_table
 from training.view_check.train import ViewCheckRecipe
 
 _COLUMNS = 14
 
 
-def card(recipe: ViewCheckRecipe, measured: HeldOutScores, held_out_seed: int) -> str:
+def card(recipe: ViewCheckRecipe, measured: Measured, size_bytes: int) -> str:
     """Return the model card in Markdown."""
-    phantoms = f"{recipe.frontal} frontal and {recipe.lateral} lateral phantoms"
-    others = int(measured.confusion.sum()) - measured.frontal
-    kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(measured.called_frontal.items()))
+    counts, limits = recipe.counts, measured.limits
     return f"""---
 license: apache-2.0
 ---
 # view-check
 
 Recognises, from pixels alone, an upright frontal chest radiograph: bone bright, the heart on the right of
-the image. Other classes are mirrored, upside down, sideways, inverted, lateral, and not a chest. The
-answer may also be "unsure". The network has 112,000 weights, reads {SIDE} x {SIDE} grey values and runs in
-numpy (`echo_node/inference/view_check.py`).
+the image. Other classes are mirrored, upside down, sideways, inverted, lateral, oblique, decubitus, and
+not a chest. The network reads {SIDE} x {SIDE} grey values and runs in numpy
+(`echo_node/inference/view_check.py`). The file has {size_bytes / 1000:.0f} kB.
 
-> **Trained on computer-made phantoms only, and never validated on patients.** It may reject an image or
-> add a remark; it never overrules a header. It has seen no children, casts or other projections, and no
-> manufacturer's image processing. It cannot distinguish dextrocardia from a mirrored image.
+The probability of a frontal chest, mirrored or not, decides: from {limits[Zone.READ]} the image is read, from
+{limits[Zone.MARKED]} it is read and marked in the draft, below it is not read.
 
-Made by `make view-check` from {phantoms} and {recipe.others} images that are not chest radiographs
-(limbs, hands, skulls, abdomens, spines, slices, breasts, solids, noise, pages, screens), seed {recipe.seed}:
-{recipe.updates} updates of {recipe.batch} examples. Orientation and jitter are drawn again for each example.
+> **Trained on computer-made phantoms only, and never validated on patients.** It has seen no manufacturer's
+> image processing. It cannot distinguish dextrocardia from a mirrored image.
+
+Made by `make view-check` from {counts.frontal} frontal, {counts.lateral} lateral, {counts.oblique} oblique
+and {counts.decubitus} decubitus phantoms and {counts.others} images that are not chest radiographs (limbs,
+hands, skulls, abdomens, spines, slices, breasts, solids, noise, pages, screens), seed {recipe.seed}:
+{recipe.updates} updates of {recipe.batch} examples. Orientation and jitter are drawn again
+for each example. The limits were set on phantoms of another seed.
 
 ## Held-out phantoms
 
-Seed {held_out_seed}, with the same jitter as in training: position, size, rotation, bending, exposure,
-local contrast, noise, collimators, markers, a whited-out region.
+Of {len(joined(measured.hard))} hard frontal phantoms, {measured.lost():.2%} are not read and
+{measured.marked():.2%} are marked. Of {len(joined(measured.refused))} laterals, obliques and decubitus,
+{measured.refusals():.2%} are not read.
 
-{table(measured)}
+{zone_table(measured.refused, limits, "it is")}
 
-Of {measured.frontal} upright frontal chests, {measured.refused} would be rejected although their header
-states a frontal view. Of {others} other images, {measured.taken_for_frontal} would be read if their header
-stated no view. Images that are not chests but were called frontal: {kinds or "none"}.
+Jittered examples of every class, harder than the images of a department:
+
+{zone_table(measured.jittered, limits, "it is")}
 """
 
 

@@ -20,17 +20,21 @@ from echo_node.inference.view_check import KNOWN, evened
 from training.view_check.images import ImagePools
 
 SHARES = {
-    Appearance.FRONTAL: 0.30,
+    Appearance.FRONTAL: 0.32,
     Appearance.MIRRORED: 0.08,
-    Appearance.UPSIDE_DOWN: 0.08,
-    Appearance.SIDEWAYS: 0.08,
-    Appearance.INVERTED: 0.08,
-    Appearance.LATERAL: 0.16,
-    Appearance.NO_CHEST: 0.22,
+    Appearance.UPSIDE_DOWN: 0.05,
+    Appearance.SIDEWAYS: 0.07,
+    Appearance.INVERTED: 0.06,
+    Appearance.LATERAL: 0.10,
+    Appearance.OBLIQUE: 0.13,
+    Appearance.DECUBITUS: 0.09,
+    Appearance.NO_CHEST: 0.10,
 }
 """Share of each class among random examples."""
 
 _FLIPS = 8
+_ANY_POLARITY = (Appearance.LATERAL, Appearance.OBLIQUE, Appearance.DECUBITUS, Appearance.NO_CHEST)
+"""Classes that do not depend on which of bone and air is bright."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +81,26 @@ def jittered_examples(
     inverted = np.zeros(len(classes), dtype=bool)
     for row, number in enumerate(classes):
         looks = KNOWN[number]
-        pool = {Appearance.LATERAL: pools.lateral, Appearance.NO_CHEST: pools.others}.get(
-            looks, pools.frontal
-        )
+        pool = _pool(pools, looks, rng)
         places[row] = rng.integers(len(pool)) if first is None else (first + row) % len(pool)
         chosen.append(_oriented(pool[places[row]], _flip(looks, rng)))
-        inverted[row] = looks is Appearance.INVERTED or (
-            looks in (Appearance.LATERAL, Appearance.NO_CHEST) and rng.random() < 0.2
-        )
+        inverted[row] = looks is Appearance.INVERTED or (looks in _ANY_POLARITY and rng.random() < 0.2)
         rotations[row] = rng.uniform(-np.pi, np.pi) if looks is Appearance.NO_CHEST else rng.normal(0.0, 0.06)
     images = torch.from_numpy(np.stack(chosen)).float() / 255.0
     small = _jittered(images, torch.from_numpy(rotations), torch.from_numpy(inverted), rng)
     return JitteredExamples(small, classes, places)
+
+
+def _pool(pools: ImagePools, looks: Appearance, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return the pool of a class. A patient who lies on one side may appear so in the image."""
+    if looks is Appearance.SIDEWAYS and rng.random() < 0.3:
+        return pools.decubitus
+    return {
+        Appearance.LATERAL: pools.lateral,
+        Appearance.OBLIQUE: pools.oblique,
+        Appearance.DECUBITUS: pools.decubitus,
+        Appearance.NO_CHEST: pools.others,
+    }.get(looks, pools.frontal)
 
 
 def _flip(looks: Appearance, rng: np.random.Generator) -> int:
@@ -101,7 +113,9 @@ def _flip(looks: Appearance, rng: np.random.Generator) -> int:
         return int(rng.choice([2, 3, 6, 7]))
     if looks is Appearance.INVERTED:
         return int(rng.integers(_FLIPS)) if rng.random() < 0.3 else 0
-    if looks is Appearance.LATERAL:
+    if looks is Appearance.DECUBITUS:
+        return int(rng.integers(2))
+    if looks in (Appearance.LATERAL, Appearance.OBLIQUE):
         return int(rng.integers(_FLIPS)) if rng.random() < 0.2 else int(rng.integers(2))
     return int(rng.integers(_FLIPS)) if looks is Appearance.NO_CHEST else 0
 
@@ -139,18 +153,20 @@ def _jittered(
         dim=1,
     )
     grid = functional.affine_grid(matrix, [count, 1, size, size], align_corners=False)
-    bend = uniform(0.0, 0.05, 1, 1)
+    bend = uniform(0.0, 0.04, 1, 1)
     grid = grid + torch.stack([map_of(4) * bend, map_of(4) * bend], dim=-1)
     shown = functional.grid_sample(images_BHW[:, None], grid, align_corners=False)[:, 0]
     beside = (grid.abs() > 1.0).any(dim=-1) & (chosen(0.25))[:, None, None]
     shown = torch.where(beside, torch.ones(()), shown)
 
     # Exposure, uneven fields, local contrast, sharpness, noise.
-    low, high = uniform(0.0, 0.15, 1, 1), uniform(0.75, 1.0, 1, 1)
+    soft = functional.avg_pool2d(shown[:, None], 3, stride=1, padding=1)[:, 0]
+    shown = torch.where(chosen(0.2)[:, None, None], soft, shown)
+    low, high = uniform(0.0, 0.25, 1, 1), uniform(0.65, 1.0, 1, 1)
     shown = ((shown - low) / (high - low)).clamp(0.0, 1.0)
     shown = shown + uniform(0.0, 0.12, 1, 1) * map_of(3)
     wide = _spread(functional.avg_pool2d(shown[:, None], size // 6), size)
-    shown = shown - uniform(0.0, 0.6, 1, 1) * (wide - wide.mean(dim=(1, 2), keepdim=True))
+    shown = shown - uniform(-0.2, 0.8, 1, 1) * (wide - wide.mean(dim=(1, 2), keepdim=True))
     near = _spread(functional.avg_pool2d(shown[:, None], 2), size)
     shown = shown + uniform(-0.8, 0.8, 1, 1) * (shown - near)
     grain = torch.from_numpy(rng.standard_normal(shown.shape, dtype=np.float32))

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from echo_node.domain.studies.appearance import Appearance, Zone
 from echo_node.inference.view_check import KNOWN, LIMITED, SIDE
 
-_CHANNELS = (1, 16, 32, 48, 64)
-_HIDDEN = 64
+_CHANNELS = (1, 24, 48, 80, 112)
+_HIDDEN = 96
 
 
 class ViewNetwork(nn.Module):

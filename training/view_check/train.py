@@ -9,29 +9,24 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from echo_node.domain.studies.appearance import Appearance, Zone
-from training.view_check.images import ImagePools
+from echo_node.domain.studies.appearance import Appearance
+from echo_node.inference.view_check import KNOWN
+from training.view_check.images import ImagePools, PoolSizes
 from training.view_check.jitter import random_examples
 from training.view_check.network import ViewNetwork
 
 SURE = {
-    Appearance.FRONTAL: 0.995,
-    Appearance.MIRRORED: 0.995,
-    Appearance.UPSIDE_DOWN: 0.999,
-    Appearance.SIDEWAYS: 0.999,
-    Appearance.INVERTED: 0.999,
-    Appearance.LATERAL: 0.999,
-    Appearance.NO_CHEST: 0.999,
+    **dict.fromkeys(KNOWN, 0.5),
+    Appearance.FRONTAL: 0.9,
+    Appearance.MIRRORED: 0.99,
 }
-"""Minimum probability of each class for the check to answer with it.
+"""Minimum probability of each class for the check to name it.
 
-For the classes that reject an image, it is high enough to lose no good image. For frontal, it is
-high enough that a mirrored image is hardly ever called frontal if no header states its orientation.
+The zone, not the class, decides whether an image is read. The remark that an image looks mirrored
+alarms the reader, and a mirrored image must hardly ever be called frontal: both need more.
 """
 
-
-LIMITS = {Zone.READ: 0.9, Zone.MARKED: 0.25}
-"""Minimum frontal probability of each zone that is read."""
+_COUNTS = PoolSizes(frontal=3200, lateral=1000, oblique=1200, decubitus=900, others=1100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +35,14 @@ class ViewCheckRecipe:
 
     Attributes:
         seed: random seed of images, jitter and weights.
-        frontal: number of frontal phantom images.
-        lateral: number of lateral phantom images.
-        others: number of images that are not chest radiographs.
+        counts: number of images of each pool.
         updates: number of training updates.
         batch: examples per update.
         learning_rate: peak learning rate.
     """
 
     seed: int = 21
-    frontal: int = 2400
-    lateral: int = 800
-    others: int = 1320
+    counts: PoolSizes = _COUNTS
     updates: int = 2500
     batch: int = 128
     learning_rate: float = 2e-3

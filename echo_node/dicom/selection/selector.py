@@ -93,6 +93,8 @@ _TAKEN_FOR = {
     Appearance.SIDEWAYS: "one that lies on its side",
     Appearance.INVERTED: "one with black and white exchanged",
     Appearance.LATERAL: "a lateral one",
+    Appearance.OBLIQUE: "an oblique one",
+    Appearance.DECUBITUS: "a decubitus one",
     Appearance.NO_CHEST: "no chest",
 }
 """Appearances that prevent reading, in words."""

@@ -18,6 +18,10 @@ class Appearance(StrEnum):
     INVERTED = "inverted"
     """A frontal chest with dark bone."""
     LATERAL = "lateral"
+    OBLIQUE = "oblique"
+    """A chest that is turned by 30 to 60 degrees, to either side."""
+    DECUBITUS = "decubitus"
+    """A chest, shown upright, whose fluid or air has a level parallel to the spine."""
     NO_CHEST = "no chest"
     UNSURE = "unsure"
 

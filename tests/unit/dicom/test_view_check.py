@@ -23,6 +23,8 @@ STANDS_IN_THE_WAY = {
     Appearance.SIDEWAYS: "one that lies on its side",
     Appearance.INVERTED: "one with black and white exchanged",
     Appearance.LATERAL: "a lateral one",
+    Appearance.OBLIQUE: "an oblique one",
+    Appearance.DECUBITUS: "a decubitus one",
     Appearance.NO_CHEST: "no chest",
 }
 

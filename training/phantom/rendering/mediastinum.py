@@ -19,7 +19,7 @@ def soft_centre(anatomy: Anatomy, camera: Camera, open_HW: Array) -> Array:
     The heart is on the diaphragm. If a ray meets the dome (`open_HW` is less than 1), the heart
     displaces less of the lung behind it.
     """
-    central_HW = union(camera, [*anatomy.heart(), *_great_vessels(anatomy)])
+    central_HW = union(camera, [*anatomy.heart(), *great_vessels(anatomy)])
     central_HW *= open_HW * open_HW
     np.maximum(central_HW, _slab(anatomy, camera), out=central_HW)
     return central_HW
@@ -52,7 +52,8 @@ def airways(anatomy: Anatomy, camera: Camera) -> Array:
     )
 
 
-def _great_vessels(anatomy: Anatomy) -> list[Ellipsoid]:
+def great_vessels(anatomy: Anatomy) -> list[Ellipsoid]:
+    """Return aorta, vena cava, pulmonary trunk and hila."""
     shift, size = anatomy.midline_shift, anatomy.aorta
     hilum = hila(anatomy)
     return [

@@ -17,7 +17,6 @@ from echo_node.dicom.documents.encoders import dicom_encoder
 from echo_node.dicom.header import Header, read_header
 from echo_node.dicom.header_values import text
 from echo_node.dicom.instance_file import instance_from_file
-from echo_node.dicom.library_settings import configure_libraries
 from echo_node.dicom.selection.headers import StudyHeaders
 from echo_node.dicom.selection.patient_identity import patient_difference_in_words
 from echo_node.domain.drafts.draft import compose
@@ -118,15 +117,6 @@ def test_no_warning_of_a_library_contains_a_value() -> None:
         warnings.simplefilter("always")
         read_header(file)
     assert caught == []
-
-
-@pytest.mark.parametrize("stated", [b"ISO_IR 192\0rubbish", b"\0a\0b", b"\xff\xfe", b"hex", b"ISO IR 100"])
-def test_any_statement_can_be_received_and_read(stated: bytes, tmp_path: Path) -> None:
-    configure_libraries()
-    path = tmp_path / "image.dcm"
-    path.write_bytes(encoded(chest(), SpecificCharacterSet=stated, PatientName=_UTF_8))
-    described = StudyHeaders().describe(SelectedImage(instance_from_file(path), "PA"))
-    assert described.attributes.text("PatientName") == "Müller^Jörg"
 
 
 def test_an_image_is_described_with_the_set_of_its_sender(tmp_path: Path) -> None:
