@@ -38,7 +38,6 @@ _CANDIDATES = (
 _CYRILLIC = 144
 _LAST_OF_LATIN_1 = 0xFF
 
-_INVISIBLE = re.compile("[\ufeff\u202d\u202e]")
 _LINE_ENDS = re.compile("[\n\f\r\u2028\u2029]+")
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
 _STRAY = re.compile(rb"[\x01-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]|\x1b(?![\x20-\x2f])")
@@ -97,8 +96,9 @@ class TextReader:
         certainty = max(
             Certainty.REPAIRED if stray else Certainty.AS_STATED, *(each.certainty for each in groups)
         )
-        certainty = min(certainty, Certainty.REPAIRED) if legible == texts else Certainty.UNREADABLE
-        return ReadText("=".join(legible).rstrip("="), certainty)
+        if legible == texts:
+            return ReadText("=".join(texts), min(certainty, Certainty.REPAIRED))
+        return ReadText("=".join(legible).rstrip("="), Certainty.UNREADABLE)
 
     def text(self, value: bytes, *, has_lines: bool = False) -> ReadText:
         """Return a text other than a person name, without the words that cannot be read.
@@ -122,7 +122,7 @@ class TextReader:
             return ReadText(value.decode("ascii"), Certainty.AS_STATED)
         for text, certainty in self._readings(value, is_name=is_name):
             if text is not None:
-                return ReadText(_INVISIBLE.sub("", text), certainty)
+                return ReadText(text.removeprefix("\ufeff"), certainty)
         return ReadText(self._parts(value, is_name=is_name), Certainty.UNREADABLE)
 
     def _readings(self, value: bytes, *, is_name: bool) -> Iterator[tuple[str | None, Certainty]]:

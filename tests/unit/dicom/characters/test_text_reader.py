@@ -69,7 +69,7 @@ _YAMADA = (
         ("\\ISO 2022 IR 149", _HONG, "Hong^Gildong=洪^吉洞=홍^길동"),
         ("ISO_IR 192", "Wang^XiaoDong=王^小東".encode(), "Wang^XiaoDong=王^小東"),
         ("GB18030", "Wang^XiaoDong=王^小东".encode("gb18030"), "Wang^XiaoDong=王^小东"),
-        ("\\ISO 2022 IR 58", b"Zhang=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1\xb6\xab=", "Zhang=张^小东"),
+        ("\\ISO 2022 IR 58", b"Zhang=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1\xb6\xab=", "Zhang=张^小东="),
         ("ISO 2022 IR 100\\ISO 2022 IR 149", b"\xe7^\x1b$)C\xa4\xba^\xe7", "ç^ㅊ^ç"),
         ("ISO 2022 IR 6\\ISO 2022 IR 100\\ISO 2022 IR 144", b"\x1b-AB\xfcc^\x1b-L\xbb\xee\xda", "Büc^Люк"),
         ("\\ISO 2022 IR 87\\ISO 2022 IR 159", b"=\x1b$(D\x30\x21\x1b(B^\x1b$B@b\x1b(B ", "=丂^説"),
@@ -222,7 +222,7 @@ def test_no_bytes_are_an_exception_or_a_control_character(terms: str, value: byt
     for found in (read.name(value), read.text(value), TextReader(sender, None, has_utf_8=True).name(value)):
         unwritten = {each for each in found.text if unicodedata.category(each) in {"Cc", "Cs", "Co", "Cn"}}
         assert not unwritten
-        assert not set(found.text) & set("\ufffd\ufeff\u202e")
+        assert "\ufffd" not in found.text
     lines = read.text(value, has_lines=True).text
     assert not {each for each in lines if unicodedata.category(each) == "Cc"} - set("\r\n\t")
 

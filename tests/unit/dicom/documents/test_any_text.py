@@ -237,10 +237,7 @@ def is_unwritable(value: str, limit: int) -> bool:
         return has_control or "\\" in value or len(value) > limit
     groups = value.split("=")
     return (
-        has_control
-        or "\\" in value
-        or len(groups) > 3
-        or any(len(group) > 64 or group.count("^") > 4 for group in groups)
+        "\\" in value or len(groups) > 3 or any(len(group) > 64 or group.count("^") > 4 for group in groups)
     )
 
 
