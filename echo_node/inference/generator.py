@@ -21,6 +21,7 @@ from echo_node.model.checkpoint import Checkpoint
 from echo_node.model.decoding.canvas import Decoded
 from echo_node.model.decoding.decoder import Decoder, decode_settings
 from echo_node.report_text.draft_sections import Span, split_sections
+from echo_node.report_text.sentence_check import why_doubtful
 from echo_node.report_text.soundness import why_unsound
 from echo_node.settings import ModelSettings
 
@@ -131,9 +132,15 @@ class EchoGenerator:
         return any(not later for later in is_special[is_special.index(True) :]) if any(is_special) else False
 
     def _sentences(self, spans: tuple[Span, ...], text: str, decoded: Decoded) -> tuple[Sentence, ...]:
-        """Return the sentences, with confidence if the check is on and the model is calibrated."""
+        """Return the sentences, each with its confidence and with the doubt in its wording."""
+        return tuple(
+            Sentence(span.text, confidence, why_doubtful(span.text, self._language) or "")
+            for span, confidence in zip(spans, self._confidences(spans, text, decoded), strict=True)
+        )
+
+    def _confidences(self, spans: tuple[Span, ...], text: str, decoded: Decoded) -> Sequence[float | None]:
+        """Return the confidence in each sentence: None unless check and calibration are there."""
         if self._calibration is None:
-            return tuple(Sentence(span.text) for span in spans)
+            return [None] * len(spans)
         found = likelihoods(spans, text, decoded.tokens, decoded.probabilities, self._processor.tokenizer)
-        calibrated = map(self._calibration, found)
-        return tuple(Sentence(s.text, confidence) for s, confidence in zip(spans, calibrated, strict=True))
+        return list(map(self._calibration, found))

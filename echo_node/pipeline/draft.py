@@ -108,6 +108,19 @@ class DraftStage:
             seconds=round(report.generation.seconds, 3),
             tokens_per_forward=round(report.generation.tokens_per_forward, 2),
         )
+        self._report_doubts(job, report.doubts)
+
+    @staticmethod
+    def _report_doubts(job: DraftJob, doubts: Sequence[str]) -> None:
+        """Log that sentences may be garbled. The event has the reasons, never the sentences."""
+        if doubts:
+            log.warning(
+                "sentences_doubtful",
+                study_id=job.study_id,
+                revision=job.revision,
+                count=len(doubts),
+                reason="; ".join(sorted(set(doubts))),
+            )
 
     def _conflict(self, job: DraftJob, study: StudySnapshot) -> IdentityConflict | None:
         """Return the contradiction with a standing draft; None without one."""

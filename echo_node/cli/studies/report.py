@@ -132,6 +132,8 @@ def _print(result: DraftedFile) -> None:
 
 def _confidence(sentence: Sentence) -> str:
     """Return the sentence's confidence or mark as rich markup; empty if none was measured."""
+    if sentence.doubt:
+        return f"  [yellow]may be garbled: {sentence.doubt}[/yellow]"
     if sentence.speaks_of_comparison:
         return "  [yellow]no comparison was made[/yellow]"
     if sentence.confidence is None:

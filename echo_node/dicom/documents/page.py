@@ -134,7 +134,7 @@ def _style(section: SectionName, text: str, words: Words) -> Style:
         return Style.NOTICE
     if section is SectionName.PROCEDURE:
         return Style.SMALL
-    marks = (words.unsure_mark, words.uncompared_mark)
+    marks = (words.unsure_mark, words.garbled_mark, words.uncompared_mark)
     return Style.UNSURE if text.startswith(marks) else Style.BODY
 
 

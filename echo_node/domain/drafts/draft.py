@@ -138,6 +138,7 @@ def compose(draft: Draft) -> Content:
     unstated = () if selection.primary.is_orientation_stated else (words.unstated_orientation,)
     procedure = (
         *_what_was_read(report, selection.images, words),
+        *_of_doubts(report, words),
         *_of_comparisons(report, words),
         *remarks_on(selection.images, words),
         *unstated,
@@ -201,14 +202,17 @@ def _sentences(sentences: Sequence[Sentence], words: Words) -> tuple[str, ...]:
 def _with_marks(text: str, sentence: Sentence, words: Words) -> str:
     """Return a sentence with the model's confidence in words, and with a mark if that is low.
 
-    A sentence that speaks of a comparison has its own mark, and no high or moderate confidence: how
-    often such sentences are correct was not measured.
+    A sentence that speaks of a comparison has its own mark, and so has one that may be garbled.
+    Neither has a high or moderate confidence: how often such sentences are correct was not
+    measured.
     """
     if sentence.speaks_of_comparison:
         text = f"{words.uncompared_mark} {text}"
+    if sentence.doubt:
+        text = f"{words.garbled_mark} {text}"
     if sentence.band is Band.LOW:
         return f"{words.unsure_mark} {text}"
-    if sentence.band is None or sentence.speaks_of_comparison:
+    if sentence.band is None or sentence.speaks_of_comparison or sentence.doubt:
         return text
     # Not by str.format: the sentence may contain braces.
     return (words.high if sentence.band is Band.HIGH else words.moderate).replace("{sentence}", text)
@@ -219,6 +223,12 @@ def _of_comparisons(report: Report, words: Words) -> Iterable[str]:
     if count:
         speaks = words.uncompared_one if count == 1 else words.uncompared
         yield speaks.format(count=count, mark=words.uncompared_mark)
+
+
+def _of_doubts(report: Report, words: Words) -> Iterable[str]:
+    if count := len(report.doubts):
+        garbled = words.garbled_one if count == 1 else words.garbled
+        yield garbled.format(count=count, mark=words.garbled_mark)
 
 
 def _what_was_read(report: Report, images: Sequence[SelectedImage], words: Words) -> Iterable[str]:

@@ -38,6 +38,9 @@ class Words:
         looks_mirrored: remark that the heart seems to be on the patient's right.
         repaired_text: remark that texts were read in another character set than stated.
         unreadable_text: remark that a text is left out because it cannot be read.
+        garbled_mark: mark before a sentence whose wording may be garbled.
+        garbled: statement that {count} sentences have this {mark}.
+        garbled_one: statement that one sentence has this {mark}.
         uncompared_mark: mark before a sentence that speaks of a comparison.
         uncompared: statement that {count} sentences have this {mark}.
         uncompared_one: statement that one sentence has this {mark}.
@@ -88,6 +91,9 @@ class Words:
     looks_mirrored: str
     repaired_text: str
     unreadable_text: str
+    garbled_mark: str
+    garbled: str
+    garbled_one: str
     uncompared_mark: str
     uncompared: str
     uncompared_one: str
@@ -166,6 +172,9 @@ ENGLISH = Words(
         "The image states a wrong character set or none: a name or another text cannot be read "
         "and is left out."
     ),
+    garbled_mark="[CHECK WORDING]",
+    garbled="{count} sentences may be garbled, marked {mark}: check what they say against the image.",
+    garbled_one="1 sentence may be garbled, marked {mark}: check what it says against the image.",
     uncompared_mark="[NO COMPARISON WAS MADE]",
     uncompared="{count} sentences speak of a comparison, marked {mark}: the model saw no earlier image.",
     uncompared_one="1 sentence speaks of a comparison, marked {mark}: the model saw no earlier image.",
@@ -234,6 +243,9 @@ CHINESE = Words(
     looks_mirrored="影像疑似左右镜像（心脏位于患者右侧）：本草稿中的左右可能颠倒。",
     repaired_text="影像未注明字符集或所注有误：姓名等文字已按唯一可能的字符集读取，请与检查申请核对。",
     unreadable_text="影像未注明字符集或所注有误：有姓名或其他文字无法读取，已略去。",
+    garbled_mark="【请核对措辞】",
+    garbled="{count} 句措辞可能有误，已标 {mark}：请对照影像核对。",
+    garbled_one="1 句措辞可能有误，已标 {mark}：请对照影像核对。",
     uncompared_mark="【未作对比】",
     uncompared="{count} 句涉及前后对比，已标 {mark}：模型未阅任何既往影像。",
     uncompared_one="1 句涉及前后对比，已标 {mark}：模型未阅任何既往影像。",

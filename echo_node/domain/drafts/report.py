@@ -40,10 +40,17 @@ class ModelIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence of a section. `confidence` is in [0, 1], or None if not measured."""
+    """One sentence of a section.
+
+    Attributes:
+        text: the sentence.
+        confidence: share of such sentences that are correct, in [0, 1]; None if not measured.
+        doubt: reason why its wording may be garbled, which quotes nothing; empty if it is sound.
+    """
 
     text: str
     confidence: float | None = None
+    doubt: str = ""
 
     @property
     def band(self) -> Band | None:
@@ -92,6 +99,11 @@ class Report:
     language: str
     model: ModelIdentity
     generation: Generation
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """The reason for each sentence whose wording may be garbled."""
+        return tuple(each.doubt for each in (*self.findings, *self.impression) if each.doubt)
 
     def __post_init__(self) -> None:
         if not self.findings and not self.impression:
