@@ -89,13 +89,13 @@ def _never_after(first: str, words: EnglishWords) -> Set[str]:
 
 
 def _never_after_modals(words: EnglishWords) -> Set[str]:
-    """Return what cannot follow "may": anything but a plain verb or an adverb."""
+    """Return the words that cannot follow "may": all but plain verbs and adverbs."""
     closed = BE | MODALS | {"has", "had", "no"} | ARTICLES | CONJUNCTIONS | PREPOSITIONS | LONG_PREPOSITIONS
     return closed | words.transitive | (words.predicates - {"clear", "present", "evident"})
 
 
 def _never_after_attributive(words: EnglishWords) -> Set[str]:
-    """Return what cannot follow "pleural": anything that a noun must precede."""
+    """Return the words that cannot follow "pleural": those that a noun must precede."""
     closed = ARTICLES | FINITE | SUBJECTS | LONG_PREPOSITIONS | (PREPOSITIONS - {"in"}) | {"no"}
     states = words.predicates - {"normal", "enlarged", "present", "elevated", "depressed"}
     return closed | states | words.transitive

@@ -43,7 +43,7 @@ def doubtful_sentences(sections: Sections, language: str) -> tuple[DoubtfulSente
 
 
 def why_doubtful(sentence: str, language: str) -> str | None:
-    """Return what is wrong with the form of a sentence; None if it is sound or not English."""
+    """Return the fault in the form of a sentence; None if it is sound or not English."""
     if language.partition("-")[0].lower() != "en":
         return None
     tokens = tokens_of(sentence)

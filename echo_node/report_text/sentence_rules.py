@@ -152,7 +152,7 @@ def _breaks_off(tokens: Tokens) -> bool:
 
 
 def _has_broken_word(tokens: Tokens) -> bool:
-    """Return whether a word is cut off, repeats a part of itself, or is two words glued together."""
+    """Return whether a word is cut off, repeats a part of itself, or is two words in one."""
     return any(_is_broken(text, tokens.words) for text in tokens.texts if text.isalpha() and text.isascii())
 
 
@@ -185,7 +185,7 @@ def _has_phrase_without_noun(tokens: Tokens) -> bool:
 
 
 def _lacks_noun(phrase: Sequence[str], tokens: Tokens) -> bool:
-    """Return whether only adjectives are before the verb or the end; *phrase* follows an article."""
+    """Return whether a phrase after an article has only adjectives before its verb or end."""
     words = tokens.words
     adjectives = words.graded | words.attributive | (words.predicates - _NOT_PREDICATE)
     ends = (at for at, word in enumerate(phrase) if word not in adjectives | {"right", "left"})
@@ -198,7 +198,7 @@ def _lacks_noun(phrase: Sequence[str], tokens: Tokens) -> bool:
 
 
 def _has_stray_there(tokens: Tokens) -> bool:
-    """Return whether a clause begins with "there" and lacks a verb, or a subject: "there is seen."."""
+    """Return whether a clause with "there" lacks a verb, or a subject ("there is seen.")."""
     return any(
         _is_stray_there(clause[at:], tokens)
         for clause in tokens.clauses

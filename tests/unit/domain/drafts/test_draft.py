@@ -108,6 +108,21 @@ def test_a_sentence_that_compares_is_kept_and_marked_and_never_called_sure(
     assert not any("comparison" in each for each in said(draft(Sentence("Clear.")), SectionName.PROCEDURE))
 
 
+@pytest.mark.parametrize("confidence", [None, 0.7, 0.99])
+def test_a_sentence_that_may_be_garbled_is_kept_and_marked_and_never_called_sure(
+    confidence: float | None,
+) -> None:
+    garbled = Sentence("The heart is There right.", confidence, "a capital that begins no name")
+    made = draft(garbled, Sentence("Clear.", 0.99))
+    assert said(made, SectionName.FINDINGS) == (
+        "[CHECK WORDING] The heart is There right.", "Clear. (high confidence)",
+    )  # fmt: skip
+    assert "1 sentence may be garbled, marked [CHECK WORDING]: check what it says against the image." in said(
+        made, SectionName.PROCEDURE
+    )
+    assert not any("garbled" in each for each in said(draft(Sentence("Clear.")), SectionName.PROCEDURE))
+
+
 def test_a_prior_has_a_section_of_its_own_before_the_findings_and_none_if_none_was_looked_for() -> None:
     made = draft(Sentence("Clear."))
     names = [section.name for section in compose(made).sections]
