@@ -90,7 +90,9 @@ class TestCt:
         wide, narrow = ((volume.radiograph(turn, generator())[96] > 10).sum() for turn in (0.0, np.pi / 2))
         assert narrow < 0.8 * wide
 
-    @pytest.mark.parametrize("content", [b"", b"no volume", gzip.compress(b"short")])
+    @pytest.mark.parametrize(
+        "content", [b"", b"no volume", gzip.compress(b"short")], ids=["empty", "text", "another gzip file"]
+    )
     def test_another_file_is_named(self, tmp_path: Path, content: bytes) -> None:
         path = tmp_path / "other"
         path.write_bytes(content)
