@@ -26,6 +26,7 @@ TOOLS := orthanc orthanc-dicomweb orthanc-gdcm dcmtk dicom3tools libpixelmed-jav
 PYTEST_ARGS ?=
 ABLATIONS ?=
 FAULTS ?=
+SPOIL ?=
 
 .PHONY: help
 help: ## List the targets
@@ -51,6 +52,10 @@ test-all: $(VENV)/.test tools ## Run all tests, the long ones too (20 minutes on
 .PHONY: faults
 faults: $(VENV)/.test tools ## Break a node on purpose and audit it; resumes (half an hour; FAULTS="--restart", "--only burst --seed 7")
 	@$(TIMED); cd tests && PYTHONPATH=. ../$(BIN)/python -m faults $(FAULTS)
+
+.PHONY: spoil
+spoil: $(VENV)/.test tools ## Draft from spoilt headers: in one process, by the command, on the wire; resumes (SPOIL="--restart")
+	@$(TIMED); cd tests && PYTHONPATH=. ../$(BIN)/python -m spoil $(SPOIL)
 
 .PHONY: lint
 lint: $(VENV)/.dev ## Check style, types, layers, prose, and the rules of tests/rules/

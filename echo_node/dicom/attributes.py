@@ -76,6 +76,9 @@ _SHORTENED_BYTES = 64
 """Size of a shortened text: some validators count bytes, not characters."""
 _NAME_GROUPS, _NAME_COMPONENTS, _NAME_GROUP_LENGTH = 3, 5, 64
 
+_UNDECODED = "\ufffd"
+"""Character in place of bytes that the character set does not have."""
+
 _CODE_STRING = re.compile(r"[A-Z0-9 _]{1,16}")
 _DECIMAL_STRING = re.compile(r"[0-9+\-Ee.]{1,16}")
 _OFFSET = re.compile(r"-(0\d|1[0-2])[0-5]\d|\+(0\d|1[0-4])[0-5]\d")
@@ -244,6 +247,8 @@ def _identifying(data_set: Dataset, keyword: str, vr: str) -> str:
     if len(found) > 1:
         raise _held(keyword, "has several values")
     value = found[0]
+    if _UNDECODED in value:
+        raise _held(keyword, "contains characters that cannot be read")
     if "\\" in value or any(unicodedata.category(each) in {"Cc", "Cs"} for each in value):
         raise _held(keyword, "contains control characters or a backslash")
     if vr == "PN" and not _is_name(value):
@@ -277,6 +282,8 @@ def _written(data_set: Dataset, keyword: str, vr: str) -> str:
             return found[0] if len(found) == 1 and _is_name(found[0]) else ""
         case "CS":
             return _code_string(keyword, text(data_set, keyword).upper())
+    if any(_UNDECODED in each for each in found):
+        return ""
     value = _clean("/".join(each for each in found if each))
     if keyword == "TimezoneOffsetFromUTC":
         return value if _OFFSET.fullmatch(value) else ""
@@ -325,7 +332,7 @@ def _is_name(value: str) -> bool:
     return len(groups) <= _NAME_GROUPS and all(
         len(group) <= _NAME_GROUP_LENGTH
         and group.count("^") < _NAME_COMPONENTS
-        and not any(unicodedata.category(each) in {"Cc", "Cs"} for each in group)
+        and not any(unicodedata.category(each) in {"Cc", "Cs"} or each == _UNDECODED for each in group)
         for group in groups
     )
 

@@ -59,7 +59,7 @@ _DATE = re.compile(r"(\d{4})([-./ ]?)(\d{2})\2(\d{2})", re.ASCII)
 _DATE_IN_A_TIME = re.compile(r"(\d{8})\d{2,6}(\.\d{1,6})?([+-]\d{4})?", re.ASCII)
 _TIME = re.compile(r"([01]\d|2[0-3])(?:(:?)([0-5]\d)(?:\2([0-5]\d|60)(?:\.(\d{1,6})\d*)?)?)?", re.ASCII)
 _AGE = re.compile(r"0*(\d{1,3}) ?([DWMY])?", re.ASCII)
-_OLDEST_YEARS, _EARLIEST_YEAR = 130, 1850
+_OLDEST_YEARS, _YEARS = 130, range(1850, 2200)
 DAYS_IN = {"D": 1.0, "W": 7.0, "M": 365.25 / 12, "Y": 365.25}
 """Length of a unit of age (PS3.5 6.2), in days."""
 
@@ -217,14 +217,14 @@ def _decoded(header: Dataset, tag: BaseTag) -> DataElement:
     """Return an element, decoded on first access; a malformed one is kept as its text or bytes."""
     try:
         return header[tag]
-    except PARSE_ERRORS:
+    except (*PARSE_ERRORS, OSError):  # OSError: a sequence that is cut off
         raw = header.get_item(tag)
         value = raw.value if isinstance(raw.value, bytes) else b""
         sent_as = raw.VR
         if (dictionary_VR(tag) if sent_as in {None, "UN"} else sent_as) in _NUMBERS_AS_TEXT:
             found = DataElement(tag, "UT", value.decode("ascii", "replace"))
         else:
-            found = DataElement(tag, "UN", value)
+            found = DataElement(tag, "OB", value)  # pydicom converts UN by its dictionary
         header[tag] = found
         return found
 
@@ -267,7 +267,7 @@ def _date(value: str) -> date | None:
         found = date(int(digits[:4]), int(digits[4:6]), int(digits[6:8])) if digits else None
     except ValueError:
         return None
-    return found if found and found.year >= _EARLIEST_YEAR else None
+    return found if found and found.year in _YEARS else None
 
 
 def _time(value: str) -> str:
