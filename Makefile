@@ -54,7 +54,7 @@ faults: $(VENV)/.test tools ## Break a node on purpose and audit it; resumes (ha
 	@$(TIMED); cd tests && PYTHONPATH=. ../$(BIN)/python -m faults $(FAULTS)
 
 .PHONY: spoil
-spoil: $(VENV)/.test tools ## Draft from spoilt headers: in one process, by the command, on the wire; resumes (SPOIL="--restart")
+spoil: $(VENV)/.test tools ## Draft from malformed headers: in one process, by the command, on the wire; resumes (SPOIL="--restart")
 	@$(TIMED); cd tests && PYTHONPATH=. ../$(BIN)/python -m spoil $(SPOIL)
 
 .PHONY: lint

@@ -45,6 +45,9 @@ PARSE_ERRORS = (
 )
 """Exceptions of pydicom for malformed data."""
 
+ELEMENT_ERRORS = (*PARSE_ERRORS, OSError)
+"""Exceptions for a malformed element whose bytes were read: OSError, if a sequence is cut off."""
+
 Code: TypeAlias = tuple[str, str]
 """Coding scheme designator and code value (PS3.3 8.1 and 8.2)."""
 
@@ -217,7 +220,7 @@ def _decoded(header: Dataset, tag: BaseTag) -> DataElement:
     """Return an element, decoded on first access; a malformed one is kept as its text or bytes."""
     try:
         return header[tag]
-    except (*PARSE_ERRORS, OSError):  # OSError: a sequence that is cut off
+    except ELEMENT_ERRORS:
         raw = header.get_item(tag)
         value = raw.value if isinstance(raw.value, bytes) else b""
         sent_as = raw.VR

@@ -1,1 +1,1 @@
-"""Headers that are spoilt on purpose: every attribute that the program reads, in every way."""
+"""Headers that are malformed on purpose: every attribute that the program reads, in every way."""

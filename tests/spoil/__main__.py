@@ -1,4 +1,4 @@
-"""`python -m spoil`: try spoilt headers in every way, print the counts, exit with 1 if one failed.
+"""`python -m spoil`: try malformed headers, print the counts, exit with 1 on a failure.
 
 Finished parts are kept in a file until all are done. If a run is interrupted, the next resumes it.
 """
@@ -22,7 +22,7 @@ from spoil.outcomes import DRAFTED, EXCEPTION, HELD, REFUSED, SKIPPED, Outcomes
 
 STATE = Path(__file__).parents[2] / "runs" / "spoil.json"
 LEAST_DRAFTED = 0.95
-"""Share of those spoilt in one attribute that no draft needs, which must be drafted."""
+"""Least share of drafts among the headers with one malformed attribute that no draft needs."""
 _PART = 1000
 _SHOWN = 12
 

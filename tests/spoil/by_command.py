@@ -1,4 +1,4 @@
-"""Spoilt headers through the command `echo-node report`, in processes of their own."""
+"""Malformed headers through the command `echo-node report`, in processes of their own."""
 
 import json
 import random

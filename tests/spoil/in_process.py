@@ -1,4 +1,4 @@
-"""Spoilt headers in one process: selection, pixels and encoding are real, the text is stored."""
+"""Malformed headers in one process: selection, pixels and encoding are real, the text is stored."""
 
 import random
 import traceback
@@ -29,7 +29,7 @@ _MOST_USED = (DocumentKind.BASIC_TEXT_SR, DocumentKind.ORU_R01)
 
 
 class InProcess:
-    """Tries spoilt headers; remembers which drafts were checked, since many are equal.
+    """Tries malformed headers; remembers which drafts were checked, since many are equal.
 
     Args:
         folder: folder for temporary files.
@@ -44,14 +44,14 @@ class InProcess:
         self._encoders = {kind: encoder(kind, Settings()) for kind in DocumentKind}
 
     def run(self, first: int, count: int, randomness: random.Random) -> Outcomes:
-        """Try headers with these numbers; return what became of them."""
+        """Try headers with these numbers; return the outcomes."""
         outcomes = Outcomes()
         for number in range(first, first + count):
             self.try_one(spoil(number, randomness), outcomes)
         return outcomes
 
     def try_one(self, spoilt: Spoilt, outcomes: Outcomes) -> None:
-        """Try one header, and count what becomes of it."""
+        """Try one header, and count the outcome."""
         outcome, reason = self._outcome(lambda: self._draft(spoilt, outcomes))
         outcomes.add(spoilt.how, needless=spoilt.is_needless, outcome=outcome, reason=reason)
 
@@ -103,7 +103,7 @@ def errors_of(path: Path) -> list[str]:
 
 
 def faults_of_message(content: bytes, draft: Draft) -> list[str]:
-    """Return what is wrong with a message: its segments, or the numbers of its orders."""
+    """Return the faults of a message: its segments, or the numbers of its orders."""
     subject, faults = draft.subject, []
     segments = parsed(content)
     if any(ord(each) < 32 and each != "\r" for each in content.decode()):

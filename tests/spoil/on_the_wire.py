@@ -1,4 +1,4 @@
-"""Spoilt headers sent to a running node, whose drafts go to DCMTK's storescp."""
+"""Malformed headers sent to a running node, whose drafts go to DCMTK's storescp."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""Counts of what became of spoilt headers."""
+"""Outcomes of malformed headers, counted."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -11,11 +11,11 @@ _COUNTERS = ("all", "needless", "reasons", "lost")
 
 @dataclass
 class Outcomes:
-    """Counts of one way of trying spoilt headers.
+    """Counts of one way of trying malformed headers.
 
     Attributes:
         all: outcomes of all of them.
-        needless: outcomes of those that were spoilt in one attribute that no draft needs.
+        needless: outcomes of those with one malformed attribute that no draft needs.
         reasons: reasons against drafts, of all of them.
         lost: attribute, kind and reason of each of the needless ones that got no draft.
         faults: exceptions and invalid documents, described.

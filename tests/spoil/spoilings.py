@@ -1,4 +1,4 @@
-"""Generator of spoilt headers: a chest radiograph whose attributes are spoilt byte by byte."""
+"""Generator of malformed headers: a chest radiograph whose attributes are changed in bytes."""
 
 import random
 import struct
@@ -41,7 +41,7 @@ NEEDED = frozenset(
         "WindowWidth", "RescaleSlope", "RescaleIntercept",
     }
 )  # fmt: skip
-"""Attributes without which there may be no draft. All others are spoilt without losing it."""
+"""Attributes without which there may be no draft. Without any other, the draft must be made."""
 
 _LONG_VRS = {"OB", "OW", "OF", "SQ", "UN", "UC", "UR", "UT"}
 _TEXT_VRS = ("LO", "SH", "CS", "PN", "ST", "LT", "UT", "DA", "TM", "DT", "IS", "DS", "AS", "AE", "UI", "UN")
@@ -64,13 +64,13 @@ _BYTES = (
 
 @dataclass(frozen=True)
 class Spoilt:
-    """A spoilt data set.
+    """A data set with malformed attributes.
 
     Attributes:
         data_set: its bytes in Explicit VR Little Endian.
-        meta: file meta information of the image before it was spoilt.
+        meta: file meta information of the image before it was changed.
         study: its Study Instance UID before.
-        how: attributes that were spoilt, each with the kind of spoiling.
+        how: attributes that are malformed, each with the kind of fault.
     """
 
     data_set: bytes
@@ -85,7 +85,7 @@ class Spoilt:
 
     @property
     def is_needless(self) -> bool:
-        """Whether one attribute was spoilt, which no draft needs."""
+        """Whether only one attribute is malformed, and no draft needs it."""
         return len(self.how) == 1 and self.how[0][0] not in NEEDED
 
     def write(self, path: Path) -> Path:
@@ -156,7 +156,7 @@ def _as_sequence(keyword: str, randomness: random.Random) -> bytes:
 
 
 def _spoilt_item(keyword: str, randomness: random.Random) -> bytes:
-    """Return a sequence with an item in which one attribute is spoilt."""
+    """Return a sequence with an item in which one attribute is malformed."""
     inner = randomness.choice(
         (
             "AccessionNumber", "RequestedProcedureID", "RequestedProcedureDescription", "CodeValue",
@@ -217,7 +217,7 @@ KINDS: dict[str, Callable[[str, random.Random], bytes]] = {
 
 
 def spoil(number: int, randomness: random.Random) -> Spoilt:
-    """Return an image with one attribute spoilt, or with several."""
+    """Return an image with one malformed attribute, or with several."""
     study = f"1.2.826.0.1.3680043.9.77.{number}"
     uids = {"StudyInstanceUID": study, "SeriesInstanceUID": f"{study}.1", "SOPInstanceUID": f"{study}.2"}
     elements = dict(_elements_of_a_whole_header())

@@ -21,7 +21,7 @@ from pydicom.valuerep import PersonName
 
 from echo_node.dicom.characters.terms import DEFAULT_REPERTOIRE, CharacterSet, character_set
 from echo_node.dicom.characters.text_reader import Certainty, TextReader
-from echo_node.dicom.header_values import PARSE_ERRORS
+from echo_node.dicom.header_values import ELEMENT_ERRORS
 from echo_node.domain.studies.study import HeaderRemark
 
 _SPECIFIC_CHARACTER_SET = 0x00080005
@@ -90,7 +90,7 @@ def _items(data_set: Dataset, tag: BaseTag) -> list[Dataset]:
     """Return the items of a sequence; none if it is malformed."""
     try:
         value = data_set[tag].value
-    except PARSE_ERRORS:
+    except ELEMENT_ERRORS:
         return []
     return list(value) if isinstance(value, Items) else []
 
@@ -123,7 +123,7 @@ def _decode(encoded: _EncodedText, *, has_utf_8: bool) -> Certainty:
         read = reader.text(encoded.value, has_lines=encoded.vr in _LINES)
     is_part = read.certainty is Certainty.UNREADABLE or _CONTROL.search(encoded.value.strip(_PADDING))
     if is_part and keyword_for_tag(encoded.tag) in _IDENTIFIERS:
-        encoded.data_set[encoded.tag] = DataElement(encoded.tag, "UN", encoded.value)
+        encoded.data_set[encoded.tag] = DataElement(encoded.tag, "OB", encoded.value)
         return read.certainty
     texts = [read.text] if encoded.vr in _LINES else [each.strip(" ") for each in read.text.split("\\")]
     values = [PersonName(each.encode(), ["utf_8"]) for each in texts] if encoded.vr == "PN" else texts

@@ -244,6 +244,7 @@ def is_unwritable(value: str, limit: int) -> bool:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.fixed_dictionaries(dict.fromkeys(_TEXTS, _NAME)))
 @example(values=dict.fromkeys(_TEXTS, ""))
+@example(values={**dict.fromkeys(_TEXTS, ""), "IssuerOfPatientID": "A\t\\"})
 @pytest.mark.filterwarnings("ignore")
 def test_any_patient_can_be_named(base: Draft, tmp_path: Path, values: dict[str, str]) -> None:
     source = base.selection.primary.instance.path
