@@ -18,6 +18,7 @@ def test_no_spoilt_header_ends_a_draft_by_an_exception(tmp_path: Path) -> None:
     assert outcomes.share_drafted >= 0.9, "of a small sample; make spoil wants 0.95"
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_the_command_and_a_node_take_spoilt_headers(tmp_path: Path) -> None:
     arguments = ["--in-process", "0", "--by-command", "4", "--on-the-wire", "8", "--seed", "3"]
