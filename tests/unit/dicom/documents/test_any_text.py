@@ -235,7 +235,7 @@ def is_unwritable(value: str, limit: int) -> bool:
         return False
     if limit:
         return has_control or "\\" in value or len(value) > limit
-    groups = value.split("=")
+    groups = value.rstrip("=").split("=")  # empty groups at the end state nothing
     return (
         "\\" in value or len(groups) > 3 or any(len(group) > 64 or group.count("^") > 4 for group in groups)
     )
