@@ -171,7 +171,7 @@ def _spoilt_item(keyword: str, randomness: random.Random) -> bytes:
 def _deep(keyword: str, randomness: random.Random) -> bytes:
     tag, whole = _tag(keyword), b""
     undefined = randomness.random() < 0.5
-    for _ in range(randomness.choice((3, 3, 20, 20, 60, 100, 400))):
+    for _ in range(randomness.choice((3, 20, 100, 400))):
         whole = sequence(tag, [whole], undefined=undefined)
     return whole
 
