@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from pynetdicom.association import Association
 from structlog.testing import capture_logs
+from support import wire
 from support.sinks import Arriving, Sink
 
 from echo_node.bench.sending import association_request, store_request
@@ -19,8 +20,6 @@ from echo_node.domain.studies.intake import Piece
 from echo_node.errors import InstanceRejected
 from echo_node.settings import IntakeSettings, NodeSettings
 
-ACCEPTED, REJECTED, RELEASE_RP, ABORT = 0x02, 0x03, 0x06, 0x07
-RELEASE_RQ = bytes([5, 0, 0, 0, 0, 4, 0, 0, 0, 0])
 IMAGE = bytes(store_request(16_384, 40_000, 0))
 
 
@@ -51,38 +50,13 @@ def peer(port: int) -> Iterator[socket.socket]:
     """Open an association by hand."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(association_request("ECHO_NODE"))
-        assert answer(connection)[0] == ACCEPTED
+        assert wire.answer(connection)[0] == wire.ACCEPTED
         yield connection
-
-
-def answer(connection: socket.socket) -> tuple[int, bytes]:
-    """Return the next PDU's type and content; 0 when the connection has ended."""
-    header = _exactly(connection, 6)
-    if len(header) < 6:
-        return 0, b""
-    kind, length = struct.unpack(">BxL", header)
-    return kind, _exactly(connection, length)
-
-
-def _exactly(connection: socket.socket, count: int) -> bytes:
-    content = b""
-    while len(content) < count:
-        try:
-            read = connection.recv(count - len(content))
-        except ConnectionResetError:
-            return content
-        if not read:
-            return content
-        content += read
-    return content
 
 
 def status_of(connection: socket.socket) -> int:
     """Return the status in the C-STORE response that comes next."""
-    kind, content = answer(connection)
-    assert kind == P_DATA_TF
-    marked = struct.pack("<HHL", 0x0000, 0x0900, 2)
-    return int(struct.unpack_from("<H", content, content.index(marked) + len(marked))[0])
+    return wire.status(connection)[0]
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -101,9 +75,9 @@ def test_images_one_after_another_then_a_release(port: int, sink: Sink) -> None:
         for _ in range(3):
             connection.sendall(IMAGE)
             assert status_of(connection) == 0x0000
-        connection.sendall(RELEASE_RQ)
-        assert answer(connection)[0] == RELEASE_RP
-        assert answer(connection)[0] == 0  # and closes
+        connection.sendall(wire.RELEASE_RQ)
+        assert wire.answer(connection)[0] == wire.RELEASED
+        assert wire.answer(connection)[0] == 0  # and closes
     assert len(sink.received) == 3
     assert len(set(sink.data_sets)) == 1
     assert sink.left == 0
@@ -112,9 +86,9 @@ def test_images_one_after_another_then_a_release(port: int, sink: Sink) -> None:
 
 def test_what_was_sent_ahead_is_served_in_its_order(port: int, sink: Sink) -> None:
     with peer(port) as connection:
-        connection.sendall(IMAGE * 3 + RELEASE_RQ)
+        connection.sendall(IMAGE * 3 + wire.RELEASE_RQ)
         assert [status_of(connection) for _ in range(3)] == [0x0000] * 3
-        assert answer(connection)[0] == RELEASE_RP
+        assert wire.answer(connection)[0] == wire.RELEASED
     assert len(sink.received) == 3
 
 
@@ -183,8 +157,8 @@ def test_an_abort_in_the_middle_leaves_nothing(port: int, sink: Sink) -> None:
     first = struct.unpack_from(">L", IMAGE, 2)[0] + 6
     second = struct.unpack_from(">L", IMAGE, first + 2)[0] + 6
     with peer(port) as connection:
-        connection.sendall(IMAGE[: first + second] + bytes([ABORT, 0, 0, 0, 0, 4, 0, 0, 0, 0]))
-        assert answer(connection)[0] == 0
+        connection.sendall(IMAGE[: first + second] + bytes([wire.ABORTED, 0, 0, 0, 0, 4, 0, 0, 0, 0]))
+        assert wire.answer(connection)[0] == 0
     wait_for(no_association_is_left)
     assert (sink.left, sink.received) == (0, [])
 
@@ -192,8 +166,8 @@ def test_an_abort_in_the_middle_leaves_nothing(port: int, sink: Sink) -> None:
 @pytest.mark.parametrize("why", [(0, 5, 0), (0, 2, 3), (0, 2, 255)])
 def test_an_abort_for_a_reason_that_there_is_not_is_an_abort(port: int, why: tuple[int, ...]) -> None:
     with peer(port) as connection:
-        connection.sendall(bytes([ABORT, 0, 0, 0, 0, 4, 0, *why]))
-        assert answer(connection)[0] == 0
+        connection.sendall(bytes([wire.ABORTED, 0, 0, 0, 0, 4, 0, *why]))
+        assert wire.answer(connection)[0] == 0
     wait_for(no_association_is_left)
 
 
@@ -230,8 +204,8 @@ def test_a_store_without_a_data_set_is_answered(port: int, sink: Sink) -> None:
 def test_what_the_standard_does_not_allow_is_aborted(port: int, sink: Sink, sent: bytes) -> None:
     with peer(port) as connection:
         connection.sendall(sent)
-        assert answer(connection)[0] == ABORT
-        assert answer(connection)[0] == 0
+        assert wire.answer(connection)[0] == wire.ABORTED
+        assert wire.answer(connection)[0] == 0
     wait_for(no_association_is_left)
     assert (sink.left, sink.received) == (0, [])
     with peer(port) as connection:
@@ -244,8 +218,8 @@ def test_who_is_silent_for_too_long_is_aborted(sink: Sink, before: bytes) -> Non
     with provider(sink, network_timeout_s=0.3) as running, capture_logs() as logs:
         with peer(running.port) as connection:  # type: ignore[attr-defined]
             connection.sendall(before)
-            assert answer(connection)[0] == ABORT
-            assert answer(connection)[0] == 0
+            assert wire.answer(connection)[0] == wire.ABORTED
+            assert wire.answer(connection)[0] == 0
         wait_for(no_association_is_left)
     assert [log["event"] for log in logs] == ["association_silent"]
     assert sink.left == 0
@@ -257,7 +231,7 @@ def test_stopping_aborts_what_is_open(sink: Sink) -> None:
         sending.sendall(IMAGE[:20_000])
         wait_for(lambda: sink.left == 1)
         running.stop()
-        assert answer(idle)[0] == ABORT
-        assert answer(sending)[0] in {ABORT, 0}  # what it still sends may overtake the abort
+        assert wire.answer(idle)[0] == wire.ABORTED
+        assert wire.answer(sending)[0] in {wire.ABORTED, 0}  # what it still sends may overtake the abort
         wait_for(no_association_is_left)
     assert (sink.left, sink.received) == (0, [])
