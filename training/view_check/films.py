@@ -60,11 +60,6 @@ def films(check: ViewCheck) -> list[Film]:
     return [Film(name, check.look(_grey(each))) for name, each in laid.items()]
 
 
-def chest_film() -> Pixels | None:
-    """Return the pixels of the real chest; None if pydicom-data is not installed."""
-    return _pixels(_path(_CHEST))
-
-
 def other_images(check: ViewCheck) -> list[Film]:
     """Return the results for every other image of pydicom's test files that can be displayed."""
     return [
