@@ -7,11 +7,13 @@ expiration. The kinds, their words and codes are those of selection.toml.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pydicom.dataset import Dataset
 
 from echo_node.dicom.selection.descriptions import (
+    Description,
     codes_of_image,
     descriptions_of_image,
     descriptions_of_procedure,
@@ -34,15 +36,16 @@ class Companion(NamedTuple):
 
 def companion(header: Dataset) -> Companion | None:
     """Return the kind of companion images that an image belongs to; None for a standard image."""
+    written = list(descriptions_of_image(header))
     for kind in selection_rules().companions:
-        if keyword := _named_by(kind, header):
+        if keyword := _named_by(kind, header, written):
             return Companion(kind, keyword)
     return None
 
 
-def _named_by(kind: CompanionRules, header: Dataset) -> str | None:
+def _named_by(kind: CompanionRules, header: Dataset, written: Sequence[Description]) -> str | None:
+    """Return the attribute that names a kind; *written* are the texts that describe the image."""
     rules = selection_rules()
-    written = list(descriptions_of_image(header))
     if kind.unless_standard and any(rules.standard.search(each.written) for each in written):
         return None
     if any(re.sub(r"[\W_]", "", each).upper() in kind.values for each in image_types(header)):

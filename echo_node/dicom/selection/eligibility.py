@@ -55,12 +55,11 @@ def assess(
     """
     stated, accompanies = stated_view(header), companion(header)
     no_chest = why_not_chest(header)
-    if no_chest == UNTOLD and body_part_may_be_unstated:
-        no_chest = None
+    is_body_part_stated = no_chest != UNTOLD
     unstated = stated.view is None and not stated.refusal and not view_may_be_unstated
     reasons = (
         _not_a_radiograph(instance, header),
-        no_chest,
+        no_chest if is_body_part_stated or not body_part_may_be_unstated else None,
         _why_companion_unread(accompanies, settings),
         stated.refusal,
         UNSTATED_VIEW if unstated else None,
@@ -69,7 +68,7 @@ def assess(
     )
     return Assessment(
         ImageKind(stated.view or "", accompanies.kind.name if accompanies else ""),
-        why_not_chest(header) != UNTOLD,
+        is_body_part_stated,
         next((reason for reason in reasons if reason), ""),
     )
 
