@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from echo_node.dicom.selection.headers import StudyHeaders
-from echo_node.domain.ports import ConflictFinder, ImageSelector, PixelReader
+from echo_node.domain.ports import AppearanceCheck, ConflictFinder, ImageSelector, PixelReader
 from echo_node.domain.studies.study import Greyscale
 from echo_node.settings import Peer, SelectionSettings
 
@@ -69,12 +69,14 @@ def chest_images(
 
     headers, shown = StudyHeaders(character_set_of), PixelCache(DisplayedPixels())
     listed = frozenset(peer.ae_title for peer in peers)
+    chest_senders = frozenset(peer.ae_title for peer in peers if peer.body_part == "CHEST")
+    selector = ChestImageSelector(settings, shown, _view_check(settings), headers, listed, chest_senders)
+    return ChestImages(selector, shown, headers, listed)
+
+
+def _view_check(settings: SelectionSettings) -> AppearanceCheck | None:
     if settings.view_check == "off":
-        return ChestImages(
-            ChestImageSelector(settings, headers=headers, listed=listed), shown, headers, listed
-        )
+        return None
     from echo_node.inference.view_check import ViewCheck
 
-    chest_senders = frozenset(peer.ae_title for peer in peers if peer.body_part == "CHEST")
-    selector = ChestImageSelector(settings, shown, ViewCheck.load(), headers, listed, chest_senders)
-    return ChestImages(selector, shown, headers, listed)
+    return ViewCheck.load()
