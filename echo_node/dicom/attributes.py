@@ -20,6 +20,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from echo_node.dicom.characters.iso_2022 import UNREADABLE
 from echo_node.dicom.header import HEADER_KEYWORDS
 from echo_node.dicom.header_values import (
     CODE_VALUES,
@@ -36,6 +37,7 @@ from echo_node.dicom.header_values import (
 )
 from echo_node.dicom.lookups import OF_A_REQUEST, OF_THE_STUDY, place_of, requests_in
 from echo_node.domain.studies.attributes import Attribute, AttributeItem, StudyAttributes, text_of
+from echo_node.domain.studies.identity import defined_sex
 from echo_node.errors import MustBeHeld
 
 _TYPE_2 = (
@@ -52,7 +54,7 @@ IDENTIFYING = (
     "PatientName", "PatientID", "IssuerOfPatientID", "AccessionNumber",
     "PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest",
 )  # fmt: skip
-"""Attributes that say whose draft it is, and of which order: written as they are, or not at all."""
+"""Attributes that identify patient and order: they are written unchanged, or not at all."""
 
 _DESCRIPTIONS = {
     "StudyDescription", "RequestedProcedureDescription", "InstitutionName", "CodeMeaning",
@@ -76,13 +78,9 @@ _SHORTENED_BYTES = 64
 """Size of a shortened text: some validators count bytes, not characters."""
 _NAME_GROUPS, _NAME_COMPONENTS, _NAME_GROUP_LENGTH = 3, 5, 64
 
-_UNDECODED = "\ufffd"
-"""Character in place of bytes that the character set does not have."""
-
 _CODE_STRING = re.compile(r"[A-Z0-9 _]{1,16}")
 _DECIMAL_STRING = re.compile(r"[0-9+\-Ee.]{1,16}")
 _OFFSET = re.compile(r"-(0\d|1[0-2])[0-5]\d|\+(0\d|1[0-4])[0-5]\d")
-_SEXES = {"M": "M", "F": "F", "O": "O", "MALE": "M", "FEMALE": "F", "OTHER": "O"}
 _ID_TYPES = {"TEXT", "RFID", "BARCODE"}
 _SCHEMES = {"DNS", "EUI64", "ISO", "URI", "UUID", "X400", "X500"}
 
@@ -247,7 +245,7 @@ def _identifying(data_set: Dataset, keyword: str, vr: str) -> str:
     if len(found) > 1:
         raise _held(keyword, "has several values")
     value = found[0]
-    if _UNDECODED in value:
+    if UNREADABLE in value:
         raise _held(keyword, "contains characters that cannot be read")
     if "\\" in value or any(unicodedata.category(each) in {"Cc", "Cs"} for each in value):
         raise _held(keyword, "contains control characters or a backslash")
@@ -282,7 +280,7 @@ def _written(data_set: Dataset, keyword: str, vr: str) -> str:
             return found[0] if len(found) == 1 and _is_name(found[0]) else ""
         case "CS":
             return _code_string(keyword, text(data_set, keyword).upper())
-    if any(_UNDECODED in each for each in found):
+    if any(UNREADABLE in each for each in found):
         return ""
     value = _clean("/".join(each for each in found if each))
     if keyword == "TimezoneOffsetFromUTC":
@@ -307,7 +305,7 @@ def _decimal(data_set: Dataset, keyword: str) -> str:
 
 def _code_string(keyword: str, value: str) -> str:
     if keyword == "PatientSex":
-        return _SEXES.get(value, "")
+        return defined_sex(value)
     return value if _CODE_STRING.fullmatch(value) else ""
 
 
@@ -332,7 +330,7 @@ def _is_name(value: str) -> bool:
     return len(groups) <= _NAME_GROUPS and all(
         len(group) <= _NAME_GROUP_LENGTH
         and group.count("^") < _NAME_COMPONENTS
-        and not any(unicodedata.category(each) in {"Cc", "Cs"} or each == _UNDECODED for each in group)
+        and not any(unicodedata.category(each) in {"Cc", "Cs"} or each == UNREADABLE for each in group)
         for group in groups
     )
 

@@ -136,6 +136,11 @@ class StatedOrder:
         )
 
 
+def defined_sex(written: str) -> str:
+    """Return M, F or O for a value of PatientSex, also for one in words; empty for any other."""
+    return _SEXES.get(written.strip().upper(), "")
+
+
 def patient_difference(one: StatedPatient, other: StatedPatient) -> frozenset[str]:
     """Return the keywords of the attributes that cannot be of the same patient.
 
@@ -145,7 +150,7 @@ def patient_difference(one: StatedPatient, other: StatedPatient) -> frozenset[st
     differing = set()
     if not _dates_agree(one.birth_date, other.birth_date):
         differing.add("PatientBirthDate")
-    if _differ(*(_SEXES.get(each.sex.strip().upper(), "") for each in (one, other))):
+    if _differ(defined_sex(one.sex), defined_sex(other.sex)):
         differing.add("PatientSex")
     is_same_birth = not differing and bool(_dates(one.birth_date)) and bool(_dates(other.birth_date))
     is_same_id = one.patient_id.is_same(other.patient_id)
