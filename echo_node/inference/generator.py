@@ -6,7 +6,7 @@ Implements the ReportGenerator port.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -21,7 +21,7 @@ from echo_node.model.checkpoint import Checkpoint
 from echo_node.model.decoding.canvas import Decoded
 from echo_node.model.decoding.decoder import Decoder, decode_settings
 from echo_node.report_text.draft_sections import Span, split_sections
-from echo_node.report_text.sentence_check import why_doubtful
+from echo_node.report_text.sentence_check import doubtful_sentences
 from echo_node.report_text.soundness import why_unsound
 from echo_node.settings import ModelSettings
 
@@ -117,9 +117,10 @@ class EchoGenerator:
         sections = split_sections(text)
         if reason := why_unsound(text, sections):
             raise PermanentError(reason)
+        doubts = {each.span: each.reason for each in doubtful_sentences(sections, self._language)}
         return Report(
-            findings=self._sentences(sections.findings, text, decoded),
-            impression=self._sentences(sections.impression, text, decoded),
+            findings=self._sentences(sections.findings, text, decoded, doubts),
+            impression=self._sentences(sections.impression, text, decoded, doubts),
             language=self._language,
             model=self._identity,
             generation=Generation(self._decoder_name, decoded.written, decoded.forwards, seconds),
@@ -131,10 +132,12 @@ class EchoGenerator:
         is_special = [token in special for token in tokens]
         return any(not later for later in is_special[is_special.index(True) :]) if any(is_special) else False
 
-    def _sentences(self, spans: tuple[Span, ...], text: str, decoded: Decoded) -> tuple[Sentence, ...]:
+    def _sentences(
+        self, spans: tuple[Span, ...], text: str, decoded: Decoded, doubts: Mapping[Span, str]
+    ) -> tuple[Sentence, ...]:
         """Return the sentences, each with its confidence and with the doubt in its wording."""
         return tuple(
-            Sentence(span.text, confidence, why_doubtful(span.text, self._language) or "")
+            Sentence(span.text, confidence, doubts.get(span, ""))
             for span, confidence in zip(spans, self._confidences(spans, text, decoded), strict=True)
         )
 
