@@ -8,7 +8,7 @@
     │   └── Unavailable      missing resource of all work: release the claim, count no attempt
     └── PermanentError       a retry cannot help: a dead letter at once, with the reason
         ├── NotEligible      study that must not be drafted: it is skipped, with the reason
-        ├── MustBeHeld       study that waits for an operator: it is held, with the reason
+        ├── MustBeHeld       study that needs a decision by an operator
         └── CheckpointError  model checkpoint that is unusable
 
 The class decides what happens, never the text. A message says what happened, to what, and what to

@@ -18,7 +18,7 @@ Code: TypeAlias = tuple[str, str]
 
 PA, AP, FRONTAL, LATERAL, RIB = "PA", "AP", "frontal", "lateral", "rib"
 SPECIAL_VIEWS = ("decubitus", "lordotic", "oblique", RIB)
-"""Views of which a text may name a frontal or a lateral one too: AP decubitus."""
+"""Views whose names can contain those of other views, as in "left lateral decubitus"."""
 VIEWS = (PA, AP, FRONTAL, LATERAL, *SPECIAL_VIEWS)
 
 _FRONTAL_VIEWS = (PA, AP, FRONTAL)
