@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 import shutil
 import subprocess
 import unicodedata
@@ -234,7 +235,10 @@ def is_unwritable(value: str, limit: int) -> bool:
     if all(unicodedata.category(each) == "Cc" or each.isspace() or each in no_value for each in value):
         return False
     if limit:
-        return has_control or "\\" in value or len(value) > limit
+        # "Èâàíîâ" is what the bytes of a Cyrillic word look like as Latin-1.
+        words = re.findall(r"[A-Za-z\u0080-\U0010ffff]+", value)
+        is_garbled = any(len(word) > 1 and all("\xc0" <= each <= "\xff" for each in word) for word in words)
+        return has_control or "\\" in value or len(value) > limit or is_garbled
     groups = value.rstrip("=").split("=")  # empty groups at the end state nothing
     return (
         "\\" in value or len(groups) > 3 or any(len(group) > 64 or group.count("^") > 4 for group in groups)
@@ -245,6 +249,7 @@ def is_unwritable(value: str, limit: int) -> bool:
 @given(values=st.fixed_dictionaries(dict.fromkeys(_TEXTS, _NAME)))
 @example(values=dict.fromkeys(_TEXTS, ""))
 @example(values={**dict.fromkeys(_TEXTS, ""), "IssuerOfPatientID": "A\t\\"})
+@example(values={**dict.fromkeys(_TEXTS, ""), "IssuerOfPatientID": "éé"})
 @pytest.mark.filterwarnings("ignore")
 def test_any_patient_can_be_named(base: Draft, tmp_path: Path, values: dict[str, str]) -> None:
     source = base.selection.primary.instance.path
