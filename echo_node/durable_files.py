@@ -98,17 +98,21 @@ def temporary_file(folder: Path) -> Iterator[tuple[BinaryIO, Path]]:
         The file, open for writing and reading, and its path. If it still has this path when the
         block ends, it is removed.
     """
-    path = folder / f"{secrets.token_hex(8)}.part"
-    file = path.open("x+b")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield file, path
-    finally:
-        # Closing writes the rest of the buffer; on a full disk it fails like the write before it.
-        with suppress(OSError):
-            file.close()
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
+    while True:
+        path = folder / f"{secrets.token_hex(8)}.part"
+        file = path.open("x+b")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not path.exists():  # `clear_leftovers` of another process found it before the lock
+                continue
+            yield file, path
+            return
+        finally:
+            # Closing writes the rest of the buffer; on a full disk it fails like the write before.
+            with suppress(OSError):
+                file.close()
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 def make_folder_durably(folder: Path) -> None:

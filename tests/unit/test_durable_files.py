@@ -64,6 +64,24 @@ def test_leftovers_go_and_files_being_written_stay(temporary: Path) -> None:
     assert durable_files.clear_leftovers(temporary) == 1
 
 
+def test_a_file_that_is_taken_for_a_leftover_before_its_lock_is_created_again(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, removed = fcntl.flock, list[int]()
+
+    def after_a_sweep(file: int, operation: int) -> None:
+        if operation == fcntl.LOCK_EX and not removed:
+            removed.append(durable_files.clear_leftovers(temporary))
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", after_a_sweep)
+    with durable_files.temporary_file(temporary) as (_, path):
+        assert path.exists()
+        assert durable_files.clear_leftovers(temporary) == 0
+    assert removed == [1]
+    assert list(temporary.iterdir()) == []
+
+
 def test_a_disk_that_is_full_is_told_once_and_nothing_is_left(temporary: Path) -> None:
     """Not again when the file is closed, which tries to write what could not be written."""
     full = os.open("/dev/full", os.O_WRONLY)
