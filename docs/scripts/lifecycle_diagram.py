@@ -25,11 +25,12 @@ _PLACES = {
     StudyState.DRAFTING: (620, 75),
     StudyState.DRAFTED: (895, 75),
     StudyState.DELIVERED: (1160, 75),
-    StudyState.FAILED: (495, 235),
-    StudyState.SKIPPED: (690, 235),
+    StudyState.FAILED: (620, 235),
+    StudyState.SKIPPED: (775, 235),
     StudyState.UNDELIVERED: (895, 235),
-    StudyState.WITHDRAWING: (120, 235),
-    StudyState.WITHDRAWN: (330, 395),
+    StudyState.WITHDRAWING: (150, 235),
+    StudyState.HELD: (390, 395),
+    StudyState.WITHDRAWN: (170, 395),
 }
 """Centre of each state's box."""
 
@@ -58,6 +59,7 @@ _COLOURS = {
     StudyState.WITHDRAWN: "final",
     StudyState.FAILED: "bad",
     StudyState.UNDELIVERED: "bad",
+    StudyState.HELD: "bad",
 }
 
 

@@ -19,6 +19,7 @@ STATE_STYLES = {
     "pending": "cyan",
     "sending": "blue",
     "skipped": "yellow",
+    "held": "bold yellow",
     "failed": "bold red",
     "undelivered": "bold red",
     "asking": "blue",

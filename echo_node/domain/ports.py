@@ -97,7 +97,7 @@ class DraftLedger(Protocol):
 
         A new draft is durable when this returns, and its deliveries exist. Deliveries of forms that
         could not be made are dead letters from the beginning. Without a new draft, the earlier one
-        remains valid. A conflict withdraws the standing drafts.
+        remains valid. A conflict holds the study and withdraws the standing drafts.
 
         Raises:
             LeaseLost: another worker holds the job by now, or it belongs to an earlier revision.

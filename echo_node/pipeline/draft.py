@@ -27,10 +27,10 @@ from echo_node.domain.ports import (
     ReportGenerator,
 )
 from echo_node.domain.studies.study import Selection
-from echo_node.domain.work.drafting import NewDraft, StudySnapshot, Unchanged
+from echo_node.domain.work.drafting import NewDraft, Unchanged
 from echo_node.domain.work.job import DraftJob
-from echo_node.domain.work.withdrawal import IdentityConflict
-from echo_node.errors import PermanentError
+from echo_node.domain.work.withdrawal import IdentityConflict, WithdrawalReason
+from echo_node.errors import MustBeHeld, PermanentError
 from echo_node.pipeline.priors import PriorSearch
 
 log = structlog.get_logger()
@@ -46,8 +46,8 @@ class DraftStage:
         generator: writes the report.
         encoders: encoders of the draft's forms, one for each kind that some destination gets.
         clock: source of time.
-        identity_check: finds late images that contradict a standing draft, which is then withdrawn;
-            None turns the check off.
+        identity_check: finds what contradicts the study's patient or order, so that the study is
+            held; None turns the check off.
         priors: searches for earlier studies while the model writes; None turns the search off.
     """
 
@@ -72,7 +72,7 @@ class DraftStage:
         self._priors = priors
 
     def __call__(self, job: DraftJob) -> None:
-        """Select → read → generate → encode → store; or withdraw the earlier draft.
+        """Select → read → generate → encode → store; or hold the study, without any draft.
 
         Raises:
             NotEligible: no image of the study may be read.
@@ -80,8 +80,15 @@ class DraftStage:
             TransientError: a retry may succeed.
             LeaseLost: another worker holds the job by now, or a new image began the next revision.
         """
+        try:
+            self._draft(job)
+        except MustBeHeld as held:
+            conflict = IdentityConflict(WithdrawalReason.PATIENT_SAFETY, str(held), held.attributes)
+            self._ledger.finish(job, conflict)
+
+    def _draft(self, job: DraftJob) -> None:
         with self._ledger.open(job) as study:
-            if conflict := self._conflict(job, study):
+            if self._identity_check is not None and (conflict := self._identity_check.find(study)):
                 self._ledger.finish(job, conflict)
                 return
             selection = self._selector.select(study.instances)
@@ -122,12 +129,6 @@ class DraftStage:
                 reason="; ".join(sorted(set(doubts))),
             )
 
-    def _conflict(self, job: DraftJob, study: StudySnapshot) -> IdentityConflict | None:
-        """Return the contradiction with a standing draft; None without one."""
-        if self._identity_check is None or job.revision == 1 or not study.standing.documents:
-            return None
-        return self._identity_check.find(study)
-
     def _log_remarks(self, job: DraftJob, selection: Selection) -> None:
         for image in selection.images:
             for remark in image.header_remarks:
@@ -147,6 +148,7 @@ class DraftStage:
         """Return the draft in every form that can be made; a failure does not stop the others.
 
         Raises:
+            MustBeHeld: an identifying value cannot be written.
             PermanentError: no form can be made.
         """
         documents: list[EncodedDocument] = []
@@ -154,6 +156,8 @@ class DraftStage:
         for encoder in self._encoders:
             try:
                 documents.append(encoder.encode(draft, predecessors.get(encoder.kind)))
+            except MustBeHeld:
+                raise
             except PermanentError as error:
                 reasons[encoder.kind] = str(error)
         for kind, reason in reasons.items():

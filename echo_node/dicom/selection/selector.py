@@ -31,7 +31,7 @@ from echo_node.domain.studies.study import (
     StoredInstance,
     UnreadImage,
 )
-from echo_node.errors import NotEligible, PermanentError
+from echo_node.errors import MustBeHeld, NotEligible, PermanentError
 from echo_node.settings import SelectionSettings
 
 _MOST_LOOKED_AT = 8
@@ -136,6 +136,7 @@ class ChestImageSelector:
 
         Raises:
             NotEligible: no image may be read; the message is the reason.
+            MustBeHeld: the images are of two patients.
             PermanentError: the image to read cannot be decoded.
         """
         unread: list[UnreadImage] = []
@@ -254,7 +255,7 @@ class ChestImageSelector:
 
 def _check_one_patient(headers: Sequence[Dataset]) -> None:
     if name := patient_difference_in_words(headers):
-        raise NotEligible(f"{name} differs between the images of the study: it may mix two patients")
+        raise MustBeHeld(f"{name} differs between the images of the study: it may mix two patients")
 
 
 def _why_passed_over(other: _Candidate, chosen: _Candidate, sight: Sight | None) -> str:

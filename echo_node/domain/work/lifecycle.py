@@ -19,6 +19,7 @@ class StudyState(StrEnum):
     DRAFTED = "drafted"
     DELIVERED = "delivered"
     SKIPPED = "skipped"
+    HELD = "held"
     FAILED = "failed"
     UNDELIVERED = "undelivered"
     WITHDRAWING = "withdrawing"
@@ -34,6 +35,7 @@ class StudyEvent(StrEnum):
     DRAFT_STORED = "draft encoded and stored"
     UNCHANGED = "same images as the earlier draft"
     NOT_ELIGIBLE = "not eligible"
+    CONTRADICTED = "its patient or order is contradicted, or cannot be stated"
     RETRY = "transient error or lease expired"
     GAVE_UP = "permanent error or attempts used up"
     RELEASED = "operator releases the dead letter"
@@ -44,6 +46,7 @@ class StudyEvent(StrEnum):
     ALL_NOTIFIED = "every destination has the note"
     NOTE_GAVE_UP = "a destination refused the note"
     REDRAFT = "operator asks for a new draft"
+    RESOLVED = "the contradiction is resolved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,9 @@ TRANSITIONS: tuple[Transition, ...] = (
     # The earlier revision's draft remains valid: no second draft of the same images.
     Transition(_S.DRAFTING, _E.UNCHANGED, _S.DRAFTED),
     Transition(_S.DRAFTING, _E.NOT_ELIGIBLE, _S.SKIPPED),
+    # No draft is standing. A study with a standing draft is withdrawn instead.
+    Transition(_S.DRAFTING, _E.CONTRADICTED, _S.HELD),
+    Transition(_S.HELD, _E.RESOLVED, _S.QUEUED),
     Transition(_S.DRAFTING, _E.RETRY, _S.QUEUED),
     Transition(_S.DRAFTING, _E.GAVE_UP, _S.FAILED),
     Transition(_S.FAILED, _E.RELEASED, _S.QUEUED),
@@ -73,12 +79,14 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(_S.UNDELIVERED, _E.RELEASED, _S.DRAFTED),
     # A storage commitment request failed: the draft is sent again.
     Transition(_S.DELIVERED, _E.NOT_COMMITTED, _S.DRAFTED),
-    # A new image after completion starts a new revision; the earlier deliveries remain.
+    # A new image after completion starts a new revision, and so does other content under the SOP
+    # Instance UID of an image; the earlier deliveries remain.
     Transition(_S.QUEUED, _E.INSTANCE_ARRIVED, _S.RECEIVING),
     Transition(_S.DRAFTING, _E.INSTANCE_ARRIVED, _S.RECEIVING),
     Transition(_S.DRAFTED, _E.INSTANCE_ARRIVED, _S.RECEIVING),
     Transition(_S.DELIVERED, _E.INSTANCE_ARRIVED, _S.RECEIVING),
     Transition(_S.SKIPPED, _E.INSTANCE_ARRIVED, _S.RECEIVING),
+    Transition(_S.HELD, _E.INSTANCE_ARRIVED, _S.RECEIVING),
     Transition(_S.FAILED, _E.INSTANCE_ARRIVED, _S.RECEIVING),
     Transition(_S.UNDELIVERED, _E.INSTANCE_ARRIVED, _S.RECEIVING),
     # A study can be withdrawn from every other state. Every destination that has its draft gets a
@@ -97,6 +105,8 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(_S.WITHDRAWN, _E.INSTANCE_ARRIVED, _S.WITHDRAWN),
     Transition(_S.WITHDRAWING, _E.REDRAFT, _S.QUEUED),
     Transition(_S.WITHDRAWN, _E.REDRAFT, _S.QUEUED),
+    Transition(_S.WITHDRAWING, _E.RESOLVED, _S.QUEUED),
+    Transition(_S.WITHDRAWN, _E.RESOLVED, _S.QUEUED),
 )
 
 _NEXT = {(t.source, t.event): t.target for t in TRANSITIONS}

@@ -30,6 +30,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from echo_node.domain.work.commitment import CommitmentRequestState, CommitmentState
+from echo_node.domain.work.hold import Decision, HoldEnding
 from echo_node.domain.work.job import DeliveryState, JobState
 from echo_node.domain.work.kinds import WorkKind
 from echo_node.domain.work.lifecycle import StudyState
@@ -99,6 +100,8 @@ class Base(DeclarativeBase):
         CommitmentRequestState: _State(CommitmentRequestState),
         WithdrawalReason: _State(WithdrawalReason),
         WithdrawalState: _State(WithdrawalState),
+        Decision: _State(Decision),
+        HoldEnding: _State(HoldEnding),
         list[str]: JSON(),
     }
 
@@ -148,22 +151,65 @@ class Instance(Base):
     calling_ae_title: Mapped[str] = mapped_column(String(16))
     received_at: Mapped[datetime]
     removed_at: Mapped[datetime | None]
+    excluded_at: Mapped[datetime | None]
 
 
 class SetAsideInstance(Base):
-    """Other content under the SOP Instance UID of a stored instance, set aside for the operator."""
+    """Other content under the SOP Instance UID of a stored instance, set aside for the operator.
+
+    With a `resolution` it has no effect any longer: `keep` if the stored instance stays, `replace`
+    if it was itself the stored instance until a newer object took its place. Rows of earlier
+    program versions have no UIDs of their own except that of the study.
+    """
 
     __tablename__ = "conflicts"
     __table_args__ = (UniqueConstraint("instance_id", "data_set_sha256"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     instance_id: Mapped[int] = mapped_column(ForeignKey(Instance.id), index=True)
-    study_instance_uid: Mapped[str] = mapped_column(_UID)
+    study_instance_uid: Mapped[str] = mapped_column(_UID, index=True)
+    series_instance_uid: Mapped[str | None] = mapped_column(_UID)
+    sop_class_uid: Mapped[str | None] = mapped_column(_UID)
+    transfer_syntax_uid: Mapped[str | None] = mapped_column(_UID)
     data_set_sha256: Mapped[str] = mapped_column(String(64))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     path: Mapped[str] = mapped_column(String(255), unique=True)
     calling_ae_title: Mapped[str] = mapped_column(String(16))
     received_at: Mapped[datetime]
+    removed_at: Mapped[datetime | None]
+    resolution: Mapped[Decision | None]
+
+
+class Hold(Base):
+    """Hold of a study, from `since` to `ended_at`: an operator decides about a contradiction.
+
+    `attributes` are the DICOM keywords that differ. `newer` and `older` are digests of objects, see
+    domain.work.withdrawal.IdentityConflict. `ended_by` is the operator's login, or empty for the
+    node itself.
+    """
+
+    __tablename__ = "holds"
+    __table_args__ = (
+        UniqueConstraint("study_id", "revision"),
+        Index(
+            "ix_holds_open",
+            "study_id",
+            sqlite_where=text("ending IS NULL"),
+            postgresql_where=text("ending IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey(Study.id))
+    revision: Mapped[int]
+    explanation: Mapped[str]
+    attributes: Mapped[list[str]]
+    newer: Mapped[list[str]]
+    older: Mapped[list[str]]
+    since: Mapped[datetime]
+    ending: Mapped[HoldEnding | None]
+    ended_by: Mapped[str | None] = mapped_column(String(128))
+    ended_at: Mapped[datetime | None]
 
 
 class Claimable:

@@ -15,10 +15,12 @@ from sqlalchemy.orm import Session
 
 from echo_node.domain.studies.intake import StoreOutcome
 from echo_node.domain.studies.study import InstanceFile, InstanceIdentity, ReceivedInstance
+from echo_node.domain.work.hold import HoldEnding
 from echo_node.domain.work.lifecycle import StudyEvent, StudyState, next_state
 from echo_node.storage.database.drafting_order import supersede_jobs
 from echo_node.storage.database.rows import insert_if_absent
 from echo_node.storage.database.tables import Instance, SetAsideInstance, Study
+from echo_node.storage.ledgers.holds import end_hold
 from echo_node.storage.ledgers.withdrawn import WITHDRAWN
 
 _STUDIES = cast("Table", Study.__table__)
@@ -122,6 +124,8 @@ class Arrivals:
                     "due_at": now,
                 }
                 supersede_jobs(session, study.id, now)
+                if study.state is StudyState.HELD:
+                    end_hold(session, study.id, HoldEnding.SUPERSEDED, "", now)
             calling = received.calling_ae_title
             changed["due_at"] = max(changed["due_at"], now + timedelta(seconds=self._debounce_s(calling)))
             changed["urgent"] = study.urgent or received.urgent or self._is_urgent(calling)

@@ -25,7 +25,8 @@ from echo_node.storage.database.rows import lock_study, move
 from echo_node.storage.database.tables import Document, Instance, Job
 from echo_node.storage.ledgers import pending_drafts
 from echo_node.storage.ledgers.documents import add_deliveries, readable, settle
-from echo_node.storage.ledgers.withdrawn import standing_drafts, withdraw
+from echo_node.storage.ledgers.holds import hold
+from echo_node.storage.ledgers.withdrawn import standing_drafts
 from echo_node.storage.objects.outbox import Outbox
 from echo_node.storage.objects.spool import stored_instance
 from echo_node.storage.objects.store import ObjectStore
@@ -100,7 +101,7 @@ class Drafts:
             case Unchanged():
                 self._keep_earlier(job)
             case IdentityConflict():
-                self._withdraw(job, outcome)
+                self._hold(job, outcome)
 
     def _rows(self, job: DraftJob) -> tuple[Sequence[Instance], Sequence[Document], frozenset[str]]:
         """Return, from one transaction, instances, standing documents, and UIDs of late images.
@@ -117,16 +118,18 @@ class Drafts:
         late = frozenset(row.sop_instance_uid for row in received if row.revision > latest)
         return [row for row in received if row.removed_at is None], drafted, late
 
-    def _withdraw(self, job: DraftJob, conflict: IdentityConflict) -> None:
-        """End the job without a draft, and withdraw the standing drafts."""
+    def _hold(self, job: DraftJob, conflict: IdentityConflict) -> None:
+        """End the job without a draft, hold the study, and withdraw the standing drafts."""
         now = self._clock.now()
         with self._database.write() as session:
             study = lock_study(session, job.study_id)
             self._claims.end(session, job.lease, now, state=JobState.SKIPPED, reason=conflict.explanation)
-            withdraw(session, study, now, conflict.reason, conflict.explanation)
-        log.warning(
-            "study_withdrawn", study_id=job.study_id, revision=job.revision, reason=conflict.explanation
-        )
+            had_draft = hold(session, study, now, conflict)
+        reason = conflict.explanation
+        if had_draft:
+            log.warning("study_withdrawn", study_id=job.study_id, revision=job.revision, reason=reason)
+        else:
+            log.warning("study_held", study_id=job.study_id, revision=job.revision, reason=reason)
 
     def _keep_earlier(self, job: DraftJob) -> None:
         """End the job without a new draft: the earlier one still stands."""

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session, aliased
 from echo_node import __version__
 from echo_node.domain.drafts.draft import MANUFACTURER
 from echo_node.domain.drafts.report import EncodedDocument
+from echo_node.domain.work.hold import HoldEnding
 from echo_node.domain.work.job import DeliveryState
 from echo_node.domain.work.kinds import DRAFTING, MAKING_NOTES, WITHDRAWAL
 from echo_node.domain.work.lifecycle import StudyEvent
@@ -32,6 +33,7 @@ from echo_node.storage.database.notifications import notify
 from echo_node.storage.database.rows import lock_study, move
 from echo_node.storage.database.tables import Delivery, Document, Study, Withdrawal
 from echo_node.storage.ledgers.documents import add_delivery, encoded_document
+from echo_node.storage.ledgers.holds import end_hold
 from echo_node.storage.ledgers.withdrawn import (
     NOTES,
     WITHDRAWN,
@@ -90,6 +92,7 @@ class WithdrawalQueue(SqlWorkQueue[Withdrawal, WithdrawalJob]):
                 )
             study.revision += 1
             move(study, StudyEvent.REDRAFT, now)
+            end_hold(session, study_id, HoldEnding.REDRAFT, "", now)
             enqueue(session, study, now)
             notify(session, DRAFTING.topic)
             revision = study.revision

@@ -18,7 +18,7 @@ from echo_node.domain.work.drafting import StudySnapshot
 from echo_node.domain.work.kinds import DELIVERY
 from echo_node.domain.work.lifecycle import StudyState
 from echo_node.domain.work.withdrawal import IdentityConflict, StandingDrafts, WithdrawalReason
-from echo_node.errors import LeaseLost, NotEligible, TransientError, Unavailable
+from echo_node.errors import LeaseLost, MustBeHeld, NotEligible, TransientError, Unavailable
 from echo_node.pipeline.deliver import DeliverStage
 from echo_node.pipeline.draft import DraftStage
 from echo_node.pipeline.priors import PriorSearch
@@ -213,7 +213,7 @@ def test_a_draft_of_a_second_revision_takes_two_transactions(
 
 class NoConflict:
     def find(self, study: StudySnapshot) -> None:
-        assert len(study.standing.documents) == 1
+        assert len(study.standing.documents) == len(study.instances) - 1
 
 
 def test_no_transaction_is_open_while_the_model_works(house: House) -> None:
@@ -335,6 +335,8 @@ class Watch:
         self.seen: list[StandingDrafts] = []
 
     def find(self, study: StudySnapshot) -> IdentityConflict | None:
+        if not study.standing.late:
+            return None
         self.seen.append(study.standing)
         return IdentityConflict(WithdrawalReason.WORKLIST, "the patient ID differs")
 
@@ -356,3 +358,40 @@ def test_a_late_image_that_contradicts_the_draft_withdraws_it_instead_of_draftin
     assert (house.state(), writer.drafts) == (StudyState.DRAFTED, 2), (
         "nothing stands that it could contradict"
     )
+
+
+class Contradiction:
+    """Finds what it was told."""
+
+    def __init__(self, conflict: IdentityConflict) -> None:
+        self.conflict = conflict
+
+    def find(self, study: StudySnapshot) -> IdentityConflict | None:
+        return self.conflict
+
+
+def test_the_first_revision_is_checked_before_anything_is_read(house: House) -> None:
+    writer = Writer()
+    found = IdentityConflict(WithdrawalReason.PATIENT_SAFETY, "the patient ID differs", ("PatientID",))
+    stage = DraftStage(
+        house.drafts, LastImage(), Black(), writer, [Bytes()], house.clock, Contradiction(found)
+    )
+    house.arrive()
+    house.complete()
+    stage(house.claim())
+    assert (house.state(), house.reason(), writer.drafts) == (
+        StudyState.HELD, "the patient ID differs", 0,
+    )  # fmt: skip
+
+
+def test_a_value_that_cannot_be_written_holds_the_study(house: House) -> None:
+    class Unwritable(Bytes):
+        def encode(self, draft: Draft, predecessor: EncodedDocument | None = None) -> EncodedDocument:
+            raise MustBeHeld("the patient ID cannot be written", ("PatientID",))
+
+    stage = DraftStage(house.drafts, LastImage(), Black(), Writer(), [Bytes(), Unwritable()], house.clock)
+    house.arrive()
+    house.complete()
+    stage(house.claim())
+    assert (house.state(), house.reason()) == (StudyState.HELD, "the patient ID cannot be written")
+    assert house.queries.overview().documents == 0

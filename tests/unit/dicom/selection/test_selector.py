@@ -12,7 +12,7 @@ from echo_node.dicom.image.pixels import DisplayedPixels
 from echo_node.dicom.instance_file import instance_from_file
 from echo_node.dicom.selection.selector import EVERY_CHEST, ChestImageSelector
 from echo_node.domain.studies.study import StoredInstance
-from echo_node.errors import NotEligible
+from echo_node.errors import MustBeHeld, NotEligible
 from echo_node.settings import SelectionSettings
 
 Store = Callable[..., StoredInstance]
@@ -213,7 +213,7 @@ def test_derived_alone_never_disqualifies(stored: Store) -> None:
 def test_a_patient_that_changes_inside_a_study_is_refused(
     stored: Store, attributes: dict[str, object], named: str
 ) -> None:
-    with pytest.raises(NotEligible, match="may mix two patients") as refusal:
+    with pytest.raises(MustBeHeld, match="may mix two patients") as refusal:
         SELECT([stored(), stored(**attributes)])
     assert named in str(refusal.value)
     assert "Roe" not in str(refusal.value)

@@ -41,7 +41,7 @@ def test_every_study_can_be_withdrawn_and_only_an_operator_has_it_drafted_anew()
     ways_out = {
         each.event for each in TRANSITIONS if each.source in _WITHDRAWN and each.target not in _WITHDRAWN
     }
-    assert ways_out == {StudyEvent.REDRAFT}
+    assert ways_out == {StudyEvent.REDRAFT, StudyEvent.RESOLVED}
 
 
 def test_every_state_can_be_reached_and_left() -> None:
