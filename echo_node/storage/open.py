@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from echo_node.domain.ports import Clock
+from echo_node.domain.studies.identity import OnConflict
 from echo_node.domain.work.commitment import CommitmentReport
 from echo_node.domain.work.kinds import WorkKind
 from echo_node.domain.work.retry import RetryPolicy
@@ -25,6 +26,7 @@ from echo_node.storage.database.engine import Database
 from echo_node.storage.database.notifications import PollingWaiter, Waiter
 from echo_node.storage.ledgers.drafts import Drafts
 from echo_node.storage.ledgers.forms import Forms
+from echo_node.storage.ledgers.resolutions import Resolutions
 from echo_node.storage.ledgers.studies import Studies
 from echo_node.storage.objects.outbox import Outbox
 from echo_node.storage.objects.ownership import Ownership
@@ -59,6 +61,7 @@ class StoragePlan:
         committing: AE titles of the destinations that must commit to documents, by name.
         archive: AE title of the archive that is asked for modalities, by name; empty if there is
             none.
+        on_conflict: function from a calling AE title to its peer's `on_conflict`.
     """
 
     data_dir: Path
@@ -70,6 +73,7 @@ class StoragePlan:
     documents_by_destination: Mapping[str, Collection[str]]
     committing: Mapping[str, str]
     archive: Mapping[str, str]
+    on_conflict: Callable[[str], OnConflict]
 
 
 class Storage:
@@ -109,12 +113,14 @@ class Storage:
         self.commitment_requests = CommitmentRequestQueue(self.sending, self._peers(plan.archive))
         self.answers = AnswerQueue(self.sending, plan.archive)
         self.withdrawals = WithdrawalQueue(self.sending, self.outbox)
+        self.resolutions = Resolutions(database, clock, self.studies.arrivals, plan.on_conflict)
         self.drafts = Drafts(
             database,
             objects,
             self.outbox,
             clock,
             self.jobs.claims,
+            self.resolutions,
             destinations=plan.documents_by_destination,
         )
         self.forms = Forms(database, objects, self.outbox)

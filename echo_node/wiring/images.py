@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 from echo_node.dicom.selection.headers import StudyHeaders
 from echo_node.domain.ports import AppearanceCheck, ConflictFinder, ImageSelector, PixelReader
+from echo_node.domain.studies.identity import OnConflict
 from echo_node.domain.studies.study import Greyscale
 from echo_node.settings import Peer, SelectionSettings
+from echo_node.wiring.conflicts import on_conflict_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +25,14 @@ class ChestImages:
         shown: reads the image as a viewer shows it, and decodes it once for view check and model.
         headers: reads each header once for identity check and selector.
         listed: AE titles of the configured peers, whose Key Objects can reject images.
+        on_conflict: function from a calling AE title to its peer's `on_conflict`.
     """
 
     selector: ImageSelector
     shown: PixelReader
     headers: StudyHeaders
     listed: Collection[str] = ()
+    on_conflict: Callable[[str], OnConflict] = lambda _: OnConflict.HOLD
 
     def reader(self, greyscale: Greyscale) -> PixelReader:
         """Return a reader that makes grey values as a model needs them."""
@@ -37,14 +41,16 @@ class ChestImages:
         return self.shown if greyscale is Greyscale.WINDOW else DisplayedPixels(greyscale)
 
     def identity_check(self, *, orders: bool) -> ConflictFinder:
-        """Return a check of late images against the drafts of their study.
+        """Return a check that everything in a study is of one patient and of its draft's orders.
 
         Args:
-            orders: whether an accession number that the draft does not know is a conflict too.
+            orders: whether another order than the draft's in a late image is a conflict too.
         """
         from echo_node.dicom.selection.patient_identity import IdentityWatch
 
-        return IdentityWatch(orders=orders, headers=self.headers, listed=self.listed)
+        return IdentityWatch(
+            orders=orders, headers=self.headers, on_conflict=self.on_conflict, listed=self.listed
+        )
 
 
 def chest_images(
@@ -56,8 +62,8 @@ def chest_images(
 
     Args:
         settings: restrictions on the image to read.
-        peers: the configured peers. Their Key Objects can reject images, and `body_part` of some is
-            the chest.
+        peers: the configured peers. Their Key Objects can reject images, `body_part` of some is the
+            chest, and each has its `on_conflict`.
         character_set_of: function from a calling AE title to the Specific Character Set of its
             objects that state none.
 
@@ -68,10 +74,10 @@ def chest_images(
     from echo_node.dicom.selection.selector import ChestImageSelector
 
     headers, shown = StudyHeaders(character_set_of), PixelCache(DisplayedPixels())
-    listed = frozenset(peer.ae_title for peer in peers)
+    listed, on_conflict = frozenset(peer.ae_title for peer in peers), on_conflict_of(peers)
     chest_senders = frozenset(peer.ae_title for peer in peers if peer.body_part == "CHEST")
     selector = ChestImageSelector(settings, shown, _view_check(settings), headers, listed, chest_senders)
-    return ChestImages(selector, shown, headers, listed)
+    return ChestImages(selector, shown, headers, listed, on_conflict)
 
 
 def _view_check(settings: SelectionSettings) -> AppearanceCheck | None:

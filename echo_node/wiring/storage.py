@@ -12,6 +12,7 @@ from echo_node.storage.database.engine import Database
 from echo_node.storage.objects.local import LocalObjects
 from echo_node.storage.objects.store import ObjectStore
 from echo_node.storage.open import Storage, StoragePlan
+from echo_node.wiring.conflicts import on_conflict_of
 
 
 class SystemClock:
@@ -40,6 +41,7 @@ def open_storage(settings: Settings, clock: Clock | None = None) -> Storage:
         settings.documents_by_destination,
         settings.committing,
         settings.archive,
+        on_conflict_of(settings.peers.values()),
     )
     database = Database(settings.database_url, data_dir.absolute() / "run" / "notifications")
     return Storage(database, open_objects(settings), plan, clock or SystemClock(), random_uid)

@@ -17,6 +17,7 @@ from support.studies import (
     stored_file,
 )
 
+from echo_node.domain.studies.identity import OnConflict
 from echo_node.domain.studies.intake import StoreOutcome
 from echo_node.domain.work.drafting import NewDraft
 from echo_node.domain.work.job import DeliveryJob, DraftJob
@@ -27,6 +28,7 @@ from echo_node.storage.database.engine import Database
 from echo_node.storage.database.tables import Study
 from echo_node.storage.ledgers.drafts import Drafts
 from echo_node.storage.ledgers.forms import Forms
+from echo_node.storage.ledgers.resolutions import Resolutions
 from echo_node.storage.ledgers.studies import Studies
 from echo_node.storage.objects.local import LocalObjects
 from echo_node.storage.objects.outbox import Outbox
@@ -37,6 +39,7 @@ from echo_node.storage.queues.drafting_jobs import JobQueue
 from echo_node.storage.queues.withdrawals import WithdrawalQueue
 from echo_node.storage.queues.work_queue import QueueContext
 
+POLICIES = {"REPLACES": OnConflict.REPLACE, "KEEPS": OnConflict.KEEP}
 IDLE_S, FORCED_S, LEASE_S, TRIES = 60.0, 300.0, 100.0, 3
 
 
@@ -72,8 +75,20 @@ class House:
         if not isinstance(destinations, Mapping):
             destinations = dict.fromkeys(destinations, ("basic-text-sr",))
         self.destinations = destinations
+        self.resolutions = Resolutions(
+            database,
+            self.clock,
+            self.studies.arrivals,
+            lambda calling: POLICIES.get(calling, OnConflict.HOLD),
+        )
         self.drafts = Drafts(
-            database, self.objects, self.outbox, self.clock, self.jobs.claims, destinations=destinations
+            database,
+            self.objects,
+            self.outbox,
+            self.clock,
+            self.jobs.claims,
+            self.resolutions,
+            destinations=destinations,
         )
         self.forms = Forms(database, self.objects, self.outbox)
         self.withdrawals = WithdrawalQueue(self.context, self.outbox)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeAlias, cast
 
 from sqlalchemy import Row, Table, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from echo_node.domain.studies.intake import StoreOutcome
 from echo_node.domain.studies.study import InstanceFile, InstanceIdentity, ReceivedInstance
-from echo_node.domain.work.hold import HoldEnding
+from echo_node.domain.work.hold import Decision, HoldEnding
 from echo_node.domain.work.lifecycle import StudyEvent, StudyState, next_state
 from echo_node.storage.database.drafting_order import supersede_jobs
 from echo_node.storage.database.rows import insert_if_absent
@@ -25,6 +25,7 @@ from echo_node.storage.ledgers.withdrawn import WITHDRAWN
 
 _STUDIES = cast("Table", Study.__table__)
 _INSTANCES = cast("Table", Instance.__table__)
+_SET_ASIDE = cast("Table", SetAsideInstance.__table__)
 
 _STUDY_BY_UID = select(_STUDIES).where(_STUDIES.c.study_instance_uid == bindparam("uid")).with_for_update()
 _KEPT_BY_UID = (
@@ -35,10 +36,17 @@ _KEPT_BY_UID = (
         _INSTANCES.c.path,
         _INSTANCES.c.data_set_sha256,
         _INSTANCES.c.transfer_syntax_uid,
+        _INSTANCES.c.excluded_at,
         _STUDIES.c.study_instance_uid,
     )
     .join_from(_INSTANCES, _STUDIES)
     .where(_INSTANCES.c.sop_instance_uid == bindparam("uid"))
+)
+_Kept: TypeAlias = Row[Any, Any, Any, Any, Any, Any, Any, Any]
+_WHOLE_KEPT = (
+    select(_INSTANCES)
+    .where(_INSTANCES.c.id == bindparam("instance_id"), _INSTANCES.c.path == bindparam("kept_path"))
+    .with_for_update()
 )
 _CHANGED = (
     "state", "revision", "reason", "calling_ae_title", "due_at", "force_at", "received_at", "changed_at",
@@ -53,6 +61,18 @@ _CHANGE_STUDY = (
 
 class Overtaken(Exception):
     """Another transaction wrote this instance first. This one must roll back."""
+
+
+class KnownInAnotherStudy(Exception):
+    """The instance is stored in another study. This transaction must lock that one instead.
+
+    Attributes:
+        study_instance_uid: the study in which it is stored.
+    """
+
+    def __init__(self, study_instance_uid: str) -> None:
+        super().__init__()
+        self.study_instance_uid = study_instance_uid
 
 
 class Arrivals:
@@ -74,45 +94,59 @@ class Arrivals:
         self._is_urgent = is_urgent
 
     def add(
-        self, session: Session, received: ReceivedInstance, file: InstanceFile, now: datetime
+        self, session: Session, received: ReceivedInstance, file: InstanceFile, now: datetime, locking: str
     ) -> tuple[StoreOutcome, int, int]:
         """Write an instance; return the outcome, and the study's id and revision.
 
+        Args:
+            session: the transaction.
+            received: the instance.
+            file: its file.
+            now: time of its arrival.
+            locking: Study Instance UID of the study that this transaction may lock.
+
         Raises:
             Overtaken: the transaction must be rolled back and done again.
+            KnownInAnotherStudy: it must be done again, with that study to lock.
         """
-        database = session.connection()
-        kept = database.execute(_KEPT_BY_UID, {"uid": received.identity.sop_instance_uid}).one_or_none()
+        uids = received.identity
+        kept = _kept(session, uids.sop_instance_uid)
         if kept is None:
-            study_id, revision = self._enter(session, received, now)
+            study_id, revision = self.enter(session, uids.study_instance_uid, received, now)
             _insert_instance(session, study_id, revision, received, file, now)
             return StoreOutcome.STORED, study_id, revision
         if kept.path == str(file.path):  # the same work was done before, and its answer was lost
             return StoreOutcome.STORED, kept.study_id, kept.revision
-        outcome = _compare(session, kept, received.identity, file.data_set_sha256)
-        if outcome is StoreOutcome.CONFLICT:
-            _set_aside(session, kept.id, received, file, now)
-        else:
+        if _compare(session, kept, uids, file.data_set_sha256) is StoreOutcome.DUPLICATE:
             self.note_resend(session, received, now)
-        return outcome, kept.study_id, kept.revision
+            return StoreOutcome.DUPLICATE, kept.study_id, kept.revision
+        if kept.excluded_at is not None:
+            study_id, revision = self.enter(session, uids.study_instance_uid, received, now)
+            _take_place(session, kept, study_id, revision, received, file, now)
+            return StoreOutcome.STORED, study_id, revision
+        if kept.study_instance_uid != locking:
+            raise KnownInAnotherStudy(kept.study_instance_uid)
+        study_id, revision = self.enter(session, kept.study_instance_uid, received, now)
+        if _kept(session, uids.sop_instance_uid) != kept:
+            raise Overtaken
+        _set_aside(session, kept.id, received, file, now)
+        return StoreOutcome.CONFLICT, study_id, revision
 
     def is_resend(self, session: Session, received: ReceivedInstance, digest: str) -> bool:
         """Return whether the instance is stored already, so that this copy need not be kept."""
-        kept = (
-            session.connection()
-            .execute(_KEPT_BY_UID, {"uid": received.identity.sop_instance_uid})
-            .one_or_none()
-        )
+        kept = _kept(session, received.identity.sop_instance_uid)
         if kept is None:
             return False
         return _compare(session, kept, received.identity, digest) is StoreOutcome.DUPLICATE
 
-    def _enter(self, session: Session, received: ReceivedInstance, now: datetime) -> tuple[int, int]:
-        """Record the arrival in the instance's study, new if necessary; return id and revision."""
-        database, uid = session.connection(), {"uid": received.identity.study_instance_uid}
+    def enter(
+        self, session: Session, study_instance_uid: str, received: ReceivedInstance, now: datetime
+    ) -> tuple[int, int]:
+        """Record an arrival in a study, new if necessary; return the study's id and revision."""
+        database, uid = session.connection(), {"uid": study_instance_uid}
         study = database.execute(_STUDY_BY_UID, uid).one_or_none()
         if study is None:
-            self._make_study(session, received, now)
+            self._make_study(session, study_instance_uid, received, now)
             study = database.execute(_STUDY_BY_UID, uid).one()
         state = next_state(study.state, StudyEvent.INSTANCE_ARRIVED)
         changed = {**study._asdict(), "state": state, "received_at": now, "changed_at": now}
@@ -134,11 +168,13 @@ class Arrivals:
         database.execute(_CHANGE_STUDY, {"study_id": study.id, **values})
         return study.id, changed["revision"]
 
-    def _make_study(self, session: Session, received: ReceivedInstance, now: datetime) -> None:
+    def _make_study(
+        self, session: Session, study_instance_uid: str, received: ReceivedInstance, now: datetime
+    ) -> None:
         insert_if_absent(
             session,
             Study,
-            study_instance_uid=received.identity.study_instance_uid,
+            study_instance_uid=study_instance_uid,
             state=StudyState.RECEIVING,
             revision=1,
             calling_ae_title=received.calling_ae_title,
@@ -163,8 +199,12 @@ class Arrivals:
         )
 
 
+def _kept(session: Session, sop_instance_uid: str) -> _Kept | None:
+    return session.connection().execute(_KEPT_BY_UID, {"uid": sop_instance_uid}).one_or_none()
+
+
 def _compare(
-    session: Session, kept: Row[Any, Any, Any, Any, Any, Any, Any], identity: InstanceIdentity, digest: str
+    session: Session, kept: _Kept, identity: InstanceIdentity, digest: str
 ) -> Literal[StoreOutcome.DUPLICATE, StoreOutcome.CONFLICT]:
     """Return the outcome for an instance whose SOP Instance UID is stored already."""
     if kept.data_set_sha256 == digest:
@@ -195,7 +235,7 @@ def _insert_instance(
         sop_instance_uid=received.identity.sop_instance_uid,
         sop_class_uid=received.identity.sop_class_uid,
         transfer_syntax_uid=received.identity.transfer_syntax_uid,
-        **_kept(received, file, now),
+        **_of_file(received, file, now),
     )
     if not added:
         raise Overtaken
@@ -209,13 +249,58 @@ def _set_aside(
         SetAsideInstance,
         instance_id=instance_id,
         study_instance_uid=received.identity.study_instance_uid,
-        **_kept(received, file, now),
+        series_instance_uid=received.identity.series_instance_uid,
+        sop_class_uid=received.identity.sop_class_uid,
+        transfer_syntax_uid=received.identity.transfer_syntax_uid,
+        **_of_file(received, file, now),
     )
     if not added:
         raise Overtaken
 
 
-def _kept(received: ReceivedInstance, file: InstanceFile, now: datetime) -> dict[str, Any]:
+def _take_place(
+    session: Session,
+    kept: _Kept,
+    study_id: int,
+    revision: int,
+    received: ReceivedInstance,
+    file: InstanceFile,
+    now: datetime,
+) -> None:
+    """Give an instance the place of one that was excluded from its study, which is set aside."""
+    excluded = (
+        session.connection()
+        .execute(_WHOLE_KEPT, {"instance_id": kept.id, "kept_path": kept.path})
+        .one_or_none()
+    )
+    if excluded is None:
+        raise Overtaken
+    uids = received.identity
+    new = {
+        "study_id": study_id,
+        "revision": revision,
+        "series_instance_uid": uids.series_instance_uid,
+        "sop_class_uid": uids.sop_class_uid,
+        "transfer_syntax_uid": uids.transfer_syntax_uid,
+        "removed_at": None,
+        "excluded_at": None,
+        **_of_file(received, file, now),
+    }
+    session.connection().execute(update(_INSTANCES).where(_INSTANCES.c.id == kept.id).values(new))
+    aside = {
+        name: value for name, value in excluded._asdict().items() if name in _SET_ASIDE.c and name != "id"
+    }
+    insert_if_absent(
+        session,
+        SetAsideInstance,
+        instance_id=kept.id,
+        study_instance_uid=kept.study_instance_uid,
+        resolution=Decision.KEEP,
+        **aside,
+    )
+
+
+def _of_file(received: ReceivedInstance, file: InstanceFile, now: datetime) -> dict[str, Any]:
     """Return the columns of a file, its sender and its time of arrival."""
     return {
         "data_set_sha256": file.data_set_sha256,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 
 import structlog
@@ -21,12 +20,12 @@ from echo_node.storage.database.group_commit import GroupCommit
 from echo_node.storage.database.notifications import notify
 from echo_node.storage.database.rows import move
 from echo_node.storage.database.tables import Instance, SetAsideInstance, Study
-from echo_node.storage.ledgers.arrivals import Arrivals, Overtaken
+from echo_node.storage.ledgers.arrivals import Arrivals, KnownInAnotherStudy, Overtaken
 
 log = structlog.get_logger()
 
 _BATCH = 100
-_ROUNDS = 4  # absent → stored → set aside: what is known of an instance changes at most twice
+_ROUNDS = 6  # absent → stored, perhaps in another study → set aside, perhaps exchanged
 
 
 class Studies:
@@ -54,29 +53,33 @@ class Studies:
         self._database = database
         self._commits = GroupCommit(database)
         self._clock = clock
-        self._arrivals = Arrivals(debounce_s, timedelta(seconds=maximum_wait_s), is_urgent)
+        self.arrivals = Arrivals(debounce_s, timedelta(seconds=maximum_wait_s), is_urgent)
 
     def note_resend(self, received: ReceivedInstance, digest: str) -> bool:
         """Return whether an instance is stored already, and record that it came again."""
         with self._database.read() as session:
-            if not self._arrivals.is_resend(session, received, digest):
+            if not self.arrivals.is_resend(session, received, digest):
                 return False
         with self._database.write() as session:
-            self._arrivals.note_resend(session, received, self._clock.now())
+            self.arrivals.note_resend(session, received, self._clock.now())
         return True
 
     def record(self, received: ReceivedInstance, file: InstanceFile) -> StoreOutcome:
         """Commit an instance, and move its study (see domain.studies.intake.IntakeLedger)."""
+        locking = received.identity.study_instance_uid
         for _ in range(_ROUNDS):
-            with suppress(Overtaken):
-                return self._record(received, file)
+            try:
+                return self._record(received, file, locking)
+            except KnownInAnotherStudy as known:
+                locking = known.study_instance_uid
+            except Overtaken:
+                continue
         raise TransientError("too many senders of one instance at the same time")
 
-    def _record(self, received: ReceivedInstance, file: InstanceFile) -> StoreOutcome:
+    def _record(self, received: ReceivedInstance, file: InstanceFile, locking: str) -> StoreOutcome:
         now = self._clock.now()
         outcome, study_id, revision = self._commits.run(
-            received.identity.study_instance_uid,
-            lambda session: self._arrivals.add(session, received, file, now),
+            locking, lambda session: self.arrivals.add(session, received, file, now, locking)
         )
         if outcome is StoreOutcome.CONFLICT:
             log.warning(

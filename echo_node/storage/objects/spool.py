@@ -19,7 +19,7 @@ import structlog
 from echo_node.domain.studies.intake import Piece
 from echo_node.domain.studies.study import InstanceFile, InstanceIdentity, StoredInstance
 from echo_node.errors import InstanceRejected
-from echo_node.storage.database.tables import Instance
+from echo_node.storage.database.tables import Instance, SetAsideInstance
 from echo_node.storage.objects.store import SPOOL, ObjectStore, Unfinished
 
 log = structlog.get_logger()
@@ -130,5 +130,17 @@ def stored_instance(row: Instance, study_instance_uid: str, path: Path) -> Store
         row.sop_instance_uid,
         row.sop_class_uid,
         row.transfer_syntax_uid,
+    )
+    return StoredInstance(identity, path, row.data_set_sha256, row.calling_ae_title)
+
+
+def set_aside_instance(row: SetAsideInstance, kept: Instance, path: Path) -> StoredInstance:
+    """Return the object of a row that contends with a kept instance, whose file is at *path*."""
+    identity = InstanceIdentity(
+        row.study_instance_uid,
+        row.series_instance_uid or kept.series_instance_uid,
+        kept.sop_instance_uid,
+        row.sop_class_uid or kept.sop_class_uid,
+        row.transfer_syntax_uid or kept.transfer_syntax_uid,
     )
     return StoredInstance(identity, path, row.data_set_sha256, row.calling_ae_title)

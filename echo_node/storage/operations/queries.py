@@ -35,6 +35,7 @@ from echo_node.storage.database.tables import (
     Commitment,
     Delivery,
     Document,
+    Hold,
     Instance,
     Job,
     ModalityRequest,
@@ -48,6 +49,9 @@ from echo_node.storage.ledgers.withdrawn import NOTES, is_note
 
 Record = dict[str, Any]
 
+_is_unresolved: ColumnElement[bool] = SetAsideInstance.resolution.is_(None)
+_is_held: ColumnElement[bool] = Hold.ending.is_(None)
+
 
 @dataclass(frozen=True, slots=True)
 class Overview:
@@ -59,7 +63,8 @@ class Overview:
             versions.
         instances: instances received.
         documents: drafts made.
-        conflicts: instances set aside.
+        conflicts: objects that were set aside, and about which nothing is decided.
+        held: studies that wait for an operator, held or withdrawn.
     """
 
     studies: dict[str, int]
@@ -67,6 +72,7 @@ class Overview:
     instances: int
     documents: int
     conflicts: int
+    held: int
 
 
 class Queries:
@@ -100,7 +106,8 @@ class Queries:
                 work=work,
                 instances=_count(session, Instance),
                 documents=session.scalar(select(func.count(Document.id)).where(~is_note)) or 0,
-                conflicts=_count(session, SetAsideInstance),
+                conflicts=session.scalar(select(func.count()).where(_is_unresolved)) or 0,
+                held=session.scalar(select(func.count()).where(_is_held)) or 0,
             )
 
     def recent_studies(self, limit: int = 50) -> list[Record]:
@@ -110,16 +117,36 @@ class Queries:
             return [_study(row) for row in session.scalars(query)]
 
     def studies_with_conflicts(self, limit: int = 20) -> list[int]:
-        """Return the ids of studies with an image that was set aside, the latest first."""
+        """Return the ids of studies with an undecided object set aside, the latest first."""
         query = (
             select(Instance.study_id)
             .join(SetAsideInstance, SetAsideInstance.instance_id == Instance.id)
+            .where(_is_unresolved)
             .group_by(Instance.study_id)
             .order_by(func.max(SetAsideInstance.id).desc())
             .limit(limit)
         )
         with self._database.read() as session:
             return list(session.scalars(query))
+
+    def held_studies(self, limit: int = 200) -> list[Record]:
+        """Return the studies that wait for an operator, held or withdrawn; the longest first."""
+        query = (
+            select(Study, Hold)
+            .join(Hold, Hold.study_id == Study.id)
+            .where(_is_held)
+            .order_by(Hold.since, Hold.id)
+            .limit(limit)
+        )
+        with self._database.read() as session:
+            return [_study(study) | {"hold": _hold(held)} for study, held in session.execute(query)]
+
+    def studies_in(self, state: StudyState, limit: int = 200) -> list[Record]:
+        """Return the studies in a state; those that changed last come first."""
+        query = select(Study).where(Study.state == state)
+        with self._database.read() as session:
+            found = session.scalars(query.order_by(Study.changed_at.desc(), Study.id.desc()).limit(limit))
+            return [_study(row) for row in found]
 
     def list_work(self, kind: WorkKind, state: StrEnum | None = None, limit: int = 200) -> list[Record]:
         """Return the newest work items of a kind, with their reasons."""
@@ -190,6 +217,15 @@ class Queries:
             conflicts = select(SetAsideInstance).where(
                 SetAsideInstance.instance_id.in_([row.id for row in instances])
             )
+            elsewhere = (
+                select(SetAsideInstance, Instance.study_id)
+                .join(Instance, Instance.id == SetAsideInstance.instance_id)
+                .where(
+                    SetAsideInstance.study_instance_uid == study.study_instance_uid,
+                    Instance.study_id != study_id,
+                )
+            )
+            holds = select(Hold).where(Hold.study_id == study_id).order_by(Hold.id)
             documents = session.scalars(
                 select(Document).where(Document.study_id == study_id).order_by(Document.id)
             ).all()
@@ -199,6 +235,10 @@ class Queries:
                 "study_instance_uid": study.study_instance_uid,
                 "instances": [_instance(row) for row in instances],
                 "conflicts": [_conflict(row) for row in session.scalars(conflicts)],
+                "set_aside_elsewhere": [
+                    _conflict(row) | {"study_id": other} for row, other in session.execute(elsewhere)
+                ],
+                "holds": [_hold(row) for row in session.scalars(holds)],
                 "documents": [_document(row, withdrawn_up_to) for row in documents],
             }
             for kind in KINDS.values():
@@ -321,6 +361,7 @@ def _instance(row: Instance) -> Record:
         "path": row.path,
         "received_at": row.received_at.isoformat(),
         "removed_at": row.removed_at.isoformat() if row.removed_at else None,
+        "excluded_at": row.excluded_at.isoformat() if row.excluded_at else None,
     }
 
 
@@ -329,8 +370,23 @@ def _conflict(row: SetAsideInstance) -> Record:
         "conflict_id": row.id,
         "instance_id": row.instance_id,
         "path": row.path,
+        "study_instance_uid": row.study_instance_uid,
         "calling_ae_title": row.calling_ae_title,
         "received_at": row.received_at.isoformat(),
+        "resolution": row.resolution,
+    }
+
+
+def _hold(row: Hold) -> Record:
+    return {
+        "revision": row.revision,
+        "attributes": row.attributes,
+        "explanation": row.explanation,
+        "since": row.since.isoformat(),
+        "can_replace": bool(row.newer),
+        "ending": row.ending,
+        "ended_by": row.ended_by,
+        "ended_at": row.ended_at.isoformat() if row.ended_at else None,
     }
 
 

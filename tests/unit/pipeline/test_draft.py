@@ -302,7 +302,9 @@ def test_images_of_a_store_that_is_away_are_waited_for(house: House, tmp_path: P
     house.arrive()
     house.complete()
     away = RemoteObjects(fsspec.filesystem("memory"), f"/nothing{tmp_path}", tmp_path / "remote", 0)
-    drafts = Drafts(house.database, away, house.outbox, house.clock, house.jobs.claims, destinations={})
+    drafts = Drafts(
+        house.database, away, house.outbox, house.clock, house.jobs.claims, house.resolutions, destinations={}
+    )
     with pytest.raises(Unavailable, match="the object store has no spool"):
         DraftStage(drafts, FirstImage(), Black(), Writer(), [Bytes()], house.clock)(house.claim())
     assert house.state() is StudyState.DRAFTING
