@@ -26,8 +26,9 @@ class NodeStatus:
         work: number of work items in each state, by the plural of each kind.
         instances: number of instances received.
         documents: number of drafts made.
-        conflicts: number of images set aside.
-        disputed: latest studies with images set aside, at most three.
+        conflicts: number of objects that were set aside, and about which nothing is decided.
+        disputed: latest studies with such objects, at most three.
+        held: studies that wait for an operator, held or withdrawn, each with its `hold`.
         paused: pauses that are effective.
         recent: studies that changed last.
     """
@@ -38,6 +39,7 @@ class NodeStatus:
     documents: int
     conflicts: int
     disputed: Sequence[int]
+    held: Sequence[Record]
     paused: Sequence[Paused]
     recent: Sequence[Record]
 
@@ -66,6 +68,7 @@ def node_status(storage: Storage, limit: int) -> NodeStatus:
         documents=overview.documents,
         conflicts=overview.conflicts,
         disputed=storage.queries.studies_with_conflicts(_DISPUTED),
+        held=storage.queries.held_studies(),
         paused=storage.pauses.present(),
         recent=storage.queries.recent_studies(limit),
     )

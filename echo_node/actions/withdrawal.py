@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from echo_node.actions.operator import OPERATOR_LENGTH
 from echo_node.domain.work.job import DeliveryState
 from echo_node.domain.work.lifecycle import StudyState
 from echo_node.domain.work.withdrawal import WithdrawalReason, WithdrawalState
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from echo_node.storage.open import Storage
     from echo_node.storage.operations.queries import Record
 
-_OPERATOR_LENGTH = 128
 _OPEN_DELIVERIES = {DeliveryState.PENDING, DeliveryState.SENDING}
 _OPEN_WITHDRAWALS = {WithdrawalState.PENDING, WithdrawalState.PREPARING}
 
@@ -98,7 +98,7 @@ def withdraw(storage: Storage, study_id: int, reason: WithdrawalReason, asked_by
     Raises:
         PermanentError: there is no such study.
     """
-    return storage.withdrawals.withdraw(study_id, reason, asked_by[:_OPERATOR_LENGTH])
+    return storage.withdrawals.withdraw(study_id, reason, asked_by[:OPERATOR_LENGTH])
 
 
 def redraft(storage: Storage, study_id: int) -> int:

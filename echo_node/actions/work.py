@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from echo_node.actions.operator import OPERATOR_LENGTH
 from echo_node.actions.references import WorkReference, study_of
+from echo_node.domain.work.hold import Decision
 from echo_node.domain.work.kinds import JOB, KINDS, WorkKind
+from echo_node.domain.work.lifecycle import StudyState
 from echo_node.domain.work.pausable import Pausable
 from echo_node.errors import PermanentError
 
@@ -35,6 +38,48 @@ def list_work(
     ]
 
 
+def list_in_state(storage: Storage, state: str, limit: int = 50) -> list[Record]:
+    """Return the studies and work items in a state, studies first.
+
+    Held studies are all that wait for an operator, even if they were withdrawn.
+
+    Raises:
+        PermanentError: neither studies nor work items have such a state.
+    """
+    kinds = [kind for kind in KINDS.values() if state in set(kind.states)]
+    if state not in set(StudyState) and not kinds:
+        known = dict.fromkeys([*StudyState, *(each for kind in KINDS.values() for each in kind.states)])
+        raise PermanentError(f"there is no state '{state}': the states are {', '.join(map(str, known))}")
+    queries = storage.queries
+    if state == StudyState.HELD:
+        studies = queries.held_studies(limit)
+    else:
+        studies = queries.studies_in(StudyState(state), limit) if state in set(StudyState) else []
+    return [{"id": str(row["study_id"]), "kind": "study", **row} for row in studies] + [
+        _with_reference(kind, {"kind": str(kind), **row})
+        for kind in kinds
+        for row in queries.list_work(kind, next(each for each in kind.states if each == state), limit)
+    ]
+
+
+def resolve(storage: Storage, study_id: int, decision: Decision, by: str) -> int:
+    """Resolve what contradicts itself in a study, and draft the study again.
+
+    Args:
+        storage: the node's storage.
+        study_id: study that waits for an operator.
+        decision: the object that is right: the first, or the newest.
+        by: operator, as the record shows it; at most 128 characters are kept.
+
+    Returns:
+        The new revision.
+
+    Raises:
+        PermanentError: there is no such study, it is not held, or nothing newer can replace.
+    """
+    return storage.resolutions.resolve(study_id, decision, by[:OPERATOR_LENGTH])
+
+
 def show_study(storage: Storage, reference: WorkReference) -> Record:
     """Return everything known about a study, with the location of each file.
 
@@ -42,7 +87,8 @@ def show_study(storage: Storage, reference: WorkReference) -> Record:
         PermanentError: there is no such study or work item.
     """
     record = storage.queries.show(study_of(storage, reference))
-    for row in (*record["documents"], *record["conflicts"]):
+    excluded = [row for row in record["instances"] if row["excluded_at"]]
+    for row in (*record["documents"], *record["conflicts"], *excluded):
         row["path"] = storage.objects.location(row["path"])
     return record
 

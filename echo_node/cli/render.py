@@ -30,6 +30,8 @@ def print_study(record: Record) -> None:
         )
         if withdrawal["explanation"]:
             out.print(f"    {escape(withdrawal['explanation'])}", soft_wrap=True)
+    for held in record["holds"]:
+        _print_hold(record["study_id"], held)
     for document in record["documents"]:
         what = f"draft of revision {document['revision']} by {escape(document['model'])}"
         if document["is_note"]:
@@ -42,8 +44,39 @@ def print_study(record: Record) -> None:
         out.print(
             f"  [yellow]set aside[/yellow]: different content for instance {conflict['instance_id']}, "
             f"{moment(conflict['received_at'])} from {escape(conflict['calling_ae_title'])}"
+            f"{_resolution(conflict)}"
         )
         out.print(f"    {escape(conflict['path'])}", soft_wrap=True)
+    for conflict in record["set_aside_elsewhere"]:
+        out.print(
+            f"  [yellow]set aside[/yellow]: an object of this study has the SOP Instance UID of an image in "
+            f"study {conflict['study_id']}, {moment(conflict['received_at'])}{_resolution(conflict)}"
+        )
+    for instance in record["instances"]:
+        if instance["excluded_at"]:
+            out.print(
+                f"  [yellow]excluded[/yellow]: instance {instance['instance_id']}, "
+                f"{moment(instance['excluded_at'])}, by the resolution of a contradiction"
+            )
+            out.print(f"    {escape(instance['path'])}", soft_wrap=True)
+
+
+def _print_hold(study_id: int, held: Record) -> None:
+    """Print a hold, and its end or how to end it."""
+    out = console()
+    differing = f"; different: {', '.join(held['attributes'])}" if held["attributes"] else ""
+    out.print(f"  [yellow]held[/yellow] in revision {held['revision']}, {moment(held['since'])}{differing}")
+    out.print(f"    {escape(held['explanation'])}", soft_wrap=True)
+    if held["ending"]:
+        by = f" by {escape(held['ended_by'])}" if held["ended_by"] else ""
+        out.print(f"    ended: {held['ending']}{by}, {moment(held['ended_at'])}")
+    else:
+        decisions = "keep|replace" if held["can_replace"] else "keep"
+        out.print(f"    `echo-node queue resolve {study_id} {decisions}` resolves it.")
+
+
+def _resolution(conflict: Record) -> str:
+    return f"; resolved: {conflict['resolution']}" if conflict["resolution"] else ""
 
 
 def print_commitment_request(record: Record) -> None:
@@ -63,7 +96,7 @@ def print_commitment_request(record: Record) -> None:
 
 
 def print_work(rows: Iterable[Record]) -> None:
-    """Print a table of work items."""
+    """Print a table of work items, and of studies."""
     print_table(
         "",
         ("id", "study", "state", "tries", "to", "status", "next", "reason"),
@@ -72,10 +105,10 @@ def print_work(rows: Iterable[Record]) -> None:
                 row["id"],
                 row.get("study_id"),
                 styled_state(row["state"]),
-                row["tries"],
+                row.get("tries"),
                 escape(row.get("destination")),
                 row.get("status"),
-                moment(row["available_at"]),
+                moment(row["available_at"]) if "available_at" in row else None,
                 escape(row["reason"]),
             )
             for row in rows

@@ -35,6 +35,7 @@ class StateMetrics(Collector):
             "instances": overview.instances,
             "documents": overview.documents,
             "conflicts": overview.conflicts,
+            "held": overview.held,
         }
         for name, count in totals.items():
             yield GaugeMetricFamily(f"echo_node_{name}", f"The number of {name}", value=count)

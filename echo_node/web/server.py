@@ -139,9 +139,15 @@ def _page(overview: StateCounts, studies: list[dict[str, Any]], withdrawals: lis
         if overview.conflicts
         else ""
     )
+    held = (
+        f"<p><strong>{overview.held} held</strong>: what arrived contradicts itself. "
+        "<code>echo-node queue list --state held</code> lists the studies.</p>"
+        if overview.held
+        else ""
+    )
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=10>"
-        f"<title>echo-node</title><style>{_STYLE}</style><h1>echo-node</h1>{aside}{''.join(counts)}"
+        f"<title>echo-node</title><style>{_STYLE}</style><h1>echo-node</h1>{held}{aside}{''.join(counts)}"
         f"{withdrawn}{recent}</html>"
     )
 

@@ -33,7 +33,12 @@ class StateCounts(Protocol):
 
     @property
     def conflicts(self) -> int:
-        """Instances set aside."""
+        """Objects that were set aside, and about which nothing is decided."""
+        ...
+
+    @property
+    def held(self) -> int:
+        """Studies that wait for an operator, held or withdrawn."""
         ...
 
 

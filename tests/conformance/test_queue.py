@@ -102,7 +102,7 @@ def test_other_content_under_a_known_uid_is_set_aside_once(house: House) -> None
     (warning,) = [entry for entry in logs if entry["log_level"] == "warning"]
     assert (warning["event"], warning["study_id"]) == ("instance_set_aside", 1)
     assert set(warning) - {"log_level"} <= ALLOWED_KEYS
-    assert (house.state(), house.revision()) == (StudyState.DRAFTED, 1)
+    assert (house.state(), house.revision()) == (StudyState.RECEIVING, 2), "once, and checked again"
     assert len(house.queries.show(1)["conflicts"]) == 1
     assert house.queries.overview().conflicts == 1
     assert house.queries.studies_with_conflicts() == [1]
@@ -503,7 +503,7 @@ def test_show_tells_the_whole_story(house: House) -> None:
     house.drafted()
     house.arrive(received(content=b"conflicting"))
     story = house.queries.show(1)
-    assert story["state"] == "drafted"
+    assert (story["state"], story["revision"]) == ("receiving", 2)
     assert [len(story[each]) for each in ("instances", "conflicts", "jobs", "documents", "deliveries")] == [
         1,
         1,

@@ -27,8 +27,9 @@ def status(
     """Count studies and deliveries by state, and list the studies that changed last.
 
     With --json, `studies`, `jobs`, `deliveries`, `commitments`,
-    `commitment_requests` and `withdrawals` are counts by state, and `conflicts`
-    is the number of images that were set aside.
+    `commitment_requests` and `withdrawals` are counts by state, `conflicts` is
+    the number of undecided objects that were set aside, and `held` lists the
+    studies that wait for `echo-node queue resolve`.
     """
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     with existing_storage(settings) as storage:
@@ -41,6 +42,7 @@ def status(
                 "instances": found.instances,
                 "documents": found.documents,
                 "conflicts": found.conflicts,
+                "held": found.held,
                 "paused": {each.what.value: each.reason for each in found.paused},
                 "recent": found.recent,
                 "data_dir": str(settings.node.data_dir.resolve()),
@@ -62,6 +64,11 @@ def status(
         counts = found.work[kind.name.plural]
         if kind.status_line == "always" or (kind.status_line == "if any" and any(counts.values())):
             out.print(f"{_label(kind.label)}{_sentence(counts)}")
+    for row in found.held:
+        out.print(
+            f"{_label('held', 'bold yellow')}study {row['study_id']} since {moment(row['hold']['since'])}: "
+            f"{escape(row['hold']['explanation'])} (`echo-node queue show {row['study_id']}`)"
+        )
     if found.conflicts:
         out.print(
             f"{_label('conflicts')}[yellow]{found.conflicts} set aside[/yellow]: different content "

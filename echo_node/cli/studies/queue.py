@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Annotated
 
@@ -9,9 +10,12 @@ import typer
 
 from echo_node.actions import work
 from echo_node.actions.open_storage import existing_storage
+from echo_node.actions.operator import operator
+from echo_node.actions.references import study_of
 from echo_node.cli import options
 from echo_node.cli.output import print_json
 from echo_node.cli.render import print_commitment_request, print_study, print_work
+from echo_node.domain.work.hold import Decision
 from echo_node.domain.work.kinds import COMMITMENT_REQUEST
 from echo_node.domain.work.pausable import Pausable
 
@@ -31,19 +35,29 @@ def list_(
     *,
     dead: Annotated[bool, typer.Option("--dead", help="Dead letters only.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Finished work too.")] = False,
+    state: Annotated[
+        str | None,
+        typer.Option("--state", metavar="STATE", help="Studies and work in this state only, such as held."),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """List waiting work, work in progress and dead letters, with their reasons.
 
     Work is a job (drafting), delivery, commitment, commitment request or withdrawal.
+    `--state held` lists the studies that wait for `echo-node queue resolve`.
     """
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     with existing_storage(settings) as storage:
-        rows = work.list_work(storage, dead_only=dead, with_finished=everything, limit=limit)
+        if state is None:
+            rows = work.list_work(storage, dead_only=dead, with_finished=everything, limit=limit)
+        else:
+            rows = work.list_in_state(storage, state, limit)
     if json:
         print_json(rows)
     elif rows:
         print_work(rows)
+    elif state is not None:
+        typer.echo(f"No study and no work is {state}.")
     else:
         typer.echo("There are no dead letters." if dead else "There is no waiting work and no dead letter.")
 
@@ -92,6 +106,47 @@ def retry(
         print_json({"released": released})
     else:
         typer.echo(f"Released {', '.join(released)}: the node tries again.")
+
+
+@group.command()
+def resolve(
+    id_: options.Id,
+    decision: Annotated[Decision, typer.Argument(help="The object that is right.")],
+    by: Annotated[str, typer.Option("--by", help="Operator. Default: login and machine.")] = "",
+    config: options.Config = None,
+    data_dir: options.DataDir = None,
+    database_url: options.DatabaseUrl = None,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Resolve what contradicts itself in a study, and draft the study again.
+
+    A study waits if an object names another patient or order than one before
+    it, or has other content under the same SOP Instance UID. `queue show ID`
+    names the attributes that differ.
+
+      keep      The first object is right. Those that contradict it are excluded
+                from the study.
+      replace   The newest object is right. It takes the place of the older ones
+                that it contradicts, and moves into the study that it names.
+
+    No object is deleted: `queue show ID` shows where each is stored. Drafts that
+    were withdrawn stay withdrawn. The decision is final: the same object never
+    holds the study again, but another contradiction does.
+    """
+    settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
+    reference = options.reference(id_)
+    with existing_storage(settings) as storage:
+        study_id = study_of(storage, reference)
+        if not yes and not json and sys.stdin.isatty():
+            print_study(work.show_study(storage, reference))
+            typer.confirm(f"Resolve study {study_id}: {decision}?", abort=True)
+        revision = work.resolve(storage, study_id, decision, by or operator())
+    if json:
+        print_json({"study_id": study_id, "decision": decision, "revision": revision})
+    else:
+        typer.echo(f"Resolved: {decision}. Study {study_id} will be drafted again, as revision {revision}.")
 
 
 @group.command()

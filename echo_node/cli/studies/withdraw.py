@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 import time
 from dataclasses import asdict
 from typing import Annotated
@@ -12,6 +10,7 @@ import typer
 
 from echo_node import codes
 from echo_node.actions.open_storage import existing_storage
+from echo_node.actions.operator import operator
 from echo_node.actions.references import study_of
 from echo_node.actions.withdrawal import WithdrawalProgress, withdraw, withdrawal_progress
 from echo_node.actions.withdrawal import redraft as draft_again
@@ -71,7 +70,7 @@ def retract(
     reference = options.reference(id_)
     with existing_storage(settings) as storage:
         study_id = study_of(storage, reference)
-        is_new = withdraw(storage, study_id, reason, by or _operator())
+        is_new = withdraw(storage, study_id, reason, by or operator())
         progress = withdrawal_progress(storage, study_id)
         while wait and progress.is_under_way:
             time.sleep(_POLL_S)
@@ -107,10 +106,6 @@ def redraft(
         print_json({"study_id": study_id, "revision": revision})
     else:
         typer.echo(f"Study {study_id} will be drafted again, as revision {revision}.")
-
-
-def _operator() -> str:
-    return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 def _print(progress: WithdrawalProgress, *, is_new: bool) -> None:

@@ -8,7 +8,7 @@ their values.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Collection, Iterable, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain, combinations
 
@@ -104,7 +104,7 @@ class IdentityWatch:
         compared += self._set_aside(study, images, drafts)
         if contradictions := [each for each in compared if each.keywords]:
             return _conflict(contradictions, images)
-        return _rejection({rejected[uid] for uid in study.standing.read if uid in rejected})
+        return _rejection(study, rejected)
 
     def _among_images(
         self, images: Sequence[_Object], drafts: Sequence[Dataset], late: Set[str]
@@ -230,13 +230,20 @@ def _conflict(contradictions: Sequence[_Compared], images: Sequence[_Object]) ->
     )
 
 
-def _rejection(reasons: Set[WithdrawalReason]) -> IdentityConflict | None:
-    """Return the withdrawal for reasons of Key Objects that reject images of the draft."""
+def _rejection(study: StudySnapshot, rejected: Mapping[str, WithdrawalReason]) -> IdentityConflict | None:
+    """Return the conflict of Key Objects with the draft that was made from what they reject."""
+    reasons = {rejected[uid] for uid in study.standing.read if uid in rejected}
     if not reasons:
         return None
     reason = gravest(reasons)
-    explanation = f"a Key Object rejects an image that the draft was made from: {title_of(reason)}"
-    return IdentityConflict(reason, explanation)
+    return IdentityConflict(
+        reason,
+        f"a Key Object rejects an image that the draft was made from: {title_of(reason)}",
+        newer=tuple(each.data_set_sha256 for each in study.instances if is_key_object(each)),
+        older=tuple(
+            each.data_set_sha256 for each in study.instances if each.identity.sop_instance_uid in rejected
+        ),
+    )
 
 
 def _in_words(keywords: Sequence[str]) -> str:

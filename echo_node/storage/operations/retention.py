@@ -1,7 +1,8 @@
 """Retention: removes the images of finished studies, by age or when the disk fills. Rows stay.
 
-Images stay while a study waits for its draft, a delivery or a commitment, or while a modality waits
-for an answer about them. Instances that were set aside for the operator always stay. A row records
+Images stay while a study waits for its draft, a delivery, a commitment or an operator's decision,
+or while a modality waits for an answer about them. Instances that were set aside for the operator,
+or excluded by one, always stay. A row records
 the removal durably before its file goes. A crash between the two leaves an orphan for the sweep,
 and never a row whose file is missing.
 """
@@ -22,7 +23,8 @@ from echo_node.domain.work.lifecycle import StudyState
 from echo_node.settings import RetentionSettings
 from echo_node.storage.database.engine import Database
 from echo_node.storage.database.rows import lock_study
-from echo_node.storage.database.tables import Instance, Study
+from echo_node.storage.database.tables import Hold, Instance, Study
+from echo_node.storage.ledgers.holds import open_hold
 from echo_node.storage.objects.ownership import Ownership
 from echo_node.storage.objects.spool import Spool
 from echo_node.storage.queues.commitment_requests import open_requests_about
@@ -32,6 +34,9 @@ log = structlog.get_logger()
 
 FINISHED = (StudyState.DELIVERED, StudyState.SKIPPED, StudyState.WITHDRAWN)
 """States of studies whose images are no longer needed."""
+
+_MAY_GO = (Instance.removed_at.is_(None), Instance.excluded_at.is_(None))
+"""Conditions that an instance has a file that retention may remove."""
 
 _FILES = 0x6563686F
 """Number of the advisory lock: "echo", so that no other program uses it."""
@@ -98,10 +103,11 @@ class Retention:
         return removed
 
     def _finished_first(self, before: datetime) -> int | None:
-        kept = exists().where(Instance.study_id == Study.id, Instance.removed_at.is_(None))
+        kept = exists().where(Instance.study_id == Study.id, *_MAY_GO)
+        waits = exists().where(Hold.study_id == Study.id, Hold.ending.is_(None))
         query = (
             select(Study.id)
-            .where(Study.state.in_(FINISHED), Study.changed_at < before, kept)
+            .where(Study.state.in_(FINISHED), Study.changed_at < before, kept, ~waits)
             .where(~open_commitments_of(Study.id).exists(), ~open_requests_about(Study.id).exists())
             .order_by(Study.changed_at, Study.id)
             .limit(1)
@@ -114,14 +120,18 @@ class Retention:
         self._ownership.claim()
         with self._database.write() as session:
             study = lock_study(session, study_id)
-            if study.state not in FINISHED or any(
-                session.scalar(is_needed(study_id).limit(1))
-                for is_needed in (open_commitments_of, open_requests_about)
+            if (
+                study.state not in FINISHED
+                or open_hold(session, study_id)
+                or any(
+                    session.scalar(is_needed(study_id).limit(1))
+                    for is_needed in (open_commitments_of, open_requests_about)
+                )
             ):
                 return 0
             paths = session.scalars(
                 update(Instance)
-                .where(Instance.study_id == study_id, Instance.removed_at.is_(None))
+                .where(Instance.study_id == study_id, *_MAY_GO)
                 .values(removed_at=self._clock.now())
                 .returning(Instance.path)
             ).all()

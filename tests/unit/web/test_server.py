@@ -69,13 +69,15 @@ def test_health_is_the_databases(url: str, database: Database, house: House) -> 
 
 def test_metrics_count_by_state(url: str, house: House) -> None:
     house.drafted()
-    house.arrive(received(content=b"other"))
+    house.arrive(received(2, study=2))
+    house.arrive(received(2, study=2, content=b"other"))
     status, text = _get(f"{url}/metrics")
     assert status == 200
     assert 'echo_node_studies{state="drafted"} 1.0' in text
     assert 'echo_node_deliveries{state="pending"} 1.0' in text
-    assert "echo_node_instances 1.0" in text
+    assert "echo_node_instances 2.0" in text
     assert "echo_node_conflicts 1.0" in text
+    assert "echo_node_held 0.0" in text
     assert "1.2.3" not in text
 
 
