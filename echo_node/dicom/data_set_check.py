@@ -6,6 +6,7 @@ length, value or UID, decodes no pixels, and repeats no value in a message.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import struct
 from typing import BinaryIO, cast
@@ -26,7 +27,10 @@ _UNDEFINED_LENGTH = 0xFFFFFFFF
 _PIXEL_DATA = {0x7FE00008, 0x7FE00009, 0x7FE00010}
 _FIRST_TAG_OF_A_DATA_SET = 0x00080000
 _IDENTITY = ["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"]
-_IDENTITY_TAGS = [tag for tag in map(tag_for_keyword, _IDENTITY) if tag is not None]
+_SUBJECT = (
+    "AccessionNumber", "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex",
+)  # fmt: skip
+_READ_TAGS = [tag for tag in map(tag_for_keyword, (*_IDENTITY, *_SUBJECT)) if tag is not None]
 
 
 def identity_of(data_set: BinaryIO, transfer_syntax_uid: str, *, strict_uids: bool) -> InstanceIdentity:
@@ -64,7 +68,7 @@ def identity_of(data_set: BinaryIO, transfer_syntax_uid: str, *, strict_uids: bo
             is_implicit_VR=syntax.is_implicit_VR,
             is_little_endian=syntax.is_little_endian,
             stop_when=is_pixel_data,
-            specific_tags=_IDENTITY_TAGS,
+            specific_tags=_READ_TAGS,
         )
         class_uid, instance_uid, study_uid, series_uid = (_uid(header, each) for each in _IDENTITY)
     except UnusableDataSet:
@@ -83,7 +87,18 @@ def identity_of(data_set: BinaryIO, transfer_syntax_uid: str, *, strict_uids: bo
         sop_instance_uid=checked_uid(instance_uid, "SOPInstanceUID", strict=strict_uids),
         sop_class_uid=checked_uid(class_uid, "SOPClassUID", strict=True),
         transfer_syntax_uid=transfer_syntax_uid,
+        subject=_subject(header),
     )
+
+
+def _subject(header: Dataset) -> str:
+    """Return a digest of the values that name patient and order, as encoded, without padding."""
+    digest = hashlib.sha256()
+    for keyword in _SUBJECT:
+        element = header.get_item(keyword)
+        value = element.value if element is not None and isinstance(element.value, bytes) else b""
+        digest.update(value.strip(b" \0") + b"\0")
+    return digest.hexdigest()
 
 
 def _unparsable(error: Exception) -> ValueError:

@@ -91,6 +91,9 @@ class DraftStage:
             if self._identity_check is not None and (conflict := self._identity_check.find(study)):
                 self._ledger.finish(job, conflict)
                 return
+            if study.drafted_selection is not None and not study.instances:
+                self._ledger.finish(job, Unchanged())  # retention removed the images; the draft stands
+                return
             selection = self._selector.select(study.instances)
             if selection.digest == study.drafted_selection:
                 self._ledger.finish(job, Unchanged())

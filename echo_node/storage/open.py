@@ -62,6 +62,8 @@ class StoragePlan:
         archive: AE title of the archive that is asked for modalities, by name; empty if there is
             none.
         on_conflict: function from a calling AE title to its peer's `on_conflict`.
+        subject_of: function from the file of an instance to its subject; empty if it cannot be
+            read.
     """
 
     data_dir: Path
@@ -74,6 +76,7 @@ class StoragePlan:
     committing: Mapping[str, str]
     archive: Mapping[str, str]
     on_conflict: Callable[[str], OnConflict]
+    subject_of: Callable[[Path], str]
 
 
 class Storage:
@@ -103,7 +106,7 @@ class Storage:
         self.ownership = Ownership(database, objects)
         self.spool = Spool(objects, plan.intake.minimum_free_bytes)
         self.outbox = Outbox(objects)
-        self.studies = _studies(database, clock, plan)
+        self.studies = _studies(database, clock, plan, objects)
         self.drafting = _context(database, clock, plan.queue)
         self.sending = _context(database, clock, plan.delivery)
         self.jobs = JobQueue(self.drafting, plan.queue.worker_losses)
@@ -192,7 +195,11 @@ class Storage:
         self.close()
 
 
-def _studies(database: Database, clock: Clock, plan: StoragePlan) -> Studies:
+def _studies(database: Database, clock: Clock, plan: StoragePlan, objects: ObjectStore) -> Studies:
+    def subject_of(path: str) -> str:
+        with objects.local_paths([path]) as (local,):
+            return plan.subject_of(local)
+
     peers = plan.peers.values()
     own = {peer.ae_title: peer.study_idle_s for peer in peers if peer.study_idle_s is not None}
     return Studies(
@@ -201,6 +208,7 @@ def _studies(database: Database, clock: Clock, plan: StoragePlan) -> Studies:
         debounce_s=lambda calling: own.get(calling, plan.intake.study_idle_s),
         maximum_wait_s=plan.intake.study_forced_s,
         is_urgent={peer.ae_title for peer in peers if peer.urgent}.__contains__,
+        subject_of=subject_of,
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
+from pathlib import Path
 
 from echo_node.domain.ports import Clock
-from echo_node.errors import ConfigError
+from echo_node.errors import ConfigError, PermanentError
 from echo_node.settings import Settings
 from echo_node.storage.database.engine import Database
 from echo_node.storage.objects.local import LocalObjects
@@ -42,9 +43,19 @@ def open_storage(settings: Settings, clock: Clock | None = None) -> Storage:
         settings.committing,
         settings.archive,
         on_conflict_of(settings.peers.values()),
+        _subject_of,
     )
     database = Database(settings.database_url, data_dir.absolute() / "run" / "notifications")
     return Storage(database, open_objects(settings), plan, clock or SystemClock(), random_uid)
+
+
+def _subject_of(path: Path) -> str:
+    from echo_node.dicom.instance_file import instance_from_file
+
+    try:
+        return instance_from_file(path).identity.subject
+    except PermanentError:
+        return ""
 
 
 def open_objects(settings: Settings) -> ObjectStore:

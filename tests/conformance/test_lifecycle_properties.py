@@ -7,19 +7,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from sqlalchemy import select
 from support.house import LEASE_S, House
-from support.studies import received
+from support.studies import SentInstance, digest, received
 
 from echo_node.domain.ports import DeliveryOutcome
+from echo_node.domain.studies.intake import StoreOutcome
+from echo_node.domain.work.hold import Decision
 from echo_node.domain.work.job import DeliveryJob, DraftJob
 from echo_node.domain.work.kinds import DELIVERY, JOB
 from echo_node.domain.work.lifecycle import StudyState
-from echo_node.domain.work.withdrawal import WithdrawalReason
+from echo_node.domain.work.withdrawal import IdentityConflict, WithdrawalReason
 from echo_node.errors import LeaseLost, PermanentError
 from echo_node.storage.database.engine import Database
+from echo_node.storage.database.tables import Instance, SetAsideInstance
 
 _STUDIES = st.integers(1, 2)
 
@@ -36,6 +41,7 @@ class DurablePath(RuleBasedStateMachine):
         self.jobs: list[DraftJob] = []
         self.sends: list[DeliveryJob] = []
         self.sent = 0
+        self.accepted: set[str] = set()
 
     def teardown(self) -> None:
         if hasattr(self, "house"):
@@ -44,7 +50,24 @@ class DurablePath(RuleBasedStateMachine):
 
     @rule(study=_STUDIES, number=st.integers(1, 3))
     def arrive(self, study: int, number: int) -> None:
-        self.house.arrive(received(10 * study + number, study=study))
+        self._arrive(received(10 * study + number, study=study))
+
+    @rule(
+        study=_STUDIES,
+        other=_STUDIES,
+        number=st.integers(1, 2),
+        content=st.sampled_from([b"another patient", b"a third patient"]),
+        calling=st.sampled_from(["MODALITY", "REPLACES"]),
+    )
+    def arrive_with_other_content(
+        self, study: int, other: int, number: int, content: bytes, calling: str
+    ) -> None:
+        """An object arrives under the UID of an image of *study*, and names the study *other*."""
+        self._arrive(received(10 * study + number, study=other, content=content, calling=calling))
+
+    def _arrive(self, instance: SentInstance) -> None:
+        if self.house.arrive(instance) is not StoreOutcome.DUPLICATE:
+            self.accepted.add(digest(instance))
 
     @rule(seconds=st.sampled_from([1.0, 61.0, LEASE_S + 1]))
     def wait(self, seconds: float) -> None:
@@ -64,7 +87,7 @@ class DurablePath(RuleBasedStateMachine):
 
     @rule(
         which=st.integers(0, 5),
-        ending=st.sampled_from(["draft", "retry", "dead_letter", "skip", "release_claim", "renew"]),
+        ending=st.sampled_from(["draft", "hold", "retry", "dead_letter", "skip", "release_claim", "renew"]),
     )
     def end_job(self, which: int, ending: str) -> None:
         if not self.jobs:
@@ -75,6 +98,8 @@ class DurablePath(RuleBasedStateMachine):
             if ending == "draft":
                 chosen = received(job.revision, study=int(job.study_instance_uid.rpartition(".")[2]))
                 self.house.draft(job, chosen)
+            elif ending == "hold":
+                self._hold(job)
             elif ending == "retry":
                 jobs.retry(job, "busy", self.house.clock.now())
             elif ending in {"dead_letter", "skip"}:
@@ -83,6 +108,31 @@ class DurablePath(RuleBasedStateMachine):
                 getattr(jobs, ending)(job)
         except LeaseLost:
             return
+
+    def _hold(self, job: DraftJob) -> None:
+        """End a job as a check does that finds a contradiction in everything that differs."""
+        with self.house.drafts.open(job) as study:
+            newer = [each.instance.data_set_sha256 for each in study.set_aside]
+            older = [each.data_set_sha256 for each in study.instances]
+        conflict = IdentityConflict(
+            WithdrawalReason.PATIENT_SAFETY,
+            "the patient ID differs",
+            ("PatientID",),
+            newer=tuple(newer or older[1:]),
+            older=tuple([*older, *newer[:-1]] if newer else older[:1]),
+        )
+        self.house.drafts.finish(job, conflict)
+
+    @rule(study=_STUDIES, decision=st.sampled_from(Decision))
+    def resolve(self, study: int, decision: Decision) -> None:
+        held = {row["study_id"]: row["hold"] for row in self.house.queries.held_studies()}
+        if study not in held or (decision is Decision.REPLACE and not held[study]["can_replace"]):
+            with pytest.raises(PermanentError):
+                self.house.resolutions.resolve(study, decision, "operator")
+            return
+        revision = self.house.resolutions.resolve(study, decision, "operator")
+        story = self.house.queries.show(study)
+        assert (story["state"], story["revision"]) == (StudyState.QUEUED, revision)
 
     @rule()
     def claim_delivery(self) -> None:
@@ -143,6 +193,7 @@ class DurablePath(RuleBasedStateMachine):
                 StudyState.QUEUED: ["ready"],
                 StudyState.DRAFTING: ["running"],
                 StudyState.SKIPPED: ["skipped"],
+                StudyState.HELD: ["skipped"],
                 StudyState.FAILED: ["dead"],
             }.get(StudyState(story["state"]), ["done"])
             is_withdrawn = story["state"] in {StudyState.WITHDRAWING, StudyState.WITHDRAWN}
@@ -150,6 +201,7 @@ class DurablePath(RuleBasedStateMachine):
                 assert not {"ready", "running", "dead"} & set(current)
             else:
                 assert current == expected
+            self._holds_hold(story)
             self._withdrawals_hold(story)
             drafts = [document for document in story["documents"] if not document["is_note"]]
             notes = {document["document_id"] for document in story["documents"] if document["is_note"]}
@@ -170,6 +222,24 @@ class DurablePath(RuleBasedStateMachine):
                 StudyState.UNDELIVERED: {"dead"},
             }.get(StudyState(story["state"]))
             assert open_or_over is None or set(latest) <= open_or_over
+
+    @invariant()
+    def every_accepted_object_is_kept_or_set_aside(self) -> None:
+        if not hasattr(self, "house"):
+            return
+        with self.house.database.read() as session:
+            kept = session.scalars(select(Instance.data_set_sha256)).all()
+            aside = session.scalars(select(SetAsideInstance.data_set_sha256)).all()
+        assert sorted([*kept, *aside]) == sorted(self.accepted)
+
+    def _holds_hold(self, story: dict[str, Any]) -> None:
+        """A held study has one open hold, and one that is drafted has none."""
+        open_holds = [row for row in story["holds"] if row["ending"] is None]
+        assert len(open_holds) <= 1
+        if story["state"] == StudyState.HELD:
+            assert len(open_holds) == 1
+        elif open_holds:
+            assert story["state"] in {StudyState.WITHDRAWING, StudyState.WITHDRAWN}
 
     def _withdrawals_hold(self, story: dict[str, Any]) -> None:
         """No withdrawn draft waits to be sent; each sent draft has one note once notes are made."""

@@ -13,13 +13,24 @@ from echo_node.domain.studies.attributes import NOT_READ, StudyAttributes
 
 @dataclass(frozen=True, slots=True)
 class InstanceIdentity:
-    """UIDs of one SOP instance, checked, and the transfer syntax of its data set."""
+    """UIDs of one SOP instance, checked, and the transfer syntax of its data set.
+
+    Attributes:
+        study_instance_uid: Study Instance UID.
+        series_instance_uid: Series Instance UID.
+        sop_instance_uid: SOP Instance UID.
+        sop_class_uid: SOP Class UID.
+        transfer_syntax_uid: transfer syntax of its data set.
+        subject: digest of the values that name patient and order, the same in every transfer
+            syntax; empty if they were not read. It is never stored.
+    """
 
     study_instance_uid: str
     series_instance_uid: str
     sop_instance_uid: str
     sop_class_uid: str
     transfer_syntax_uid: str
+    subject: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,11 +84,18 @@ class Arrivals:
         maximum_wait: time after the first instance of a revision when a study is complete in any
             case.
         is_urgent: predicate on a calling AE title: whether its studies are urgent.
+        subject_of: function from the path of a stored instance to its subject; empty if it cannot
+            be read.
     """
 
     def __init__(
-        self, debounce_s: Callable[[str], float], maximum_wait: timedelta, is_urgent: Callable[[str], bool]
+        self,
+        debounce_s: Callable[[str], float],
+        maximum_wait: timedelta,
+        is_urgent: Callable[[str], bool],
+        subject_of: Callable[[str], str],
     ) -> None:
+        self._subject_of = subject_of
         self._debounce_s = debounce_s
         self._maximum_wait = maximum_wait
         self._is_urgent = is_urgent
@@ -117,7 +124,7 @@ class Arrivals:
             return StoreOutcome.STORED, study_id, revision
         if kept.path == str(file.path):  # the same work was done before, and its answer was lost
             return StoreOutcome.STORED, kept.study_id, kept.revision
-        if _compare(session, kept, uids, file.data_set_sha256) is StoreOutcome.DUPLICATE:
+        if self._compare(session, kept, uids, file.data_set_sha256) is StoreOutcome.DUPLICATE:
             self.note_resend(session, received, now)
             return StoreOutcome.DUPLICATE, kept.study_id, kept.revision
         if kept.excluded_at is not None:
@@ -137,7 +144,29 @@ class Arrivals:
         kept = _kept(session, received.identity.sop_instance_uid)
         if kept is None:
             return False
-        return _compare(session, kept, received.identity, digest) is StoreOutcome.DUPLICATE
+        return self._compare(session, kept, received.identity, digest) is StoreOutcome.DUPLICATE
+
+    def _compare(
+        self, session: Session, kept: _Kept, identity: InstanceIdentity, digest: str
+    ) -> Literal[StoreOutcome.DUPLICATE, StoreOutcome.CONFLICT]:
+        """Return the outcome for an instance whose SOP Instance UID is stored already.
+
+        The same image in another transfer syntax is a duplicate: the first is kept. If its patient
+        or order is written in another way, it is not the same.
+        """
+        if kept.data_set_sha256 == digest:
+            return StoreOutcome.DUPLICATE
+        same_study = kept.study_instance_uid == identity.study_instance_uid
+        if (
+            same_study
+            and kept.transfer_syntax_uid != identity.transfer_syntax_uid
+            and identity.subject == self._subject_of(kept.path)
+        ):
+            return StoreOutcome.DUPLICATE
+        aside = select(SetAsideInstance.id).where(
+            SetAsideInstance.instance_id == kept.id, SetAsideInstance.data_set_sha256 == digest
+        )
+        return StoreOutcome.CONFLICT if session.scalar(aside) is None else StoreOutcome.DUPLICATE
 
     def enter(
         self, session: Session, study_instance_uid: str, received: ReceivedInstance, now: datetime
@@ -201,21 +230,6 @@ class Arrivals:
 
 def _kept(session: Session, sop_instance_uid: str) -> _Kept | None:
     return session.connection().execute(_KEPT_BY_UID, {"uid": sop_instance_uid}).one_or_none()
-
-
-def _compare(
-    session: Session, kept: _Kept, identity: InstanceIdentity, digest: str
-) -> Literal[StoreOutcome.DUPLICATE, StoreOutcome.CONFLICT]:
-    """Return the outcome for an instance whose SOP Instance UID is stored already."""
-    if kept.data_set_sha256 == digest:
-        return StoreOutcome.DUPLICATE
-    same_study = kept.study_instance_uid == identity.study_instance_uid
-    if same_study and kept.transfer_syntax_uid != identity.transfer_syntax_uid:
-        return StoreOutcome.DUPLICATE  # the same image in another transfer syntax: the first is kept
-    aside = select(SetAsideInstance.id).where(
-        SetAsideInstance.instance_id == kept.id, SetAsideInstance.data_set_sha256 == digest
-    )
-    return StoreOutcome.CONFLICT if session.scalar(aside) is None else StoreOutcome.DUPLICATE
 
 
 def _insert_instance(

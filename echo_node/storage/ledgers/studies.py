@@ -39,6 +39,7 @@ class Studies:
         maximum_wait_s: time after the first instance of a revision when a study is complete in any
             case, in seconds.
         is_urgent: predicate on a calling AE title: whether its studies are urgent.
+        subject_of: function from the path of a stored instance to its subject.
     """
 
     def __init__(
@@ -49,11 +50,12 @@ class Studies:
         debounce_s: Callable[[str], float],
         maximum_wait_s: float,
         is_urgent: Callable[[str], bool] = lambda calling: False,
+        subject_of: Callable[[str], str] = lambda path: "",
     ) -> None:
         self._database = database
         self._commits = GroupCommit(database)
         self._clock = clock
-        self.arrivals = Arrivals(debounce_s, timedelta(seconds=maximum_wait_s), is_urgent)
+        self.arrivals = Arrivals(debounce_s, timedelta(seconds=maximum_wait_s), is_urgent, subject_of)
 
     def note_resend(self, received: ReceivedInstance, digest: str) -> bool:
         """Return whether an instance is stored already, and record that it came again."""
