@@ -136,7 +136,7 @@ class ChestImageSelector:
 
         Raises:
             NotEligible: no image may be read; the message is the reason.
-            MustBeHeld: the images are of two patients.
+            MustBeHeld: the images are of two patients, or an identifying value cannot be written.
             PermanentError: the image to read cannot be decoded.
         """
         unread: list[UnreadImage] = []
@@ -197,6 +197,7 @@ class ChestImageSelector:
         A companion image is not looked at if a standard image may be read.
 
         Raises:
+            MustBeHeld: an identifying value of an image cannot be written.
             PermanentError: the first image that may be read cannot be decoded.
         """
         is_any_readable = False
@@ -205,6 +206,8 @@ class ChestImageSelector:
                 return
             try:
                 seen = self._seen(candidate)
+            except MustBeHeld:
+                raise
             except PermanentError as error:
                 if candidate.kind.view and not is_any_readable:
                     raise

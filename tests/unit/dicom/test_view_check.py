@@ -12,7 +12,7 @@ from echo_node.dicom.image.pixels import DisplayedPixels, PixelCache
 from echo_node.dicom.selection.selector import ChestImageSelector
 from echo_node.domain.studies.appearance import Appearance, Sight, Zone
 from echo_node.domain.studies.study import GreyImage, SelectedImage, Selection, StoredInstance
-from echo_node.errors import NotEligible, PermanentError
+from echo_node.errors import MustBeHeld, NotEligible, PermanentError
 from echo_node.settings import SelectionSettings
 
 Store = Callable[..., StoredInstance]
@@ -327,3 +327,9 @@ def test_what_was_looked_at_is_not_decoded_again_and_not_kept_longer(stored: Sto
     kept.read(by_selector)
     other = SelectedImage(second, "PA")
     assert (kept.read(other), counting.count) == (DisplayedPixels().read(other), 3)
+
+
+def test_an_identifier_that_cannot_be_written_holds_the_study_of_an_image_without_a_view(shows: Store) -> None:
+    image = shows(Appearance.FRONTAL, **UNSTATED, PatientID="47" * 40)
+    with pytest.raises(MustBeHeld, match="PatientID"):
+        Selecting("read")(image)
