@@ -315,7 +315,8 @@ class DeliverySettings(SettingsSection):
     seconds."""
     withdraw_on: Literal["patient-or-order", "patient", "never"] = "patient-or-order"
     """Change in a later image of a study that withdraws the draft: another patient or order,
-    another patient only, or none."""
+    another patient only, or none. "never" turns the comparison of objects that were set aside off
+    too."""
 
 
 class RetentionSettings(SettingsSection):

@@ -95,7 +95,7 @@ def redraft(
 
     The draft is a new revision with new objects, which do not refer to the
     withdrawn ones. The node still delivers the notes that are under way.
-    A study whose images name two patients is skipped again.
+    A study whose images name two patients is held again.
     """
     settings = options.load_settings(config, data_dir=data_dir, database_url=database_url).settings
     reference = options.reference(id_)

@@ -89,6 +89,7 @@ def test_pacs_is_a_peer_and_the_destination() -> None:
         "port": 104,
         "study_idle_s": None,
         "uid_check": "lenient",
+        "on_conflict": "hold",
         "body_part": "",
         "character_set": (),
         "urgent": False,
