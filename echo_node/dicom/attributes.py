@@ -310,8 +310,8 @@ def _code_string(keyword: str, value: str) -> str:
 
 
 def _clean(value: str) -> str:
-    """Return a text without control characters; breaks and tabs become spaces."""
-    spaced = re.sub(r"[\t\n\v\f\r\x85]+", " ", value)
+    """Return a text without control characters, as one value; breaks and tabs become spaces."""
+    spaced = re.sub(r"[\t\n\v\f\r\x85]+", " ", value.replace("\\", "/"))
     return "".join(each for each in spaced if unicodedata.category(each) not in {"Cc", "Cs"}).strip()
 
 
@@ -327,11 +327,15 @@ def _is_shortened(data_set: Dataset, keyword: str, value: str) -> bool:
 def _is_name(value: str) -> bool:
     """Return whether a value is one person name (PS3.5 6.2.1)."""
     groups = value.split("=")
-    return len(groups) <= _NAME_GROUPS and all(
-        len(group) <= _NAME_GROUP_LENGTH
-        and group.count("^") < _NAME_COMPONENTS
-        and not any(unicodedata.category(each) in {"Cc", "Cs"} or each == UNREADABLE for each in group)
-        for group in groups
+    return (
+        len(groups) <= _NAME_GROUPS
+        and "\\" not in value
+        and all(
+            len(group) <= _NAME_GROUP_LENGTH
+            and group.count("^") < _NAME_COMPONENTS
+            and not any(unicodedata.category(each) in {"Cc", "Cs"} or each == UNREADABLE for each in group)
+            for group in groups
+        )
     )
 
 

@@ -329,7 +329,7 @@ def test_what_was_looked_at_is_not_decoded_again_and_not_kept_longer(stored: Sto
     assert (kept.read(other), counting.count) == (DisplayedPixels().read(other), 3)
 
 
-def test_an_identifier_that_cannot_be_written_holds_the_study_of_an_image_without_a_view(shows: Store) -> None:
+def test_an_identifier_that_cannot_be_written_holds_a_study_without_a_view(shows: Store) -> None:
     image = shows(Appearance.FRONTAL, **UNSTATED, PatientID="47" * 40)
     with pytest.raises(MustBeHeld, match="PatientID"):
         Selecting("read")(image)

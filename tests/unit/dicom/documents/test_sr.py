@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from highdicom.sr import ContainerContentItem, ContentSequence
 from pydicom import dcmread
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
@@ -222,6 +223,23 @@ def test_invalid_values_become_empty_and_are_remarked(stored: Store, monkeypatch
     assert document.StudyID == ""
     remark = ENGLISH.ignored_values.format(keywords="PatientBirthDate, PatientSex, StudyID, StudyTime")
     assert remark in texts(document, "Current Procedure Descriptions")
+
+
+@pytest.mark.parametrize("vr", ["LT", "ST", "UT"])
+def test_a_text_that_may_contain_backslashes_is_one_value(
+    make_chest: Callable[..., Dataset], tmp_path: Path, vr: str
+) -> None:
+    image = make_chest()
+    for keyword, value in {
+        "StudyID": "S\\1",
+        "StudyDescription": "Chest\\PA",
+        "ReferringPhysicianName": "A\\B",
+    }.items():
+        image[keyword] = DataElement(keyword, vr, value)
+    image.save_as(tmp_path / "image.dcm", enforce_file_format=True)
+    document = opened(encode(selection_of(instance_from_file(tmp_path / "image.dcm"))))
+    assert (document.StudyID, document.StudyDescription) == ("S/1", "Chest/PA")
+    assert str(document.ReferringPhysicianName) == ""
 
 
 @pytest.mark.parametrize(
