@@ -17,8 +17,6 @@ from support.mllp import ReportingSystem
 from support.parrot import write_parrot
 from support.serving import ServedNode, eventually
 
-from echo_node.dicom.scu.c_store import send_files
-from echo_node.settings import Peer
 from training.phantom.dicom_study import write_study
 
 pytestmark = [
@@ -42,11 +40,6 @@ def _configuration(folder: Path, pacs: Orthanc, ris: ReportingSystem) -> Path:
         f'[ris]\nae_title = "RIS"\nmllp_url = "mllp://127.0.0.1:{ris.port}"\n'
     )
     return folder
-
-
-def _send(node: ServedNode, *paths: Path) -> None:
-    peer = Peer(ae_title="ECHO_NODE", host="127.0.0.1", port=node.port)
-    assert all(result.stored for result in send_files(list(paths), peer, "MODALITY"))
 
 
 def _objects(pacs: Orthanc, study: str) -> list[Dataset]:
@@ -89,7 +82,7 @@ def test_an_operator_and_a_crash_and_then_another_draft(tmp_path: Path) -> None:
         arguments = ("--config", str(configuration), "--study-idle", "1", "--model", str(model))
         with ServedNode(tmp_path, *arguments, is_warm=True) as node:
             node.start(*_ROLES)
-            _send(node, path)
+            node.send(path)
             _wait(node, "delivered")
             drafts = {str(each.SOPInstanceUID) for each in _objects(pacs, study)}
             node.kill()
@@ -129,13 +122,13 @@ def test_a_late_image_of_another_patient_withdraws_the_draft(tmp_path: Path) -> 
         arguments = ("--config", str(configuration), "--study-idle", "1", "--model", str(model))
         with ServedNode(tmp_path, *arguments, is_warm=True) as node:
             node.start(*_ROLES)
-            _send(node, path)
+            node.send(path)
             _wait(node, "delivered")
             drafts = {str(each.SOPInstanceUID) for each in _objects(pacs, study)}
             image.PatientID = "MERGED"
             image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = generate_uid()
             image.save_as(tmp_path / "late.dcm")
-            _send(node, tmp_path / "late.dcm")
+            node.send(tmp_path / "late.dcm")
             _wait(node, "withdrawn")
             (note,) = _notes(_objects(pacs, study))
             assert note.ConceptNameCodeSequence[0].CodeValue == "113037"

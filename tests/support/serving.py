@@ -16,7 +16,8 @@ from typing import Any, Protocol, Self
 
 from support import warm
 
-from echo_node.settings import NodeSettings, Settings
+from echo_node.dicom.scu.c_store import send_files
+from echo_node.settings import NodeSettings, Peer, Settings
 from echo_node.storage.open import Storage
 from echo_node.wiring.storage import open_storage
 
@@ -140,6 +141,11 @@ class ServedNode:
                 before=warm.in_a_session_that_forks,
             )
         )
+
+    def send(self, *paths: Path, calling: str = "MODALITY") -> None:
+        """Send it images as a modality does, and check that it stores them."""
+        peer = Peer(ae_title="ECHO_NODE", host="127.0.0.1", port=self.port)
+        assert all(result.stored for result in send_files(list(paths), peer, calling))
 
     def kill(self) -> None:
         """Kill every process of the tree at once, as a power cut would."""
