@@ -140,7 +140,7 @@ def _page(overview: StateCounts, studies: list[dict[str, Any]], withdrawals: lis
         else ""
     )
     held = (
-        f"<p><strong>{overview.held} held</strong>: what arrived contradicts itself. "
+        f"<p><strong>{overview.held} held</strong>: an operator must decide before they are drafted. "
         "<code>echo-node queue list --state held</code> lists the studies.</p>"
         if overview.held
         else ""
