@@ -75,9 +75,12 @@ class FileDrafter:
         generator = self._generator
         try:
             image = self._shown(source) if isinstance(source, Selection) else source
+            selection = selection.displayed(image) if selection else None
             report = generator.generate(image)
             if document and selection:
                 self._write(report, selection, document)
+        except NotEligible as reason:
+            return DraftedFile(file, skipped=str(reason))
         except EchoNodeError as error:
             return DraftedFile(file, error=str(error), view=view)
         remarks = remarks_on(selection.images) if selection else ()
@@ -112,6 +115,7 @@ class FileDrafter:
         """Return the image with the grey values that the model expects.
 
         Raises:
+            NotEligible: the image shows nothing.
             PermanentError: the image cannot be decoded or displayed.
         """
         return self._images.reader(self._generator.greyscale).read(selection.primary)

@@ -86,9 +86,14 @@ def values(header: Dataset, keyword: str) -> list[str]:
 
 def numbers(header: Dataset, keyword: str) -> list[float]:
     """Return the values of a numeric attribute; none if one of them is not a number."""
-    found = [_number(each) for each in values(header, keyword)]
+    found = each_number(header, keyword)
     known = [each for each in found if each is not None]
     return known if len(known) == len(found) else []
+
+
+def each_number(header: Dataset, keyword: str) -> list[float | None]:
+    """Return the values of a numeric attribute in their places; None for one that is no number."""
+    return [_number(each) for each in values(header, keyword)]
 
 
 def number(header: Dataset, keyword: str) -> float | None:

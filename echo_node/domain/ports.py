@@ -294,6 +294,7 @@ class PixelReader(Protocol):
         """Return the displayed image at full resolution.
 
         Raises:
+            NotEligible: the image shows nothing.
             PermanentError: the pixel data cannot be decoded or shown.
         """
         ...

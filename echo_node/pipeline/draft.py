@@ -108,9 +108,9 @@ class DraftStage:
                 )
             draft = self._drafted(job, selection)
             documents, unmade = self._encoded(job, draft, study.predecessors)
-        self._log_remarks(job, selection)
+        self._log_remarks(job, draft.selection)
         report = draft.report
-        self._ledger.finish(job, NewDraft(documents, selection, report.model, unmade))
+        self._ledger.finish(job, NewDraft(documents, draft.selection, report.model, unmade))
         log.info(
             "draft_made",
             study_id=job.study_id,
@@ -141,9 +141,11 @@ class DraftStage:
     def _drafted(self, job: DraftJob, selection: Selection) -> Draft:
         """Return a draft of the image. The archive is queried while the model writes."""
         priors = self._priors.begin(job, Subject.of(selection.primary.attributes)) if self._priors else None
-        report = self._generator.generate(self._reader.read(selection.primary))
+        image = self._reader.read(selection.primary)
+        report = self._generator.generate(image)
         comparison = priors() if priors else None
-        return Draft(report, selection, job.study_instance_uid, job.revision, self._clock.now(), comparison)
+        read, now = selection.displayed(image), self._clock.now()
+        return Draft(report, read, job.study_instance_uid, job.revision, now, comparison)
 
     def _encoded(
         self, job: DraftJob, draft: Draft, predecessors: Mapping[str, EncodedDocument]

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import unicodedata
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,8 +22,10 @@ from support import drafts
 from echo_node.dicom.documents.encoders import dicom_encoder
 from echo_node.dicom.scu.destinations import Destinations
 from echo_node.domain.drafts.draft import BANNER, Draft, compose
+from echo_node.domain.drafts.fixed_texts import words_of
 from echo_node.domain.drafts.report import EncodedDocument
 from echo_node.domain.ports import DeliveryOutcome
+from echo_node.domain.studies.study import GreyImage, HeaderRemark
 from echo_node.settings import DocumentKind
 
 pytestmark = [pytest.mark.external, pytest.mark.slow]
@@ -54,6 +57,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, str],
         image = drafts.image(folder / f"{language}-{header}-image.dcm", language, header)
         comparison = drafts.COMPARISONS[header]
         draft = drafts.draft_of(image, drafts.report(language), comparison=comparison)
+        if header == "odd":
+            seen = GreyImage(1, 1, b"\0", tuple(HeaderRemark))
+            draft = replace(draft, selection=draft.selection.displayed(seen))
         path = folder / f"{kind}-{language}-{header}.dcm"
         document = dicom_encoder(kind).encode(draft)
         path.write_bytes(document.content)
@@ -136,6 +142,17 @@ def test_every_outcome_of_looking_for_priors_is_among_them(made: dict[tuple[str,
     assert "a prior chest radiograph of 2025-03-04 (PA) exists in ARCHIVE" in said["whole"]
     assert "no prior chest radiograph of the last year was found in ARCHIVE" in said["bare"]
     assert "priors could not be looked up in P&C|~^S" in said["odd"]
+
+
+@pytest.mark.parametrize("language", drafts.LANGUAGES)
+def test_every_remark_on_the_display_is_among_them(
+    language: str, made: dict[tuple[str, str, str], Made], pages: dict[Path, str]
+) -> None:
+    words = words_of(language)
+    remarks = (words.other_display, words.range_displayed, words.padding_ignored)
+    for kind in REPORTS:
+        odd, whole = (pages[made[kind, language, header].path] for header in ("odd", "whole"))
+        assert all(remark in odd and remark not in whole for remark in remarks)
 
 
 @pytest.mark.long

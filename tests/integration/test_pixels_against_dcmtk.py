@@ -62,7 +62,7 @@ def shown_by_dcmtk(file: Path, voi: Sequence[str]) -> NDArray[np.uint8]:
 def difference(folder: Path, image: Dataset, voi: Sequence[str], theirs: Dataset | None = None) -> int:
     """Return the largest difference to DCMTK's rendering of *image*, or of *theirs* if given."""
     ours = dcmread(write(folder / "ours.dcm", image))
-    shown = displayed_grey(decoded(ours), ours)
+    shown = displayed_grey(decoded(ours), ours).grey
     other = write(folder / "theirs.dcm", theirs or image)
     assert len(np.unique(shown)) > 1, "a flat image would agree with anything"
     return int(np.abs(shown.astype(int) - shown_by_dcmtk(other, voi)).max())
@@ -221,7 +221,7 @@ class TestWhereDcmtkLeavesTheStandard:
         image = radiograph(pixels, (12, 16, 11), PixelPaddingValue=0, PixelPaddingRangeLimit=1000)
         assert difference(tmp_path, image, EXTREMES) > TOLERANCE
         ours = dcmread(tmp_path / "ours.dcm")
-        shown = displayed_grey(decoded(ours), ours)
+        shown = displayed_grey(decoded(ours), ours).grey
         assert shown[pixels <= 1000].max() == 0
         bare = write(tmp_path / "bare.dcm", radiograph(np.maximum(pixels, 1001), (12, 16, 11)))
         rest = np.abs(shown.astype(int) - shown_by_dcmtk(bare, EXTREMES))[pixels > 1000]

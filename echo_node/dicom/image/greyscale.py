@@ -7,25 +7,44 @@ no floating-point copy of the image. There are no files and no decoding here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from echo_node.dicom.header_values import items, numbers, whole_number
+from echo_node.dicom.header_values import PARSE_ERRORS, each_number, items, numbers, whole_number
 from echo_node.dicom.header_values import values as values_of
 from echo_node.dicom.image.decoding import StoredFrame
 from echo_node.dicom.image.lookup_table import LookupTable, lookup_table
 from echo_node.dicom.image.photometric import MONOCHROME1, grey_interpretation
-from echo_node.domain.studies.study import Greyscale
+from echo_node.dicom.image.visibility import Sample, stretched
+from echo_node.domain.studies.study import Greyscale, HeaderRemark
 
 Values = NDArray[np.float64]
 
 _BLACK, _WHITE = 0, 255
 _LARGEST = 1e30
 """Limit far beyond any unit; differences and quotients below it are still finite."""
+_MOST_DISPLAYS = 16
+"""Number of stated windows and tables that are tried; more are a fault of the header."""
+
+
+@dataclass(frozen=True, slots=True)
+class Displayed:
+    """An image as grey values.
+
+    Attributes:
+        grey: (H, W) of 8-bit grey values, 0 black.
+        remarks: what the header states about the display and was not followed.
+        is_blank: whether nearly everything has one grey value, however it is displayed.
+    """
+
+    grey: NDArray[np.uint8]
+    remarks: tuple[HeaderRemark, ...] = ()
+    is_blank: bool = False
 
 
 def displayed_grey(
@@ -33,24 +52,46 @@ def displayed_grey(
     data_set: Dataset,
     greyscale: Greyscale = Greyscale.WINDOW,
     shown: StoredFrame | None = None,
-) -> NDArray[np.uint8]:
-    """Return 8-bit grey values, 0 black, of one monochrome frame.
+) -> Displayed:
+    """Return 8-bit grey values of one monochrome frame: Modality LUT → display → inverted once.
 
-    Padding is black and does not influence the rest.
+    Of the displays in their order, the first that leaves enough of the image is used, or else the
+    very first. Padding is black and does not influence the rest, unless it covers the picture.
 
     Args:
         frame: the whole image, whose values set the contrast if no window does.
         data_set: attributes of the image.
-        greyscale: mapping to grey values.
+        greyscale: mapping to grey values. `minmax-equalised` is that of the published chest X-ray
+            JPEGs (MIMIC-CXR-JPG): the range from least to greatest value of the shown part is
+            truncated to 8 bits, inverted once, and equalised by histogram as in OpenCV's
+            equalizeHist. Windows have no influence.
         shown: part of the image to return; the whole image by default.
 
     Raises:
         ValueError, TypeError, KeyError, IndexError, AttributeError: the attributes are invalid.
     """
     shown = shown or frame
+    is_equalised = greyscale is Greyscale.MINMAX_EQUALISED
     with np.errstate(over="ignore"):  # a window of almost no width is a threshold
-        table = _RECIPES[greyscale](frame, shown, data_set)
-    return shown.looked_up(table)
+        values, counts = frame.values, _Counts(shown if is_equalised else frame)
+        modality = _modality(values, data_set, is_signed=frame.is_signed)
+        padding = _padding(values, data_set)
+        sample = Sample(shown, padding)
+        ignored = np.zeros_like(padding)
+        if padding.any() and not sample.is_padding_credible(modality):
+            padding, ignored = ignored, padding
+            sample = Sample(shown, padding)
+        stated = iter(()) if is_equalised else _stated(modality, data_set)
+        if sample.is_blank(modality) and not sample.is_blank(values):  # so is the Modality LUT's result
+            modality, stated = values.astype(np.float64), iter((None,))
+        ranges = _ranges(modality, padding, counts, sample)
+        chosen = _chosen(stated, ranges, sample, sample.reference(modality))
+    fraction = 1.0 - chosen.fraction if is_inverted(data_set) else chosen.fraction
+    table = _equalised(fraction, padding, counts) if is_equalised else _rounded(fraction)
+    table[padding] = _BLACK
+    is_padding_remarked = ignored.any() and sample.is_seen(table, ignored)
+    remarks = (HeaderRemark.PADDING_IGNORED if is_padding_remarked else None, chosen.remark)
+    return Displayed(shown.looked_up(table), tuple(each for each in remarks if each), chosen.is_blank)
 
 
 def is_inverted(data_set: Dataset) -> bool:
@@ -60,53 +101,60 @@ def is_inverted(data_set: Dataset) -> bool:
     )
 
 
-def _as_a_viewer(frame: StoredFrame, shown: StoredFrame, data_set: Dataset) -> NDArray[np.uint8]:
-    """Return the grey of each word: Modality LUT → VOI LUT or window → inverted once."""
-    values, counts = frame.values, _Counts(frame)
-    padding = _padding(values, data_set, counts)
-    grey = _voi(_modality(values, data_set, is_signed=frame.is_signed), data_set, padding, counts)
-    if is_inverted(data_set):
-        grey = 1.0 - grey
-    table = np.rint(grey * _WHITE).astype(np.uint8)
-    table[padding] = _BLACK
-    return table
+_Stated = Values | Exception | None
+"""Value in 0 to 1 for each word; the error of an invalid table; None for a window without width."""
 
 
-def _minmax_equalised(frame: StoredFrame, shown: StoredFrame, data_set: Dataset) -> NDArray[np.uint8]:
-    """Return the grey of each word as in the published chest X-ray JPEGs (MIMIC-CXR-JPG).
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """The display that is used: its value in 0 to 1 for each word, and what to remark on it."""
 
-    The range from least to greatest value of the shown part is truncated to 8 bits, inverted once,
-    and equalised by histogram as in OpenCV's equalizeHist. Windows and padding have no influence.
+    fraction: Values
+    remark: HeaderRemark | None
+    is_blank: bool
+
+
+def _chosen(stated: Iterator[_Stated], ranges: Iterator[Values], sample: Sample, reference: float) -> _Choice:
+    """Return the first display that leaves enough, or else the first that is valid.
+
+    Raises:
+        ValueError, TypeError, KeyError, IndexError, AttributeError: none leaves enough, and a
+            stated look-up table is invalid.
     """
-    values, counts = frame.values, _Counts(shown)
-    padding = _padding(values, data_set, counts)
-    modality = _modality(values, data_set, is_signed=frame.is_signed)
-    fraction = _between_extremes(modality, padding, counts)
-    if is_inverted(data_set):
-        fraction = 1.0 - fraction
+    seen: list[_Choice] = []
+    is_first, faults = True, []
+    for remark, displays in ((HeaderRemark.OTHER_DISPLAY, stated), (HeaderRemark.RANGE_DISPLAYED, ranges)):
+        for fraction in displays:
+            if isinstance(fraction, Exception):
+                faults.append(fraction)
+            elif fraction is not None:
+                visible = sample.seen(fraction)
+                choice = _Choice(fraction, None if is_first else remark, visible.is_blank)
+                if visible.is_enough(reference):
+                    return choice
+                seen.append(choice)
+            is_first = False
+    if faults:
+        raise faults[0]
+    return replace(seen[0], is_blank=all(each.is_blank for each in seen))
+
+
+def _rounded(fraction: Values) -> NDArray[np.uint8]:
+    return np.rint(fraction * _WHITE).astype(np.uint8)
+
+
+def _equalised(fraction: Values, padding: NDArray[np.bool_], counts: _Counts) -> NDArray[np.uint8]:
+    """Truncate to 8 bits, then equalise as OpenCV's equalizeHist: the darkest grey becomes 0."""
     scaled = np.floor(fraction * _WHITE + 1e-9).astype(np.int64)
     wanted = np.where(padding, 0, counts.of_words)
     histogram = np.bincount(scaled, weights=wanted, minlength=256).astype(np.int64)
-    table = _equalised(histogram)[scaled]
-    table[padding] = _BLACK
-    return table
-
-
-_RECIPES: dict[Greyscale, Callable[[StoredFrame, StoredFrame, Dataset], NDArray[np.uint8]]] = {
-    Greyscale.WINDOW: _as_a_viewer,
-    Greyscale.MINMAX_EQUALISED: _minmax_equalised,
-}
-
-
-def _equalised(histogram: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Return the table of OpenCV's equalizeHist, which maps the darkest grey to 0."""
     darkest = int(np.flatnonzero(histogram)[0])
     rest = histogram.sum() - histogram[darkest]
     if rest == 0:
-        return np.full(256, darkest, dtype=np.uint8)
+        return np.full(len(scaled), darkest, dtype=np.uint8)
     below = np.cumsum(histogram) - histogram[: darkest + 1].sum()
     spread = np.rint(np.clip(below, 0, None).astype(np.float32) * np.float32(_WHITE / rest))
-    return np.asarray(np.clip(spread, 0, _WHITE), dtype=np.uint8)
+    return np.asarray(np.clip(spread, 0, _WHITE), dtype=np.uint8)[scaled]
 
 
 class _Counts:
@@ -120,7 +168,7 @@ class _Counts:
         return self._frame.counts()
 
 
-def _padding(values: NDArray[np.int64], data_set: Dataset, counts: _Counts) -> NDArray[np.bool_]:
+def _padding(values: NDArray[np.int64], data_set: Dataset) -> NDArray[np.bool_]:
     """Return a mask of the padding values (PS3.3 C.7.5.1.1.2)."""
     padding = np.zeros(len(values), dtype=bool)
     value = whole_number(data_set, "PixelPaddingValue")
@@ -128,9 +176,7 @@ def _padding(values: NDArray[np.int64], data_set: Dataset, counts: _Counts) -> N
         return padding
     limit = whole_number(data_set, "PixelPaddingRangeLimit")
     ends = [_as_stored(each, values) for each in (value, value if limit is None else limit)]
-    padding = (values >= min(ends)) & (values <= max(ends))
-    # A value that covers everything is a fault of the header, not an empty image.
-    return padding if counts.of_words[~padding].any() else np.zeros_like(padding)
+    return (values >= min(ends)) & (values <= max(ends))
 
 
 def _as_stored(number: int, values: NDArray[np.int64]) -> int:
@@ -153,20 +199,37 @@ def _modality(values: NDArray[np.int64], data_set: Dataset, *, is_signed: bool) 
     return rescaled
 
 
-def _voi(values: Values, data_set: Dataset, padding: NDArray[np.bool_], counts: _Counts) -> Values:
-    """Return values in 0 to 1: by the VOI LUT, the first window, or least to greatest."""
-    if tables := _tables(data_set, "VOILUTSequence"):
-        table = _table(tables[0], data_set, is_signed=bool(values.min() < 0))
-        return np.asarray(table(values) / (2**table.bits - 1))
-    centre, width = _first(data_set, "WindowCenter"), _first(data_set, "WindowWidth")
-    if centre is not None and width is not None and width > 0:
-        function = values_of(data_set, "VOILUTFunction") or ["LINEAR"]
-        return _windowed(values, centre, width, function[0].upper())
-    return _between_extremes(values, padding, counts)
+def _stated(values: Values, data_set: Dataset) -> Iterator[_Stated]:
+    """Yield what the image states: VOI LUTs, then windows."""
+    is_signed = bool(values.min() < 0)
+    for item in _tables(data_set, "VOILUTSequence")[:_MOST_DISPLAYS]:
+        try:
+            table = _table(item, data_set, is_signed=is_signed)
+            yield np.asarray(table(values) / (2**table.bits - 1))
+        except PARSE_ERRORS as error:
+            yield error
+    function = (values_of(data_set, "VOILUTFunction") or ["LINEAR"])[0].upper()
+    centres, widths = each_number(data_set, "WindowCenter"), each_number(data_set, "WindowWidth")
+    for centre, width in [*zip(centres, widths, strict=False)][:_MOST_DISPLAYS]:
+        if centre is None or width is None or width <= 0:
+            yield None
+        else:
+            yield windowed(values, centre, width, function)
 
 
-def _windowed(values: Values, centre: float, width: float, function: str) -> Values:
-    """Apply a window (PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
+def _ranges(values: Values, padding: NDArray[np.bool_], counts: _Counts, sample: Sample) -> Iterator[Values]:
+    """Yield the range of values: from least to greatest, then without outliers.
+
+    A few defect pixels or a burned-in label may be far from all others.
+    """
+    occurring = values[(counts.of_words > 0) & ~padding]
+    least, greatest = (occurring.min(), occurring.max()) if len(occurring) else (0.0, 0.0)
+    yield stretched(values, float(least), float(greatest))
+    yield stretched(values, *sample.span(values))
+
+
+def windowed(values: Values, centre: float, width: float, function: str) -> Values:
+    """Return values in 0 to 1, by a window of some width (PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
     if function == "SIGMOID":
         return 1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - centre) / width, -80.0, 80.0)))
     if function != "LINEAR_EXACT":
@@ -174,15 +237,6 @@ def _windowed(values: Values, centre: float, width: float, function: str) -> Val
     if width <= 0.0:
         return (values > centre).astype(np.float64)
     return np.clip((values - centre) / width + 0.5, 0.0, 1.0)
-
-
-def _between_extremes(values: Values, padding: NDArray[np.bool_], counts: _Counts) -> Values:
-    """Return 0 for the least occurring value and 1 for the greatest; a flat image is black."""
-    occurring = values[(counts.of_words > 0) & ~padding]
-    if not len(occurring):
-        return np.zeros_like(values)
-    least, greatest = float(occurring.min()), float(occurring.max())
-    return np.clip((values - least) / max(greatest - least, 1e-6), 0.0, 1.0)
 
 
 def _table(item: Dataset, data_set: Dataset, *, is_signed: bool) -> LookupTable:

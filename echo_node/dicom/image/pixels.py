@@ -21,8 +21,14 @@ from echo_node.dicom.image.decoding import decoded
 from echo_node.dicom.image.greyscale import displayed_grey
 from echo_node.dicom.image.orientation import patient_orientation
 from echo_node.domain.ports import PixelReader
-from echo_node.domain.studies.study import GreyImage, Greyscale, SelectedImage, StoredInstance
-from echo_node.errors import PermanentError
+from echo_node.domain.studies.study import (
+    GreyImage,
+    Greyscale,
+    HeaderRemark,
+    SelectedImage,
+    StoredInstance,
+)
+from echo_node.errors import NotEligible, PermanentError
 
 _SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio")
 """Each is rows, then columns. The last counts without physical spacing (PS3.3 C.7.6.3.1.7)."""
@@ -39,34 +45,38 @@ class DisplayedPixels:
         """Return the displayed image at full resolution.
 
         Raises:
+            NotEligible: the image shows nothing.
             PermanentError: the pixel data cannot be decoded or shown.
         """
         data_set = read_whole(image.instance.path)
         try:
-            grey = self._shown(data_set)
+            grey, remarks = self._shown(data_set)
         except MemoryError as error:
             raise PermanentError("the image does not fit into memory") from error
         height, width = grey.shape
-        return GreyImage(width, height, grey.tobytes())
+        return GreyImage(width, height, grey.tobytes(), remarks)
 
-    def _shown(self, data_set: Dataset) -> NDArray[np.uint8]:
+    def _shown(self, data_set: Dataset) -> tuple[NDArray[np.uint8], tuple[HeaderRemark, ...]]:
         frame = decoded(data_set)
         height, width = frame.words.shape
         left = opening(data_set, height, width)
         try:
             shown = replace(frame, words=left.of(frame.words))
-            grey = displayed_grey(frame, data_set, self._greyscale, shown)
+            displayed = displayed_grey(frame, data_set, self._greyscale, shown)
         except PARSE_ERRORS as error:
             raise PermanentError(
                 "the image cannot be shown: its window or look-up table is invalid; send it again"
             ) from error
+        if displayed.is_blank:
+            raise NotEligible("the image shows nothing: nearly all of its pixels have one value")
+        grey = displayed.grey
         if (covered := shutter(data_set, height, width)) is not None:
             grey[left.of(covered)] = 0
         grey = _square(grey, data_set)
         orientation = patient_orientation(data_set)
         if orientation is not None and orientation.is_frontal:
             grey = orientation.as_displayed(grey)
-        return grey
+        return grey, displayed.remarks
 
 
 class PixelCache:
@@ -84,6 +94,7 @@ class PixelCache:
         """Return the displayed image, and cache it for one more read.
 
         Raises:
+            NotEligible: the image shows nothing.
             PermanentError: the pixel data cannot be decoded or shown.
         """
         kept, self._kept = self._kept, None

@@ -3,7 +3,7 @@
 Every other image stays unread, and the draft shows the radiologist why. If no image can be read,
 the study is skipped and the operator sees the reasons. Headers decide first. The view check then
 looks at the pixels of the best images, until one is clearly frontal. It may reject an image
-regardless of its header. No reason contains patient data.
+regardless of its header. An image that shows nothing is not read. No reason contains patient data.
 """
 
 from __future__ import annotations
@@ -107,8 +107,10 @@ class ChestImageSelector:
 
     Args:
         settings: further restrictions.
-        reader: reads the pixels for *check*.
-        check: recognises the appearance of an image; without it, headers alone decide.
+        reader: reads the pixels for *check*, and tells images that show nothing; without it, headers
+            alone decide.
+        check: recognises the appearance of an image; without it, headers
+            decide.
         headers: reads the headers; shared with the identity check.
         listed: AE titles of the configured peers, whose Key Objects can reject images.
         chest_senders: AE titles of senders whose images all show the chest.
@@ -127,9 +129,8 @@ class ChestImageSelector:
         self._settings = settings
         self._headers = headers or StudyHeaders()
         self._chest_senders = chest_senders
-        self._look = None
-        if reader is not None and check is not None and settings.view_check != "off":
-            self._look = lambda image: check.look(reader.read(image))
+        self._reader = reader
+        self._check = check if reader is not None and settings.view_check != "off" else None
 
     def select(self, instances: Sequence[StoredInstance]) -> Selection:
         """Return the image to read, and each other image with a reason.
@@ -182,13 +183,14 @@ class ChestImageSelector:
         return Selection((read,), tuple(unread))
 
     def _assessed(self, instance: StoredInstance, header: Dataset) -> Assessment:
-        is_chest = self._look is not None and instance.calling_ae_title in self._chest_senders
+        is_chest = self._check is not None and instance.calling_ae_title in self._chest_senders
         return assess(
             instance,
             header,
             self._settings,
             body_part_may_be_unstated=is_chest,
-            view_may_be_unstated=is_chest or (self._look is not None and self._settings.view_check == "read"),
+            view_may_be_unstated=is_chest
+            or (self._check is not None and self._settings.view_check == "read"),
         )
 
     def _seen_in_turn(self, ranked: Sequence[_Candidate]) -> Iterable[SelectedImage | UnreadImage]:
@@ -208,6 +210,8 @@ class ChestImageSelector:
                 seen = self._seen(candidate)
             except MustBeHeld:
                 raise
+            except NotEligible as reason:
+                seen = candidate.unread(str(reason))
             except PermanentError as error:
                 if candidate.kind.view and not is_any_readable:
                     raise
@@ -222,6 +226,7 @@ class ChestImageSelector:
         """Return the image to read, or the reason for which the view check rejects it.
 
         Raises:
+            NotEligible: the image shows nothing.
             PermanentError: the image cannot be decoded.
         """
         view, is_body_part_stated = candidate.kind.view, candidate.assessment.is_body_part_stated
@@ -233,9 +238,10 @@ class ChestImageSelector:
             kind=replace(candidate.kind, view=view or FRONTAL),
         )
         image = described(image, candidate.header)
-        if self._look is None:
+        shown = self._reader.read(image) if self._reader else None
+        if shown is None or self._check is None:
             return image
-        sight = self._look(image)
+        sight = self._check.look(shown)
         looks = sight.appearance
         if not view or not is_body_part_stated:
             if sight.zone is not Zone.READ or (not view and looks is Appearance.MIRRORED):

@@ -165,9 +165,16 @@ def remarks_on(images: Sequence[SelectedImage], words: Words = ENGLISH) -> tuple
         words.looks_doubtful: any(image.looks_doubtful for image in images),
         words.looks_mirrored: any(image.looks_mirrored for image in images),
         words.companion: any(image.kind.companion for image in images),
-        words.repaired_text: any(HeaderRemark.REPAIRED_TEXT in image.header_remarks for image in images),
-        words.unreadable_text: any(HeaderRemark.UNREADABLE_TEXT in image.header_remarks for image in images),
     }
+    of_headers = {
+        words.repaired_text: HeaderRemark.REPAIRED_TEXT,
+        words.unreadable_text: HeaderRemark.UNREADABLE_TEXT,
+        words.other_display: HeaderRemark.OTHER_DISPLAY,
+        words.range_displayed: HeaderRemark.RANGE_DISPLAYED,
+        words.padding_ignored: HeaderRemark.PADDING_IGNORED,
+    }
+    found = {each for image in images for each in image.header_remarks}
+    remarks |= {remark: kind in found for remark, kind in of_headers.items()}
     return tuple(remark for remark, applies in remarks.items() if applies)
 
 

@@ -38,6 +38,9 @@ class Words:
         looks_mirrored: remark that the heart seems to be on the patient's right.
         repaired_text: remark that texts were read in another character set than stated.
         unreadable_text: remark that a text is left out because it cannot be read.
+        other_display: remark that another stated window or look-up table was used.
+        range_displayed: remark that the range of the values was displayed.
+        padding_ignored: remark that the padding value was ignored.
         garbled_mark: mark before a sentence whose wording may be garbled.
         garbled: statement that {count} sentences have this {mark}.
         garbled_one: statement that one sentence has this {mark}.
@@ -91,6 +94,9 @@ class Words:
     looks_mirrored: str
     repaired_text: str
     unreadable_text: str
+    other_display: str
+    range_displayed: str
+    padding_ignored: str
     garbled_mark: str
     garbled: str
     garbled_one: str
@@ -172,6 +178,18 @@ ENGLISH = Words(
         "The image states a wrong character set or none: a name or another text cannot be read "
         "and is left out."
     ),
+    other_display=(
+        "The first window or look-up table that the image states leaves almost nothing visible: "
+        "the next usable one that it states was used."
+    ),
+    range_displayed=(
+        "No window or look-up table of the image leaves enough visible: "
+        "the range of its pixel values was displayed instead."
+    ),
+    padding_ignored=(
+        "The padding value that the image states covers parts of the picture: it was ignored, "
+        "and these parts are displayed."
+    ),
     garbled_mark="[CHECK WORDING]",
     garbled="{count} sentences may be garbled, marked {mark}: check what they say against the image.",
     garbled_one="1 sentence may be garbled, marked {mark}: check what it says against the image.",
@@ -243,6 +261,9 @@ CHINESE = Words(
     looks_mirrored="影像疑似左右镜像（心脏位于患者右侧）：本草稿中的左右可能颠倒。",
     repaired_text="影像未注明字符集或所注有误：姓名等文字已按唯一可能的字符集读取，请与检查申请核对。",
     unreadable_text="影像未注明字符集或所注有误：有姓名或其他文字无法读取，已略去。",
+    other_display="按影像首先注明的窗宽窗位或查找表显示时，几乎无内容可见：已改用其注明的下一个可用者。",
+    range_displayed="按影像的窗宽窗位或查找表显示时，可见内容不足：已改按像素值范围显示。",
+    padding_ignored="影像注明的填充值覆盖了部分图像：已忽略该填充值，相应部分照常显示。",
     garbled_mark="【请核对措辞】",
     garbled="{count} 句措辞可能有误，已标 {mark}：请对照影像核对。",
     garbled_one="1 句措辞可能有误，已标 {mark}：请对照影像核对。",

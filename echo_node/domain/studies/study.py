@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -89,29 +89,42 @@ class Greyscale(StrEnum):
     """As in published chest X-ray JPEGs: least to greatest value, then histogram equalisation."""
 
 
-@dataclass(frozen=True, slots=True)
-class GreyImage:
-    """An 8-bit image as a radiologist views it: rows from top to bottom, 0 is black.
-
-    The patient's left is on the image's right. `pixels` contains `height * width` bytes.
-    """
-
-    width: int
-    height: int
-    pixels: bytes
-
-    def __post_init__(self) -> None:
-        if self.width < 1 or self.height < 1 or len(self.pixels) != self.width * self.height:
-            raise ValueError("a GreyImage needs height * width bytes of pixels")
-
-
 class HeaderRemark(StrEnum):
-    """Remark for the reader of a draft on how the header of an image was read."""
+    """Remark for the reader of a draft on how the header of an image was read and followed."""
 
     REPAIRED_TEXT = "its texts are in another character set than it states"
     """They were read in the only character set that they can be in."""
     UNREADABLE_TEXT = "a text cannot be read in the character set that it states"
     """A person name or another text is left out."""
+    OTHER_DISPLAY = "its first window or look-up table leaves almost nothing visible"
+    """Another one that it states is used."""
+    RANGE_DISPLAYED = "no window or look-up table of it leaves enough visible"
+    """The range of its values is displayed."""
+    PADDING_IGNORED = "its padding value covers parts of the picture"
+    """It is displayed as any other value."""
+
+
+@dataclass(frozen=True, slots=True)
+class GreyImage:
+    """An 8-bit image as a radiologist views it: rows from top to bottom, 0 is black.
+
+    The patient's left is on the image's right.
+
+    Attributes:
+        width: number of columns.
+        height: number of rows.
+        pixels: `height * width` bytes.
+        remarks: what the header states about the display and was not followed.
+    """
+
+    width: int
+    height: int
+    pixels: bytes
+    remarks: tuple[HeaderRemark, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.height < 1 or len(self.pixels) != self.width * self.height:
+            raise ValueError("a GreyImage needs height * width bytes of pixels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +210,11 @@ class Selection:
     def primary(self) -> SelectedImage:
         """The image that stands for the study: documents take patient, study and order from it."""
         return self.images[0]
+
+    def displayed(self, image: GreyImage) -> Selection:
+        """Return the selection with the remarks on the display of its primary image."""
+        remarks = tuple(dict.fromkeys((*self.primary.header_remarks, *image.remarks)))
+        return replace(self, images=(replace(self.primary, header_remarks=remarks), *self.images[1:]))
 
     @property
     def candidates(self) -> tuple[StudyImage, ...]:

@@ -53,7 +53,7 @@ class Sees:
 def picture(looks: Appearance) -> np.ndarray:
     """Return pixels whose first one, as shown, stands for *looks*."""
     pixels = np.full((16, 16), 16 * list(Appearance).index(looks), np.uint8)
-    pixels[-1, -1], pixels[-1, 0] = 255, 0
+    pixels[-1, 1:], pixels[-1, 0] = 255, 0
     return pixels
 
 
@@ -320,7 +320,7 @@ def test_what_was_looked_at_is_not_decoded_again_and_not_kept_longer(stored: Sto
             self.count += 1
             return super().read(image)
 
-    counting, first, second = Counting(), stored(), stored(np.full((16, 24), 9, np.uint8))
+    counting, first, second = Counting(), stored(), stored(np.eye(16, 24, dtype=np.uint8))
     kept = PixelCache(counting)
     (by_selector,) = ChestImageSelector(SelectionSettings(), kept, Sees()).select([first]).images
     assert (kept.read(by_selector), counting.count) == (DisplayedPixels().read(by_selector), 1)
@@ -333,3 +333,20 @@ def test_an_identifier_that_cannot_be_written_holds_a_study_without_a_view(shows
     image = shows(Appearance.FRONTAL, **UNSTATED, PatientID="47" * 40)
     with pytest.raises(MustBeHeld, match="PatientID"):
         Selecting("read")(image)
+
+
+@pytest.mark.parametrize("mode", ["off", "refuse", "read"])
+class TestAnImageThatShowsNothing:
+    def test_it_is_skipped_with_the_reason(self, stored: Store, mode: str) -> None:
+        blank = stored(np.full((20, 24), 700, np.uint16))
+        with pytest.raises(NotEligible) as refusal:
+            Selecting(mode)(blank)
+        assert str(refusal.value) == "the image shows nothing: nearly all of its pixels have one value"
+
+    def test_another_image_of_the_study_is_read_instead(self, stored: Store, shows: Store, mode: str) -> None:
+        blank = stored(np.full((20, 24), 700, np.uint16), AcquisitionTime="235900")
+        other = shows(Appearance.FRONTAL, ViewPosition="AP")
+        selection = Selecting(mode)(blank, other)
+        assert [image.instance for image in selection.images] == [other]
+        assert [each.identity for each in selection.unread] == [blank.identity]
+        assert selection.unread[0].reason.startswith("the image shows nothing")

@@ -8,12 +8,19 @@ from support.house import House
 from support.studies import MODEL, document, received, selection
 
 from echo_node.domain.drafts.comparison import Comparison
-from echo_node.domain.drafts.draft import Draft
+from echo_node.domain.drafts.draft import Draft, SectionName, compose
+from echo_node.domain.drafts.fixed_texts import ENGLISH
 from echo_node.domain.drafts.report import EncodedDocument, Generation, Report, Sentence
 from echo_node.domain.drafts.subject import Order, Subject
 from echo_node.domain.ports import DeliveryOutcome
 from echo_node.domain.studies.attributes import Attribute, StudyAttributes
-from echo_node.domain.studies.study import GreyImage, SelectedImage, Selection, StoredInstance
+from echo_node.domain.studies.study import (
+    GreyImage,
+    HeaderRemark,
+    SelectedImage,
+    Selection,
+    StoredInstance,
+)
 from echo_node.domain.work.drafting import StudySnapshot
 from echo_node.domain.work.kinds import DELIVERY
 from echo_node.domain.work.lifecycle import StudyState
@@ -107,6 +114,26 @@ def test_a_claimed_study_becomes_a_stored_document(house: House) -> None:
     _stage(house, Writer())(house.claim())
     assert house.state() is StudyState.DRAFTED
     assert house.deliveries.document(house.claim_delivery()).content == b"No effusion."
+
+
+def test_what_the_display_had_to_leave_out_is_remarked(house: House) -> None:
+    class Fallen(Black):
+        def read(self, image: SelectedImage) -> GreyImage:
+            return GreyImage(1, 1, b"\0", (HeaderRemark.RANGE_DISPLAYED,))
+
+    class Keeping(Bytes):
+        def encode(self, draft: Draft, predecessor: EncodedDocument | None = None) -> EncodedDocument:
+            drafts.append(draft)
+            return super().encode(draft, predecessor)
+
+    drafts: list[Draft] = []
+    house.arrive()
+    house.complete()
+    DraftStage(house.drafts, FirstImage(), Fallen(), Writer(), [Keeping()], house.clock)(house.claim())
+    (draft,) = drafts
+    assert draft.selection.primary.header_remarks == (HeaderRemark.RANGE_DISPLAYED,)
+    (section,) = [each for each in compose(draft).sections if each.name is SectionName.PROCEDURE]
+    assert ENGLISH.range_displayed in section.paragraphs
 
 
 def test_what_came_of_looking_for_priors_is_in_the_draft(house: House) -> None:

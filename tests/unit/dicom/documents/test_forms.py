@@ -25,7 +25,7 @@ from echo_node.dicom.library_settings import configure_libraries
 from echo_node.domain.drafts.draft import BANNER, Draft, compose
 from echo_node.domain.drafts.fixed_texts import ENGLISH
 from echo_node.domain.drafts.report import EncodedDocument, Generation, Report, Sentence
-from echo_node.domain.studies.study import ImageKind, StoredInstance
+from echo_node.domain.studies.study import HeaderRemark, ImageKind, StoredInstance
 from echo_node.settings import DocumentKind, Settings
 from echo_node.wiring.destinations import encoder
 
@@ -45,7 +45,7 @@ def opened(document: EncodedDocument) -> Dataset:
 
 REMARKS = (
     ENGLISH.recognised_body_part, ENGLISH.recognised_view, ENGLISH.looks_doubtful, ENGLISH.looks_mirrored,
-    ENGLISH.companion,
+    ENGLISH.companion, ENGLISH.other_display, ENGLISH.range_displayed, ENGLISH.padding_ignored,
 )  # fmt: skip
 
 
@@ -59,6 +59,7 @@ def with_remarks(draft: Draft) -> Draft:
         looks_doubtful=True,
         looks_mirrored=True,
         kind=ImageKind(companion="expiration"),
+        header_remarks=tuple(HeaderRemark),
     )
     return replace(draft, selection=replace(draft.selection, images=(seen,)))
 

