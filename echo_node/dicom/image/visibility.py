@@ -1,4 +1,4 @@
-"""What a reader would see of an image: whether a display, or the padding, leaves almost nothing.
+"""Judgement of a display, and of padding: whether it leaves almost nothing of the image to see.
 
 greyscale.py asks it to choose a display. It judges a sample of the pixels, so that it costs a few
 milliseconds on any image.
@@ -39,7 +39,7 @@ _MOST_ENCLOSED = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Visible:
-    """What one display shows.
+    """Extent of what one display shows.
 
     Attributes:
         part: part of the pixels that look neither black nor white.
@@ -73,7 +73,7 @@ class Sample:
         self._padding = padding
 
     def seen(self, fractions: NDArray[np.float64]) -> Visible:
-        """Return what a display shows, from its value in 0 to 1 for each word."""
+        """Return the extent of what a display shows, from its value in 0 to 1 for each word."""
         return _visible(fractions, self._unpadded)
 
     def is_blank(self, values: NDArray[np.float64] | NDArray[np.int64]) -> bool:

@@ -48,7 +48,7 @@ def shown(stored: Stored, *recipe: Greyscale, **attributes: object) -> Displayed
             setattr(data_set, keyword, value)
     bits = 8 * stored.dtype.itemsize
     frame = StoredFrame(stored.view(f"u{stored.dtype.itemsize}"), bits, bits - 1, is_signed=False)
-    return displayed_grey(frame, data_set, *recipe)
+    return displayed_grey(frame, data_set, recipe[0] if recipe else Greyscale.WINDOW)
 
 
 def lut(entries: list[int], count: int | None = None) -> Dataset:
@@ -64,7 +64,7 @@ def stretched(values: NDArray[np.integer], least: float, greatest: float) -> NDA
 
 
 def are_near(grey: NDArray[np.uint8], wanted: NDArray[np.uint8]) -> bool:
-    """Return whether the two agree but for rounding."""
+    """Return whether the two agree, rounding aside."""
     return bool(np.abs(grey.astype(int) - wanted).max() <= 1)
 
 
