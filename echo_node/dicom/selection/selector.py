@@ -107,10 +107,9 @@ class ChestImageSelector:
 
     Args:
         settings: further restrictions.
-        reader: reads the pixels for *check*, and tells images that show nothing; without it, headers
-            alone decide.
-        check: recognises the appearance of an image; without it, headers
-            decide.
+        reader: reads the pixels for *check*, and recognises images that show nothing; without it,
+            headers alone decide.
+        check: recognises the appearance of an image; without it, headers decide.
         headers: reads the headers; shared with the identity check.
         listed: AE titles of the configured peers, whose Key Objects can reject images.
         chest_senders: AE titles of senders whose images all show the chest.
