@@ -23,6 +23,7 @@ from support.radiographs import curve, lut, radiograph, ramp, write
 
 from echo_node.dicom.image.decoding import decoded
 from echo_node.dicom.image.greyscale import displayed_grey
+from echo_node.dicom.image.visibility import Visible
 
 pytestmark = pytest.mark.external
 
@@ -46,6 +47,12 @@ PHOTOMETRIC = [
     ("MONOCHROME2", "INVERSE"),
 ]
 WINDOW, TABLE, EXTREMES = ("+Wi", "1"), ("+Wl", "1"), ("+Wm",)
+
+
+@pytest.fixture(autouse=True)
+def first_display(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Show what an image states first, as DCMTK does, even if it leaves almost nothing."""
+    monkeypatch.setattr(Visible, "is_enough", lambda _visible, _reference: True)
 
 
 def shown_by_dcmtk(file: Path, voi: Sequence[str]) -> NDArray[np.uint8]:
