@@ -20,7 +20,7 @@ from echo_node.dicom.header_values import values as values_of
 from echo_node.dicom.image.decoding import StoredFrame
 from echo_node.dicom.image.lookup_table import LookupTable, lookup_table
 from echo_node.dicom.image.photometric import MONOCHROME1, grey_interpretation
-from echo_node.dicom.image.visibility import Sample, stretched
+from echo_node.dicom.image.visibility import Sample, Visible, stretched
 from echo_node.domain.studies.study import Greyscale, HeaderRemark
 
 Values = NDArray[np.float64]
@@ -114,7 +114,9 @@ class _Choice:
     is_blank: bool
 
 
-def _chosen(stated: Iterator[_Stated], ranges: Iterator[Values], sample: Sample, reference: float) -> _Choice:
+def _chosen(
+    stated: Iterator[_Stated], ranges: Iterator[Values], sample: Sample, reference: Visible
+) -> _Choice:
     """Return the first display that leaves enough, or else the first that is valid.
 
     Raises:

@@ -22,7 +22,8 @@ _SAMPLED_PIXELS = 1 << 18
 _GREYS = 256
 _ALMOST_BLACK, _ALMOST_WHITE = 8, 247
 """Grey values below the first and above the second look black and white to a reader."""
-_LEAST_LEVELS = 24
+_LEAST_LEVELS, _FEWEST_LEVELS = 24, 12
+"""Grey values that suffice, and those without which no display is worth a change."""
 _LEVEL_PART = 0.001
 """Part of the grey pixels that have a grey value, from which on it counts as shown."""
 _LEAST_PART = 0.1
@@ -51,9 +52,10 @@ class Visible:
     levels: int
     is_blank: bool
 
-    def is_enough(self, reference: float) -> bool:
-        """Return whether enough is left where the range of values shows this part."""
-        return self.levels >= _LEAST_LEVELS and self.part > 0 and self.part >= _LEAST_PART * reference
+    def is_enough(self, reference: Visible) -> bool:
+        """Return whether enough is left where the range of values shows this."""
+        levels = max(_FEWEST_LEVELS, min(_LEAST_LEVELS, reference.levels / 2))
+        return self.levels >= levels and self.part >= _LEAST_PART * reference.part
 
 
 class Sample:
@@ -87,10 +89,10 @@ class Sample:
         """Return whether some of these words are not black."""
         return bool((greys[part & (self._unpadded > 0)] >= _ALMOST_BLACK).any())
 
-    def reference(self, values: NDArray[np.float64]) -> float:
-        """Return the part of the pixels that the range of values shows neither black nor white."""
+    def reference(self, values: NDArray[np.float64]) -> Visible:
+        """Return the extent of what the range of values shows, with outliers or without."""
         spans = (self.span(values, outliers) for outliers in (0.0, _OUTLIERS))
-        return max(self.seen(stretched(values, *span)).part for span in spans)
+        return max((self.seen(stretched(values, *span)) for span in spans), key=lambda each: each.part)
 
     def span(self, values: NDArray[np.float64], outliers: float = _OUTLIERS) -> tuple[float, float]:
         """Return the range of values without a part of outliers at either end."""

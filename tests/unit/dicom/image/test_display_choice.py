@@ -286,8 +286,9 @@ def test_of_one_value_nothing_is_visible(
         (np.random.default_rng(1).normal(2000, 12, (64, 64)).astype(np.uint16), {}),
         (FILM[:16, :16], {}),
         (FILM // 300 * 300, {}),
+        (FILM // 110, {"WindowCenter": "15", "WindowWidth": "36"}),
     ],
-    ids=["8 bits", "hard", "white lung", "noise", "tiny", "few greys"],
+    ids=["8 bits", "hard", "white lung", "noise", "tiny", "few greys", "some greys"],
 )
 def test_odd_films_are_displayed_as_they_state(stored: Stored, attributes: dict[str, object]) -> None:
     result = shown(stored, **attributes)
