@@ -245,11 +245,8 @@ def _insert_instance(
         Instance,
         study_id=study_id,
         revision=revision,
-        series_instance_uid=received.identity.series_instance_uid,
         sop_instance_uid=received.identity.sop_instance_uid,
-        sop_class_uid=received.identity.sop_class_uid,
-        transfer_syntax_uid=received.identity.transfer_syntax_uid,
-        **_of_file(received, file, now),
+        **_of_object(received, file, now),
     )
     if not added:
         raise Overtaken
@@ -263,10 +260,7 @@ def _set_aside(
         SetAsideInstance,
         instance_id=instance_id,
         study_instance_uid=received.identity.study_instance_uid,
-        series_instance_uid=received.identity.series_instance_uid,
-        sop_class_uid=received.identity.sop_class_uid,
-        transfer_syntax_uid=received.identity.transfer_syntax_uid,
-        **_of_file(received, file, now),
+        **_of_object(received, file, now),
     )
     if not added:
         raise Overtaken
@@ -289,16 +283,12 @@ def _take_place(
     )
     if excluded is None:
         raise Overtaken
-    uids = received.identity
     new = {
         "study_id": study_id,
         "revision": revision,
-        "series_instance_uid": uids.series_instance_uid,
-        "sop_class_uid": uids.sop_class_uid,
-        "transfer_syntax_uid": uids.transfer_syntax_uid,
         "removed_at": None,
         "excluded_at": None,
-        **_of_file(received, file, now),
+        **_of_object(received, file, now),
     }
     session.connection().execute(update(_INSTANCES).where(_INSTANCES.c.id == kept.id).values(new))
     aside = {
@@ -314,9 +304,12 @@ def _take_place(
     )
 
 
-def _of_file(received: ReceivedInstance, file: InstanceFile, now: datetime) -> dict[str, Any]:
-    """Return the columns of a file, its sender and its time of arrival."""
+def _of_object(received: ReceivedInstance, file: InstanceFile, now: datetime) -> dict[str, Any]:
+    """Return the columns that stored instances and those set aside have in common."""
     return {
+        "series_instance_uid": received.identity.series_instance_uid,
+        "sop_class_uid": received.identity.sop_class_uid,
+        "transfer_syntax_uid": received.identity.transfer_syntax_uid,
         "data_set_sha256": file.data_set_sha256,
         "size_bytes": file.size_bytes,
         "path": str(file.path),
