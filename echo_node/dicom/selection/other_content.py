@@ -1,7 +1,8 @@
 """Other content under a known SOP Instance UID: does it differ in what a draft is made from?
 
 Patient and order are compared in patient_identity.py. Here it is the picture, and every other
-attribute that the node reads. Attributes that it never reads, such as private ones, do not matter.
+attribute that the node reads. Attributes that it never reads, such as private ones, do not matter,
+nor do those that systems on the way add or renumber, and on which no draft depends.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ _NOT_COMPARED = {
     "RequestedProcedureDescription", "RequestedProcedureCodeSequence", "ReferencedRequestSequence",
     "SOPInstanceUID", "StudyInstanceUID",
     # encoding of the others
-    "SpecificCharacterSet",
+    "SpecificCharacterSet", "TimezoneOffsetFromUTC",
+    # administrative: the draft repeats some of them, and depends on none
+    "StudyID", "SeriesNumber", "InstanceNumber", "InstitutionName", "ReferringPhysicianName",
+    "PatientSize", "PatientWeight", "ReferencedStudySequence",
 }  # fmt: skip
 _OF_REQUESTS = (
     "RequestedProcedureID", "RequestedProcedureDescription", "RequestedProcedureCodeSequence",

@@ -304,12 +304,14 @@ def test_other_pixels_are_other_content(aside: Aside) -> None:
     [
         {},
         {"InstitutionAddress": "moved", "StationName": "ROOM 2"},
+        {"InstitutionName": "Hospital", "ReferringPhysicianName": "Other^Doctor", "StudyID": "7"},
+        {"InstanceNumber": "2", "SeriesNumber": "3", "PatientWeight": "80"},
         {"SpecificCharacterSet": "ISO_IR 192"},
         {"IssuerOfPatientID": "", "PatientName": "BUC JEROME"},
         {"AccessionNumber": ""},
     ],
 )
-def test_what_the_node_never_reads_is_no_other_content(aside: Aside, changes: dict[str, str]) -> None:
+def test_what_no_draft_depends_on_is_no_other_content(aside: Aside, changes: dict[str, str]) -> None:
     data_set = aside.data_set()
     data_set.decode()
     data_set.private_block(0x0099, "ANY", create=True).add_new(1, "LO", "private")
