@@ -368,9 +368,9 @@ class Peer(SettingsSection):
     up to 128 characters, and refer to the UID as it is."""
     on_conflict: Literal["hold", "replace", "keep"] = "hold"
     """Effect of other content that this peer sends under a known SOP Instance UID. `hold`: no draft
-    is made or left standing until `echo-node queue resolve`. `replace`: the newer object is right;
-    the node withdraws the draft and makes a new one. `keep`: the first object stays if patient and
-    order agree; otherwise as `hold`."""
+    is made or left standing until `echo-node queue resolve`. `replace`: the newer object is right,
+    also if it names another patient or study; the node withdraws the draft and makes a new one.
+    `keep`: the first object stays if patient and order agree; otherwise as `hold`."""
     body_part: Literal["", "CHEST"] = ""
     """Body part of all images from this peer. `CHEST`: an image whose header states no body part or
     no view is read if the view check clearly recognises a frontal chest; the draft then says so.

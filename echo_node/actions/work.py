@@ -55,11 +55,16 @@ def list_in_state(storage: Storage, state: str, limit: int = 50) -> list[Record]
         studies = queries.held_studies(limit)
     else:
         studies = queries.studies_in(StudyState(state), limit) if state in set(StudyState) else []
-    return [{"id": str(row["study_id"]), "kind": "study", **row} for row in studies] + [
+    return [{"id": str(row["study_id"]), "kind": "study", **row, **_hold_of(row)} for row in studies] + [
         _with_reference(kind, {"kind": str(kind), **row})
         for kind in kinds
         for row in queries.list_work(kind, next(each for each in kind.states if each == state), limit)
     ]
+
+
+def _hold_of(row: Record) -> Record:
+    """Return the reason of the hold of a study that is held, also if it was withdrawn."""
+    return {"reason": row["hold"]["explanation"]} if "hold" in row else {}
 
 
 def resolve(storage: Storage, study_id: int, decision: Decision, by: str) -> int:
@@ -88,7 +93,8 @@ def show_study(storage: Storage, reference: WorkReference) -> Record:
     """
     record = storage.queries.show(study_of(storage, reference))
     excluded = [row for row in record["instances"] if row["excluded_at"]]
-    for row in (*record["documents"], *record["conflicts"], *excluded):
+    contending = [row for held in record["holds"] for row in held["objects"]]
+    for row in (*record["documents"], *record["conflicts"], *excluded, *contending):
         row["path"] = storage.objects.location(row["path"])
     return record
 
@@ -119,9 +125,13 @@ def release(storage: Storage, reference: WorkReference) -> Sequence[WorkReferenc
         if row["state"] == kind.dead and (kind is not JOB or row["revision"] == record["revision"])
     ]
     if not dead:
-        raise PermanentError(
-            f"study {reference.number} ({record['state']}) has no dead letters: there is nothing to retry"
+        held = any(each["ending"] is None for each in record["holds"])
+        remedy = (
+            f"`echo-node queue resolve {reference.number}` is for held studies"
+            if held
+            else "there is nothing to retry"
         )
+        raise PermanentError(f"study {reference.number} ({record['state']}) has no dead letters: {remedy}")
     for kind, number in dead:
         storage.release(kind, number)
     return [WorkReference(kind, number) for kind, number in dead]

@@ -64,13 +64,19 @@ def print_study(record: Record) -> None:
 def _print_hold(study_id: int, held: Record) -> None:
     """Print a hold, and its end or how to end it."""
     out = console()
-    differing = f"; different: {', '.join(held['attributes'])}" if held["attributes"] else ""
+    differing = f"; attributes: {', '.join(held['attributes'])}" if held["attributes"] else ""
     out.print(f"  [yellow]held[/yellow] in revision {held['revision']}, {moment(held['since'])}{differing}")
     out.print(f"    {escape(held['explanation'])}", soft_wrap=True)
     if held["ending"]:
         by = f" by {escape(held['ended_by'])}" if held["ended_by"] else ""
         out.print(f"    ended: {held['ending']}{by}, {moment(held['ended_at'])}")
     else:
+        for row in held["objects"]:
+            out.print(
+                f"    {row['role']}: instance {row['instance_id']}, {moment(row['received_at'])} from "
+                f"{escape(row['calling_ae_title'])}"
+            )
+            out.print(f"      {escape(row['path'])}", soft_wrap=True)
         decisions = "keep|replace" if held["can_replace"] else "keep"
         out.print(f"    `echo-node queue resolve {study_id} {decisions}` resolves it.")
 

@@ -32,10 +32,10 @@ class StateMetrics(Collector):
                 family.add_metric([state], count)
             yield family
         totals = {
-            "instances": overview.instances,
-            "documents": overview.documents,
-            "conflicts": overview.conflicts,
-            "held": overview.held,
+            "instances": ("images received", overview.instances),
+            "documents": ("documents made", overview.documents),
+            "conflicts": ("undecided objects with the SOP Instance UID of another", overview.conflicts),
+            "held": ("studies that wait for an operator's decision", overview.held),
         }
-        for name, count in totals.items():
-            yield GaugeMetricFamily(f"echo_node_{name}", f"The number of {name}", value=count)
+        for name, (what, count) in totals.items():
+            yield GaugeMetricFamily(f"echo_node_{name}", f"The number of {what}", value=count)

@@ -118,6 +118,8 @@ def test_nothing_is_drafted_before_the_operator_decides(
     assert house.queries.overview().documents == 0
     (held,) = house.queries.show(1)["holds"]
     assert (held["attributes"], held["ending"]) == (["PatientID"], None)
+    assert [each["role"] for each in held["objects"]] == ["first", "newest"]
+    assert len({each["path"] for each in held["objects"]}) == 2
     house.complete()
     assert house.jobs.claim("worker") is None
 
@@ -188,6 +190,8 @@ def test_the_newest_of_several_replaces_all_others(house: House) -> None:
     house.arrive(third)
     house.complete()
     check(house)
+    (held,) = house.queries.show(1)["holds"]
+    assert [each["role"] for each in held["objects"]] == ["first", "newer", "newest"]
     house.resolutions.resolve(1, REPLACE, "alice")
     study = check(house)
     assert (contents(study), study.set_aside) == (digests(third), ())

@@ -52,6 +52,7 @@ def list_(
             rows = work.list_work(storage, dead_only=dead, with_finished=everything, limit=limit)
         else:
             rows = work.list_in_state(storage, state, limit)
+        held = len(storage.queries.held_studies()) if state is None else 0
     if json:
         print_json(rows)
     elif rows:
@@ -60,6 +61,8 @@ def list_(
         typer.echo(f"No study and no work is {state}.")
     else:
         typer.echo("There are no dead letters." if dead else "There is no waiting work and no dead letter.")
+    if held and not json:
+        typer.echo(f"Held studies, which wait for an operator: {held}. `echo-node queue list --state held`")
 
 
 @group.command()
@@ -111,13 +114,18 @@ def retry(
 @group.command()
 def resolve(
     id_: options.Id,
-    decision: Annotated[Decision, typer.Argument(help="The object that is right.")],
+    decision: Annotated[Decision, typer.Argument(help="The object that is right.", case_sensitive=False)],
     by: Annotated[str, typer.Option("--by", help="Operator. Default: login and machine.")] = "",
     config: options.Config = None,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "--yes", help="Do not ask for confirmation. Only a terminal is asked, never with --json."
+        ),
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Resolve what contradicts itself in a study, and draft the study again.
@@ -128,8 +136,10 @@ def resolve(
 
       keep      The first object is right. Those that contradict it are excluded
                 from the study.
-      replace   The newest object is right. It takes the place of the older ones
-                that it contradicts, and moves into the study that it names.
+      replace   The object that arrived last is right. It takes the place of the
+                older ones that it contradicts, and moves into the study that it
+                names. Images that it contradicts are excluded, so have all images
+                of a corrected study sent again first.
 
     No object is deleted: `queue show ID` shows where each is stored. Drafts that
     were withdrawn stay withdrawn. The decision is final: the same object never
@@ -141,12 +151,15 @@ def resolve(
         study_id = study_of(storage, reference)
         if not yes and not json and sys.stdin.isatty():
             print_study(work.show_study(storage, reference))
-            typer.confirm(f"Resolve study {study_id}: {decision}?", abort=True)
+            typer.confirm(f"Resolve study {study_id}: {decision}? This cannot be undone.", abort=True)
         revision = work.resolve(storage, study_id, decision, by or operator())
     if json:
         print_json({"study_id": study_id, "decision": decision, "revision": revision})
     else:
-        typer.echo(f"Resolved: {decision}. Study {study_id} will be drafted again, as revision {revision}.")
+        typer.echo(
+            f"Resolved: {decision}. Study {study_id} is checked again, as revision {revision}, and drafted "
+            "if nothing else contradicts it."
+        )
 
 
 @group.command()

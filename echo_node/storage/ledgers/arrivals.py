@@ -299,7 +299,7 @@ def _take_place(
         SetAsideInstance,
         instance_id=kept.id,
         study_instance_uid=kept.study_instance_uid,
-        resolution=Decision.KEEP,
+        resolution=Decision.REPLACE,
         **aside,
     )
 

@@ -6,7 +6,7 @@ place.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import singledispatch
@@ -214,9 +214,11 @@ class Queries:
             if study is None:
                 raise PermanentError(f"there is no study {study_id}")
             instances = session.scalars(select(Instance).where(Instance.study_id == study_id)).all()
-            conflicts = select(SetAsideInstance).where(
-                SetAsideInstance.instance_id.in_([row.id for row in instances])
-            )
+            conflicts = session.scalars(
+                select(SetAsideInstance).where(
+                    SetAsideInstance.instance_id.in_([row.id for row in instances])
+                )
+            ).all()
             elsewhere = (
                 select(SetAsideInstance, Instance.study_id)
                 .join(Instance, Instance.id == SetAsideInstance.instance_id)
@@ -234,11 +236,14 @@ class Queries:
             record = _study(study) | {
                 "study_instance_uid": study.study_instance_uid,
                 "instances": [_instance(row) for row in instances],
-                "conflicts": [_conflict(row) for row in session.scalars(conflicts)],
+                "conflicts": [_conflict(row) for row in conflicts],
                 "set_aside_elsewhere": [
                     _conflict(row) | {"study_id": other} for row, other in session.execute(elsewhere)
                 ],
-                "holds": [_hold(row) for row in session.scalars(holds)],
+                "holds": [
+                    _hold(row) | {"objects": _objects(row, [*instances, *conflicts])}
+                    for row in session.scalars(holds)
+                ],
                 "documents": [_document(row, withdrawn_up_to) for row in documents],
             }
             for kind in KINDS.values():
@@ -459,6 +464,28 @@ def _requested(row: RequestedInstance) -> Record:
         "is_committed": None if row.status is None else row.status == COMMITTED,
         "failure_reason": f"0x{row.status:04X}" if row.status else None,
     }
+
+
+def _objects(held: Hold, known: Iterable[Instance | SetAsideInstance]) -> list[Record]:
+    """Return the objects that a hold is about, as far as they are still in the study."""
+    return [
+        {
+            "role": role,
+            "instance_id": row.instance_id if isinstance(row, SetAsideInstance) else row.id,
+            "path": row.path,
+            "calling_ae_title": row.calling_ae_title,
+            "received_at": row.received_at.isoformat(),
+        }
+        for row in sorted(known, key=lambda each: each.received_at)
+        if (role := _role(row.data_set_sha256, held))
+    ]
+
+
+def _role(digest: str, held: Hold) -> str:
+    """Return the role of an object in a hold: first, newer or newest; empty without one."""
+    if digest in held.newer:
+        return "newer" if digest in held.older else "newest"
+    return "first" if digest in held.older else ""
 
 
 def _document(row: Document, withdrawn_up_to: int) -> Record:
